@@ -1,0 +1,22 @@
+//! napi-rs glue only: JSON specifications in, typed arrays and JSON results out.
+
+mod device;
+mod model;
+mod run;
+mod stream;
+
+use napi_derive::napi;
+
+/// Version of the addon; the TypeScript side refuses another.
+#[napi]
+#[must_use]
+pub fn version() -> String {
+    env!("CARGO_PKG_VERSION").to_owned()
+}
+
+/// Nanoseconds on the runner's clock, as a number (exact for 104 days of uptime).
+#[napi]
+#[must_use]
+pub fn now_ns() -> f64 {
+    osdyno_device::clock::now_ns() as f64
+}

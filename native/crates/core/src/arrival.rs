@@ -1,0 +1,1 @@
+//! Schedules: when operations are meant to be sent.

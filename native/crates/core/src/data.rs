@@ -1,0 +1,1 @@
+//! What the buffers of writes hold.

@@ -1,0 +1,1 @@
+//! The compressed V2 form of an HdrHistogram.

@@ -1,0 +1,63 @@
+//! One operation, as the op stream yields it and every engine executes it.
+
+/// What an operation does. The numbers cross the binding; they never change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum OpKind {
+    /// Fill the buffer from the device.
+    Read = 0,
+    /// Write the buffer to the device.
+    Write = 1,
+    /// Discard the range; reads of it may return anything until it is written again.
+    Trim = 2,
+    /// Make every completed write durable, with metadata (`fsync`).
+    Flush = 3,
+    /// Make every completed write durable, without metadata that reads do not need (`fdatasync`).
+    DataFlush = 4,
+    /// Make the range read as zeroes without sending data.
+    WriteZeroes = 5,
+}
+
+/// The write must be durable when it completes (force unit access).
+pub const FLAG_FUA: u8 = 1;
+
+/// Directions that statistics are kept for; the index of `OpKind` for the first three.
+pub const DIRECTIONS: [&str; 3] = ["read", "write", "trim"];
+
+/// One operation. Offsets are absolute within the file, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Op {
+    /// What to do.
+    pub kind: OpKind,
+    /// `FLAG_FUA` or 0.
+    pub flags: u8,
+    /// Index into the job's list of files.
+    pub file: u16,
+    /// Length in bytes; 0 for flushes.
+    pub length: u32,
+    /// Byte offset in the file.
+    pub offset: u64,
+    /// When the schedule wants it sent, in nanoseconds since the job's start. For a closed loop it
+    /// is `CLOSED_LOOP`: the runner replaces it by the time it sends.
+    pub intended_ns: u64,
+    /// Position in the stream, from 0. Flushes count too.
+    pub sequence: u64,
+    /// Generation of the data for writes under verification (from 1 per granule), else 0.
+    pub generation: u32,
+}
+
+/// `Op::intended_ns` of an operation that has no schedule.
+pub const CLOSED_LOOP: u64 = u64::MAX;
+
+/// Answer of the op stream when asked for the next operation.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Next {
+    /// Send this now (its intended time is not later than the time that was asked with).
+    Op(Op),
+    /// Nothing is due before this time (nanoseconds since the job's start).
+    NotBefore(u64),
+    /// The stream waits for completions: a flush barrier, or think time after a completed block.
+    AfterCompletions,
+    /// The stream has ended.
+    Done,
+}

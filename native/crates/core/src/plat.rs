@@ -1,0 +1,1 @@
+//! The bucket function of fio's latency histograms.

@@ -1,0 +1,1 @@
+//! Seeded random numbers (xoshiro256++), independent streams from one seed.

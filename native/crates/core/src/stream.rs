@@ -1,0 +1,1 @@
+//! The op stream: what a job sends, in order, with intended times.

@@ -1,0 +1,1 @@
+//! The synthetic device: one model of service time, jitter, stalls, errors and limits.

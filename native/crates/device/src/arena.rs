@@ -1,0 +1,1 @@
+//! One aligned block of memory, cut into slots of equal size.

@@ -1,0 +1,1 @@
+//! CPU time, context switches and faults of a thread; pinning; timer slack.

@@ -1,0 +1,1 @@
+//! What a run answers, as JSON; mirrors workloads/run-outcome.ts.

@@ -1,0 +1,1 @@
+//! A set of jobs that start together: threads, intervals, stopping, results.

@@ -1,0 +1,100 @@
+//! What a native run is told to do, and what it answers, as JSON (camelCase).
+
+use osdyno_core::spec::{StreamSpec, SyntheticSpec};
+use serde::{Deserialize, Serialize};
+
+/// A block I/O engine by name.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum EngineSpec {
+    /// Linux `io_uring`.
+    IoUring,
+    /// `pread`/`pwrite`, one at a time.
+    Psync,
+    /// A buffer of `size` bytes.
+    Memory {
+        /// Bytes.
+        size: u64,
+    },
+    /// Completes at once, moves no data.
+    Null,
+    /// The synthetic device model on the real clock, without data.
+    Synthetic {
+        /// Its law.
+        model: SyntheticSpec,
+    },
+}
+
+/// One file or device of a job.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FileSpec {
+    /// Path; must exist (the TypeScript side lays files out first).
+    pub path: String,
+}
+
+/// One thread of the runner.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct JobSpec {
+    /// Name, for messages.
+    pub name: String,
+    /// Engine.
+    pub engine: EngineSpec,
+    /// Files in the order of the stream's regions. Empty for memory, null and synthetic engines.
+    pub files: Vec<FileSpec>,
+    /// Open for writing as well (else `O_RDONLY`).
+    pub write: bool,
+    /// `O_DIRECT`.
+    pub direct: bool,
+    /// `O_SYNC` / `O_DSYNC`.
+    pub sync: SyncMode,
+    /// Operations in flight at most.
+    pub iodepth: u32,
+    /// Largest block in bytes: the size of a buffer slot.
+    pub max_block: u32,
+    /// The operations.
+    pub stream: StreamSpec,
+    /// Do nothing for this long after the run's start.
+    #[serde(default)]
+    pub start_delay_ns: u64,
+    /// Stop sending after this long (warm-up included); `None` = when the stream ends.
+    pub runtime_ns: Option<u64>,
+    /// The first part of the run that is labelled warm-up and not counted in results.
+    #[serde(default)]
+    pub ramp_ns: u64,
+    /// CPUs the thread may use; empty = all.
+    #[serde(default)]
+    pub cpus: Vec<u32>,
+    /// Scheduled operations that may wait unsent before the run is labelled overloaded and further
+    /// arrivals are dropped (and counted); `None` = 1,000,000.
+    #[serde(default)]
+    pub backlog_cap: Option<u64>,
+    /// Percentiles to report, ascending, beside the standard ones.
+    #[serde(default)]
+    pub percentiles: Vec<f64>,
+}
+
+/// How files are opened for durability.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum SyncMode {
+    /// Plain.
+    None,
+    /// `O_SYNC`.
+    Sync,
+    /// `O_DSYNC`.
+    Dsync,
+}
+
+/// A set of jobs that start together.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RunSpec {
+    /// One entry per thread.
+    pub jobs: Vec<JobSpec>,
+    /// Length of an interval of the time series, nanoseconds.
+    pub interval_ns: u64,
+    /// Run the hiccup meter (one thread per CPU).
+    pub hiccups: bool,
+}

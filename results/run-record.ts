@@ -1,0 +1,106 @@
+/**
+ * The shape of `run.json`: fio's records under fio's names, ours under `osdyno`. The published JSON
+ * Schema is made from the zod schema in `run-schema.ts`, which must accept exactly this.
+ */
+import type { LintNote } from "../workloads/job/model.ts";
+
+/** `N, min, max, mean, stddev` in ns, percentiles keyed with six decimals; stddev is the sample form. */
+export interface FioLatency {
+  readonly min: number;
+  readonly max: number;
+  readonly mean: number;
+  readonly stddev: number;
+  readonly N: number;
+  readonly percentile?: Readonly<Record<string, number>>;
+  readonly bins?: Readonly<Record<string, number>>;
+}
+
+/** Our latency: always with percentiles. */
+export interface OsdynoLatency {
+  readonly N: number;
+  readonly min: number;
+  readonly max: number;
+  readonly mean: number;
+  readonly stddev: number;
+  readonly percentile: Readonly<Record<string, number>>;
+}
+
+export interface OsdynoDirection {
+  readonly service_ns: OsdynoLatency;
+  readonly wait_ns: OsdynoLatency;
+  readonly response_ns: OsdynoLatency;
+}
+
+/** Verdicts about the generator, with the figures they rest on. */
+export interface OsdynoGenerator {
+  /** More than 1% of the operations were sent late by the generator. */
+  readonly late: boolean;
+  /** The job's thread was busy for more than 80% of the time. */
+  readonly saturated: boolean;
+  /** The backlog reached its cap and arrivals were dropped. */
+  readonly overloaded: boolean;
+  /** `closed` or the law of arrivals. */
+  readonly loop: string;
+  readonly late_count: number;
+  readonly late_share: number;
+  readonly late_max_ns: number;
+  readonly late_threshold_ns: number;
+  readonly dropped_arrivals: number;
+  readonly backlog_max: number;
+  readonly busy_share: number;
+  readonly hiccups: { readonly p99_ns: number; readonly p99_9_ns: number; readonly max_ns: number };
+}
+
+export interface OsdynoJob {
+  readonly read?: OsdynoDirection;
+  readonly write?: OsdynoDirection;
+  readonly trim?: OsdynoDirection;
+  readonly generator: OsdynoGenerator;
+  readonly counters: Readonly<Record<string, number>>;
+  readonly verify?: unknown;
+  readonly notes: readonly string[];
+}
+
+/** One of fio's job records, with ours inside. Field order is fio's. */
+export interface JobRecord {
+  readonly jobname: string;
+  readonly groupid: number;
+  readonly error: number;
+  readonly [fioField: string]: unknown;
+  readonly osdyno: OsdynoJob;
+}
+
+export interface RunRecord {
+  readonly schema: string;
+  readonly state: "complete" | "partial";
+  /** Why it is partial. */
+  readonly reason?: string;
+  readonly command: readonly string[];
+  readonly label: string;
+  readonly seed: number;
+  readonly path: "native" | "engine";
+  readonly job: {
+    readonly text: string;
+    readonly resolved: readonly unknown[];
+    readonly notes: readonly LintNote[];
+  };
+  readonly target: string;
+  readonly chain: readonly string[];
+  readonly options: Readonly<Record<string, { readonly value: string; readonly origin: string }>>;
+  readonly environment: Readonly<Record<string, unknown>>;
+  readonly started: string;
+  readonly runtime_ms: number;
+  readonly "fio version": string;
+  readonly timestamp: number;
+  readonly timestamp_ms: number;
+  readonly time: string;
+  readonly "global options": Readonly<Record<string, string>>;
+  readonly jobs: readonly JobRecord[];
+  readonly disk_util: readonly unknown[];
+  readonly osdyno: {
+    readonly process_cpu_user_ns: number;
+    readonly process_cpu_system_ns: number;
+    readonly rss_bytes: number;
+    readonly threshold_results?: readonly unknown[];
+  };
+}

@@ -1,0 +1,154 @@
+/**
+ * A job as resolved from fio's grammar: every value in bytes, nanoseconds or numbers, defaults filled
+ * in. Made by `parse.ts`, read by the planner, `--parse-only` and the results.
+ */
+
+/** Values for read, write, trim. */
+export type PerDirection<T> = readonly [read: T, write: T, trim: T];
+
+export type RwMode =
+  | "read"
+  | "write"
+  | "trim"
+  | "rw"
+  | "randread"
+  | "randwrite"
+  | "randtrim"
+  | "randrw"
+  | "trimwrite"
+  | "randtrimwrite";
+
+/** A size: bytes, or percent of the file or device. */
+export type SizeValue =
+  | { readonly kind: "bytes"; readonly bytes: number }
+  | { readonly kind: "percent"; readonly percent: number };
+
+export type BlockSizeRule =
+  | { readonly kind: "fixed"; readonly bytes: number }
+  | { readonly kind: "range"; readonly min: number; readonly max: number }
+  | {
+      readonly kind: "split";
+      readonly entries: readonly { readonly bytes: number; readonly percent: number }[];
+    };
+
+export type DistributionRule =
+  | { readonly kind: "random" }
+  | { readonly kind: "zipf"; readonly theta: number; readonly center: number | null }
+  | { readonly kind: "pareto"; readonly h: number; readonly center: number | null }
+  | { readonly kind: "normal"; readonly deviation: number; readonly center: number | null }
+  | {
+      readonly kind: "zoned" | "zonedAbs";
+      readonly zones: readonly { readonly access: number; readonly size: number }[];
+    };
+
+/** When operations are meant to be sent. `null` per direction: closed loop. */
+export type ArrivalRule =
+  | { readonly kind: "constant" | "poisson"; readonly rate: number; readonly byBytes: boolean }
+  | {
+      readonly kind: "burst";
+      readonly rate: number;
+      readonly onNs: number;
+      readonly offNs: number;
+      readonly poisson: boolean;
+    }
+  | {
+      readonly kind: "profile";
+      readonly points: readonly (readonly [atNs: number, rate: number])[];
+      readonly poisson: boolean;
+      readonly repeat: boolean;
+    };
+
+export interface VerifyRule {
+  readonly kind: "crc32c" | "pattern" | "meta";
+  readonly pattern: readonly number[];
+  readonly patternOffsets: readonly number[];
+  readonly fatal: boolean;
+  /** `do_verify`: read back after the write phase. */
+  readonly readBack: boolean;
+}
+
+export interface ResolvedJob {
+  readonly name: string;
+  /** Where the section starts, for messages. */
+  readonly place: { readonly file: string; readonly line: number };
+  readonly description: string | null;
+  readonly rw: RwMode;
+  /** `rw=read:N`: bytes skipped after each sequential operation; `rw=randread:N`: operations per drawn offset (default 1). */
+  readonly sequentialStepBytes: number;
+  readonly opsPerDraw: number;
+  /** Percent of reads in mixed modes. */
+  readonly rwmixread: number;
+  readonly blockSizes: PerDirection<BlockSizeRule>;
+  readonly blockAlignBytes: PerDirection<number>;
+  readonly size: SizeValue | null;
+  readonly ioSize: SizeValue | null;
+  readonly filesizeBytes: { readonly min: number; readonly max: number } | null;
+  readonly offset: SizeValue;
+  readonly offsetIncrement: SizeValue;
+  readonly filenames: readonly string[];
+  readonly filenameFormat: string;
+  readonly directories: readonly string[];
+  readonly nrfiles: number;
+  readonly numjobs: number;
+  readonly thread: boolean;
+  readonly ioengine: string;
+  readonly iodepth: number;
+  readonly direct: boolean;
+  readonly sync: "none" | "sync" | "dsync";
+  readonly fsync: number;
+  readonly fdatasync: number;
+  readonly endFsync: boolean;
+  readonly runtimeNs: number | null;
+  readonly timeBased: boolean;
+  readonly rampNs: number;
+  readonly startDelayNs: number;
+  readonly stonewall: boolean;
+  readonly newGroup: boolean;
+  readonly groupReporting: boolean;
+  readonly loops: number;
+  readonly numberIos: number | null;
+  readonly arrival: PerDirection<ArrivalRule | null>;
+  readonly backlogCap: number | null;
+  readonly thinktimeNs: number;
+  readonly thinktimeBlocks: number;
+  readonly distribution: PerDirection<DistributionRule>;
+  readonly percentageRandom: PerDirection<number>;
+  readonly randomMap: boolean;
+  readonly randrepeat: boolean;
+  readonly randseed: number;
+  readonly verify: VerifyRule | null;
+  readonly zeroBuffers: boolean;
+  readonly refillBuffers: boolean;
+  readonly bufferCompressPercent: number;
+  readonly percentiles: readonly number[];
+  readonly clatPercentiles: boolean;
+  readonly slatPercentiles: boolean;
+  readonly latPercentiles: boolean;
+  readonly cpusAllowed: readonly number[];
+  readonly unlink: boolean;
+  readonly createOnly: boolean;
+  readonly kbBase: 1000 | 1024;
+  readonly unifiedRwReporting: "none" | "mixed" | "both";
+  /** Our own key: where the job runs, e.g. `null:?service=50us`; `null` = the files it names. */
+  readonly target: string | null;
+  readonly opClass: "client" | "recovery" | "best_effort";
+  readonly clientId: number;
+  /** Options as written, name and value as strings, for `job options` of the JSON and `--showcmd`. */
+  readonly given: ReadonlyMap<string, string>;
+}
+
+/** A note of the linter about a value that fio reads differently than it looks. */
+export interface LintNote {
+  readonly place: { readonly file: string; readonly line: number };
+  readonly key: string;
+  readonly message: string;
+}
+
+export interface ParsedJobs {
+  readonly jobs: readonly ResolvedJob[];
+  /** `global options` of fio's JSON. */
+  readonly globals: ReadonlyMap<string, string>;
+  readonly notes: readonly LintNote[];
+  /** The text as run: the job files in order, or the command-line jobs written as a job file. */
+  readonly text: string;
+}

@@ -1,0 +1,57 @@
+/**
+ * A plan: what a run is going to do, before it does it. Made by `planner.ts`, printed by `--dry-run`,
+ * judged by the safety check, executed by the runner, recorded in the results.
+ */
+import type { ResolvedJob } from "./job/model.ts";
+import type { NativeOutcome } from "./run-outcome.ts";
+
+/** A file, device or synthetic target of one planned job. */
+export interface PlannedFile {
+  /** Absolute path; for targets without a path the target's text, e.g. `null:?service=50us`. */
+  readonly path: string;
+  readonly kind: "file" | "block" | "char" | "synthetic" | "memory" | "null";
+  /** The region that the job addresses. */
+  readonly offsetBytes: number;
+  readonly sizeBytes: number;
+  /** The whole length the file must have; laid out before the run if it is shorter. */
+  readonly fileBytes: number;
+  /** The job creates this file: it is absent now. */
+  readonly created: boolean;
+}
+
+/** One thread of the runner: one clone (`numjobs`) of one job. */
+export interface PlannedJob {
+  readonly resolved: ResolvedJob;
+  /** 0 ... numjobs-1 */
+  readonly jobnum: number;
+  /** Position over the whole run, names logs. */
+  readonly index: number;
+  readonly groupId: number;
+  readonly files: readonly PlannedFile[];
+  readonly writes: boolean;
+  readonly iodepth: number;
+  /** Bytes it will transfer if nothing ends it earlier; null = bounded by time only. */
+  readonly ioBytes: number | null;
+  readonly seed: number;
+}
+
+/** Jobs that run at once; a stonewall begins a new phase. */
+export interface PlannedPhase {
+  readonly jobs: readonly PlannedJob[];
+}
+
+export interface RunPlan {
+  readonly phases: readonly PlannedPhase[];
+  readonly path: "native" | "engine";
+  /** Seconds it is expected to take; null = unknown. */
+  readonly expectedSeconds: number | null;
+  readonly expectedWriteBytes: number | null;
+}
+
+/** A phase as it was measured. */
+export interface MeasuredPhase {
+  readonly jobs: readonly PlannedJob[];
+  readonly outcome: NativeOutcome;
+  /** Start of the phase since the start of the run, ns; interval rows are already shifted by it. */
+  readonly offsetNs: number;
+}
