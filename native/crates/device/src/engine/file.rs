@@ -1,0 +1,227 @@
+//! An open file or block device, and what is done to it by plain system calls.
+
+use std::ffi::CString;
+use std::io::Error;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+
+use osdyno_core::op::OpKind;
+
+use super::EngineError;
+use crate::spec::SyncMode;
+
+/// `_IO(0x12, 119)`, linux/fs.h: discard a range of a block device.
+const BLKDISCARD: libc::Ioctl = 0x1277;
+/// `_IO(0x12, 127)`, linux/fs.h: write zeroes to a range of a block device.
+const BLKZEROOUT: libc::Ioctl = 0x127f;
+/// `_IOR(0x12, 114, size_t)`, linux/fs.h: size of a block device in bytes.
+const BLKGETSIZE64: libc::Ioctl = 0x8008_1272;
+/// `_IO(0x12, 104)`, linux/fs.h: logical block size.
+const BLKSSZGET: libc::Ioctl = 0x1268;
+
+/// How a file is opened.
+#[derive(Clone, Copy, Debug)]
+pub struct OpenMode {
+    /// For reading and writing, else for reading only.
+    pub write: bool,
+    /// `O_DIRECT`.
+    pub direct: bool,
+    /// `O_SYNC` / `O_DSYNC`.
+    pub sync: SyncMode,
+}
+
+/// An open file or block device. Closed when dropped.
+#[derive(Debug)]
+pub struct OpenFile {
+    fd: OwnedFd,
+    path: String,
+    block_device: bool,
+    size: u64,
+    block_bytes: u32,
+}
+
+/// The negative errno of the last system call, as a completion carries it.
+#[must_use]
+pub fn last_errno() -> i32 {
+    -Error::last_os_error().raw_os_error().unwrap_or(libc::EIO)
+}
+
+/// Repeats a system call while signals interrupt it; the negative errno when it failed.
+pub fn retry(mut call: impl FnMut() -> isize) -> i32 {
+    loop {
+        let result = call();
+        if result >= 0 {
+            return i32::try_from(result).unwrap_or(i32::MAX);
+        }
+        let errno = last_errno();
+        if errno != -libc::EINTR {
+            return errno;
+        }
+    }
+}
+
+impl OpenFile {
+    /// Opens an existing file or block device.
+    ///
+    /// # Errors
+    /// The open failed, or it is neither a regular file nor a block device.
+    pub fn open(path: &str, mode: OpenMode) -> Result<Self, EngineError> {
+        let name = CString::new(path)
+            .map_err(|_| EngineError::Unsupported(format!("{path:?}: a path holds no NUL byte")))?;
+        let mut flags = libc::O_CLOEXEC
+            | if mode.write {
+                libc::O_RDWR
+            } else {
+                libc::O_RDONLY
+            };
+        if mode.direct {
+            flags |= libc::O_DIRECT;
+        }
+        flags |= match mode.sync {
+            SyncMode::None => 0,
+            SyncMode::Sync => libc::O_SYNC,
+            SyncMode::Dsync => libc::O_DSYNC,
+        };
+        // SAFETY: `name` is a NUL-terminated string that outlives the call.
+        let raw = unsafe { libc::open(name.as_ptr(), flags) };
+        if raw < 0 {
+            let source = Error::last_os_error();
+            if mode.direct && source.raw_os_error() == Some(libc::EINVAL) {
+                return Err(EngineError::Unsupported(format!(
+                    "{path}: its file system refuses O_DIRECT; use direct=0 or another file system"
+                )));
+            }
+            let why = if mode.write {
+                "for writing"
+            } else {
+                "for reading"
+            };
+            let call = format!("open {path} {why}");
+            return Err(EngineError::System { call, source });
+        }
+        // SAFETY: `raw` was just opened and nothing else owns it.
+        let fd = unsafe { OwnedFd::from_raw_fd(raw) };
+        Self::describe(fd, path)
+    }
+
+    fn describe(fd: OwnedFd, path: &str) -> Result<Self, EngineError> {
+        let failed = |call: &str| EngineError::System {
+            call: format!("{call} {path}"),
+            source: Error::last_os_error(),
+        };
+        let mut stat = MaybeUninit::<libc::stat>::uninit();
+        // SAFETY: the descriptor is open and `stat` is valid for writing.
+        if unsafe { libc::fstat(fd.as_raw_fd(), stat.as_mut_ptr()) } != 0 {
+            return Err(failed("stat"));
+        }
+        // SAFETY: fstat succeeded and filled it.
+        let stat = unsafe { stat.assume_init() };
+        let kind = stat.st_mode & libc::S_IFMT;
+        if kind != libc::S_IFREG && kind != libc::S_IFBLK {
+            return Err(EngineError::Unsupported(format!(
+                "{path}: neither a regular file nor a block device; name one of these"
+            )));
+        }
+        let block_device = kind == libc::S_IFBLK;
+        let mut size = stat.st_size.max(0) as u64;
+        let mut block_bytes = 512;
+        if block_device {
+            let mut sector: libc::c_int = 0;
+            // SAFETY: the request writes one u64 through the pointer.
+            if unsafe { libc::ioctl(fd.as_raw_fd(), BLKGETSIZE64, &raw mut size) } != 0 {
+                return Err(failed("size of"));
+            }
+            // SAFETY: the request writes one int through the pointer.
+            if unsafe { libc::ioctl(fd.as_raw_fd(), BLKSSZGET, &raw mut sector) } == 0 {
+                block_bytes = u32::try_from(sector).unwrap_or(512).max(512);
+            }
+        }
+        let path = path.to_owned();
+        Ok(Self {
+            fd,
+            path,
+            block_device,
+            size,
+            block_bytes,
+        })
+    }
+
+    /// The descriptor; it stays owned here.
+    #[must_use]
+    pub fn fd(&self) -> RawFd {
+        self.fd.as_raw_fd()
+    }
+
+    /// The path it was opened with.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// A block device, not a regular file.
+    #[must_use]
+    pub fn is_block_device(&self) -> bool {
+        self.block_device
+    }
+
+    /// Bytes when it was opened.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Logical block size of a device in bytes; 512 for files.
+    #[must_use]
+    pub fn block_bytes(&self) -> u32 {
+        self.block_bytes
+    }
+
+    /// `fsync` or, for `DataFlush`, `fdatasync`: 0 or a negative errno.
+    #[must_use]
+    pub fn flush(&self, kind: OpKind) -> i32 {
+        let fd = self.fd();
+        // SAFETY: the descriptor is open; the calls take nothing else.
+        retry(|| unsafe {
+            if kind == OpKind::DataFlush {
+                libc::fdatasync(fd) as isize
+            } else {
+                libc::fsync(fd) as isize
+            }
+        })
+    }
+
+    /// Discards a range: its length, or a negative errno (`-EOPNOTSUPP` where it is impossible).
+    #[must_use]
+    pub fn trim(&self, offset: u64, length: u32) -> i32 {
+        let mode = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
+        self.range(BLKDISCARD, mode, offset, length)
+    }
+
+    /// Makes a range read as zeroes: its length, or a negative errno.
+    #[must_use]
+    pub fn write_zeroes(&self, offset: u64, length: u32) -> i32 {
+        let mode = libc::FALLOC_FL_ZERO_RANGE | libc::FALLOC_FL_KEEP_SIZE;
+        self.range(BLKZEROOUT, mode, offset, length)
+    }
+
+    fn range(&self, request: libc::Ioctl, mode: libc::c_int, offset: u64, length: u32) -> i32 {
+        let (Ok(start), Ok(done)) = (libc::off_t::try_from(offset), i32::try_from(length)) else {
+            return -libc::EINVAL;
+        };
+        let fd = self.fd();
+        let result = if self.block_device {
+            let span = [offset, u64::from(length)];
+            // SAFETY: both requests read two u64 from the array, which outlives the call.
+            retry(|| unsafe { libc::ioctl(fd, request, span.as_ptr()) as isize })
+        } else {
+            // SAFETY: the descriptor is open; the call takes no pointers.
+            retry(|| unsafe { libc::fallocate(fd, mode, start, libc::off_t::from(done)) as isize })
+        };
+        match result {
+            0 => done,
+            // Stacked devices and old kernels refuse in these words too.
+            r if r == -libc::ENOTTY || r == -libc::ENOSYS => -libc::EOPNOTSUPP,
+            r => r,
+        }
+    }
+}
