@@ -1,0 +1,146 @@
+/**
+ * What a report is made of. `load.ts` fills it from a results directory and from nothing else; charts,
+ * HTML and Markdown are drawn from it, and `--format json` prints it. Times are nanoseconds, bandwidth
+ * is bytes per second.
+ */
+import type { Direction } from "../../workloads/run-outcome.ts";
+import type { OsdynoGenerator } from "../run-record.ts";
+import type { SweepComparison } from "../sweep-record.ts";
+
+/** A metric over the replicates of one entry. */
+export interface MetricValue {
+  /** Median of the replicates. */
+  readonly value: number;
+  /** Smallest and largest replicate. */
+  readonly low: number;
+  readonly high: number;
+  readonly values: readonly number[];
+  /** False: a percentile with fewer than 10 samples beyond it; it is not shown as a figure. */
+  readonly solid: boolean;
+}
+
+/** One point of a percentile plot: 1 / (1 - quantile), and the latency at it. */
+export type SpectrumPoint = readonly [oneOverRest: number, ns: number];
+
+export interface Spectrum {
+  readonly service: readonly SpectrumPoint[];
+  readonly response: readonly SpectrumPoint[];
+}
+
+/** One configuration and direction: a row of the table, a mark of the charts. */
+export interface Entry {
+  readonly id: string;
+  /** Id of the sweep's point; the job's name in a run. */
+  readonly point: string;
+  readonly label: string;
+  readonly direction: Direction;
+  /** Entries of one facet answer the same question and share a panel, e.g. `randread`. */
+  readonly facet: string;
+  /** Entries of one series share a colour and are connected by `depth`, e.g. `io_uring`. */
+  readonly series: string;
+  /** Operations outstanding at most (iodepth x numjobs), or the offered rate in an open loop. */
+  readonly depth: number;
+  readonly parameters: Readonly<Record<string, string>>;
+  /** Runs this is the median of. */
+  readonly replicates: number;
+  /** Samples of all replicates. */
+  readonly samples: number;
+  readonly metrics: Readonly<Record<string, MetricValue>>;
+  /** From the merged histograms of all replicates. */
+  readonly spectrum: Spectrum;
+  readonly openLoop: boolean;
+}
+
+/** One time line: a job group and direction of one run. */
+export interface TimeLine {
+  readonly entry: string;
+  readonly run: string;
+  /** Which repetition, from 1. */
+  readonly repeat: number;
+  readonly warmupEndMs: number;
+  readonly rows: readonly TimeRow[];
+}
+
+/** Means over the interval that ends at `ms`; percentiles are the worst of the intervals joined. */
+export interface TimeRow {
+  readonly ms: number;
+  readonly iops: number;
+  readonly bw: number;
+  readonly p50: number | null;
+  readonly p99: number | null;
+  readonly max: number | null;
+}
+
+/** Health of one run. */
+export interface RunSummary {
+  readonly path: string;
+  readonly point: string;
+  readonly repeat: number;
+  readonly state: "complete" | "partial";
+  readonly reason: string | null;
+  readonly started: string;
+  readonly seconds: number;
+  readonly errors: readonly string[];
+  readonly generators: readonly (OsdynoGenerator & { readonly job: string })[];
+}
+
+export interface Caveat {
+  readonly kind:
+    | "partial"
+    | "errors"
+    | "late"
+    | "saturated"
+    | "overloaded"
+    | "hiccups"
+    | "closed-loop"
+    | "few-samples"
+    | "few-runs"
+    | "changed-host"
+    | "missing-files"
+    | "note";
+  /** `serious`: figures may be wrong; `mind`: know it before you use them. */
+  readonly weight: "serious" | "mind";
+  readonly text: string;
+}
+
+/** A fact about the machine; nested records are joined with dots. */
+export interface Fact {
+  readonly name: string;
+  readonly value: string;
+}
+
+export interface FactGroup {
+  readonly title: string;
+  readonly facts: readonly Fact[];
+}
+
+export interface ReportModel {
+  readonly schema: "osdyno-report-1";
+  readonly kind: "run" | "repeat" | "sweep";
+  readonly name: string;
+  /** What was asked; null when the directory does not say. */
+  readonly question: string | null;
+  readonly preview: boolean;
+  readonly state: "complete" | "partial";
+  readonly reason: string | null;
+  readonly metrics: readonly string[];
+  readonly parameters: Readonly<Record<string, readonly string[]>>;
+  readonly started: string;
+  /** Measured time over all runs. */
+  readonly seconds: number;
+  /** The directory's own name. */
+  readonly source: string;
+  readonly target: string;
+  readonly chain: readonly string[];
+  readonly seed: number;
+  readonly entries: readonly Entry[];
+  readonly comparisons: readonly SweepComparison[];
+  readonly runs: readonly RunSummary[];
+  readonly timeLines: readonly TimeLine[];
+  readonly environment: readonly FactGroup[];
+  readonly command: string;
+  readonly jobText: string;
+  readonly caveats: readonly Caveat[];
+  /** The answer: the first sentence stands alone; the rest explains it. */
+  readonly answer: readonly string[];
+}

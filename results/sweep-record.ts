@@ -1,0 +1,46 @@
+/** The shape of `sweep.json`: which points a sweep has, where their runs are, and what was decided. */
+
+/** Verdict of one metric of two points; made by the comparison, absent in previews. */
+export interface SweepComparison {
+  readonly metric: string;
+  /** Ids of points. */
+  readonly base: string;
+  readonly candidate: string;
+  /** Candidate divided by base, with the bounds of its confidence interval. */
+  readonly ratio: number;
+  readonly low: number;
+  readonly high: number;
+  readonly p: number;
+  readonly verdict: "better" | "worse" | "same" | "unclear";
+  readonly reason: string;
+  /** Runs per side that would decide it; null when it is decided or cannot be known. */
+  readonly runs_needed: number | null;
+}
+
+export interface SweepPoint {
+  readonly id: string;
+  /** Value of every parameter of the matrix, as written. */
+  readonly parameters: Readonly<Record<string, string>>;
+  /** Run directories relative to the sweep's, in order of repetition: `points/<id>/1`, ... */
+  readonly runs: readonly string[];
+}
+
+export interface SweepRecord {
+  readonly schema: string;
+  readonly state: "complete" | "partial";
+  /** Why it is partial. */
+  readonly reason?: string;
+  readonly name: string;
+  readonly question: string;
+  /** The command that made it, for repeating it. */
+  readonly command?: readonly string[];
+  /** The parameters varied, with their values in the order of the sweep file. */
+  readonly parameters: Readonly<Record<string, readonly string[]>>;
+  readonly repeat: number;
+  /** Too short for verdicts: the report says so and gives none. */
+  readonly preview: boolean;
+  /** The first one orders the answer. */
+  readonly metrics: readonly string[];
+  readonly points: readonly SweepPoint[];
+  readonly comparisons: readonly SweepComparison[];
+}
