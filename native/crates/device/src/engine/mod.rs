@@ -5,6 +5,7 @@ pub mod io_uring;
 pub mod memory;
 pub mod null;
 pub mod psync;
+pub mod synchronous;
 pub mod synthetic;
 
 use std::os::fd::RawFd;
