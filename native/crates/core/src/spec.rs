@@ -3,6 +3,14 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Why a specification cannot be run. The message says what, with its value, and what to do.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SpecError {
+    /// Values that contradict each other or are out of range.
+    #[error("{0}")]
+    Invalid(String),
+}
+
 /// Kind of address pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
