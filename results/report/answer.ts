@@ -1,0 +1,138 @@
+/** The answer in a sentence, and the sentences that explain it. */
+import type { SweepComparison } from "../sweep-record.ts";
+import type { Entry } from "./model.ts";
+import {
+  formatBandwidth,
+  formatCount,
+  formatMetric,
+  formatNs,
+  higherIsBetter,
+  isTime,
+  metricTitle,
+} from "./units.ts";
+
+export interface AnswerInput {
+  readonly preview: boolean;
+  readonly metrics: readonly string[];
+  readonly entries: readonly Entry[];
+  readonly comparisons: readonly SweepComparison[];
+}
+
+/** The first sentence stands alone. */
+export function answerOf(input: AnswerInput): readonly string[] {
+  const [only] = input.entries;
+  if (only === undefined) {
+    return ["No operation completed, so there is nothing to report."];
+  }
+  const plain = input.entries.length === 1 ? [describe(only)] : bestOfEach(input);
+  if (input.preview) {
+    const [first = "", ...rest] = plain;
+    return [`Preview, no verdict: ${first}`, ...rest];
+  }
+  const verdict = verdictOf(input);
+  return verdict === null ? plain : [verdict, ...plain];
+}
+
+/** All figures of one configuration. */
+function describe(entry: Entry): string {
+  const figure = (metric: string) => entry.metrics[metric];
+  const iops = figure("iops");
+  const bandwidth = figure("bw");
+  const rates = [
+    iops === undefined ? "" : `${formatCount(iops.value)} IOPS`,
+    bandwidth === undefined ? "" : formatBandwidth(bandwidth.value),
+  ].filter((text) => text !== "");
+  const times = ["p50", "p99", "p99.9"].flatMap((name) => {
+    const value = figure(`response.${name}`);
+    return value?.solid === true ? [`${name} ${formatNs(value.value)}`] : [];
+  });
+  const latency = times.length === 0 ? "" : `, response ${times.join(", ")}`;
+  return `${entry.facet} with ${entry.label} reached ${rates.join(", ")}${latency}.`;
+}
+
+/** Entries by panel, in order of appearance. */
+export function byFacet(entries: readonly Entry[]): ReadonlyMap<string, readonly Entry[]> {
+  const groups = new Map<string, Entry[]>();
+  for (const entry of entries) {
+    const group = groups.get(entry.facet) ?? [];
+    group.push(entry);
+    groups.set(entry.facet, group);
+  }
+  return groups;
+}
+
+/** The entry with the best measured figure of a metric; null when none has a solid one. */
+export function bestBy(entries: readonly Entry[], metric: string): Entry | null {
+  const sign = higherIsBetter(metric) ? 1 : -1;
+  let best: Entry | null = null;
+  for (const entry of entries) {
+    const value = entry.metrics[metric];
+    const leader = best?.metrics[metric];
+    if (
+      value?.solid === true &&
+      (leader === undefined || sign * (value.value - leader.value) > 0)
+    ) {
+      best = entry;
+    }
+  }
+  return best;
+}
+
+/** Panels named in a sentence; more would hide the answer. */
+const mostNamed = 4;
+
+function bestOfEach(input: AnswerInput): readonly string[] {
+  const sentences: string[] = [];
+  for (const metric of input.metrics.slice(0, 2)) {
+    const parts: string[] = [];
+    for (const [facet, entries] of byFacet(input.entries)) {
+      const best = bestBy(entries, metric);
+      const value = best?.metrics[metric];
+      if (best !== null && value !== undefined) {
+        parts.push(`${formatMetric(metric, value.value)} for ${facet} (${best.label})`);
+      }
+    }
+    if (parts.length > mostNamed) {
+      parts.splice(
+        mostNamed - 1,
+        parts.length,
+        `${parts.length - mostNamed + 1} more in the table`,
+      );
+    }
+    if (parts.length > 0) {
+      const word = higherIsBetter(metric) ? "highest" : "lowest";
+      const start = sentences.length === 0 ? `the ${word}` : `The ${word}`;
+      sentences.push(`${start} ${metricTitle(metric)} measured: ${parts.join("; ")}.`);
+    }
+  }
+  const [first, ...rest] = sentences;
+  if (first === undefined) {
+    return ["No figure rests on enough samples to be shown."];
+  }
+  return [input.preview ? first : first.replace(/^the/, "The"), ...rest];
+}
+
+/** What the comparisons of the first metric decided; null when there are none. */
+function verdictOf(input: AnswerInput): string | null {
+  const [metric] = input.metrics;
+  const own = input.comparisons.filter((comparison) => comparison.metric === metric);
+  if (metric === undefined || own.length === 0) {
+    return null;
+  }
+  const distance = (c: SweepComparison) => (higherIsBetter(metric) ? c.ratio : 1 / c.ratio);
+  const better = own
+    .filter((comparison) => comparison.verdict === "better")
+    .sort((a, b) => distance(b) - distance(a));
+  const [best] = better;
+  const title = isTime(metric) ? `${metricTitle(metric)} time` : metricTitle(metric);
+  if (best === undefined) {
+    const open = own.some((comparison) => comparison.verdict === "unclear");
+    const end = open ? ", and some comparisons need more runs." : ".";
+    return `No configuration was shown to be better than its baseline in ${title}${end}`;
+  }
+  const ratio = [best.ratio, best.low, best.high].map((x) => x.toFixed(3));
+  return (
+    `${best.candidate} is better than ${best.base} in ${title}: ratio ${ratio[0]} ` +
+    `(interval ${ratio[1]} to ${ratio[2]}).`
+  );
+}

@@ -1,0 +1,172 @@
+/** Arranges measures into entries: which panel, which colour, which place on the line of depths. */
+import type { Direction } from "../../workloads/run-outcome.ts";
+import type { JobRecord } from "../run-record.ts";
+import { type JobFacts, jobFacts } from "./job-facts.ts";
+import { isSolid, type Measure, measureOf, spectrumOf } from "./measure.ts";
+import type { Entry, MetricValue } from "./model.ts";
+import { directions, type RunFiles } from "./run-files.ts";
+import { formatCount } from "./units.ts";
+
+/** One point as loaded: its parameters and the runs that repeat it. */
+export interface LoadedPoint {
+  readonly id: string;
+  readonly parameters: Readonly<Record<string, string>>;
+  readonly runs: readonly RunFiles[];
+}
+
+/** An entry before its place is decided. */
+interface Draft {
+  readonly point: string;
+  readonly job: string;
+  readonly direction: Direction;
+  readonly parameters: Readonly<Record<string, string>>;
+  readonly facts: JobFacts;
+  readonly measures: readonly Measure[];
+  /** Job names it stands for, to find its lines in series.csv. */
+  readonly jobs: ReadonlySet<string>;
+}
+
+export interface PlacedEntry {
+  readonly entry: Entry;
+  readonly jobs: ReadonlySet<string>;
+  readonly warmupMs: number;
+}
+
+/** Parameters that the job's own facts already tell. */
+const factual = new Set(
+  "rw readwrite bs blocksize ioengine iodepth numjobs rate_iops sync fsync fdatasync".split(" "),
+);
+
+/**
+ * Makes the entries of all points. `wholePoint`: jobs of a point that run at once are added up (a
+ * sweep); otherwise each job stands for itself (a run).
+ */
+export function makeEntries(
+  points: readonly LoadedPoint[],
+  wholePoint: boolean,
+): readonly PlacedEntry[] {
+  const drafts = points.flatMap((point) => draftsOf(point, wholePoint));
+  const facets = drafts.map(facetOf);
+  const series = seriesOf(drafts, facets);
+  const severalDepths = new Set(drafts.map(depthOf)).size > 1;
+  return drafts.map((draft, index) => {
+    const facet = facets[index] ?? "";
+    const own = series[index] ?? "";
+    const depth = depthOf(draft);
+    const rate = draft.facts.rate(draft.direction);
+    const depthText =
+      rate === null
+        ? `${depth} outstanding`
+        : `${formatCount(rate).replace(/\.0+(?=k|M|G|$)/, "")} offered/s`;
+    const entry: Entry = {
+      id: `${draft.point}/${draft.job}/${draft.direction}`,
+      point: draft.point,
+      label: severalDepths || rate !== null ? `${own}, ${depthText}` : own,
+      direction: draft.direction,
+      facet,
+      series: own,
+      depth,
+      parameters: draft.parameters,
+      replicates: draft.measures.length,
+      samples: draft.measures.reduce((sum, m) => sum + m.samples, 0),
+      metrics: metricsOf(draft.measures),
+      spectrum: {
+        service: spectrumOf(draft.measures.map((m) => m.histograms.service)),
+        response: spectrumOf(draft.measures.map((m) => m.histograms.response)),
+      },
+      openLoop: rate !== null,
+    };
+    return { entry, jobs: draft.jobs, warmupMs: draft.facts.warmupMs };
+  });
+}
+
+function draftsOf(point: LoadedPoint, wholePoint: boolean): readonly Draft[] {
+  const [first] = point.runs;
+  if (first === undefined) {
+    return [];
+  }
+  const keyOf = (job: JobRecord) => (wholePoint ? String(job.groupid) : job.jobname);
+  const keys = [...new Set(first.record.jobs.map(keyOf))];
+  const drafts: Draft[] = [];
+  for (const key of keys) {
+    const own = first.record.jobs.filter((job) => keyOf(job) === key);
+    const name = own[0]?.jobname ?? key;
+    for (const direction of directions) {
+      const measures = point.runs.flatMap((run) => {
+        const group = run.record.jobs.filter((job) => keyOf(job) === key);
+        return measureOf(run, group, direction) ?? [];
+      });
+      if (measures.length > 0) {
+        const { id, parameters } = point;
+        const facts = jobFacts(first.record, name);
+        const jobs = new Set(own.map((job) => job.jobname));
+        drafts.push({ point: id, job: name, direction, parameters, facts, measures, jobs });
+      }
+    }
+  }
+  return drafts;
+}
+
+function depthOf(draft: Draft): number {
+  return draft.facts.rate(draft.direction) ?? draft.facts.outstanding;
+}
+
+function facetOf(draft: Draft): string {
+  const { facts, direction } = draft;
+  const size = facts.blockSize(direction);
+  const mixed = /rw|readwrite|trimwrite/.test(facts.rw) ? `, ${direction}s` : "";
+  return `${size === "" ? "" : `${size} `}${facts.rw}${facts.durability}${mixed}`;
+}
+
+/**
+ * The series of each draft: the engine, and those parameters (or the job's name) that are needed to
+ * tell apart what facet, engine and depth do not.
+ */
+function seriesOf(drafts: readonly Draft[], facets: readonly string[]): readonly string[] {
+  const names = [...new Set(drafts.flatMap((draft) => Object.keys(draft.parameters)))];
+  const varied = names.filter(
+    (name) => !factual.has(name) && new Set(drafts.map((d) => d.parameters[name])).size > 1,
+  );
+  const several = new Set(drafts.map((draft) => draft.facts.ioengine)).size > 1;
+  const text = (draft: Draft, wanted: readonly string[], job: boolean): string => {
+    const parts = wanted.map((name) => `${name}=${draft.parameters[name] ?? "-"}`);
+    const engine = several || parts.length + Number(job) === 0 ? [draft.facts.ioengine] : [];
+    return [...engine, ...(job ? [draft.job] : []), ...parts].join(", ");
+  };
+  const unique = (wanted: readonly string[], job: boolean): boolean => {
+    const keys = drafts.map((d, i) => `${facets[i]}|${text(d, wanted, job)}|${depthOf(d)}`);
+    return new Set(keys).size === drafts.length;
+  };
+  let needed: readonly string[] = varied;
+  for (const name of varied) {
+    const without = needed.filter((other) => other !== name);
+    if (unique(without, false)) {
+      needed = without;
+    }
+  }
+  const job = !unique(needed, false);
+  return drafts.map((draft) => text(draft, needed, job));
+}
+
+function metricsOf(measures: readonly Measure[]): Readonly<Record<string, MetricValue>> {
+  const names = [...new Set(measures.flatMap((measure) => [...measure.figures.keys()]))];
+  const metrics: Record<string, MetricValue> = {};
+  for (const name of names) {
+    const values = measures.flatMap((measure) => measure.figures.get(name) ?? []);
+    const sorted = [...values].sort((a, b) => a - b);
+    metrics[name] = {
+      value: medianOf(sorted),
+      low: sorted[0] ?? Number.NaN,
+      high: sorted.at(-1) ?? Number.NaN,
+      values,
+      solid: measures.every((measure) => isSolid(name, measure.samples)),
+    };
+  }
+  return metrics;
+}
+
+function medianOf(sorted: readonly number[]): number {
+  const low = sorted[Math.floor((sorted.length - 1) / 2)] ?? Number.NaN;
+  const high = sorted[Math.ceil((sorted.length - 1) / 2)] ?? Number.NaN;
+  return (low + high) / 2;
+}

@@ -1,0 +1,231 @@
+/** Reads a results directory (one run, its repeats, or a sweep) into a report model. */
+import { existsSync, readdirSync } from "node:fs";
+import { basename, join, resolve } from "node:path";
+import { OsdynoError } from "../../engine/base/error.ts";
+import type { JobRecord, RunRecord } from "../run-record.ts";
+import type { SweepRecord } from "../sweep-record.ts";
+import { answerOf } from "./answer.ts";
+import { findCaveats } from "./caveats.ts";
+import { type LoadedPoint, makeEntries } from "./entries.ts";
+import { changedFacts, factGroups } from "./environment.ts";
+import type { ReportModel, RunSummary } from "./model.ts";
+import { type RunFiles, readJson, readRun } from "./run-files.ts";
+import { timeLinesOf } from "./time-lines.ts";
+
+interface FoundRun {
+  /** Relative to the directory reported; `.` for the directory itself. */
+  readonly path: string;
+  readonly repeat: number;
+  readonly files: RunFiles;
+}
+
+interface FoundPoint {
+  readonly id: string;
+  readonly parameters: Readonly<Record<string, string>>;
+  readonly runs: readonly FoundRun[];
+}
+
+/** Runs that sweep.json names and that are not there or not readable, with the reason. */
+interface Found {
+  readonly points: readonly FoundPoint[];
+  readonly lost: readonly string[];
+}
+
+/**
+ * Reads `dir`: a run directory (run.json), a repeat directory (1/ 2/ ...) or a sweep directory
+ * (sweep.json). @throws OsdynoError `bad-input` when it is none of them or holds no readable run.
+ */
+export function loadReport(dir: string): ReportModel {
+  if (existsSync(join(dir, "sweep.json"))) {
+    return loadSweep(dir);
+  }
+  if (existsSync(join(dir, "run.json"))) {
+    const run = { path: ".", repeat: 1, files: readRun(dir) };
+    return modelOf("run", dir, null, [{ id: "run", parameters: {}, runs: [run] }], []);
+  }
+  const repeats = existsSync(dir)
+    ? readdirSync(dir)
+        .filter((name) => /^\d+$/.test(name) && existsSync(join(dir, name, "run.json")))
+        .sort((a, b) => Number(a) - Number(b))
+    : [];
+  if (repeats.length === 0) {
+    throw new OsdynoError(
+      "bad-input",
+      "holds no run.json, no sweep.json and no repeats 1/ 2/ ...; give a directory that run or sweep made",
+      { file: dir },
+    );
+  }
+  const runs = repeats.map((name, index) => {
+    return { path: name, repeat: index + 1, files: readRun(join(dir, name)) };
+  });
+  return modelOf("repeat", dir, null, [{ id: "run", parameters: {}, runs }], []);
+}
+
+function loadSweep(dir: string): ReportModel {
+  const file = join(dir, "sweep.json");
+  const sweep = readJson(file) as SweepRecord;
+  if (!Array.isArray(sweep?.points)) {
+    throw new OsdynoError("bad-input", "has no `points`; it is not a sweep.json of osdyno", {
+      file,
+    });
+  }
+  const { points, lost } = findPoints(dir, sweep);
+  if (points.length === 0) {
+    throw new OsdynoError("bad-input", "names no run that is there yet; finish a point first", {
+      file,
+    });
+  }
+  return modelOf("sweep", dir, sweep, points, lost);
+}
+
+function findPoints(dir: string, sweep: SweepRecord): Found {
+  const points: FoundPoint[] = [];
+  const lost: string[] = [];
+  for (const point of sweep.points) {
+    const runs: FoundRun[] = [];
+    point.runs.forEach((path, index) => {
+      if (existsSync(join(dir, path, "run.json"))) {
+        runs.push({ path, repeat: index + 1, files: readRun(join(dir, path)) });
+      } else {
+        lost.push(`${path}/run.json`);
+      }
+    });
+    if (runs.length > 0) {
+      points.push({ id: point.id, parameters: point.parameters, runs });
+    }
+  }
+  return { points, lost };
+}
+
+function modelOf(
+  kind: ReportModel["kind"],
+  dir: string,
+  sweep: SweepRecord | null,
+  points: readonly FoundPoint[],
+  lost: readonly string[],
+): ReportModel {
+  const found = points.flatMap((point) => point.runs);
+  const first = found[0]?.files.record;
+  if (first === undefined) {
+    throw new OsdynoError("bad-input", "holds no run", { file: dir });
+  }
+  const loaded: readonly LoadedPoint[] = points.map((point) => ({
+    id: point.id,
+    parameters: point.parameters,
+    runs: point.runs.map((run) => run.files),
+  }));
+  const placed = makeEntries(loaded, kind === "sweep");
+  const entries = placed.map((one) => one.entry);
+  const runs = points.flatMap((point) => point.runs.map((run) => summaryOf(point.id, run)));
+  const metrics = sweep?.metrics?.length ? sweep.metrics : ["iops", "response.p99"];
+  const preview = sweep?.preview ?? false;
+  const state = stateOf(sweep, runs);
+  const reason = sweep?.reason ?? runs.find((run) => run.reason !== null)?.reason ?? null;
+  const comparisons = sweep?.comparisons ?? [];
+  const missing = [...lost, ...missingOf(found)];
+  const environments = found.map((run) => run.files.record.environment);
+  return {
+    schema: "osdyno-report-1",
+    kind,
+    name: sweep?.name ?? (first.label || basename(resolve(dir))),
+    question: sweep?.question ?? null,
+    preview,
+    state,
+    reason,
+    metrics,
+    parameters: sweep?.parameters ?? {},
+    started: [...runs].map((run) => run.started).sort()[0] ?? "",
+    seconds: runs.reduce((sum, run) => sum + run.seconds, 0),
+    source: basename(resolve(dir)),
+    target: [...new Set(found.map((run) => run.files.record.target))].join(", "),
+    chain: first.chain ?? [],
+    seed: first.seed,
+    entries,
+    comparisons,
+    runs,
+    timeLines: timeLinesOf(placed, points, kind === "sweep"),
+    environment: factGroups(first.environment),
+    command: commandText(sweep?.command ?? first.command ?? []),
+    jobText: [...new Set(found.map((run) => run.files.record.job?.text ?? ""))]
+      .slice(0, 1)
+      .join(""),
+    caveats: findCaveats({
+      state,
+      reason,
+      preview,
+      runs,
+      entries,
+      missing,
+      changedFacts: changedFacts(environments),
+    }),
+    answer: answerOf({ preview, metrics, entries, comparisons }),
+  };
+}
+
+function stateOf(sweep: SweepRecord | null, runs: readonly RunSummary[]): "complete" | "partial" {
+  const whole = runs.every((run) => run.state === "complete");
+  return whole && (sweep === null || sweep.state === "complete") ? "complete" : "partial";
+}
+
+function missingOf(found: readonly FoundRun[]): readonly string[] {
+  return found.flatMap((run) =>
+    run.files.missing.map((name) => (run.path === "." ? name : `${run.path}/${name}`)),
+  );
+}
+
+function summaryOf(point: string, run: FoundRun): RunSummary {
+  const { record } = run.files;
+  return {
+    path: run.path,
+    point,
+    repeat: run.repeat,
+    state: record.state === "partial" ? "partial" : "complete",
+    reason: record.reason ?? null,
+    started: record.started ?? "",
+    seconds: (record.runtime_ms ?? 0) / 1000,
+    errors: errorsOf(record),
+    generators: generatorsOf(record.jobs),
+  };
+}
+
+/** Clones of one job with the same health would only repeat it: the worst of each name is kept. */
+function generatorsOf(jobs: readonly JobRecord[]): RunSummary["generators"] {
+  const worst = new Map<string, RunSummary["generators"][number]>();
+  for (const job of jobs) {
+    const own = job.osdyno?.generator;
+    if (own === undefined) {
+      continue;
+    }
+    const before = worst.get(job.jobname);
+    worst.set(
+      job.jobname,
+      before === undefined
+        ? { ...own, job: job.jobname }
+        : {
+            ...before,
+            late: before.late || own.late,
+            saturated: before.saturated || own.saturated,
+            overloaded: before.overloaded || own.overloaded,
+            late_count: before.late_count + own.late_count,
+            late_share: Math.max(before.late_share, own.late_share),
+            late_max_ns: Math.max(before.late_max_ns, own.late_max_ns),
+            dropped_arrivals: before.dropped_arrivals + own.dropped_arrivals,
+            backlog_max: Math.max(before.backlog_max, own.backlog_max),
+            busy_share: Math.max(before.busy_share, own.busy_share),
+          },
+    );
+  }
+  return [...worst.values()];
+}
+
+function errorsOf(record: RunRecord): readonly string[] {
+  const failed = record.jobs.filter((job) => job.error !== 0);
+  return failed.map((job) => `job ${job.jobname} ended with error ${job.error}`);
+}
+
+/** The command as typed in a POSIX shell. */
+function commandText(words: readonly string[]): string {
+  const quote = (word: string) =>
+    /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+  return words.map(quote).join(" ");
+}
