@@ -22,6 +22,10 @@ pub enum Use {
     Data = 6,
     /// The permutations of the random map.
     Map = 7,
+    /// Service times of the synthetic device.
+    Jitter = 8,
+    /// Which operations fail on the synthetic device.
+    Fault = 9,
 }
 
 /// A generator of one sub-stream. 1 ns a draw.
