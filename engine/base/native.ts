@@ -34,8 +34,10 @@ export interface NativeDevice {
   commit(count: number): number;
   /** Writes at most `max` completion records, waiting at most `waitNs` for the first; returns their number. */
   poll(max: number, waitNs: number): number;
-  /** Calls back once, on the event loop, when a completion is there to be polled. */
-  onReady(callback: () => void): void;
+  /** Sets, once, what `park` calls. */
+  setWake(callback: () => void): void;
+  /** Calls the wake callback once, on a later turn of the event loop, when a completion can be polled. */
+  park(): void;
   close(): void;
 }
 

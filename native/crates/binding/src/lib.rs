@@ -2,6 +2,8 @@
 
 mod device;
 mod model;
+mod parking;
+mod records;
 mod run;
 mod stream;
 

@@ -38,6 +38,8 @@ pub struct OpenFile {
     block_device: bool,
     size: u64,
     block_bytes: u32,
+    discards: bool,
+    zeroes: bool,
 }
 
 /// The negative errno of the last system call, as a completion carries it.
@@ -135,7 +137,11 @@ impl OpenFile {
             if unsafe { libc::ioctl(fd.as_raw_fd(), BLKSSZGET, &raw mut sector) } == 0 {
                 block_bytes = u32::try_from(sector).unwrap_or(512).max(512);
             }
+        } else {
+            block_bytes = direct_alignment(&fd).unwrap_or(512).max(512);
         }
+        let discards = block_device && discard_limit(stat.st_rdev) > 0;
+        let zeroes = !on_tmpfs(&fd);
         let path = path.to_owned();
         Ok(Self {
             fd,
@@ -143,6 +149,8 @@ impl OpenFile {
             block_device,
             size,
             block_bytes,
+            discards,
+            zeroes,
         })
     }
 
@@ -170,10 +178,22 @@ impl OpenFile {
         self.size
     }
 
-    /// Logical block size of a device in bytes; 512 for files.
+    /// Logical block size of a device in bytes; of a file what direct I/O needs, at least 512.
     #[must_use]
     pub fn block_bytes(&self) -> u32 {
         self.block_bytes
+    }
+
+    /// Whether ranges can be discarded, as far as that shows without trying.
+    #[must_use]
+    pub fn can_trim(&self) -> bool {
+        !self.block_device || self.discards
+    }
+
+    /// Whether ranges can be zeroed without data, as far as that shows without trying: `tmpfs` cannot.
+    #[must_use]
+    pub fn can_write_zeroes(&self) -> bool {
+        self.block_device || self.zeroes
     }
 
     /// `fsync` or, for `DataFlush`, `fdatasync`: 0 or a negative errno.
@@ -223,5 +243,46 @@ impl OpenFile {
             r if r == -libc::ENOTTY || r == -libc::ENOSYS => -libc::EOPNOTSUPP,
             r => r,
         }
+    }
+}
+
+/// The alignment that direct I/O needs on this file (statx, Linux 6.1).
+fn direct_alignment(fd: &OwnedFd) -> Option<u32> {
+    let mut found = MaybeUninit::<libc::statx>::zeroed();
+    // SAFETY: an empty path names the open descriptor; `found` is valid for writing.
+    let failed = unsafe {
+        libc::statx(
+            fd.as_raw_fd(),
+            c"".as_ptr(),
+            libc::AT_EMPTY_PATH,
+            libc::STATX_DIOALIGN,
+            found.as_mut_ptr(),
+        )
+    };
+    // SAFETY: all zero bytes are a valid value, and the call may have filled it.
+    let found = unsafe { found.assume_init() };
+    let known = failed == 0 && found.stx_mask & libc::STATX_DIOALIGN != 0;
+    known.then_some(found.stx_dio_offset_align.max(found.stx_dio_mem_align))
+}
+
+/// Bytes that one discard of a device may cover; 0 = it cannot discard.
+fn discard_limit(device: libc::dev_t) -> u64 {
+    let (major, minor) = (libc::major(device), libc::minor(device));
+    // A partition's queue is that of its disk, one folder up.
+    ["queue", "../queue"]
+        .iter()
+        .find_map(|queue| {
+            let path = format!("/sys/dev/block/{major}:{minor}/{queue}/discard_max_bytes");
+            std::fs::read_to_string(path).ok()?.trim().parse().ok()
+        })
+        .unwrap_or(0)
+}
+
+fn on_tmpfs(fd: &OwnedFd) -> bool {
+    let mut found = MaybeUninit::<libc::statfs>::uninit();
+    // SAFETY: the descriptor is open and `found` is valid for writing; it is read after success only.
+    unsafe {
+        libc::fstatfs(fd.as_raw_fd(), found.as_mut_ptr()) == 0
+            && found.assume_init().f_type == libc::TMPFS_MAGIC
     }
 }

@@ -13,7 +13,7 @@ pub type Memory = Synchronous<Buffer>;
 
 /// The bytes of the device.
 pub struct Buffer {
-    bytes: Vec<u8>,
+    bytes: Box<[u8]>,
     arena: Arc<Arena>,
 }
 
@@ -33,9 +33,9 @@ pub fn memory(size: u64, arena: Arc<Arena>, depth: u32) -> Result<Memory, Engine
 }
 
 /// `vec![0; length]` that answers instead of aborting; like it, from `calloc`, so untouched.
-fn zeroed(length: usize) -> Option<Vec<u8>> {
+fn zeroed(length: usize) -> Option<Box<[u8]>> {
     if length == 0 {
-        return Some(Vec::new());
+        return Some(Box::default());
     }
     let layout = std::alloc::Layout::array::<u8>(length).ok()?;
     // SAFETY: the layout has a size above zero.
@@ -43,8 +43,9 @@ fn zeroed(length: usize) -> Option<Vec<u8>> {
     if pointer.is_null() {
         return None;
     }
-    // SAFETY: from the global allocator with this capacity, all bytes initialised.
-    Some(unsafe { Vec::from_raw_parts(pointer, length, length) })
+    let bytes = std::ptr::slice_from_raw_parts_mut(pointer, length);
+    // SAFETY: from the global allocator with this layout, all bytes initialised.
+    Some(unsafe { Box::from_raw(bytes) })
 }
 
 impl Execute for Buffer {

@@ -66,6 +66,10 @@ pub trait Engine {
     fn reap(&mut self, wait: Wait, out: &mut Vec<Completion>) -> Result<usize, EngineError>;
     /// A descriptor that polls readable when `reap` would find something, if the engine has one.
     fn ready_fd(&self) -> Option<RawFd>;
+    /// MUST be called before waiting on `ready_fd`: engines that keep time set it up here.
+    fn arm_ready(&mut self) -> Result<(), EngineError> {
+        Ok(())
+    }
     /// What the engine found out about the machine, one line each.
     fn notes(&self) -> &[String];
 }

@@ -1,0 +1,128 @@
+/** The block I/O engines by name, as `ioengine=` and `bdev_ioengine` select them. */
+import { OsdynoError } from "../../base/error.ts";
+import type { BlockDevice } from "../../port/block-device.ts";
+import { type GivenFacts, NativeBlockDevice, type NativeOpenSpec } from "./native-device.ts";
+
+/** How a block device is opened. Sizes in bytes. */
+export interface OpenOptions {
+  /** File or block device; engines without one (`memory`, `null`) ignore it. */
+  readonly path?: string;
+  /** For writing too. The caller has judged that this is safe. */
+  readonly write?: boolean;
+  readonly direct?: boolean;
+  readonly sync?: "none" | "sync" | "dsync";
+  /** Operations queued or in flight at most. */
+  readonly depth: number;
+  /** Largest transfer; rounded up to 4096. */
+  readonly slotBytes: number;
+  /** Default: `depth`. */
+  readonly slotCount?: number;
+  /** Capacity of engines without a file; with one it limits the range. */
+  readonly sizeBytes?: number;
+  /** Alignment to demand; default: what the file or device needs, else 512. */
+  readonly blockBytes?: number;
+  /** What probing found out (`engine/device`). */
+  readonly facts?: GivenFacts;
+}
+
+/** One engine. */
+export interface BlockEngine {
+  readonly hotPath: "ioengine";
+  readonly name: string;
+  readonly describe: string;
+  /** Works on a file or device that `OpenOptions.path` names. */
+  readonly needsPath: boolean;
+  /** Opens a device; throws `io` or `bad-input` with one line. */
+  create(options: OpenOptions): BlockDevice;
+}
+
+function openOnFile(kind: string, options: OpenOptions): BlockDevice {
+  if (options.path === undefined) {
+    throw new OsdynoError("bad-input", `ioengine ${kind} needs a file or device; name one`);
+  }
+  return new NativeBlockDevice(toSpec({ kind }, options), options.facts);
+}
+
+function toSpec(engine: NativeOpenSpec["engine"], options: OpenOptions): NativeOpenSpec {
+  const { facts: _facts, ...rest } = options;
+  return { ...rest, engine, slotCount: options.slotCount ?? options.depth };
+}
+
+function sizeOf(name: string, options: OpenOptions): number {
+  if (options.sizeBytes === undefined) {
+    throw new OsdynoError("bad-input", `ioengine ${name} has no file: give its size`);
+  }
+  return options.sizeBytes;
+}
+
+const builtIn: readonly BlockEngine[] = [
+  {
+    hotPath: "ioengine",
+    name: "io_uring",
+    describe: "Linux io_uring: registered files and buffers, one system call a batch",
+    needsPath: true,
+    create: (options) => openOnFile("io_uring", options),
+  },
+  {
+    hotPath: "ioengine",
+    name: "psync",
+    describe: "pread and pwrite, one operation at a time",
+    needsPath: true,
+    create: (options) => openOnFile("psync", options),
+  },
+  {
+    hotPath: "ioengine",
+    name: "memory",
+    describe: "a buffer in memory, zero at first",
+    needsPath: false,
+    create: (options) => {
+      const size = sizeOf("memory", options);
+      return new NativeBlockDevice(toSpec({ kind: "memory", size }, options), {
+        classReason: "memory",
+        rotational: false,
+        writeCache: false,
+        ...options.facts,
+      });
+    },
+  },
+  {
+    hotPath: "ioengine",
+    name: "null",
+    describe: "completes at once and moves no data: the cost of the runner itself",
+    needsPath: false,
+    create: (options) => {
+      sizeOf("null", options);
+      return new NativeBlockDevice(toSpec({ kind: "null" }, options), {
+        classReason: "null",
+        rotational: false,
+        writeCache: false,
+        ...options.facts,
+      });
+    },
+  },
+];
+
+const engines = new Map(builtIn.map((engine) => [engine.name, engine]));
+
+/** Adds an engine; refuses a name that is taken. */
+export function registerBlockEngine(engine: BlockEngine): void {
+  if (engines.has(engine.name)) {
+    throw new OsdynoError("bad-input", `there is an ioengine named ${engine.name} already`);
+  }
+  engines.set(engine.name, engine);
+}
+
+/** All engines, in the order they were registered. */
+export function blockEngines(): readonly BlockEngine[] {
+  return [...engines.values()];
+}
+
+/** Opens a device through the engine of that name. */
+export function openBlockDevice(name: string, options: OpenOptions): BlockDevice {
+  const engine = engines.get(name);
+  if (engine === undefined) {
+    const known = [...engines.keys()].join(", ");
+    throw new OsdynoError("bad-input", `unknown ioengine ${name}; there are: ${known}`);
+  }
+  return engine.create(options);
+}
