@@ -1,6 +1,11 @@
 //! A block device driven from TypeScript: shared memory for data, submissions and completions, one
 //! call a batch. The layout of the records is documented in `engine/hot/ioengine/records.ts`.
 
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "values come from JavaScript by value"
+)]
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -13,12 +18,15 @@ use osdyno_device::engine::file::{OpenFile, OpenMode};
 use osdyno_device::engine::memory::memory;
 use osdyno_device::engine::null;
 use osdyno_device::engine::psync::psync;
+use osdyno_device::engine::synthetic::Synthetic;
 use osdyno_device::engine::{Completion, Engine, EngineError, Wait};
 use osdyno_device::spec::{EngineSpec, SyncMode};
 use serde::{Deserialize, Serialize};
 
 use crate::parking::Parking;
-use crate::records::{COMPLETION_BYTES, SUBMISSION_BYTES, read_submission, shared_buffer};
+use crate::records::{
+    COMPLETION_BYTES, SUBMISSION_BYTES, read_submission, shared_buffer, write_completion,
+};
 
 /// Operations in flight at most; far above what any device takes.
 const MAX_DEPTH: u32 = 65_536;
@@ -50,6 +58,7 @@ fn no_sync() -> SyncMode {
 }
 
 /// What was opened.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Facts {
@@ -250,7 +259,6 @@ fn closed() -> Error {
     Error::from_reason("the device is closed")
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the form of map_err")]
 fn broken(error: EngineError) -> Error {
     Error::from_reason(error.to_string())
 }
@@ -266,7 +274,7 @@ fn check(op: &Op, slot: u32, facts: &Facts) -> i32 {
         .offset
         .checked_add(length)
         .is_some_and(|end| end <= facts.size_bytes);
-    if !inside || length == 0 || op.offset % block != 0 || length % block != 0 {
+    if !inside || length == 0 || !op.offset.is_multiple_of(block) || !length.is_multiple_of(block) {
         return -libc::EINVAL;
     }
     let carries = matches!(op.kind, OpKind::Read | OpKind::Write);
@@ -279,20 +287,6 @@ fn check(op: &Op, slot: u32, facts: &Facts) -> i32 {
         _ => true,
     };
     if can { 0 } else { -libc::EOPNOTSUPP }
-}
-
-/// Parallel arrays: tags, results, submitted times, completed times.
-unsafe fn write_completion(base: *mut u8, capacity: usize, index: usize, done: &Completion) {
-    // SAFETY: by the caller, `index < capacity` and the memory holds that many records; a page
-    // boundary and multiples of 8 bytes keep the arrays aligned.
-    unsafe {
-        let words = base.cast::<i32>();
-        words.add(index).write(done.tag as i32);
-        words.add(capacity + index).write(done.result);
-        let times = base.add(capacity * 8).cast::<f64>();
-        times.add(index).write(done.submitted_ns as f64);
-        times.add(capacity + index).write(done.completed_ns as f64);
-    }
 }
 
 fn open(spec: &OpenSpec) -> std::result::Result<NativeDevice, EngineError> {
@@ -369,7 +363,7 @@ fn open_engine(
         EngineSpec::Synthetic { model } => {
             facts.size_bytes = model.size;
             facts.data = false;
-            Err(EngineError::Unsupported("synthetic".to_owned()))
+            Ok(Box::new(Synthetic::new(model, depth)?))
         }
     }
 }

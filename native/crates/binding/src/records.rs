@@ -1,10 +1,17 @@
 //! The records that both sides share. The layout is documented in `engine/hot/ioengine/records.ts`.
 
+#![expect(
+    clippy::cast_possible_wrap,
+    clippy::cast_ptr_alignment,
+    reason = "32 bits travel as i32; the callers promise the alignment"
+)]
+
 use std::sync::Arc;
 
 use napi::bindgen_prelude::*;
 use osdyno_core::op::{Op, OpKind};
 use osdyno_device::arena::Arena;
+use osdyno_device::engine::Completion;
 
 /// kind | flags << 8 | file << 16, length, slot, tag as i32; offset as f64.
 pub const SUBMISSION_BYTES: usize = 24;
@@ -47,7 +54,7 @@ pub unsafe fn read_submission(base: *mut u8, index: u32) -> Submission {
         )
     };
     let [head, length, slot, tag] = words;
-    let whole = offset >= 0.0 && offset <= 9_007_199_254_740_991.0 && offset.fract() == 0.0;
+    let whole = (0.0..=9_007_199_254_740_991.0).contains(&offset) && offset.fract() == 0.0;
     let op = kind_of(head as u8)
         .filter(|_| whole && length >= 0)
         .map(|kind| Op {
@@ -79,6 +86,22 @@ pub unsafe fn write_submission(base: *mut u8, index: u32, op: &Op, slot: u32, ta
         let words = [head, op.length as i32, slot as i32, tag as i32];
         record.cast::<[i32; 4]>().write(words);
         record.add(16).cast::<f64>().write(op.offset as f64);
+    }
+}
+
+/// Writes a completion at `index` of the parallel arrays of `capacity` entries each.
+///
+/// # Safety
+/// `base` is aligned to 8 bytes and holds `capacity` records; `index` is below it.
+pub unsafe fn write_completion(base: *mut u8, capacity: usize, index: usize, done: &Completion) {
+    // SAFETY: by the caller; multiples of 8 bytes keep the arrays aligned.
+    unsafe {
+        let words = base.cast::<i32>();
+        words.add(index).write(done.tag as i32);
+        words.add(capacity + index).write(done.result);
+        let times = base.add(capacity * 8).cast::<f64>();
+        times.add(index).write(done.submitted_ns as f64);
+        times.add(capacity + index).write(done.completed_ns as f64);
     }
 }
 
