@@ -16,7 +16,6 @@ use osdyno_device::arena::Arena;
 use osdyno_device::clock;
 use osdyno_device::engine::file::{OpenFile, OpenMode};
 use osdyno_device::engine::memory::memory;
-use osdyno_device::engine::null;
 use osdyno_device::engine::psync::psync;
 use osdyno_device::engine::synthetic::Synthetic;
 use osdyno_device::engine::{Completion, Engine, EngineError, Wait};
@@ -358,7 +357,7 @@ fn open_engine(
         }
         EngineSpec::Null => {
             facts.data = false;
-            Ok(Box::new(null::Null::new(depth)))
+            Err(EngineError::Unsupported("null".to_owned()))
         }
         EngineSpec::Synthetic { model } => {
             facts.size_bytes = model.size;
