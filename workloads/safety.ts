@@ -1,0 +1,337 @@
+/**
+ * Whether a run may write where it means to (`cli.md`, "What is safe"). Judged before anything is
+ * opened for writing, by what a path leads to and not by what it is called.
+ */
+import { type BigIntStats, statSync } from "node:fs";
+import { OsdynoError } from "../engine/base/error.ts";
+import { deviceNumberText } from "../engine/device/facts-files.ts";
+import { holderText, loopsOver } from "../engine/device/holders.ts";
+import { mountOfPath } from "../engine/device/mounts.ts";
+import {
+  type DeviceProbe,
+  type ProbeContext,
+  probeContext,
+  probeDevice,
+} from "../engine/device/probe.ts";
+import { probeSignatures } from "../engine/device/signatures.ts";
+import type { Signature } from "../engine/device/signatures-model.ts";
+import type { PlannedFile, PlannedJob, RunPlan } from "./plan-model.ts";
+import { resolveExisting } from "./scratch.ts";
+
+export interface SafetyOptions {
+  /** `--destroy` was given. */
+  readonly destroy: boolean;
+  /** Scratch places: directories, or devices named as such (`scratchPlaces`). */
+  readonly scratch: readonly string[];
+  /** Files that earlier runs of this same command created, e.g. of a repeat. */
+  readonly ownFiles?: readonly string[];
+}
+
+export type Permission =
+  /** Nothing that counts can be lost. */
+  | "free"
+  /** Only with `--destroy`. */
+  | "needs-destroy"
+  /** Not even with `--destroy`. */
+  | "never";
+
+export interface FileVerdict {
+  readonly path: string;
+  /** What the path leads to; this is what should be opened. */
+  readonly resolvedPath: string;
+  /** Names of the jobs that write to it. */
+  readonly jobs: readonly string[];
+  readonly permission: Permission;
+  readonly allowed: boolean;
+  /** What stands there, as the end of a sentence that begins with the path. */
+  readonly reason: string;
+  /** What to do about it; empty when it is allowed. */
+  readonly advice: string;
+}
+
+export interface SafetyVerdict {
+  readonly allowed: boolean;
+  /** Every file and device that the run writes to; those it only reads are not here. */
+  readonly files: readonly FileVerdict[];
+}
+
+interface Judgement {
+  readonly permission: Permission;
+  readonly reason: string;
+  readonly advice?: string;
+}
+
+const destroyAdvice = "give --destroy to overwrite it, or name a file in a scratch place";
+
+/** File systems of the kernel's own: a file made there is a mistyped device name. */
+const kernelFileSystems = new Set(["devtmpfs", "proc", "sysfs", "cgroup", "cgroup2", "devpts"]);
+
+/** /dev/null, /dev/zero and /dev/full: writing to them changes nothing. */
+const harmlessDevices = new Set(["1:3", "1:5", "1:7"]);
+
+function statOf(path: string): BigIntStats | null {
+  try {
+    return statSync(path, { bigint: true });
+  } catch {
+    return null;
+  }
+}
+
+function isWithin(path: string, directory: string): boolean {
+  return (
+    path === directory || path.startsWith(directory.endsWith("/") ? directory : `${directory}/`)
+  );
+}
+
+function listWords(words: readonly string[]): string {
+  return words.length < 2
+    ? words.join("")
+    : `${words.slice(0, -1).join(", ")} and ${words.at(-1) ?? ""}`;
+}
+
+function signatureText(signature: Signature): string {
+  return signature.label === null ? signature.what : `${signature.what} ("${signature.label}")`;
+}
+
+/** Who uses the device so that writing would damage what is live. */
+function useOf(probe: DeviceProbe): { reason: string; advice: string } | null {
+  const own = probe.block?.name ?? "";
+  const mount = probe.mounts[0];
+  if (mount !== undefined) {
+    const who = mount.device === own ? "is mounted" : `is in use: ${mount.device} is mounted`;
+    return {
+      reason: `${who} at ${mount.mountPoint} (${mount.fsType})`,
+      advice: "unmount it first",
+    };
+  }
+  const swap = probe.swaps[0];
+  if (swap !== undefined) {
+    const reason = swap === own ? "serves as swap" : `is in use: ${swap} serves as swap`;
+    return { reason, advice: "swapoff it first" };
+  }
+  if (probe.holders.length > 0) {
+    const reason = `is held by ${listWords(probe.holders.map(holderText))}`;
+    return { reason, advice: "take it out of there first" };
+  }
+  if (probe.exclusive === "taken") {
+    const reason = "is held by someone (ZFS, Ceph, a virtual machine, another mount namespace)";
+    return { reason, advice: "end that first" };
+  }
+  return null;
+}
+
+const noOverride = "--destroy does not override this";
+
+/** Judges a probed block device; `isScratch` when it was named as a scratch place itself. */
+export function judgeDevice(probe: DeviceProbe, isScratch: boolean): Judgement {
+  const use = useOf(probe);
+  if (use !== null) {
+    return {
+      permission: "never",
+      reason: use.reason,
+      advice: `${use.advice}, ${noOverride}`,
+    };
+  }
+  if (probe.exclusive === "unknown" || probe.signatures === null) {
+    const reason = "cannot be opened to see whether it is in use";
+    return { permission: "never", reason, advice: `run as a user who may read it, ${noOverride}` };
+  }
+  if (probe.writers.length > 0) {
+    const reason = `is open for writing in ${listWords(probe.writers)}`;
+    return { permission: "needs-destroy", reason, advice: destroyAdvice };
+  }
+  if (probe.signatures.length > 0) {
+    const reason = `bears ${listWords(probe.signatures.map(signatureText))}`;
+    return { permission: "needs-destroy", reason, advice: destroyAdvice };
+  }
+  if (isScratch) {
+    return { permission: "free", reason: "is a blank device named as a scratch place" };
+  }
+  const reason = "is a block device, blank as far as can be seen, and no scratch place";
+  return { permission: "needs-destroy", reason, advice: destroyAdvice };
+}
+
+/** What stands in a file, for the message; nothing when it cannot be read. */
+function contentText(path: string): string {
+  try {
+    const found = probeSignatures(path);
+    return found.length === 0 ? "" : ` that holds ${listWords(found.map(signatureText))}`;
+  } catch {
+    return "";
+  }
+}
+
+class Judge {
+  private readonly context: ProbeContext;
+  private readonly scratch: readonly string[];
+  private readonly ownFiles: ReadonlySet<string>;
+
+  constructor(options: SafetyOptions, context: ProbeContext) {
+    this.context = context;
+    // The innermost place first: it is the one whose mounts count.
+    this.scratch = options.scratch
+      .map((place) => resolveExisting(place))
+      .sort((a, b) => b.length - a.length);
+    this.ownFiles = new Set((options.ownFiles ?? []).map((file) => resolveExisting(file)));
+  }
+
+  path(path: string, resolved: string): Judgement {
+    const stat = statOf(path);
+    if (stat === null) {
+      return this.absent(resolved);
+    }
+    if (stat.isBlockDevice()) {
+      const isScratch = this.scratch.includes(resolved);
+      return judgeDevice(probeDevice(path, this.context), isScratch);
+    }
+    if (stat.isFile()) {
+      return this.regularFile(resolved, stat);
+    }
+    if (stat.isCharacterDevice() && harmlessDevices.has(deviceNumberText(stat.rdev))) {
+      return { permission: "free", reason: "takes everything and keeps nothing" };
+    }
+    const reason = stat.isDirectory() ? "is a directory" : "is neither a file nor a block device";
+    return { permission: "never", reason, advice: "name a file or a block device" };
+  }
+
+  private absent(resolved: string): Judgement {
+    const fsType = mountOfPath(resolved, this.context.mounts)?.fsType ?? "";
+    if (kernelFileSystems.has(fsType)) {
+      const advice = "osdyno devices lists those there are";
+      return { permission: "never", reason: "does not exist, and no device is made there", advice };
+    }
+    return { permission: "free", reason: "is created by the job" };
+  }
+
+  /** The scratch directory that holds a resolved path on its own file system. */
+  private scratchOf(resolved: string): { place: string; mountedInside: string | null } | null {
+    const place = this.scratch.find((directory) => isWithin(resolved, directory));
+    if (place === undefined) {
+      return null;
+    }
+    const mountPoint = mountOfPath(resolved, this.context.mounts)?.mountPoint ?? "/";
+    const isInside = mountPoint !== place && isWithin(mountPoint, place);
+    return { place, mountedInside: isInside ? mountPoint : null };
+  }
+
+  private regularFile(resolved: string, stat: BigIntStats): Judgement {
+    const loops = loopsOver(resolved, this.context.loops());
+    if (loops.length > 0) {
+      const advice = `detach it first, ${noOverride}`;
+      return { permission: "never", reason: `is in use as ${listWords(loops)}`, advice };
+    }
+    const isSwap = this.context.swaps.some((swap) => {
+      const other = swap.isFile ? statOf(swap.path) : null;
+      return other !== null && other.dev === stat.dev && other.ino === stat.ino;
+    });
+    if (isSwap) {
+      const advice = `swapoff it first, ${noOverride}`;
+      return { permission: "never", reason: "serves as swap", advice };
+    }
+    const scratch = this.scratchOf(resolved);
+    const isOwn = this.ownFiles.has(resolved);
+    if (stat.nlink > 1n && (scratch !== null || isOwn)) {
+      const reason = `has ${stat.nlink} names (hard links), and one may stand outside scratch places`;
+      return { permission: "needs-destroy", reason, advice: destroyAdvice };
+    }
+    if (isOwn) {
+      return { permission: "free", reason: "was created by this command" };
+    }
+    if (scratch === null) {
+      const reason = `is an existing file${contentText(resolved)} outside the scratch places`;
+      return { permission: "needs-destroy", reason, advice: destroyAdvice };
+    }
+    if (scratch.mountedInside !== null) {
+      const { mountedInside, place } = scratch;
+      const reason = `lies on ${mountedInside}, which is mounted inside the scratch place ${place}`;
+      return { permission: "needs-destroy", reason, advice: destroyAdvice };
+    }
+    return { permission: "free", reason: `lies in the scratch place ${scratch.place}` };
+  }
+}
+
+/** Modes that never write to the file; anything else does (trim counts). */
+const readModes: readonly string[] = ["read", "randread"];
+
+/**
+ * Whether a job changes a file: it writes or trims, lays out a file that exists but is too short, or
+ * removes it at the end.
+ */
+function changes(job: PlannedJob, file: PlannedFile): boolean {
+  if (job.writes || !readModes.includes(job.resolved.rw) || job.resolved.unlink) {
+    return true;
+  }
+  if (file.kind !== "file") {
+    return false;
+  }
+  const stat = statOf(file.path);
+  return stat === null || (stat.isFile() && Number(stat.size) < file.fileBytes);
+}
+
+function withPermission(
+  path: string,
+  resolvedPath: string,
+  jobs: readonly string[],
+  judgement: Judgement,
+  destroy: boolean,
+): FileVerdict {
+  const { permission, reason } = judgement;
+  const allowed = permission === "free" || (permission === "needs-destroy" && destroy);
+  const advice = allowed ? "" : (judgement.advice ?? "");
+  return { path, resolvedPath, jobs, permission, allowed, reason, advice };
+}
+
+/** Would a write to this path be refused? As `judgeWrites` judges it, for one path. */
+export function judgePath(
+  path: string,
+  options: SafetyOptions,
+  context: ProbeContext = probeContext(),
+): FileVerdict {
+  const resolved = resolveExisting(path);
+  const judgement = new Judge(options, context).path(path, resolved);
+  return withPermission(path, resolved, [], judgement, options.destroy);
+}
+
+/**
+ * Judges every file and device that the plan writes to. Opens nothing for writing and throws nothing
+ * for what it finds: `refuseUnsafe` does.
+ */
+export function judgeWrites(
+  plan: RunPlan,
+  options: SafetyOptions,
+  context: ProbeContext = probeContext(),
+): SafetyVerdict {
+  const jobsByPath = new Map<string, Set<string>>();
+  for (const job of plan.phases.flatMap((phase) => phase.jobs)) {
+    for (const file of job.files) {
+      const hasPath = file.kind === "file" || file.kind === "block" || file.kind === "char";
+      if (hasPath && changes(job, file)) {
+        const jobs = jobsByPath.get(file.path) ?? new Set();
+        jobsByPath.set(file.path, jobs.add(job.resolved.name));
+      }
+    }
+  }
+  const judge = new Judge(options, context);
+  const files = [...jobsByPath].map(([path, jobs]) => {
+    const resolved = resolveExisting(path);
+    return withPermission(path, resolved, [...jobs], judge.path(path, resolved), options.destroy);
+  });
+  return { allowed: files.every((file) => file.allowed), files };
+}
+
+/** A refusal in one line: what stands there and what to do. */
+export function refusalLine(file: FileVerdict): string {
+  const target = file.resolvedPath === file.path ? "" : ` (${file.resolvedPath})`;
+  const advice = file.advice === "" ? "" : `; ${file.advice}`;
+  return `will not write to ${file.path}${target}: it ${file.reason}${advice}`;
+}
+
+/** Throws `unsafe` (exit code 4) with one line about the worst refusal; does nothing if all is allowed. */
+export function refuseUnsafe(verdict: SafetyVerdict): void {
+  const refused = verdict.files.filter((file) => !file.allowed);
+  const worst = refused.find((file) => file.permission === "never") ?? refused[0];
+  if (worst !== undefined) {
+    const more = refused.length > 1 ? ` (and ${refused.length - 1} more)` : "";
+    throw new OsdynoError("unsafe", refusalLine(worst) + more);
+  }
+}
