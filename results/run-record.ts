@@ -3,6 +3,9 @@
  * Schema is made from the zod schema in `run-schema.ts`, which must accept exactly this.
  */
 import type { LintNote } from "../workloads/job/model.ts";
+import type { JobError, VerifyOutcome } from "../workloads/run-outcome.ts";
+
+export const runSchemaName = "osdyno-run-1";
 
 /** `N, min, max, mean, stddev` in ns, percentiles keyed with six decimals; stddev is the sample form. */
 export interface FioLatency {
@@ -48,16 +51,38 @@ export interface OsdynoGenerator {
   readonly dropped_arrivals: number;
   readonly backlog_max: number;
   readonly busy_share: number;
-  readonly hiccups: { readonly p99_ns: number; readonly p99_9_ns: number; readonly max_ns: number };
+  /** Lateness of the hiccup meters while the job ran; `cpus` is their number, 0 = not measured. */
+  readonly hiccups: {
+    readonly cpus: number;
+    readonly p99_ns: number;
+    readonly p99_9_ns: number;
+    readonly max_ns: number;
+  };
+}
+
+/** CPU time of the job's threads over the measured part. */
+export interface OsdynoCpu {
+  readonly user_ns: number;
+  readonly system_ns: number;
+  /** Microseconds of the threads' CPU time per measured operation. */
+  readonly us_per_io: number;
 }
 
 export interface OsdynoJob {
+  /** Names of its clones in `series.csv` and `hist/`: several when group reporting joined them. */
+  readonly sources: readonly string[];
+  /** Position of the phase it ran in; a stonewall begins a new one. */
+  readonly phase: number;
   readonly read?: OsdynoDirection;
   readonly write?: OsdynoDirection;
   readonly trim?: OsdynoDirection;
+  /** All directions together; absent when nothing completed. */
+  readonly all?: OsdynoDirection;
   readonly generator: OsdynoGenerator;
+  readonly cpu: OsdynoCpu;
   readonly counters: Readonly<Record<string, number>>;
-  readonly verify?: unknown;
+  readonly verify?: VerifyOutcome;
+  readonly error?: JobError;
   readonly notes: readonly string[];
 }
 
@@ -65,9 +90,33 @@ export interface OsdynoJob {
 export interface JobRecord {
   readonly jobname: string;
   readonly groupid: number;
+  /** errno of the first clone that failed, else 0. */
   readonly error: number;
   readonly [fioField: string]: unknown;
   readonly osdyno: OsdynoJob;
+}
+
+/** All jobs of a run together: rates over the measured time, distributions merged without loss. */
+export interface OsdynoTotal extends OsdynoDirection {
+  readonly ios: number;
+  readonly bytes: number;
+  readonly iops: number;
+  readonly bw_bytes: number;
+}
+
+export interface OsdynoTotals {
+  readonly read?: OsdynoTotal;
+  readonly write?: OsdynoTotal;
+  readonly trim?: OsdynoTotal;
+  readonly all?: OsdynoTotal;
+}
+
+/** A `--threshold` and whether the run kept it; `value` is null when the run has no such metric. */
+export interface ThresholdResult {
+  readonly threshold: string;
+  readonly metric: string;
+  readonly value: number | null;
+  readonly passed: boolean;
 }
 
 export interface RunRecord {
@@ -100,7 +149,11 @@ export interface RunRecord {
   readonly osdyno: {
     readonly process_cpu_user_ns: number;
     readonly process_cpu_system_ns: number;
+    /** Largest resident set of the process. */
     readonly rss_bytes: number;
-    readonly threshold_results?: readonly unknown[];
+    /** Operations of the run and its warm-up, which the CPU time of the process belongs to. */
+    readonly issued_ios: number;
+    readonly totals: OsdynoTotals;
+    readonly threshold_results?: readonly ThresholdResult[];
   };
 }

@@ -1,0 +1,141 @@
+/**
+ * Latency distributions as hdr-histogram-js holds them: decoded from the base64 V2 form, merged
+ * without loss, summarised into the records of `run.json`.
+ */
+import {
+  build,
+  decodeFromCompressedBase64,
+  encodeIntoCompressedBase64,
+  type JsHistogram,
+} from "hdr-histogram-js";
+import type { LatencyRecord, TimeTotals } from "../workloads/run-outcome.ts";
+import type { OsdynoLatency } from "./run-record.ts";
+
+export type Histogram = JsHistogram;
+
+/** Geometry of every histogram of a run: 1 ns to 1 hour with three significant digits. */
+const geometry = { lowestNs: 1, highestNs: 3_600_000_000_000, digits: 3 } as const;
+
+/** Percentiles that every latency of ours has, whatever the job asks for. */
+export const standardPercentiles: readonly number[] = [50, 90, 99, 99.9, 99.99];
+
+/** An empty histogram; 64-bit counts, so that no bucket can overflow. */
+export function emptyHistogram(): Histogram {
+  return build({
+    lowestDiscernibleValue: geometry.lowestNs,
+    highestTrackableValue: geometry.highestNs,
+    numberOfSignificantValueDigits: geometry.digits,
+    bitBucketSize: 64,
+  }) as Histogram;
+}
+
+let emptyText: string | undefined;
+
+/** The base64 form of a histogram without counts, for intervals in which nothing completed. */
+export function emptyHistogramText(): string {
+  emptyText ??= encodeIntoCompressedBase64(emptyHistogram());
+  return emptyText;
+}
+
+/** Decodes the compressed V2 form; an empty text is an empty histogram. */
+export function decodeHistogram(base64: string): Histogram {
+  return base64 === "" ? emptyHistogram() : (decodeFromCompressedBase64(base64, 64) as Histogram);
+}
+
+export function mergeHistograms(parts: readonly Histogram[]): Histogram {
+  const sum = emptyHistogram();
+  for (const part of parts) {
+    if (part.totalCount > 0) {
+      sum.add(part);
+    }
+  }
+  return sum;
+}
+
+/** A bucket with counts: its lowest and highest value in ns. */
+export interface RecordedBucket {
+  readonly low: number;
+  readonly high: number;
+  readonly count: number;
+}
+
+/** The buckets that hold counts, ascending. */
+export function* recordedBuckets(histogram: Histogram): Generator<RecordedBucket> {
+  let left = histogram.totalCount;
+  for (let index = 0; left > 0 && index < histogram.countsArrayLength; index += 1) {
+    const count = histogram.getCountAtIndex(index);
+    if (count > 0) {
+      const low = histogram.valueFromIndex(index);
+      left -= count;
+      yield { low, high: histogram.highestEquivalentValue(low), count };
+    }
+  }
+}
+
+/** Key of a percentile in fio's form, e.g. `99.900000`. */
+export function percentileKey(percentile: number): string {
+  return percentile.toFixed(6);
+}
+
+/** Exact totals of several distributions together. */
+export function mergeTotals(parts: readonly TimeTotals[]): TimeTotals {
+  const filled = parts.filter((part) => part.count > 0);
+  return {
+    count: filled.reduce((sum, part) => sum + part.count, 0),
+    minNs: filled.length === 0 ? 0 : Math.min(...filled.map((part) => part.minNs)),
+    maxNs: filled.length === 0 ? 0 : Math.max(...filled.map((part) => part.maxNs)),
+    sumNs: filled.reduce((sum, part) => sum + part.sumNs, 0),
+    sumSquares: filled.reduce((sum, part) => sum + part.sumSquares, 0),
+  };
+}
+
+/** Mean and the sample form (n - 1) of the standard deviation, as fio reports it. */
+export function meanAndDeviation(totals: TimeTotals): { mean: number; stddev: number } {
+  const { count, sumNs, sumSquares } = totals;
+  if (count === 0) {
+    return { mean: 0, stddev: 0 };
+  }
+  const mean = sumNs / count;
+  // The difference of two large sums may come out a little below zero.
+  const squares = Math.max(0, sumSquares - sumNs * mean);
+  return { mean, stddev: count > 1 ? Math.sqrt(squares / (count - 1)) : 0 };
+}
+
+/** Totals and distribution of one or several latencies. */
+export interface Distribution {
+  readonly totals: TimeTotals;
+  readonly histogram: Histogram;
+}
+
+export function mergeLatencies(records: readonly LatencyRecord[]): Distribution {
+  return {
+    totals: mergeTotals(records),
+    histogram: mergeHistograms(records.map((record) => decodeHistogram(record.hdr))),
+  };
+}
+
+/**
+ * Summary with percentiles: the highest value equivalent to the bucket that the percentile falls in,
+ * never above the exact maximum. Without a value there is no percentile.
+ */
+export function summarise(
+  distribution: Distribution,
+  percentiles: readonly number[],
+): OsdynoLatency {
+  const { totals, histogram } = distribution;
+  const list = [...new Set([...standardPercentiles, ...percentiles])].sort((a, b) => a - b);
+  const percentile: Record<string, number> = {};
+  if (totals.count > 0) {
+    for (const p of list) {
+      const value = histogram.getValueAtPercentile(p);
+      percentile[percentileKey(p)] = Math.min(Math.max(value, totals.minNs), totals.maxNs);
+    }
+  }
+  return {
+    N: totals.count,
+    min: totals.minNs,
+    max: totals.maxNs,
+    ...meanAndDeviation(totals),
+    percentile,
+  };
+}

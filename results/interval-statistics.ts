@@ -1,0 +1,96 @@
+/**
+ * What the intervals of a run add up to, without keeping them: fio's bandwidth and IOPS samples per
+ * job and direction, and the operations of the whole run with its warm-up.
+ */
+import type { Direction, IntervalRow } from "../workloads/run-outcome.ts";
+
+/** fio's five numbers of a sampled rate. */
+export interface SampleSummary {
+  readonly min: number;
+  readonly max: number;
+  readonly mean: number;
+  readonly deviation: number;
+  readonly samples: number;
+}
+
+export const noSamples: SampleSummary = { min: 0, max: 0, mean: 0, deviation: 0, samples: 0 };
+
+/** Mean and variance of a stream of samples (Welford). */
+class Samples {
+  private count = 0;
+  private min = 0;
+  private max = 0;
+  private mean = 0;
+  private squares = 0;
+
+  add(value: number): void {
+    this.count += 1;
+    this.min = this.count === 1 ? value : Math.min(this.min, value);
+    this.max = this.count === 1 ? value : Math.max(this.max, value);
+    const delta = value - this.mean;
+    this.mean += delta / this.count;
+    this.squares += delta * (value - this.mean);
+  }
+
+  summary(): SampleSummary {
+    const { count, min, max, mean, squares } = this;
+    const deviation = count > 1 ? Math.sqrt(squares / (count - 1)) : 0;
+    return { min, max, mean, deviation, samples: count };
+  }
+}
+
+/** Rates that ran side by side: all add, as fio adds those of a group's jobs; variances add too. */
+export function addSummaries(parts: readonly SampleSummary[]): SampleSummary {
+  const filled = parts.filter((part) => part.samples > 0);
+  const sum = (pick: (part: SampleSummary) => number) =>
+    filled.reduce((total, part) => total + pick(part), 0);
+  return {
+    min: sum((part) => part.min),
+    max: sum((part) => part.max),
+    mean: sum((part) => part.mean),
+    deviation: Math.sqrt(sum((part) => part.deviation ** 2)),
+    samples: sum((part) => part.samples),
+  };
+}
+
+export class IntervalStatistics {
+  private readonly intervalNs: number;
+  private readonly rates = new Map<string, { iops: Samples; kibPerSecond: Samples }>();
+  private issued = 0;
+
+  /** @param intervalNs the nominal length; shorter intervals (ends, the cut of the warm-up) are no samples */
+  constructor(intervalNs: number) {
+    this.intervalNs = intervalNs;
+  }
+
+  /** @param jobIndex the job's position over the whole run (`PlannedJob.index`) */
+  add(jobIndex: number, row: IntervalRow): void {
+    this.issued += row.ios;
+    if (row.warmup || row.lengthNs < 0.9 * this.intervalNs) {
+      return;
+    }
+    const key = `${jobIndex}.${row.direction}`;
+    let rate = this.rates.get(key);
+    if (rate === undefined) {
+      rate = { iops: new Samples(), kibPerSecond: new Samples() };
+      this.rates.set(key, rate);
+    }
+    const seconds = row.lengthNs / 1e9;
+    rate.iops.add(row.ios / seconds);
+    rate.kibPerSecond.add(row.bytes / 1024 / seconds);
+  }
+
+  iops(jobIndex: number, direction: Direction): SampleSummary {
+    return this.rates.get(`${jobIndex}.${direction}`)?.iops.summary() ?? noSamples;
+  }
+
+  /** Bandwidth in KiB/s. */
+  bandwidth(jobIndex: number, direction: Direction): SampleSummary {
+    return this.rates.get(`${jobIndex}.${direction}`)?.kibPerSecond.summary() ?? noSamples;
+  }
+
+  /** Operations of all intervals, the warm-up included. */
+  get issuedIos(): number {
+    return this.issued;
+  }
+}

@@ -1,0 +1,348 @@
+/**
+ * Metrics by the names of `cli.md`: their values in a run, units, and which way is better. Whatever
+ * compares, charts or judges runs asks here, so that a name means one thing everywhere.
+ */
+import { closest } from "./closest.ts";
+import { percentileKey } from "./histogram.ts";
+import { mergePlat, platIndex, platPercentiles } from "./plat.ts";
+import type {
+  FioLatency,
+  JobRecord,
+  OsdynoDirection,
+  OsdynoLatency,
+  RunRecord,
+} from "./run-record.ts";
+import {
+  formatBandwidth,
+  formatBytes,
+  formatCount,
+  formatNs,
+  formatPercent,
+  type UnitFamily,
+} from "./units.ts";
+
+export type MetricUnit = "1/s" | "bytes/s" | "ns" | "us" | "bytes" | "ratio" | "1";
+
+export interface MetricFacts {
+  readonly unit: MetricUnit;
+  /** Which way is better; `none` when it depends on the question. */
+  readonly better: "higher" | "lower" | "none";
+  readonly label: string;
+}
+
+type DirectionPrefix = "read" | "write" | "trim" | "all";
+type FioTime = "clat" | "lat" | "slat";
+type OurTime = "service" | "wait" | "response";
+
+/** A metric's name taken apart. */
+type ParsedMetric =
+  | { readonly kind: "rate"; readonly of: "iops" | "bw"; readonly direction: DirectionPrefix }
+  | {
+      readonly kind: "latency";
+      readonly time: OurTime | FioTime;
+      readonly statistic: "mean" | "max" | "min" | number;
+      readonly direction: DirectionPrefix;
+    }
+  | { readonly kind: "plain"; readonly name: "cpu_us_per_io" | "rss_bytes" | "flushes_per_io" }
+  | { readonly kind: "counter"; readonly name: string };
+
+const prefixPattern = /^(read|write|trim)\.(.+)$/;
+const latencyPattern =
+  /^(service|wait|response|clat|lat|slat)\.(mean|max|min|p(?:100|[0-9]{1,2}(?:\.[0-9]+)?))$/;
+
+/** Null for a name that is no metric, or one that a run on a plain target does not have yet. */
+function parseMetric(name: string): ParsedMetric | null {
+  const prefix = prefixPattern.exec(name);
+  const direction = (prefix?.[1] ?? "all") as DirectionPrefix;
+  const rest = prefix?.[2] ?? name;
+  if (rest === "iops" || rest === "bw") {
+    return { kind: "rate", of: rest, direction };
+  }
+  const latency = latencyPattern.exec(rest);
+  if (latency !== null) {
+    const time = latency[1] as OurTime | FioTime;
+    const text = latency[2] ?? "";
+    const statistic = text.startsWith("p") ? Number(text.slice(1)) : (text as "mean");
+    return { kind: "latency", time, statistic, direction };
+  }
+  if (prefix !== null) {
+    return null;
+  }
+  if (name === "cpu_us_per_io" || name === "rss_bytes" || name === "flushes_per_io") {
+    return { kind: "plain", name };
+  }
+  return name.startsWith("counter.") ? { kind: "counter", name: name.slice(8) } : null;
+}
+
+/** Facts of a metric; null when the name is none. */
+export function metricFacts(name: string): MetricFacts | null {
+  const parsed = parseMetric(name);
+  if (parsed === null) {
+    return null;
+  }
+  switch (parsed.kind) {
+    case "rate":
+      return parsed.of === "iops"
+        ? { unit: "1/s", better: "higher", label: labelOf(parsed.direction, "IOPS") }
+        : { unit: "bytes/s", better: "higher", label: labelOf(parsed.direction, "bandwidth") };
+    case "latency":
+      return {
+        unit: "ns",
+        better: "lower",
+        label: labelOf(parsed.direction, `${parsed.time} time ${statisticName(parsed.statistic)}`),
+      };
+    case "plain":
+      return plainFacts[parsed.name];
+    case "counter":
+      return { unit: "1", better: "none", label: `counter ${parsed.name}` };
+  }
+}
+
+const plainFacts: Readonly<Record<"cpu_us_per_io" | "rss_bytes" | "flushes_per_io", MetricFacts>> =
+  {
+    cpu_us_per_io: { unit: "us", better: "lower", label: "CPU per I/O" },
+    rss_bytes: { unit: "bytes", better: "lower", label: "resident memory" },
+    flushes_per_io: { unit: "ratio", better: "lower", label: "flushes per I/O" },
+  };
+
+function labelOf(direction: DirectionPrefix, text: string): string {
+  return direction === "all" ? text : `${direction} ${text}`;
+}
+
+function statisticName(statistic: "mean" | "max" | "min" | number): string {
+  return typeof statistic === "number" ? `p${statistic}` : statistic;
+}
+
+/** Names to suggest and list; percentiles stand for their family. */
+export const metricNames: readonly string[] = [
+  "iops",
+  "bw",
+  ...["service", "wait", "response"].flatMap((time) =>
+    ["p50", "p90", "p99", "p99.9", "p99.99", "mean", "max"].map((part) => `${time}.${part}`),
+  ),
+  ...["clat", "lat", "slat"].flatMap((time) =>
+    ["p50", "p99", "p99.9", "mean", "max"].map((part) => `${time}.${part}`),
+  ),
+  "cpu_us_per_io",
+  "flushes_per_io",
+  "rss_bytes",
+];
+
+/** The known metric nearest to a mistyped one, with its direction kept; null when none is near. */
+export function nearestMetric(name: string): string | null {
+  const prefix = prefixPattern.exec(name);
+  const found = closest(prefix?.[2] ?? name, metricNames);
+  return found === null ? null : prefix === null ? found : `${prefix[1]}.${found}`;
+}
+
+/**
+ * Value of a metric in a run, in its unit; over all jobs of the run, whose distributions are merged,
+ * never averaged. Null when the run has none: no such direction, nothing completed, a percentile that
+ * was not asked for (`percentile_list`), or an unknown name.
+ */
+export function metric(record: RunRecord, name: string): number | null {
+  const parsed = parseMetric(name);
+  if (parsed === null) {
+    return null;
+  }
+  switch (parsed.kind) {
+    case "rate": {
+      const total = record.osdyno.totals[parsed.direction];
+      return total === undefined ? null : parsed.of === "iops" ? total.iops : total.bw_bytes;
+    }
+    case "latency":
+      if (isFioTime(parsed.time)) {
+        return fioStatistic(record.jobs, parsed.time, parsed.direction, parsed.statistic);
+      }
+      return statisticOf(record.osdyno.totals[parsed.direction], parsed.time, parsed.statistic);
+    case "plain":
+      return plainMetric(record, parsed.name);
+    case "counter":
+      return sumCounter(record.jobs, parsed.name);
+  }
+}
+
+/** The same for one job record: one job, or a group that reports as one. */
+export function jobMetric(job: JobRecord, name: string): number | null {
+  const parsed = parseMetric(name);
+  if (parsed === null) {
+    return null;
+  }
+  switch (parsed.kind) {
+    case "rate":
+      return jobRate(job, parsed.of, parsed.direction);
+    case "latency":
+      if (isFioTime(parsed.time)) {
+        return fioStatistic([job], parsed.time, parsed.direction, parsed.statistic);
+      }
+      return statisticOf(job.osdyno[parsed.direction], parsed.time, parsed.statistic);
+    case "plain":
+      if (parsed.name === "cpu_us_per_io") {
+        return job.osdyno.all === undefined ? null : job.osdyno.cpu.us_per_io;
+      }
+      return parsed.name === "flushes_per_io" ? flushesPerIo([job]) : null;
+    case "counter":
+      return sumCounter([job], parsed.name);
+  }
+}
+
+/** Samples beyond a percentile below which its figure is noise. */
+const leastBeyond = 10;
+
+/** Whether at least 10 of `sampleCount` samples lie beyond the percentile; tables mark it if not. */
+export function percentileSupported(sampleCount: number, percentile: number): boolean {
+  // The tolerance keeps 99.9 of 10000, whose rest is not exact in binary.
+  return sampleCount * (1 - percentile / 100) >= leastBeyond - 1e-6;
+}
+
+/** The same for a metric of a run; metrics that are no percentile are always supported. */
+export function metricSupported(record: RunRecord, name: string): boolean {
+  const parsed = parseMetric(name);
+  if (parsed?.kind !== "latency" || typeof parsed.statistic !== "number") {
+    return true;
+  }
+  const count = record.osdyno.totals[parsed.direction]?.service_ns.N ?? 0;
+  return percentileSupported(count, parsed.statistic);
+}
+
+/** A metric's value for a person, in the unit that suits its size. */
+export function formatMetric(name: string, value: number): string {
+  switch (metricFacts(name)?.unit) {
+    case "ns":
+      return formatNs(value);
+    case "us":
+      return formatNs(value * 1000);
+    case "bytes/s":
+      return formatBandwidth(value);
+    case "bytes":
+      return formatBytes(value);
+    case "ratio":
+      return formatPercent(100 * value);
+    default:
+      return formatCount(value);
+  }
+}
+
+/** Family of units that a threshold on the metric is written in. */
+export function unitFamily(name: string): UnitFamily {
+  switch (metricFacts(name)?.unit) {
+    case "ns":
+      return "time";
+    case "bytes/s":
+      return "byteRate";
+    case "bytes":
+      return "bytes";
+    default:
+      return "count";
+  }
+}
+
+function isFioTime(time: OurTime | FioTime): time is FioTime {
+  return time === "clat" || time === "lat" || time === "slat";
+}
+
+function statisticOf(
+  latencies: OsdynoDirection | undefined,
+  time: OurTime,
+  statistic: "mean" | "max" | "min" | number,
+): number | null {
+  const record: OsdynoLatency | undefined = latencies?.[`${time}_ns`];
+  if (record === undefined || record.N === 0) {
+    return null;
+  }
+  if (typeof statistic !== "number") {
+    return record[statistic];
+  }
+  if (statistic === 100) {
+    return record.max;
+  }
+  return record.percentile[percentileKey(statistic)] ?? null;
+}
+
+/** The directions of fio's records that a metric covers; `mixed` stands in where they were joined. */
+function fioLatencies(job: JobRecord, time: FioTime, direction: DirectionPrefix): FioLatency[] {
+  const names = direction === "all" ? ["read", "write", "trim"] : [direction];
+  const found = names.filter((name) => job[name] !== undefined);
+  const used = found.length === 0 && direction === "all" ? ["mixed"] : found;
+  return used.flatMap((name) => {
+    const record = job[name] as Readonly<Record<string, FioLatency>> | undefined;
+    const latency = record?.[`${time}_ns`];
+    return latency === undefined || latency.N === 0 ? [] : [latency];
+  });
+}
+
+/** fio's own figure from its bins, so that it is there for every percentile and for several jobs. */
+function fioStatistic(
+  jobs: readonly JobRecord[],
+  time: FioTime,
+  direction: DirectionPrefix,
+  statistic: "mean" | "max" | "min" | number,
+): number | null {
+  const records = jobs.flatMap((job) => fioLatencies(job, time, direction));
+  if (records.length === 0) {
+    return null;
+  }
+  if (statistic === "mean") {
+    const count = records.reduce((sum, record) => sum + record.N, 0);
+    return records.reduce((sum, record) => sum + record.mean * record.N, 0) / count;
+  }
+  if (statistic === "max" || statistic === 100) {
+    return Math.max(...records.map((record) => record.max));
+  }
+  if (statistic === "min") {
+    return Math.min(...records.map((record) => record.min));
+  }
+  const buckets = mergePlat(
+    records.map((record) =>
+      Object.entries(record.bins ?? {}).map(
+        ([middle, count]) => [platIndex(Number(middle)), count] as const,
+      ),
+    ),
+  );
+  return platPercentiles(buckets, [statistic])[0]?.[1] ?? null;
+}
+
+function jobRate(job: JobRecord, of: "iops" | "bw", direction: DirectionPrefix): number | null {
+  if (job.osdyno[direction] === undefined) {
+    return null;
+  }
+  const key = of === "iops" ? "iops" : "bw_bytes";
+  const rate = (name: string) =>
+    (job[name] as Readonly<Record<string, number>> | undefined)?.[key] ?? null;
+  if (direction !== "all") {
+    return rate(direction);
+  }
+  const parts = ["read", "write", "trim"].map(rate).filter((part) => part !== null);
+  return parts.length === 0 ? rate("mixed") : parts.reduce((sum, part) => sum + part, 0);
+}
+
+function plainMetric(
+  record: RunRecord,
+  name: "cpu_us_per_io" | "rss_bytes" | "flushes_per_io",
+): number | null {
+  const { osdyno } = record;
+  switch (name) {
+    case "cpu_us_per_io":
+      return osdyno.issued_ios === 0
+        ? null
+        : (osdyno.process_cpu_user_ns + osdyno.process_cpu_system_ns) / 1000 / osdyno.issued_ios;
+    case "rss_bytes":
+      return osdyno.rss_bytes;
+    case "flushes_per_io":
+      return flushesPerIo(record.jobs);
+  }
+}
+
+function flushesPerIo(jobs: readonly JobRecord[]): number | null {
+  const ios = sumCounter(jobs, "ios") ?? 0;
+  return ios === 0 ? null : (sumCounter(jobs, "flushes") ?? 0) / ios;
+}
+
+function sumCounter(jobs: readonly JobRecord[], name: string): number | null {
+  const values = jobs
+    .map((job) =>
+      Object.hasOwn(job.osdyno.counters, name) ? job.osdyno.counters[name] : undefined,
+    )
+    .filter((value) => value !== undefined);
+  return values.length === 0 ? null : values.reduce((sum, value) => sum + value, 0);
+}

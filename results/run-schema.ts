@@ -1,0 +1,272 @@
+/**
+ * The schema of `run.json`, and the JSON Schema published from it (`run.schema.json`; written by
+ * `node results/run-schema.ts`, checked by a test).
+ */
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { z } from "zod";
+import { OsdynoError } from "../engine/base/error.ts";
+import { type RunRecord, runSchemaName } from "./run-record.ts";
+
+const whole = z.number().int();
+const count = whole.nonnegative();
+const amount = z.number().nonnegative();
+const percentiles = z.record(z.string().regex(/^\d+\.\d{6}$/), amount);
+
+const fioLatency = z.strictObject({
+  min: amount,
+  max: amount,
+  mean: amount,
+  stddev: amount,
+  N: count,
+  percentile: percentiles.optional(),
+  bins: z.record(z.string().regex(/^\d+$/), count).optional(),
+});
+
+const fioDirection = z.strictObject({
+  io_bytes: count,
+  io_kbytes: count,
+  bw_bytes: count,
+  bw: count,
+  iops: amount,
+  runtime: count,
+  total_ios: count,
+  short_ios: count,
+  drop_ios: count,
+  slat_ns: fioLatency,
+  clat_ns: fioLatency,
+  lat_ns: fioLatency,
+  bw_min: count,
+  bw_max: count,
+  bw_agg: amount,
+  bw_mean: amount,
+  bw_dev: amount,
+  bw_samples: count,
+  iops_min: count,
+  iops_max: count,
+  iops_mean: amount,
+  iops_stddev: amount,
+  iops_samples: count,
+});
+
+const latency = z.strictObject({
+  N: count,
+  min: amount,
+  max: amount,
+  mean: amount,
+  stddev: amount,
+  percentile: percentiles,
+});
+
+const latencies = {
+  service_ns: latency.describe("completed - submitted"),
+  wait_ns: latency.describe("sent - intended"),
+  response_ns: latency.describe("completed - intended"),
+};
+const direction = z.strictObject(latencies);
+
+const generator = z.strictObject({
+  late: z.boolean(),
+  saturated: z.boolean(),
+  overloaded: z.boolean(),
+  loop: z.string(),
+  late_count: count,
+  late_share: amount,
+  late_max_ns: amount,
+  late_threshold_ns: amount,
+  dropped_arrivals: count,
+  backlog_max: count,
+  busy_share: amount,
+  hiccups: z.strictObject({
+    cpus: count,
+    p99_ns: amount,
+    p99_9_ns: amount,
+    max_ns: amount,
+  }),
+});
+
+const verify = z.strictObject({
+  checkedBytes: count,
+  checkedBlocks: count,
+  mismatchCount: count,
+  mismatches: z.array(
+    z.strictObject({
+      file: z.string(),
+      offsetBytes: count,
+      lengthBytes: count,
+      what: z.string(),
+      expected: z.string(),
+      found: z.string(),
+    }),
+  ),
+});
+
+const osdynoJob = z.strictObject({
+  sources: z.array(z.string()),
+  phase: count,
+  read: direction.optional(),
+  write: direction.optional(),
+  trim: direction.optional(),
+  all: direction.optional(),
+  generator,
+  cpu: z.strictObject({ user_ns: amount, system_ns: amount, us_per_io: amount }),
+  counters: z.record(z.string(), z.number()),
+  verify: verify.optional(),
+  error: z.strictObject({ errno: whole, message: z.string(), atNs: amount }).optional(),
+  notes: z.array(z.string()),
+});
+
+const batchLevels = z.strictObject(
+  Object.fromEntries(["0", "4", "8", "16", "32", "64", ">=64"].map((key) => [key, amount])),
+);
+const depthLevels = z.strictObject(
+  Object.fromEntries(["1", "2", "4", "8", "16", "32", ">=64"].map((key) => [key, amount])),
+);
+const edges = ["2", "4", "10", "20", "50", "100", "250", "500", "750", "1000"];
+const shares = (keys: readonly string[]) =>
+  z.strictObject(Object.fromEntries(keys.map((key) => [key, amount])));
+
+const jobRecord = z.strictObject({
+  jobname: z.string(),
+  groupid: count,
+  error: whole,
+  eta: count,
+  elapsed: count,
+  "job options": z.record(z.string(), z.string()),
+  read: fioDirection.optional(),
+  write: fioDirection.optional(),
+  trim: fioDirection.optional(),
+  sync: z.strictObject({ total_ios: count, lat_ns: fioLatency }).optional(),
+  mixed: fioDirection.optional(),
+  job_runtime: count,
+  usr_cpu: amount,
+  sys_cpu: amount,
+  ctx: count,
+  majf: count,
+  minf: count,
+  iodepth_level: depthLevels,
+  iodepth_submit: batchLevels,
+  iodepth_complete: batchLevels,
+  latency_ns: shares(edges),
+  latency_us: shares(edges),
+  latency_ms: shares([...edges, "2000", ">=2000"]),
+  latency_depth: count,
+  latency_target: count,
+  latency_percentile: amount,
+  latency_window: count,
+  desc: z.string().optional(),
+  osdyno: osdynoJob,
+});
+
+const total = z.strictObject({
+  ios: count,
+  bytes: count,
+  iops: amount,
+  bw_bytes: amount,
+  ...latencies,
+});
+
+const diskUtil = z
+  .object({
+    name: z.string(),
+    read_ios: count,
+    write_ios: count,
+    read_sectors: count,
+    write_sectors: count,
+    read_merges: count,
+    write_merges: count,
+    read_ticks: count,
+    write_ticks: count,
+    in_queue: count,
+    util: amount,
+  })
+  .catchall(z.number());
+
+const place = z.object({ file: z.string(), line: whole });
+
+export const runSchema = z.strictObject({
+  schema: z.literal(runSchemaName),
+  state: z.enum(["complete", "partial"]),
+  reason: z.string().optional().describe("why it is partial"),
+  command: z.array(z.string()),
+  label: z.string(),
+  seed: z.number(),
+  path: z.enum(["native", "engine"]),
+  job: z.strictObject({
+    text: z.string(),
+    resolved: z.array(z.record(z.string(), z.unknown())),
+    notes: z.array(z.object({ place, key: z.string(), message: z.string() })),
+  }),
+  target: z.string(),
+  chain: z.array(z.string()),
+  options: z.record(z.string(), z.strictObject({ value: z.string(), origin: z.string() })),
+  environment: z.record(z.string(), z.unknown()),
+  started: z.iso.datetime(),
+  runtime_ms: amount,
+  "fio version": z.string(),
+  timestamp: whole,
+  timestamp_ms: whole,
+  time: z.string(),
+  "global options": z.record(z.string(), z.string()),
+  jobs: z.array(jobRecord),
+  disk_util: z.array(diskUtil),
+  osdyno: z.strictObject({
+    process_cpu_user_ns: amount,
+    process_cpu_system_ns: amount,
+    rss_bytes: count,
+    issued_ios: count,
+    totals: z.strictObject({
+      read: total.optional(),
+      write: total.optional(),
+      trim: total.optional(),
+      all: total.optional(),
+    }),
+    threshold_results: z
+      .array(
+        z.strictObject({
+          threshold: z.string(),
+          metric: z.string(),
+          value: z.number().nullable(),
+          passed: z.boolean(),
+        }),
+      )
+      .optional(),
+  }),
+});
+
+/** The published JSON Schema, as text. */
+export function runJsonSchemaText(): string {
+  const schema = z.toJSONSchema(runSchema, { target: "draft-7", reused: "ref" });
+  const titled = { title: "run.json of osdyno", ...schema };
+  return `${JSON.stringify(titled, null, 2)}\n`;
+}
+
+export const runJsonSchemaPath = fileURLToPath(new URL("run.schema.json", import.meta.url));
+
+/** Reads and checks `run.json` of a run directory; throws `bad-input` with the first thing wrong. */
+export function readRun(directory: string): RunRecord {
+  const path = join(directory, "run.json");
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(readFileSync(path, "utf8"));
+  } catch (error) {
+    const absent = (error as NodeJS.ErrnoException).code === "ENOENT";
+    const what = absent ? "no such run" : "it cannot be read as JSON";
+    throw new OsdynoError("bad-input", `${path}: ${what}`, {}, error);
+  }
+  const result = runSchema.safeParse(parsed);
+  if (!result.success) {
+    const issue = result.error.issues[0];
+    const at = issue === undefined ? "" : ` at ${issue.path.join(".") || "its top"}`;
+    throw new OsdynoError(
+      "bad-input",
+      `${path}: not a run of this version${at}: ${issue?.message ?? "unknown"}`,
+    );
+  }
+  return parsed as RunRecord;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  writeFileSync(runJsonSchemaPath, runJsonSchemaText());
+}

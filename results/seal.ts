@@ -1,0 +1,52 @@
+/** `verify.json`: the SHA-256 of every file of a run directory. */
+import { createHash } from "node:crypto";
+import { closeSync, openSync, readdirSync, readSync } from "node:fs";
+import { join, relative } from "node:path";
+import { temporarySuffix } from "./growing-file.ts";
+import { writeWhole } from "./whole-file.ts";
+
+export const sealName = "verify.json";
+export const sealSchemaName = "osdyno-verify-1";
+
+export interface Seal {
+  readonly schema: string;
+  /** SHA-256 in hex by path relative to the run directory. */
+  readonly files: Readonly<Record<string, string>>;
+}
+
+/** Paths of the files of a run, relative, sorted; temporary files and the seal itself are left out. */
+export function sealedFiles(directory: string): readonly string[] {
+  return readdirSync(directory, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && !entry.name.endsWith(temporarySuffix))
+    .map((entry) => relative(directory, join(entry.parentPath, entry.name)))
+    .filter((path) => path !== sealName)
+    .sort();
+}
+
+/** Hashes a file in pieces: histogram logs of a long run do not fit in memory. */
+export function sha256OfFile(path: string): string {
+  const hash = createHash("sha256");
+  const piece = Buffer.alloc(1 << 20);
+  const file = openSync(path, "r");
+  try {
+    for (;;) {
+      const length = readSync(file, piece, 0, piece.length, null);
+      if (length === 0) {
+        return hash.digest("hex");
+      }
+      hash.update(piece.subarray(0, length));
+    }
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** Writes `verify.json` anew; whoever adds a file to a run directory (a report) calls it after. */
+export function sealRun(directory: string): Seal {
+  const files = Object.fromEntries(
+    sealedFiles(directory).map((path) => [path, sha256OfFile(join(directory, path))]),
+  );
+  const seal: Seal = { schema: sealSchemaName, files };
+  writeWhole(join(directory, sealName), `${JSON.stringify(seal, null, 2)}\n`);
+  return seal;
+}

@@ -1,0 +1,75 @@
+/** Thresholds: `'write.response.p99 < 2ms'`. */
+import { OsdynoError } from "../engine/base/error.ts";
+import { formatMetric, metric, metricFacts, nearestMetric, unitFamily } from "./metrics.ts";
+import type { RunRecord, ThresholdResult } from "./run-record.ts";
+import { parseFigure, unitExamples } from "./units.ts";
+
+const comparisons = {
+  "<": (a: number, b: number) => a < b,
+  "<=": (a: number, b: number) => a <= b,
+  ">": (a: number, b: number) => a > b,
+  ">=": (a: number, b: number) => a >= b,
+} as const;
+
+export interface Threshold {
+  readonly text: string;
+  readonly metric: string;
+  readonly operator: keyof typeof comparisons;
+  /** In the metric's unit. */
+  readonly limit: number;
+}
+
+/** Parses one threshold; throws `bad-input` with one line that says what to write instead. */
+export function parseThreshold(text: string): Threshold {
+  const match = /^\s*([^\s<>=]+)\s*(<=|>=|<|>)\s*(\S.*?)\s*$/.exec(text);
+  if (match === null) {
+    throw new OsdynoError(
+      "bad-input",
+      `threshold '${text}' is not METRIC OP VALUE, e.g. 'write.response.p99 < 2ms'; OP is < <= > >=`,
+    );
+  }
+  const [, name = "", operator = "<", figure = ""] = match;
+  if (metricFacts(name) === null) {
+    const nearest = nearestMetric(name);
+    throw new OsdynoError(
+      "bad-input",
+      `threshold '${text}': no metric '${name}'${nearest === null ? "" : `, did you mean '${nearest}'?`}`,
+    );
+  }
+  const family = unitFamily(name);
+  const limit = parseFigure(figure, family);
+  if (limit === null) {
+    throw new OsdynoError(
+      "bad-input",
+      `threshold '${text}': '${figure}' is no value of ${name}; write e.g. ${unitExamples[family]}`,
+    );
+  }
+  return {
+    text: text.trim(),
+    metric: name,
+    operator: operator as Threshold["operator"],
+    limit,
+  };
+}
+
+/** Checks a run against a threshold. A metric that the run does not have fails it: nothing was shown. */
+export function evaluateThreshold(record: RunRecord, threshold: Threshold): ThresholdResult {
+  const value = metric(record, threshold.metric);
+  return {
+    threshold: threshold.text,
+    metric: threshold.metric,
+    value,
+    passed: value !== null && comparisons[threshold.operator](value, threshold.limit),
+  };
+}
+
+/** Parses and evaluates: `checkThreshold(record, 'write.response.p99 < 2ms')`. */
+export function checkThreshold(record: RunRecord, text: string): ThresholdResult {
+  return evaluateThreshold(record, parseThreshold(text));
+}
+
+/** The result in one line for a person. */
+export function thresholdLine(result: ThresholdResult): string {
+  const value = result.value === null ? "not measured" : formatMetric(result.metric, result.value);
+  return `threshold ${result.passed ? "kept" : "MISSED"}: ${result.threshold} (${value})`;
+}
