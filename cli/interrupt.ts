@@ -1,0 +1,41 @@
+/** Signals as an AbortSignal: the first asks the run to end in order, a second one ends the process. */
+
+/** Signals closer together than this are one (a terminal and a launcher may both send it). */
+const sameMs = 300;
+
+export interface Interrupts {
+  readonly signal: AbortSignal;
+  /** Stops listening. */
+  release(): void;
+}
+
+export function watchInterrupts(): Interrupts {
+  const controller = new AbortController();
+  let firstMs = 0;
+  const onSignal = (name: NodeJS.Signals) => {
+    if (controller.signal.aborted) {
+      if (Date.now() - firstMs > sameMs) {
+        process.stderr.write(
+          `${name} again: ending at once, results of this run may be incomplete\n`,
+        );
+        process.exit(130);
+      }
+      return;
+    }
+    firstMs = Date.now();
+    process.stderr.write(`${name}: ending the run and keeping what was measured\n`);
+    controller.abort(name);
+  };
+  const names: readonly NodeJS.Signals[] = ["SIGINT", "SIGTERM", "SIGHUP"];
+  for (const name of names) {
+    process.on(name, onSignal);
+  }
+  return {
+    signal: controller.signal,
+    release() {
+      for (const name of names) {
+        process.off(name, onSignal);
+      }
+    },
+  };
+}

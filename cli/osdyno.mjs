@@ -1,0 +1,26 @@
+#!/usr/bin/env node
+// Starts the command on the Node that the project pins: the machine's own may be older than 24.
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+
+const main = fileURLToPath(new URL("main.ts", import.meta.url));
+if (Number(process.versions.node.split(".")[0]) >= 24) {
+  const { main: run } = await import(main);
+  process.exitCode = await run(process.argv.slice(2));
+} else {
+  const pinned = fileURLToPath(new URL("../node_modules/node/bin/node", import.meta.url));
+  if (!existsSync(pinned)) {
+    process.stderr.write("osdyno: Node 24 is missing; run npm install in the project's folder\n");
+    process.exit(2);
+  }
+  const self = fileURLToPath(import.meta.url);
+  const child = spawn(pinned, [self, ...process.argv.slice(2)], { stdio: "inherit" });
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
+    // A terminal signals the whole group; a lone signal to this process is passed on.
+    process.on(signal, () => child.kill(signal));
+  }
+  child.on("exit", (code, signal) => {
+    process.exitCode = code ?? (signal === "SIGINT" ? 130 : 1);
+  });
+}

@@ -1,0 +1,117 @@
+/** Progress on stderr: a bar with rate and time left on a terminal, plain lines otherwise. */
+import cliProgress from "cli-progress";
+
+export interface Progress {
+  /** Begins something new; `label` says what. */
+  begin(label: string): void;
+  /** `fraction` 0 to 1, or null when the end is unknown; `detail` e.g. "123k IOPS". */
+  update(fraction: number | null, detail: string): void;
+  /** A line that stays. */
+  note(line: string): void;
+  end(): void;
+}
+
+/** Says nothing but notes. */
+export function quietProgress(): Progress {
+  return {
+    begin() {},
+    update() {},
+    note: (line) => process.stderr.write(`${line}\n`),
+    end() {},
+  };
+}
+
+/** `12s`, `3m 05s`, `2h 10m`. */
+export function formatSeconds(seconds: number): string {
+  const whole = Math.max(0, Math.round(seconds));
+  if (whole < 60) {
+    return `${whole}s`;
+  }
+  const minutes = Math.floor(whole / 60);
+  return minutes < 60
+    ? `${minutes}m ${String(whole % 60).padStart(2, "0")}s`
+    : `${Math.floor(minutes / 60)}h ${String(minutes % 60).padStart(2, "0")}m`;
+}
+
+function timeLeft(startedMs: number, fraction: number): string {
+  const spent = (Date.now() - startedMs) / 1000;
+  return fraction < 0.02 || spent < 0.3
+    ? ""
+    : `${formatSeconds((spent / fraction) * (1 - fraction))} left`;
+}
+
+function barProgress(): Progress {
+  let bar: cliProgress.SingleBar | null = null;
+  let label = "";
+  let startedMs = 0;
+  const stop = () => {
+    bar?.stop();
+    bar = null;
+  };
+  return {
+    begin(text) {
+      stop();
+      label = text;
+      startedMs = Date.now();
+      bar = new cliProgress.SingleBar({
+        format: "{label} [{bar}] {percent} {detail} {left}",
+        stream: process.stderr,
+        clearOnComplete: true,
+        hideCursor: true,
+        barsize: 24,
+        gracefulExit: false,
+      });
+      bar.start(1000, 0, { label, percent: "", detail: "", left: "" });
+    },
+    update(fraction, detail) {
+      const known = fraction ?? 0;
+      bar?.update(Math.round(known * 1000), {
+        label,
+        percent: fraction === null ? "" : `${Math.round(known * 100)}%`,
+        detail,
+        left: fraction === null ? "" : timeLeft(startedMs, known),
+      });
+    },
+    note(line) {
+      stop();
+      process.stderr.write(`${line}\n`);
+    },
+    end: stop,
+  };
+}
+
+/** Seconds between two plain lines. */
+const plainEverySeconds = 10;
+
+function lineProgress(): Progress {
+  let label = "";
+  let startedMs = 0;
+  let lastMs = 0;
+  return {
+    begin(text) {
+      label = text;
+      startedMs = Date.now();
+      lastMs = startedMs;
+      process.stderr.write(`${label}\n`);
+    },
+    update(fraction, detail) {
+      if (Date.now() - lastMs < plainEverySeconds * 1000) {
+        return;
+      }
+      lastMs = Date.now();
+      const percent = fraction === null ? "" : ` ${Math.round(fraction * 100)}%`;
+      const left = fraction === null ? "" : ` ${timeLeft(startedMs, fraction)}`;
+      process.stderr.write(`${label}${percent} ${detail}${left}\n`);
+    },
+    note: (line) => process.stderr.write(`${line}\n`),
+    end() {},
+  };
+}
+
+/** The fitting kind for where stderr goes. */
+export function makeProgress(wanted: boolean): Progress {
+  if (!wanted) {
+    return quietProgress();
+  }
+  return process.stderr.isTTY ? barProgress() : lineProgress();
+}
