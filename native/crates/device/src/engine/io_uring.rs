@@ -1,1 +1,493 @@
-//! The io_uring engine.
+//! The `io_uring` engine.
+//!
+//! One ring, used by the thread that opened it (single issuer): completions are run by that thread when
+//! it asks for them (deferred task run), files and buffers are registered where the kernel lets us, and
+//! a batch costs one system call. Long waits arm one timeout operation that serves many waits, so that
+//! no timer is set per operation.
+
+mod setup;
+
+use std::io;
+use std::os::fd::{AsRawFd, RawFd};
+use std::sync::Arc;
+
+use io_uring::types::{Fixed, FsyncFlags, Timespec};
+use io_uring::{EnterFlags, IoUring, opcode, squeue};
+use osdyno_core::op::{FLAG_FUA, Op, OpKind};
+
+use self::setup::{build_ring, failed, register_buffers, register_ring};
+use super::file::OpenFile;
+use super::{Completion, Engine, EngineError, Wait};
+use crate::arena::Arena;
+use crate::clock::now_ns;
+
+/// The kernel's limit on entries of a submission queue.
+const MAX_ENTRIES: u32 = 32_768;
+/// `user_data` of the timeout operation; never an index.
+const TIMEOUT_TAG: u64 = u64::MAX;
+/// Waits at least this far ahead use the shared timeout operation, nearer ones a timer of their own.
+const FAR_NS: u64 = 5_000_000;
+/// Tries to hand over a batch that the kernel has no memory for just now, a millisecond apart.
+const BUSY_TRIES: u32 = 5_000;
+
+/// An operation queued or in flight.
+#[derive(Clone, Copy, Debug, Default)]
+struct Pending {
+    tag: u32,
+    /// What a result of 0 means in bytes: the length of calls that answer 0 when all is done.
+    zero_means: i32,
+    submitted_ns: u64,
+}
+
+/// An operation that is done by a plain system call when the batch is handed over.
+#[derive(Clone, Copy, Debug)]
+struct Plain {
+    index: u32,
+    op: Op,
+}
+
+/// Who waits for completions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waiter {
+    /// The thread itself, within `reap`. The cheapest.
+    Thread,
+    /// An event loop that watches `ready_fd`. Excludes deferred task run: Linux 6.18 was seen to lose
+    /// wake-ups of `poll` on such a ring.
+    EventLoop,
+}
+
+/// See the module. Must stay on the thread that opened it.
+pub struct Uring {
+    ring: IoUring,
+    /// Index of the ring's own descriptor in the kernel's table for this thread, if registered.
+    ring_index: Option<u32>,
+    files: Vec<OpenFile>,
+    arena: Arc<Arena>,
+    /// Slots per registered buffer; 0 = buffers are not registered.
+    buffer_slots: u32,
+    pending: Vec<Pending>,
+    free: Vec<u32>,
+    /// Indices queued since the last commit that went into the ring; `plain` holds the others.
+    fresh: Vec<u32>,
+    plain: Vec<Plain>,
+    /// Completions of plain calls, not yet reaped.
+    done: Vec<Completion>,
+    /// Entries in the ring that the kernel has not been told of.
+    unsubmitted: u32,
+    in_ring: u32,
+    /// Task work waits for us to enter the kernel; the kernel raises a flag for it.
+    deferred: bool,
+    waiter: Waiter,
+    /// One operation at a time: nothing can have completed while submitting.
+    single: bool,
+    /// When the armed timeout operation fires.
+    armed_ns: Option<u64>,
+    notes: Vec<String>,
+}
+
+impl Uring {
+    /// A ring over open `files`, in the order of `Op::file`, with the arena's slots as buffers, for at
+    /// most `depth` operations queued or in flight.
+    ///
+    /// # Errors
+    /// The kernel has no `io_uring` for us.
+    pub fn new(
+        files: Vec<OpenFile>,
+        arena: Arc<Arena>,
+        depth: u32,
+        waiter: Waiter,
+    ) -> Result<Self, EngineError> {
+        let asked = depth.max(1);
+        let depth = asked.min(MAX_ENTRIES / 2);
+        // One entry more than operations, for the timeout.
+        let (ring, deferred, note) = build_ring(depth + 1, waiter)?;
+        let mut notes = Vec::from_iter(note);
+        if depth < asked {
+            notes.push(format!("io_uring: depth is limited to {depth}"));
+        }
+        let fds: Vec<RawFd> = files.iter().map(OpenFile::fd).collect();
+        ring.submitter()
+            .register_files(&fds)
+            .map_err(failed("register files with io_uring"))?;
+        let buffer_slots = register_buffers(&ring, &arena, &mut notes);
+        let ring_index = register_ring(&ring);
+        let room = depth as usize;
+        Ok(Self {
+            ring,
+            ring_index,
+            files,
+            arena,
+            buffer_slots,
+            pending: vec![Pending::default(); room],
+            free: (0..depth).rev().collect(),
+            fresh: Vec::with_capacity(room),
+            plain: Vec::with_capacity(room),
+            done: Vec::with_capacity(room),
+            unsubmitted: 0,
+            in_ring: 0,
+            deferred,
+            waiter,
+            single: depth == 1,
+            armed_ns: None,
+            notes,
+        })
+    }
+
+    /// The files, as opened.
+    #[must_use]
+    pub fn files(&self) -> &[OpenFile] {
+        &self.files
+    }
+
+    /// The entry for an operation; `None` when a plain call does it (or refuses it).
+    #[inline]
+    fn entry(&self, op: &Op, slot: u32) -> Option<squeue::Entry> {
+        let file = Fixed(u32::from(op.file));
+        let rw_flags = if op.flags & FLAG_FUA != 0 {
+            libc::RWF_DSYNC
+        } else {
+            0
+        };
+        let moves_data = matches!(op.kind, OpKind::Read | OpKind::Write);
+        if moves_data && (slot >= self.arena.slot_count() || op.length > self.arena.slot_bytes()) {
+            return None;
+        }
+        let fallocate = |mode: i32| {
+            let regular = !self.files.get(op.file as usize)?.is_block_device();
+            (regular && rw_flags == 0).then(|| {
+                opcode::Fallocate::new(file, u64::from(op.length))
+                    .offset(op.offset)
+                    .mode(mode | libc::FALLOC_FL_KEEP_SIZE)
+                    .build()
+            })
+        };
+        Some(match op.kind {
+            OpKind::Read if self.buffer_slots > 0 => {
+                let index = (slot / self.buffer_slots) as u16;
+                opcode::ReadFixed::new(file, self.arena.slot_ptr(slot), op.length, index)
+                    .offset(op.offset)
+                    .build()
+            }
+            OpKind::Read => opcode::Read::new(file, self.arena.slot_ptr(slot), op.length)
+                .offset(op.offset)
+                .build(),
+            OpKind::Write if self.buffer_slots > 0 => {
+                let index = (slot / self.buffer_slots) as u16;
+                opcode::WriteFixed::new(file, self.arena.slot_ptr(slot), op.length, index)
+                    .offset(op.offset)
+                    .rw_flags(rw_flags)
+                    .build()
+            }
+            OpKind::Write => opcode::Write::new(file, self.arena.slot_ptr(slot), op.length)
+                .offset(op.offset)
+                .rw_flags(rw_flags)
+                .build(),
+            OpKind::Flush => opcode::Fsync::new(file).build(),
+            OpKind::DataFlush => opcode::Fsync::new(file).flags(FsyncFlags::DATASYNC).build(),
+            OpKind::Trim => fallocate(libc::FALLOC_FL_PUNCH_HOLE)?,
+            OpKind::WriteZeroes => fallocate(libc::FALLOC_FL_ZERO_RANGE)?,
+        })
+    }
+
+    /// `io_uring_enter`; the result or a positive errno.
+    #[inline]
+    fn enter(
+        &self,
+        submit: u32,
+        wait: u32,
+        mut flags: u32,
+        timeout: Option<&Timespec>,
+    ) -> Result<u32, i32> {
+        let fd = if let Some(index) = self.ring_index {
+            flags |= EnterFlags::REGISTERED_RING.bits();
+            index as libc::c_int
+        } else {
+            self.ring.as_raw_fd()
+        };
+        // The kernel's `struct io_uring_getevents_arg`: signal mask, its size, minimum wait, timeout.
+        let argument = [
+            0_u64,
+            0,
+            timeout.map_or(0, |time| std::ptr::from_ref(time) as u64),
+        ];
+        let (pointer, size) = if timeout.is_some() {
+            flags |= EnterFlags::EXT_ARG.bits();
+            (argument.as_ptr(), size_of_val(&argument))
+        } else {
+            (std::ptr::null(), 0)
+        };
+        // SAFETY: the ring is ours; submitted entries name memory of the arena, which outlives them (see
+        // `drop`); `argument` and the time it points to outlive the call.
+        let result = unsafe {
+            libc::syscall(
+                libc::SYS_io_uring_enter,
+                fd,
+                submit,
+                wait,
+                flags,
+                pointer,
+                size,
+            )
+        };
+        if result >= 0 {
+            Ok(result as u32)
+        } else {
+            Err(io::Error::last_os_error()
+                .raw_os_error()
+                .unwrap_or(libc::EIO))
+        }
+    }
+
+    /// Tells the kernel of everything in the ring.
+    #[inline]
+    fn submit(&mut self, flags: u32) -> Result<(), EngineError> {
+        let mut tries = 0;
+        while self.unsubmitted > 0 {
+            match self.enter(self.unsubmitted, 0, flags, None) {
+                Ok(taken) => self.unsubmitted -= taken.min(self.unsubmitted),
+                Err(libc::EINTR) => {}
+                Err(libc::EAGAIN | libc::EBUSY) if tries < BUSY_TRIES => {
+                    tries += 1;
+                    // Out of requests: run completions, which frees some.
+                    let _ = self.enter(0, 0, EnterFlags::GETEVENTS.bits(), None);
+                    std::thread::sleep(std::time::Duration::from_millis(1));
+                }
+                Err(errno) => {
+                    return Err(failed("io_uring_enter")(io::Error::from_raw_os_error(
+                        errno,
+                    )));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Executes the plain calls of this batch.
+    #[cold]
+    fn run_plain(&mut self) {
+        for Plain { index, op } in self.plain.drain(..) {
+            let submitted_ns = now_ns();
+            let result = match (self.files.get(op.file as usize), op.kind) {
+                (None, _) => -libc::EBADF,
+                (Some(file), OpKind::Trim) => file.trim(op.offset, op.length),
+                (Some(file), OpKind::WriteZeroes) => {
+                    match file.write_zeroes(op.offset, op.length) {
+                        done if done >= 0 && op.flags & FLAG_FUA != 0 => {
+                            match file.flush(OpKind::DataFlush) {
+                                0 => done,
+                                errno => errno,
+                            }
+                        }
+                        result => result,
+                    }
+                }
+                // A slot or a length that the arena does not have.
+                (Some(_), _) => -libc::EINVAL,
+            };
+            self.done.push(Completion {
+                tag: self.pending[index as usize].tag,
+                result,
+                submitted_ns,
+                completed_ns: now_ns(),
+            });
+            self.free.push(index);
+        }
+    }
+
+    /// Moves completions from the ring to `out`, which has room for `room` more.
+    #[inline]
+    fn take(&mut self, room: usize, out: &mut Vec<Completion>) -> usize {
+        let mut count = 0;
+        let queue = self.ring.completion();
+        if queue.is_empty() {
+            return 0;
+        }
+        let completed_ns = now_ns();
+        for entry in queue {
+            if entry.user_data() == TIMEOUT_TAG {
+                self.armed_ns = None;
+            } else {
+                let index = entry.user_data() as u32;
+                let pending = self.pending[index as usize];
+                let result = match entry.result() {
+                    0 => pending.zero_means,
+                    result => result,
+                };
+                out.push(Completion {
+                    tag: pending.tag,
+                    result,
+                    submitted_ns: pending.submitted_ns,
+                    completed_ns,
+                });
+                self.free.push(index);
+                self.in_ring -= 1;
+                count += 1;
+                if count == room {
+                    break;
+                }
+            }
+        }
+        count
+    }
+}
+
+impl Engine for Uring {
+    #[inline]
+    fn queue(&mut self, op: &Op, slot: u32, tag: u32) -> bool {
+        let Some(index) = self.free.pop() else {
+            return false;
+        };
+        let entry = self.entry(op, slot);
+        let by_fallocate = matches!(op.kind, OpKind::Trim | OpKind::WriteZeroes);
+        self.pending[index as usize] = Pending {
+            tag,
+            zero_means: if by_fallocate { op.length as i32 } else { 0 },
+            submitted_ns: 0,
+        };
+        let Some(entry) = entry else {
+            self.plain.push(Plain { index, op: *op });
+            return true;
+        };
+        let entry = entry.user_data(u64::from(index));
+        // SAFETY: the buffer is a slot of the arena, lent until completion; see `drop` for the rest.
+        let pushed = unsafe { self.ring.submission().push(&entry) };
+        debug_assert!(pushed.is_ok(), "the ring has an entry per operation");
+        self.unsubmitted += 1;
+        self.in_ring += 1;
+        self.fresh.push(index);
+        true
+    }
+
+    #[inline]
+    fn commit(&mut self) -> Result<u32, EngineError> {
+        let mut count = self.fresh.len();
+        if count > 0 {
+            // At more than one operation in flight others have probably completed by now: let the same
+            // call run their completions.
+            let flags = if self.deferred && !self.single {
+                EnterFlags::GETEVENTS.bits()
+            } else {
+                0
+            };
+            self.submit(flags)?;
+            let now = now_ns();
+            for &index in &self.fresh {
+                self.pending[index as usize].submitted_ns = now;
+            }
+            self.fresh.clear();
+        }
+        if !self.plain.is_empty() {
+            count += self.plain.len();
+            self.run_plain();
+        }
+        Ok(count as u32)
+    }
+
+    #[inline]
+    fn reap(&mut self, wait: Wait, out: &mut Vec<Completion>) -> Result<usize, EngineError> {
+        let room = out.capacity() - out.len();
+        if room == 0 {
+            return Ok(0);
+        }
+        if !self.done.is_empty() {
+            let count = room.min(self.done.len());
+            out.extend(self.done.drain(..count));
+            return Ok(count);
+        }
+        let mut count = self.take(room, out);
+        if count > 0 {
+            return Ok(count);
+        }
+        match wait {
+            Wait::No => {
+                // SAFETY: no other view of the submission queue exists during the call.
+                if self.deferred && unsafe { self.ring.submission_shared() }.taskrun() {
+                    self.wait(0, None)?;
+                    count = self.take(room, out);
+                }
+                return Ok(count);
+            }
+            Wait::Forever => {
+                while count == 0 && self.in_ring > 0 {
+                    self.wait(1, None)?;
+                    count = self.take(room, out);
+                }
+            }
+            Wait::Until(deadline_ns) => {
+                while count == 0 && self.wait_until(deadline_ns)? {
+                    count = self.take(room, out);
+                }
+            }
+        }
+        Ok(count)
+    }
+
+    fn ready_fd(&self) -> Option<RawFd> {
+        (self.waiter == Waiter::EventLoop).then(|| self.ring.as_raw_fd())
+    }
+
+    fn notes(&self) -> &[String] {
+        &self.notes
+    }
+}
+
+impl Uring {
+    /// One call that waits for `count` completions; a signal ends it early.
+    #[inline]
+    fn wait(&mut self, count: u32, timeout: Option<&Timespec>) -> Result<(), EngineError> {
+        let flags = EnterFlags::GETEVENTS.bits();
+        match self.enter(self.unsubmitted, count, flags, timeout) {
+            Ok(taken) => {
+                self.unsubmitted -= taken.min(self.unsubmitted);
+                Ok(())
+            }
+            Err(libc::EINTR | libc::ETIME | libc::EAGAIN | libc::EBUSY) => Ok(()),
+            Err(errno) => Err(failed("io_uring_enter")(io::Error::from_raw_os_error(
+                errno,
+            ))),
+        }
+    }
+
+    /// Waits once for a completion; `false` when the time is over.
+    #[inline]
+    fn wait_until(&mut self, deadline_ns: u64) -> Result<bool, EngineError> {
+        // While the armed timeout fires early enough, the clock need not even be read.
+        if self.armed_ns.is_none_or(|armed| armed > deadline_ns) {
+            let now = now_ns();
+            if now >= deadline_ns {
+                // Whatever has arrived meanwhile still counts.
+                self.wait(0, None)?;
+                return Ok(false);
+            }
+            let left = deadline_ns - now;
+            let time = Timespec::new()
+                .sec(left / 1_000_000_000)
+                .nsec((left % 1_000_000_000) as u32);
+            if left < FAR_NS || self.armed_ns.is_some() {
+                self.wait(1, Some(&time))?;
+                return Ok(true);
+            }
+            let entry = opcode::Timeout::new(&raw const time)
+                .build()
+                .user_data(TIMEOUT_TAG);
+            // SAFETY: the kernel reads the time while submitting, which `wait` below does.
+            if unsafe { self.ring.submission().push(&entry) }.is_ok() {
+                self.unsubmitted += 1;
+                self.armed_ns = Some(deadline_ns);
+            }
+            self.submit(0)?;
+        }
+        self.wait(1, None)?;
+        // The timeout fired, or the deadline is another one: the next round looks at the clock.
+        Ok(true)
+    }
+}
+
+impl Drop for Uring {
+    fn drop(&mut self) {
+        if self.in_ring > 0 {
+            // The kernel still owns buffers of operations that never completed: keep the memory.
+            std::mem::forget(Arc::clone(&self.arena));
+        }
+    }
+}

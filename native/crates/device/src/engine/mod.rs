@@ -19,7 +19,7 @@ pub struct Completion {
     pub tag: u32,
     /// Bytes transferred, or a negative errno.
     pub result: i32,
-    /// When it was handed over: io_uring after the submitting system call returned (as fio does),
+    /// When it was handed over: `io_uring` after the submitting system call returned (as fio does),
     /// synchronous engines before the call. `now_ns` scale.
     pub submitted_ns: u64,
     /// When its completion was seen.
