@@ -57,6 +57,8 @@ export interface TimeLine {
   readonly run: string;
   /** Which repetition, from 1. */
   readonly repeat: number;
+  /** The part that counts in no figure; both 0 without one. */
+  readonly warmupStartMs: number;
   readonly warmupEndMs: number;
   readonly rows: readonly TimeRow[];
 }

@@ -35,11 +35,13 @@ export function timeLinesOf(
         continue;
       }
       const intervalMs = second === undefined ? first.ms : second.ms - first.ms;
+      const startMs = Math.max(0, first.ms - intervalMs);
       lines.push({
         entry: entry.id,
         run: run.path,
         repeat: run.repeat,
-        warmupEndMs: warmupMs === 0 ? 0 : Math.max(0, first.ms - intervalMs) + warmupMs,
+        warmupStartMs: warmupMs === 0 ? 0 : startMs,
+        warmupEndMs: warmupMs === 0 ? 0 : startMs + warmupMs,
         rows: thin(joined, sweep ? mostRowsInSweep : mostRows),
       });
     }

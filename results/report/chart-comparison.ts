@@ -1,0 +1,188 @@
+/** All configurations side by side, one column per metric: the table as a picture. */
+
+import { byFacet } from "./answer.ts";
+import {
+  bandwidthLabel,
+  countLabel,
+  type Form,
+  formWidth,
+  ink,
+  keyOf,
+  logTicks,
+  nsLabel,
+  styled,
+} from "./chart-style.ts";
+import type { Chart } from "./charts.ts";
+import { textWidth } from "./fonts.ts";
+import type { Entry, ReportModel } from "./model.ts";
+import { formatMetric, higherIsBetter, isTime, metricTitle } from "./units.ts";
+
+interface Row {
+  readonly label: string;
+  readonly series: string;
+  readonly value: number;
+  readonly low: number;
+  readonly high: number;
+  readonly text: string;
+  readonly tip: string;
+}
+
+const mostMetrics = 3;
+const rowPx = 17;
+
+/** Null for a single configuration. */
+export function comparisonChart(model: ReportModel): Chart | null {
+  const metrics = model.metrics
+    .filter((metric) => model.entries.some((entry) => entry.metrics[metric]?.solid === true))
+    .slice(0, mostMetrics);
+  if (model.entries.length < 2 || metrics.length === 0) {
+    return null;
+  }
+  const repeated = model.entries.some((entry) => entry.replicates > 1);
+  return {
+    name: "comparison",
+    title: "Configurations compared",
+    caption:
+      `${metrics.map((metric) => `${metricTitle(metric)}: ${higherIsBetter(metric) ? "longer is better" : "shorter is better"}`).join("; ")}. ` +
+      (repeated
+        ? "Bars are medians of the repeats, whiskers reach from the smallest to the largest."
+        : "Each bar is one run."),
+    spec: (form) => specOf(model.entries, metrics, form),
+  };
+}
+
+function specOf(entries: readonly Entry[], metrics: readonly string[], form: Form) {
+  const key = keyOf(entries.map((entry) => entry.series));
+  const widest = Math.max(...entries.map((entry) => textWidth(entry.label, 11, false)));
+  const labelPx = Math.min(widest + 16, formWidth[form] * 0.45);
+  const across = form === "phone" ? 1 : metrics.length;
+  const cellPx = Math.floor((formWidth[form] - labelPx - 20 * (across - 1) - 30) / across);
+  const blocks = [...byFacet(entries)].flatMap(([facet, own]) => {
+    const cells = metrics.map((metric, index) => {
+      const labelled = index === 0 || form === "phone";
+      return cell({
+        facet,
+        own,
+        metric,
+        key,
+        width: cellPx,
+        labelled,
+        labelPx,
+        first: index === 0,
+      });
+    });
+    return form === "phone" ? cells : [{ hconcat: cells, spacing: 20 }];
+  });
+  return styled({ vconcat: blocks, spacing: 26 }, "Configurations compared by metric");
+}
+
+interface Cell {
+  readonly facet: string;
+  readonly own: readonly Entry[];
+  readonly metric: string;
+  readonly key: ReturnType<typeof keyOf>;
+  readonly width: number;
+  readonly labelled: boolean;
+  readonly labelPx: number;
+  readonly first: boolean;
+}
+
+function cell({ facet, own, metric, key, width, labelled, labelPx, first }: Cell): object {
+  const rows = own.flatMap((entry) => rowOf(entry, metric));
+  const most = rows.reduce((max, row) => Math.max(max, row.high), 0);
+  const least = rows.reduce((min, row) => Math.min(min, row.low), most);
+  // Times over more than a decade would leave most bars as slivers; bars of those start at the axis.
+  const log = isTime(metric) && most / least > 10;
+  const floor = log ? 10 ** Math.floor(Math.log10(least * 0.9)) : 0;
+  // Room for the figure behind the longest bar.
+  const longest = rows.reduce((px, row) => Math.max(px, textWidth(row.text, 10, false)), 0) + 10;
+  const share = Math.max(0.4, 1 - longest / width);
+  const end = log ? floor * (most / floor) ** (1 / share) : most / share;
+  const x = {
+    field: "value",
+    type: "quantitative",
+    title: `${metricTitle(metric).replace(/^[a-z]/, (c) => c.toUpperCase())}${unitNote(metric)}${log ? ", log scale" : ""}`,
+    scale: log
+      ? { type: "log", domain: [floor, end], nice: false }
+      : { domain: [0, end || 1], nice: false },
+    axis: {
+      labelExpr: isTime(metric) ? nsLabel : isBandwidth(metric) ? bandwidthLabel : countLabel,
+      ...(log ? { values: logTicks(floor, end, Math.floor(width / 60)) } : { tickCount: 4 }),
+      labelOverlap: true,
+    },
+  };
+  const y = {
+    field: "label",
+    type: "nominal",
+    sort: own.map((entry) => entry.label),
+    scale: { domain: own.map((entry) => entry.label), paddingInner: 0.25 },
+    title: null,
+    axis: labelled
+      ? { labelLimit: labelPx - 8, minExtent: labelPx - 10, maxExtent: labelPx }
+      : { labels: false, ticks: false },
+  };
+  const color = {
+    field: "series",
+    type: "nominal",
+    scale: { domain: key.domain, range: key.colours },
+    legend: null,
+  };
+  return {
+    ...(first ? { title: { text: facet, anchor: "start", fontSize: 12, color: ink } } : {}),
+    data: { values: rows },
+    width,
+    height: rowPx * own.length,
+    layer: [
+      {
+        mark: { type: "bar" },
+        encoding: {
+          x,
+          ...(log ? { x2: { datum: floor } } : {}),
+          y,
+          color,
+          description: { field: "tip", type: "nominal" },
+        },
+      },
+      {
+        mark: { type: "rule", strokeWidth: 1.5, color: ink, aria: false },
+        transform: [{ filter: "datum.high > datum.low" }],
+        encoding: { x: { ...x, field: "low" }, x2: { field: "high" }, y },
+      },
+      {
+        mark: { type: "text", align: "left", dx: 4, color: ink, aria: false },
+        encoding: { x: { ...x, field: "high" }, y, text: { field: "text" } },
+      },
+    ],
+  };
+}
+
+function unitNote(metric: string): string {
+  return metric === "iops" ? " (operations per second)" : "";
+}
+
+function isBandwidth(metric: string): boolean {
+  return /(^|\.)bw$/.test(metric);
+}
+
+function rowOf(entry: Entry, metric: string): readonly Row[] {
+  const value = entry.metrics[metric];
+  if (value?.solid !== true) {
+    return [];
+  }
+  const text = formatMetric(metric, value.value).replace(/ \(.*\)$/, "");
+  const spread =
+    value.values.length > 1
+      ? ` (${formatMetric(metric, value.low)} to ${formatMetric(metric, value.high)} over ${value.values.length} runs)`
+      : "";
+  return [
+    {
+      label: entry.label,
+      series: entry.series,
+      value: value.value,
+      low: value.low,
+      high: value.high,
+      text,
+      tip: `${entry.facet}, ${entry.label}: ${metricTitle(metric)} ${formatMetric(metric, value.value)}${spread}`,
+    },
+  ];
+}

@@ -1,0 +1,200 @@
+/** IOPS against latency: how much waiting each step of load costs. */
+
+import {
+  countLabel,
+  type Form,
+  ink,
+  keyOf,
+  type Label,
+  logDomain,
+  logPixel,
+  logTicks,
+  nsLabel,
+  panels,
+  roomyLabels,
+  styled,
+  topLegend,
+} from "./chart-style.ts";
+import type { Chart } from "./charts.ts";
+import type { Entry, ReportModel } from "./model.ts";
+import { formatCount, formatNs } from "./units.ts";
+
+interface Row {
+  readonly facet: string;
+  readonly series: string;
+  readonly depth: number;
+  readonly depthText: string;
+  readonly percentile: string;
+  readonly iops: number;
+  readonly ns: number;
+  readonly low: number;
+  readonly high: number;
+  readonly name: string;
+  readonly tip: string;
+}
+
+/** Null when no entry has both figures. */
+export function loadLatencyChart(model: ReportModel): Chart | null {
+  const found = model.entries.flatMap(rowsOf);
+  if (found.length === 0) {
+    return null;
+  }
+  const open = model.entries.every((entry) => entry.openLoop);
+  const lines = new Set(found.map((row) => `${row.facet}|${row.series}`)).size;
+  const joined = lines < found.length / 2;
+  // Points without a line share one panel, so that they can be compared.
+  const rows = joined || lines > 8 ? found : found.map((row) => ({ ...row, ...alone(row) }));
+  const steps = open ? "offered rates" : "operations outstanding";
+  return {
+    name: "iops-latency",
+    title: "IOPS against response time",
+    caption:
+      `Median (p50, dashed) and 99th percentile (p99, solid) of response time at the IOPS reached` +
+      `${joined ? `; lines connect the ${steps}, which the numbers give` : ""}. ` +
+      "Further right is more work, lower is less waiting. Both axes are logarithmic.",
+    spec: (form) => specOf(rows, form, joined),
+  };
+}
+
+function alone(row: Row): { readonly facet: string; readonly series: string } {
+  return { facet: "", series: row.name };
+}
+
+function rowsOf(entry: Entry): readonly Row[] {
+  const iops = entry.metrics["iops"];
+  if (iops === undefined || iops.value <= 0) {
+    return [];
+  }
+  return ["p50", "p99"].flatMap((percentile) => {
+    const ns = entry.metrics[`response.${percentile}`];
+    if (ns?.solid !== true || ns.value <= 0) {
+      return [];
+    }
+    const { facet, series, depth, label } = entry;
+    const name = `${facet}, ${label}`;
+    const tip = `${name}: ${formatCount(iops.value)} IOPS, response ${percentile} ${formatNs(ns.value)}`;
+    const { low, high } = ns;
+    const depthText = formatCount(depth).replace(/\.0+(?=[kM]|$)/, "");
+    return [
+      {
+        facet,
+        series,
+        depth,
+        depthText,
+        percentile,
+        iops: iops.value,
+        ns: ns.value,
+        low,
+        high,
+        name,
+        tip,
+      },
+    ];
+  });
+}
+
+/** Rows whose label has room; the upper ones are served first. */
+function labelledRows(rows: readonly Row[], place: (row: Row) => Label): Set<Row> {
+  const placed = [...rows].sort((a, b) => b.ns - a.ns).map((row) => ({ row, at: place(row) }));
+  const kept = roomyLabels(
+    placed.map((one) => one.at),
+    20,
+    14,
+  );
+  return new Set(placed.filter((one) => kept.has(one.at)).map((one) => one.row));
+}
+
+function specOf(rows: readonly Row[], form: Form, joined: boolean) {
+  const facets = [...new Set(rows.map((row) => row.facet))];
+  const { columns, width } = panels(facets.length, form, 3);
+  const key = keyOf(rows.map((row) => row.series));
+  const xDomain = logDomain(rows.map((row) => row.iops));
+  const yDomain = logDomain(rows.flatMap((row) => [row.low, row.high]));
+  const height = form === "phone" ? 240 : columns === 1 ? 340 : 280;
+  const x = {
+    field: "iops",
+    type: "quantitative",
+    title: "IOPS (operations per second)",
+    scale: { type: "log", domain: xDomain, nice: false },
+    axis: {
+      values: logTicks(xDomain[0], xDomain[1], Math.max(3, Math.floor(width / 48))),
+      labelExpr: countLabel,
+    },
+  };
+  const y = {
+    field: "ns",
+    type: "quantitative",
+    title: "Response time",
+    scale: { type: "log", domain: yDomain, nice: false },
+    axis: { values: logTicks(yDomain[0], yDomain[1], 9), labelExpr: nsLabel },
+  };
+  const colour = {
+    field: "series",
+    type: "nominal",
+    scale: { domain: key.domain, range: key.colours },
+    legend: key.domain.length > 1 ? topLegend(key.domain, form, false) : null,
+  };
+  const shape = {
+    ...colour,
+    scale: { domain: key.domain, range: key.shapes },
+  };
+  const dash = {
+    field: "percentile",
+    type: "nominal",
+    scale: {
+      domain: ["p99", "p50"],
+      range: [
+        [1, 0],
+        [5, 4],
+      ],
+    },
+    legend: joined ? topLegend(["p99", "p50"], form, true) : null,
+  };
+  const base = { x, y, color: colour };
+  const layer = [
+    {
+      mark: { type: "rule", strokeWidth: 1 },
+      transform: [{ filter: "datum.high > datum.low * 1.02" }],
+      encoding: { ...base, y: { ...y, field: "low" }, y2: { field: "high" } },
+    },
+    {
+      mark: { type: "line", aria: false },
+      encoding: {
+        ...base,
+        strokeDash: dash,
+        detail: [{ field: "percentile" }],
+        order: { field: "depth", type: "quantitative" },
+      },
+    },
+    {
+      mark: { type: "point", filled: true, size: 60, opacity: 1 },
+      encoding: { ...base, shape, description: { field: "tip", type: "nominal" } },
+    },
+    {
+      mark: { type: "text", dy: -10, color: ink, aria: false },
+      transform: [{ filter: "datum.labelled" }],
+      encoding: { x, y, text: { field: joined ? "depthText" : "percentile" } },
+    },
+  ];
+  const plot = { width, height, layer };
+  const labelled = labelledRows(
+    joined ? rows.filter((row) => row.percentile === "p99") : rows,
+    (row) => ({
+      panel: row.facet,
+      x: logPixel(row.iops, xDomain, width),
+      y: logPixel(row.ns, yDomain, height),
+    }),
+  );
+  const data = { values: rows.map((row) => ({ ...row, labelled: labelled.has(row) })) };
+  return styled(
+    facets.length === 1
+      ? { data, ...plot }
+      : {
+          data,
+          facet: { field: "facet", type: "nominal", title: null, sort: facets },
+          columns,
+          spec: plot,
+        },
+    "IOPS against response time, p50 and p99",
+  );
+}

@@ -1,0 +1,222 @@
+/** What all charts share: palette, fonts, axes with units. */
+import type { TopLevelSpec } from "vega-lite";
+import { fontFamily, textWidth } from "./fonts.ts";
+
+/**
+ * Okabe and Ito's palette for colour-blind readers without its yellow, which vanishes on white. The
+ * report's style sheet maps each colour to a lighter one in the dark scheme.
+ */
+export const palette: readonly string[] = [
+  "#0072b2",
+  "#d55e00",
+  "#009e73",
+  "#cc79a7",
+  "#56b4e9",
+  "#e69f00",
+  "#7a5195",
+  "#444444",
+];
+
+/** For lines in an order (depths): light to dark, so that grey shows the order too. */
+export const orderedPalette: readonly string[] = [
+  "#f2a900",
+  "#e5793a",
+  "#d1495b",
+  "#a8327a",
+  "#7b2d8b",
+  "#4f2a86",
+  "#2d2a6e",
+  "#141a46",
+];
+
+/** Told apart without colour. */
+export const shapes: readonly string[] = [
+  "circle",
+  "square",
+  "triangle-up",
+  "diamond",
+  "cross",
+  "triangle-down",
+  "triangle-right",
+  "stroke",
+];
+
+export const ink = "#1a1a1a";
+export const softInk = "#5a5a5a";
+export const gridInk = "#d9d9d9";
+export const shade = "#e8e8e8";
+
+/** Names and their colours and shapes, in order of appearance. */
+export interface Key {
+  readonly domain: readonly string[];
+  readonly colours: readonly string[];
+  readonly shapes: readonly string[];
+}
+
+export function keyOf(names: readonly string[], colours: readonly string[] = palette): Key {
+  const domain = [...new Set(names)];
+  const pick = (list: readonly string[]) => domain.map((_, i) => list[i % list.length] ?? "");
+  return { domain, colours: pick(colours), shapes: pick(shapes) };
+}
+
+const micro = "\\u00b5";
+
+/** Vega expression that writes a number of ns with its unit. */
+export const nsLabel =
+  "datum.value == 0 ? '0' : " +
+  "datum.value >= 1e9 ? format(datum.value / 1e9, '~r') + ' s' : " +
+  "datum.value >= 1e6 ? format(datum.value / 1e6, '~r') + ' ms' : " +
+  `datum.value >= 1e3 ? format(datum.value / 1e3, '~r') + ' ${micro}s' : ` +
+  "format(datum.value, '~r') + ' ns'";
+
+/** Vega expression that writes a count: 20k, 1.5M. */
+export const countLabel = "format(datum.value, '~s')";
+
+/** Vega expression that writes bytes per second: 4 MB/s. */
+export const bandwidthLabel = "replace(format(datum.value, '~s'), /([a-zA-Z]?)$/, ' $1') + 'B/s'";
+
+/** Round values times powers of ten within [low, high], as many as fit but at most `most`. */
+export function logTicks(low: number, high: number, most: number): readonly number[] {
+  for (const steps of [[1, 1.5, 2, 3, 4, 5, 6, 8], [1, 2, 5], [1, 3], [1]]) {
+    const ticks = ticksOf(low, high, steps);
+    if (ticks.length <= most || steps.length === 1) {
+      const stride = Math.ceil(ticks.length / most);
+      return ticks.filter((_, index) => index % stride === 0);
+    }
+  }
+  return [];
+}
+
+function ticksOf(low: number, high: number, steps: readonly number[]): readonly number[] {
+  const ticks: number[] = [];
+  for (let e = Math.floor(Math.log10(low)); e <= Math.ceil(Math.log10(high)); e += 1) {
+    for (const step of steps) {
+      const value = Number(`${step}e${e}`);
+      if (value >= low && value <= high) {
+        ticks.push(value);
+      }
+    }
+  }
+  return ticks;
+}
+
+/** The range of positive values with room at both ends, for a logarithmic axis. */
+export function logDomain(values: readonly number[]): readonly [number, number] {
+  const positive = values.filter((value) => value > 0 && Number.isFinite(value));
+  if (positive.length === 0) {
+    return [1, 10];
+  }
+  const low = positive.reduce((a, b) => Math.min(a, b));
+  const high = positive.reduce((a, b) => Math.max(a, b));
+  // A single value still gets an axis: a third of a decade to both sides.
+  const room = high / low < 2 ? 2 : (high / low) ** 0.06;
+  return [low / room, high * room];
+}
+
+/** Widths of drawing: a page or a file, and a phone. */
+export type Form = "wide" | "phone";
+export const formWidth: Readonly<Record<Form, number>> = { wide: 880, phone: 350 };
+
+/** A legend above the chart in as many columns as fit. */
+export function topLegend(names: readonly string[], form: Form, stroke: boolean): object {
+  const widest = names.reduce((most, name) => Math.max(most, textWidth(name, 11, false)), 0);
+  const columns = Math.max(1, Math.min(names.length, Math.floor(formWidth[form] / (widest + 40))));
+  // Strokes need length to show their dashes; the padding puts both kinds of legend on one line.
+  const look = stroke ? { symbolType: "stroke", symbolSize: 300 } : { padding: 4 };
+  return { orient: "top", direction: "horizontal", columns, title: null, ...look };
+}
+
+/** A label that may be drawn or left out. */
+export interface Label {
+  readonly panel: string;
+  /** Pixels. */
+  readonly x: number;
+  readonly y: number;
+}
+
+/** Which labels can be drawn without touching one another; earlier ones win. */
+export function roomyLabels(
+  labels: readonly Label[],
+  widthPx: number,
+  heightPx: number,
+): Set<Label> {
+  const kept = new Set<Label>();
+  for (const label of labels) {
+    const free = [...kept].every(
+      (other) =>
+        other.panel !== label.panel ||
+        Math.abs(other.x - label.x) >= widthPx ||
+        Math.abs(other.y - label.y) >= heightPx,
+    );
+    if (free) {
+      kept.add(label);
+    }
+  }
+  return kept;
+}
+
+/** Position of a value on a logarithmic axis, in pixels from its low end. */
+export function logPixel(value: number, domain: readonly [number, number], px: number): number {
+  return (px * Math.log(value / domain[0])) / Math.log(domain[1] / domain[0]);
+}
+
+/** Panels side by side, and the width of each one's plot. */
+export function panels(
+  count: number,
+  form: Form,
+  most: number,
+): { readonly columns: number; readonly width: number } {
+  const columns = form === "phone" ? 1 : Math.min(count, most);
+  const axis = 78;
+  const gap = 24;
+  return {
+    columns,
+    width: Math.floor((formWidth[form] - axis - gap * (columns - 1)) / columns),
+  };
+}
+
+/** Title-free specification with the house's look; figures carry their titles in the page. */
+export function styled(spec: object, description: string): TopLevelSpec {
+  return {
+    $schema: "https://vega.github.io/schema/vega-lite/v6.json",
+    description,
+    background: "transparent",
+    padding: 4,
+    ...spec,
+    config: {
+      font: fontFamily,
+      view: { stroke: gridInk },
+      axis: {
+        labelColor: softInk,
+        titleColor: ink,
+        titleFontWeight: "normal",
+        titleFontSize: 12,
+        labelFontSize: 11,
+        gridColor: gridInk,
+        domainColor: softInk,
+        tickColor: softInk,
+        titlePadding: 8,
+      },
+      legend: {
+        labelColor: ink,
+        titleColor: softInk,
+        titleFontWeight: "normal",
+        titleFontSize: 11,
+        labelFontSize: 11,
+        labelLimit: 300,
+        symbolSize: 90,
+        symbolStrokeWidth: 2,
+      },
+      header: {
+        labelColor: ink,
+        labelFontSize: 12,
+        labelFontWeight: "bold",
+        titleColor: ink,
+        labelLimit: 320,
+      },
+      line: { strokeWidth: 2 },
+      text: { color: ink, fontSize: 10 },
+      facet: { spacing: 24 },
+    },
+  } as unknown as TopLevelSpec;
+}

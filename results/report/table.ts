@@ -1,0 +1,94 @@
+/** The table of figures, shared by the HTML and the Markdown report. */
+import { bestBy, byFacet } from "./answer.ts";
+import type { Entry, MetricValue, ReportModel } from "./model.ts";
+import { formatMetric, higherIsBetter, metricTitle } from "./units.ts";
+
+export interface Cell {
+  readonly text: string;
+  /** From the smallest to the largest repeat; empty for a single run. */
+  readonly range: string;
+  /** `highest` or `lowest` of its group in this metric; empty otherwise. */
+  readonly mark: string;
+}
+
+export interface TableRow {
+  readonly label: string;
+  readonly cells: readonly Cell[];
+}
+
+export interface TableGroup {
+  readonly title: string;
+  readonly rows: readonly TableRow[];
+}
+
+export interface Table {
+  readonly columns: readonly string[];
+  readonly groups: readonly TableGroup[];
+  /** Some cell is empty because too few samples lie beyond it. */
+  readonly hasWeak: boolean;
+}
+
+const usual = [
+  "iops",
+  "bw",
+  "response.p50",
+  "response.p99",
+  "response.p99.9",
+  "response.max",
+  "service.p99",
+  "cpu_us_per_io",
+];
+
+export function tableOf(model: ReportModel): Table {
+  const wanted = [...new Set([...usual, ...model.metrics])];
+  const metrics = wanted.filter((metric) =>
+    model.entries.some((entry) => entry.metrics[metric]?.solid === true),
+  );
+  let hasWeak = false;
+  const groups = [...byFacet(model.entries)].map(([title, entries]) => ({
+    title,
+    rows: entries.map((entry) => ({
+      label: entry.label,
+      cells: [
+        ...metrics.map((metric) => {
+          const value = entry.metrics[metric];
+          hasWeak ||= value?.solid === false;
+          return cellOf(metric, value, markOf(model, entries, entry, metric));
+        }),
+        plain(String(entry.samples)),
+      ],
+    })),
+  }));
+  const columns = [...metrics.map(columnTitle), "Samples"];
+  return { columns, groups, hasWeak };
+}
+
+function columnTitle(metric: string): string {
+  const known: Readonly<Record<string, string>> = { bw: "Bandwidth", cpu_us_per_io: "CPU per I/O" };
+  return known[metric] ?? metricTitle(metric).replace(/^[a-z]/, (c) => c.toUpperCase());
+}
+
+function plain(text: string): Cell {
+  return { text, range: "", mark: "" };
+}
+
+function cellOf(metric: string, value: MetricValue | undefined, mark: string): Cell {
+  if (value?.solid !== true) {
+    return plain("-");
+  }
+  const range =
+    value.values.length > 1 ? `${short(metric, value.low)} to ${short(metric, value.high)}` : "";
+  return { text: formatMetric(metric, value.value), range, mark };
+}
+
+function short(metric: string, value: number): string {
+  return formatMetric(metric, value).replace(/ \(.*\)$/, "");
+}
+
+/** Only what was asked for is marked, and only where there is a choice. */
+function markOf(model: ReportModel, group: readonly Entry[], entry: Entry, metric: string): string {
+  if (group.length < 2 || !model.metrics.includes(metric) || bestBy(group, metric) !== entry) {
+    return "";
+  }
+  return higherIsBetter(metric) ? "highest" : "lowest";
+}
