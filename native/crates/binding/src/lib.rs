@@ -6,6 +6,7 @@ mod parking;
 mod records;
 mod run;
 mod stream;
+mod timer;
 
 use napi_derive::napi;
 

@@ -118,6 +118,16 @@ impl Parking {
         }
     }
 
+    /// Takes an `arm` back: no call, and the loop does not wait for one.
+    pub fn disarm(&mut self) {
+        // SAFETY: as in `arm`.
+        unsafe {
+            if (*self.state).armed {
+                stand_down(self.state);
+            }
+        }
+    }
+
     /// Something is there now: wakes the caller if one is parked.
     pub fn notify(&mut self) {
         // SAFETY: as in `arm`.
@@ -195,26 +205,34 @@ unsafe fn fire(state: *mut State) {
         if !(*state).armed {
             return;
         }
-        (*state).armed = false;
-        uv_idle_stop((*state).idle);
-        if !(*state).poll.is_null() {
-            uv_unref((*state).poll);
-        }
-        let (env, reference) = ((*state).env, (*state).callback);
+        let env = (*state).env;
         let mut scope = ptr::null_mut();
         if sys::napi_open_handle_scope(env, &raw mut scope) != sys::Status::napi_ok {
             return;
         }
         let mut callback = ptr::null_mut();
         let mut global = ptr::null_mut();
-        let mut count = 0;
-        sys::napi_get_reference_value(env, reference, &raw mut callback);
-        sys::napi_reference_unref(env, reference, &raw mut count);
+        sys::napi_get_reference_value(env, (*state).callback, &raw mut callback);
+        stand_down(state);
         sys::napi_get_global(env, &raw mut global);
         if !callback.is_null() {
             call(env, global, callback);
         }
         sys::napi_close_handle_scope(env, scope);
+    }
+}
+
+/// Ends the wait: the callback may be collected again and the loop may end.
+unsafe fn stand_down(state: *mut State) {
+    // SAFETY: the caller got a live, armed state.
+    unsafe {
+        let mut count = 0;
+        (*state).armed = false;
+        uv_idle_stop((*state).idle);
+        if !(*state).poll.is_null() {
+            uv_unref((*state).poll);
+        }
+        sys::napi_reference_unref((*state).env, (*state).callback, &raw mut count);
     }
 }
 

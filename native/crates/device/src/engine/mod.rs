@@ -1,5 +1,6 @@
 //! Block I/O engines behind one trait. The job loop is generic over it, so that the calls inline.
 
+pub mod bridge;
 pub mod file;
 pub mod io_uring;
 pub mod memory;
