@@ -15,7 +15,9 @@ use osdyno_core::op::{Op, OpKind};
 use osdyno_device::arena::Arena;
 use osdyno_device::clock;
 use osdyno_device::engine::file::{OpenFile, OpenMode};
+use osdyno_device::engine::io_uring::{Uring, Waiter};
 use osdyno_device::engine::memory::memory;
+use osdyno_device::engine::null;
 use osdyno_device::engine::psync::psync;
 use osdyno_device::engine::synthetic::Synthetic;
 use osdyno_device::engine::{Completion, Engine, EngineError, Wait};
@@ -346,10 +348,9 @@ fn open_engine(
         }
         EngineSpec::IoUring => {
             let file = open_file(spec, facts)?;
-            Err(EngineError::Unsupported(format!(
-                "{}: io_uring",
-                file.path()
-            )))
+            let (files, arena) = (vec![file], arena.clone());
+            let ring = Uring::new(files, arena, depth, Waiter::EventLoop)?;
+            Ok(Box::new(ring))
         }
         EngineSpec::Memory { size } => {
             facts.size_bytes = *size;
@@ -357,7 +358,7 @@ fn open_engine(
         }
         EngineSpec::Null => {
             facts.data = false;
-            Err(EngineError::Unsupported("null".to_owned()))
+            Ok(Box::new(null::Null::new(depth)))
         }
         EngineSpec::Synthetic { model } => {
             facts.size_bytes = model.size;
