@@ -2,6 +2,12 @@ import { Heap } from "../base/heap.ts";
 import { native } from "../base/native.ts";
 import type { CancelTimer, Clock } from "../port/clock.ts";
 
+/** A timer of the native side; see `native/crates/binding/src/timer.rs`. */
+interface NativeTimer {
+  set(deadlineNs: number): void;
+  clear(): void;
+}
+
 interface Timer {
   readonly deadlineNs: number;
   readonly order: number;
@@ -9,22 +15,19 @@ interface Timer {
 }
 
 /**
- * Node's timers keep whole milliseconds and come late by up to one. A deadline nearer than this is
- * awaited turn by turn of the event loop (about 0.6 us each), a farther one sleeps until it is near.
+ * Real time: the runner's clock (CLOCK_MONOTONIC). Timers are the kernel's (timerfd), watched by the
+ * event loop: they fire some tens of microseconds late and cost no CPU meanwhile, where Node's own keep
+ * whole milliseconds.
  */
-const nearNs = 2_000_000;
-const maxSleepMs = 2 ** 31 - 1;
-
-/** Real time: the runner's clock (CLOCK_MONOTONIC), with timers as exact as the event loop allows. */
 export class RealClock implements Clock {
   readonly #timers = new Heap<Timer>(
     (a, b) => a.deadlineNs < b.deadlineNs || (a.deadlineNs === b.deadlineNs && a.order < b.order),
   );
   readonly #read: () => number = native().nowNs;
+  #timer: NativeTimer | null = null;
   #set = 0;
-  #sleep: NodeJS.Timeout | null = null;
-  #sleepsUntilNs = Number.POSITIVE_INFINITY;
-  #turn: NodeJS.Immediate | null = null;
+  /** What the native timer is set to. */
+  #wakesNs = Number.POSITIVE_INFINITY;
   #firing = false;
 
   nowNs(): number {
@@ -35,93 +38,68 @@ export class RealClock implements Clock {
     this.#set += 1;
     const timer: Timer = { deadlineNs, order: this.#set, callback };
     this.#timers.push(timer);
-    if (!this.#firing) {
-      this.#arm();
-    }
+    this.#arm();
     return () => {
       timer.callback = null;
-      this.#dropCancelled();
-      if (this.#timers.size === 0) {
-        this.#disarm();
-      }
+      this.#arm();
     };
   }
 
-  #dropCancelled(): void {
-    while (this.#timers.size > 0 && this.#timers.peek()?.callback === null) {
+  /** Sets the native timer to the next deadline; without one it is unset, so that the process can end. */
+  #arm(): void {
+    if (this.#firing) {
+      return;
+    }
+    while (this.#timers.peek()?.callback === null) {
       this.#timers.pop();
     }
+    const nextNs = this.#timers.peek()?.deadlineNs ?? Number.POSITIVE_INFINITY;
+    if (nextNs === this.#wakesNs) {
+      return;
+    }
+    this.#wakesNs = nextNs;
+    if (nextNs === Number.POSITIVE_INFINITY) {
+      this.#timer?.clear();
+      return;
+    }
+    this.#timer ??= this.#open();
+    this.#timer.set(nextNs);
   }
 
-  /** Without timers nothing is armed, so that the process can end. */
-  #disarm(): void {
-    if (this.#sleep !== null) {
-      clearTimeout(this.#sleep);
-      this.#sleep = null;
-    }
-    if (this.#turn !== null) {
-      clearImmediate(this.#turn);
-      this.#turn = null;
-    }
-    this.#sleepsUntilNs = Number.POSITIVE_INFINITY;
-  }
-
-  #arm(): void {
-    this.#dropCancelled();
-    const next = this.#timers.peek();
-    if (next === undefined || this.#turn !== null) {
-      return;
-    }
-    if (this.#sleep !== null && this.#sleepsUntilNs <= next.deadlineNs) {
-      return;
-    }
-    this.#disarm();
-    const leftNs = next.deadlineNs - this.#read();
-    if (leftNs <= nearNs) {
-      this.#turn = setImmediate(() => this.#wake());
-      return;
-    }
-    const sleepMs = Math.min(Math.floor((leftNs - nearNs / 2) / 1e6), maxSleepMs);
-    this.#sleepsUntilNs = next.deadlineNs;
-    this.#sleep = setTimeout(() => this.#wake(), sleepMs);
+  #open(): NativeTimer {
+    const Timer = native()["NativeTimer"] as new (callback: () => void) => NativeTimer;
+    return new Timer(() => this.#wake());
   }
 
   #wake(): void {
-    this.#turn = null;
-    this.#sleep = null;
-    this.#sleepsUntilNs = Number.POSITIVE_INFINITY;
-    // Timers set by the callbacks wait for the next turn, even if they are due already.
-    const last = this.#set;
-    const nowNs = this.#read();
+    this.#wakesNs = Number.POSITIVE_INFINITY;
     this.#firing = true;
+    const later: Timer[] = [];
     try {
-      this.#fireDue(nowNs, last);
+      this.#fireDue(this.#read(), this.#set, later);
     } finally {
+      for (const timer of later) {
+        this.#timers.push(timer);
+      }
       this.#firing = false;
       this.#arm();
     }
   }
 
-  #fireDue(nowNs: number, lastOrder: number): void {
-    const later: Timer[] = [];
-    try {
-      for (let timer = this.#timers.peek(); timer !== undefined; timer = this.#timers.peek()) {
-        if (timer.deadlineNs > nowNs) {
-          return;
-        }
-        this.#timers.pop();
-        if (timer.order > lastOrder) {
-          later.push(timer);
-          continue;
-        }
-        const callback = timer.callback;
-        timer.callback = null;
-        callback?.();
+  /** Timers set by the callbacks wait for the next turn, even if they are due already. */
+  #fireDue(nowNs: number, lastOrder: number, later: Timer[]): void {
+    for (let timer = this.#timers.peek(); timer !== undefined; timer = this.#timers.peek()) {
+      if (timer.deadlineNs > nowNs) {
+        return;
       }
-    } finally {
-      for (const timer of later) {
-        this.#timers.push(timer);
+      this.#timers.pop();
+      if (timer.order > lastOrder) {
+        later.push(timer);
+        continue;
       }
+      const callback = timer.callback;
+      timer.callback = null;
+      callback?.();
     }
   }
 }
