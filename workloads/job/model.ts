@@ -114,6 +114,7 @@ export interface ResolvedJob {
   readonly distribution: PerDirection<DistributionRule>;
   readonly percentageRandom: PerDirection<number>;
   readonly randomMap: boolean;
+  /** The same operations in every run, decided by `randseed`; true as well when a seed was given. */
   readonly randrepeat: boolean;
   readonly randseed: number;
   readonly verify: VerifyRule | null;
@@ -144,10 +145,28 @@ export interface LintNote {
   readonly message: string;
 }
 
+/** One option as it was applied: the key's own name, the value after expansion, `null` for a bare word. */
+export interface JobOption {
+  readonly key: string;
+  readonly value: string | null;
+  readonly place: { readonly file: string; readonly line: number };
+}
+
+/** A section of a job file, or a `--name` of the command line, with its options in order. */
+export interface JobSection {
+  readonly kind: "global" | "job";
+  readonly name: string;
+  /** The file it came from (not that of an include), or `command line`. */
+  readonly source: string;
+  readonly options: readonly JobOption[];
+}
+
 export interface ParsedJobs {
   readonly jobs: readonly ResolvedJob[];
   /** `global options` of fio's JSON. */
   readonly globals: ReadonlyMap<string, string>;
+  /** Every section in the order of application, for `--showcmd`. */
+  readonly sections: readonly JobSection[];
   readonly notes: readonly LintNote[];
   /** The text as run: the job files in order, or the command-line jobs written as a job file. */
   readonly text: string;

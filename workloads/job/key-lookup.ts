@@ -1,0 +1,79 @@
+/** Finds a key by its name or alias, and says what is wrong with one that cannot be used. */
+import { nearestName } from "../../engine/base/nearest-name.ts";
+import { foreignKeys, ignoredKeys, laterKeys, removedKeys } from "./foreign-keys.ts";
+import type { KeyType, SupportedKey } from "./key.ts";
+import { supportedKeys } from "./keys.ts";
+import { badInput, type Place, shown } from "./place.ts";
+
+const byName: ReadonlyMap<string, SupportedKey> = new Map(
+  supportedKeys.flatMap((key) =>
+    [key.name, ...(key.aliases ?? [])].map((name) => [name, key] as const),
+  ),
+);
+
+export function findKey(name: string): SupportedKey | null {
+  return byName.get(name) ?? null;
+}
+
+/** fio accepts the key and does nothing with it. */
+export function isIgnoredKey(name: string): boolean {
+  return ignoredKeys.has(name);
+}
+
+/** The supported key, or a bad-input error that says why there is none. */
+export function requireKey(name: string, place: Place): SupportedKey {
+  const key = findKey(name);
+  if (key !== null) {
+    return key;
+  }
+  if (foreignKeys.has(name)) {
+    throw badInput(place, `${name} is known to fio, not supported here`);
+  }
+  if (removedKeys.has(name)) {
+    throw badInput(place, `${name} is deprecated, fio refuses it too; remove it`);
+  }
+  if (laterKeys.has(name)) {
+    throw badInput(place, `${name} is not supported yet`);
+  }
+  const near = nearestName(name, [...byName.keys(), ...foreignKeys.keys()]);
+  const hint = near === null ? "" : `; did you mean ${near}?`;
+  throw badInput(place, `unknown key ${shown(name)}${hint}`);
+}
+
+/** A key as `osdyno list` and the README show it. */
+export interface JobKey {
+  readonly name: string;
+  readonly aliases: readonly string[];
+  /** `null` for a key that is not supported. */
+  readonly type: KeyType | null;
+  readonly unit: string;
+  readonly default: string;
+  readonly summary: string;
+  readonly supported: boolean;
+  /** Ours, refused by fio. */
+  readonly own: boolean;
+}
+
+/** Every key: the supported ones first, then those that fio has and this version refuses. */
+export const jobKeys: readonly JobKey[] = [
+  ...supportedKeys.map((key) => ({
+    name: key.name,
+    aliases: key.aliases ?? [],
+    type: key.type,
+    unit: key.unit ?? "",
+    default: key.default,
+    summary: key.summary,
+    supported: true,
+    own: key.own ?? false,
+  })),
+  ...[...foreignKeys].map(([name, topic]) => ({
+    name,
+    aliases: [],
+    type: null,
+    unit: "",
+    default: "",
+    summary: `known to fio, not supported here (${topic})`,
+    supported: false,
+    own: false,
+  })),
+];

@@ -1,0 +1,297 @@
+/** From a draft with every option applied to a job with defaults filled in, or the reason why not. */
+import { nearestName } from "../../engine/base/nearest-name.ts";
+import { resolveArrival } from "./arrival.ts";
+import type { Draft } from "./draft.ts";
+import { foreignEngines, supportedEngines } from "./foreign-keys.ts";
+import type { BlockSizeRule, PerDirection, ResolvedJob, RwMode, VerifyRule } from "./model.ts";
+import { readNumber } from "./number-value.ts";
+import { badInput, shown } from "./place.ts";
+import { placeOf, type Resolving } from "./resolving.ts";
+
+type Direction = 0 | 1 | 2;
+
+/** Directions that a mode uses. */
+export function directionsOf(rw: RwMode): readonly Direction[] {
+  switch (rw) {
+    case "read":
+    case "randread":
+      return [0];
+    case "write":
+    case "randwrite":
+      return [1];
+    case "trim":
+    case "randtrim":
+      return [2];
+    case "rw":
+    case "randrw":
+      return [0, 1];
+    case "trimwrite":
+    case "randtrimwrite":
+      return [1, 2];
+  }
+}
+
+export function isRandom(rw: RwMode): boolean {
+  return rw.startsWith("rand");
+}
+
+/** Throws `bad-input` at the place of the key that makes the job impossible. */
+export function resolveJob(resolving: Resolving): ResolvedJob {
+  const { draft, place, given } = resolving;
+  checkEngine(resolving);
+  checkTimes(resolving);
+  const blockSizes = resolveBlockSizes(draft);
+  const align = resolveAlignment(resolving, blockSizes);
+  checkSize(resolving, blockSizes);
+  const verify = resolveVerify(resolving);
+  const compress = draft.bufferCompressPercent;
+  const refillGiven = draft.places.has("refill_buffers");
+  return {
+    name: draft.name ?? "",
+    place,
+    description: draft.description,
+    rw: draft.rw,
+    ...resolvePostfix(resolving),
+    rwmixread: draft.rwmixread,
+    blockSizes,
+    blockAlignBytes: align.bytes,
+    size: draft.size,
+    ioSize: draft.ioSize,
+    filesizeBytes: draft.filesize,
+    offset: draft.offset ?? { kind: "bytes", bytes: 0 },
+    offsetIncrement: draft.offsetIncrement ?? { kind: "bytes", bytes: 0 },
+    filenames: draft.filenames,
+    filenameFormat: draft.filenameFormat,
+    directories: draft.directories,
+    nrfiles: draft.filenames.length > 0 ? draft.filenames.length : draft.nrfiles,
+    numjobs: draft.numjobs,
+    thread: draft.thread,
+    ioengine: draft.ioengine,
+    iodepth: draft.iodepth,
+    direct: draft.direct,
+    sync: draft.sync,
+    fsync: draft.fsync,
+    fdatasync: draft.fdatasync,
+    endFsync: draft.endFsync,
+    runtimeNs: draft.runtimeNs === 0 ? null : draft.runtimeNs,
+    timeBased: draft.timeBased,
+    rampNs: draft.rampNs,
+    startDelayNs: draft.startDelayNs,
+    stonewall: draft.stonewall,
+    newGroup: draft.newGroup,
+    groupReporting: draft.groupReporting,
+    loops: draft.loops,
+    numberIos: draft.numberIos === 0 ? null : draft.numberIos,
+    arrival: resolveArrival(resolving, directionsOf(draft.rw)),
+    backlogCap: draft.backlogCap,
+    thinktimeNs: draft.thinktimeNs,
+    thinktimeBlocks: draft.thinktimeBlocks,
+    distribution: draft.distribution,
+    percentageRandom: draft.percentageRandom,
+    // A map of blocks fits neither a skewed draw nor offsets between blocks; fio drops it as well.
+    randomMap: !draft.norandommap && !align.free && draft.distribution[0].kind === "random",
+    // A given seed repeats the run by itself, whatever randrepeat says.
+    randrepeat: draft.randrepeat || draft.allrandrepeat || draft.places.has("randseed"),
+    randseed: draft.randseed,
+    verify,
+    zeroBuffers: draft.zeroBuffers || compress === 100,
+    // Without new content, verified or compressible buffers would repeat; fio switches it on too.
+    refillBuffers:
+      draft.refillBuffers ||
+      (!refillGiven && (verify !== null || (compress > 0 && compress < 100))),
+    bufferCompressPercent: compress === 100 ? 0 : compress,
+    percentiles: draft.percentiles,
+    clatPercentiles: draft.clatPercentiles,
+    slatPercentiles: draft.slatPercentiles,
+    latPercentiles: draft.latPercentiles,
+    cpusAllowed: draft.cpusAllowed,
+    unlink: draft.unlink,
+    createOnly: draft.createOnly,
+    kbBase: draft.kbBase,
+    unifiedRwReporting: draft.unifiedRwReporting,
+    target: draft.target,
+    opClass: draft.opClass,
+    clientId: draft.clientId,
+    given,
+  };
+}
+
+function checkEngine(resolving: Resolving): void {
+  const { draft, notes } = resolving;
+  const place = placeOf(resolving, "ioengine");
+  const engine = draft.ioengine;
+  const known = supportedEngines.includes(engine) || foreignEngines.has(engine.split(":")[0] ?? "");
+  if (!known) {
+    const near = nearestName(engine.trim(), [...supportedEngines, ...foreignEngines]);
+    const hint = near === null ? `one of ${supportedEngines.join(", ")}` : `did you mean ${near}?`;
+    throw badInput(place, `unknown ioengine=${shown(engine)}; ${hint}`);
+  }
+  const elsewhere = draft.target !== null && !draft.target.startsWith("raw:");
+  if (!elsewhere && !supportedEngines.includes(engine)) {
+    throw badInput(
+      place,
+      `ioengine=${engine} is known to fio, not supported here; one of ${supportedEngines.join(", ")}`,
+    );
+  }
+  if (elsewhere && draft.places.has("ioengine")) {
+    notes.add(place, "ioengine", `ioengine=${engine} is not used: the job runs on ${draft.target}`);
+  }
+  if (draft.target !== null && draft.filenames.length > 0) {
+    notes.add(
+      placeOf(resolving, "filename"),
+      "filename",
+      `filename is not used: the job runs on ${draft.target}`,
+    );
+  }
+  if (draft.filenames.length > 0 && draft.nrfiles > 1 && draft.places.has("nrfiles")) {
+    notes.add(
+      placeOf(resolving, "nrfiles"),
+      "nrfiles",
+      `nrfiles=${draft.nrfiles} has no effect: filename names ${draft.filenames.length}`,
+    );
+  }
+}
+
+function checkTimes(resolving: Resolving): void {
+  const { draft, notes } = resolving;
+  if (draft.timeBased && draft.runtimeNs === 0) {
+    throw badInput(
+      placeOf(resolving, "time_based"),
+      "time_based without a runtime would never end: add runtime=",
+    );
+  }
+  if (draft.rampNs > 0 && draft.runtimeNs === 0) {
+    notes.add(
+      placeOf(resolving, "ramp_time"),
+      "ramp_time",
+      "ramp_time without a runtime: if the size is done within the warm-up, nothing is measured; add runtime= and time_based",
+    );
+  }
+  const { verify, doVerify, timeBased, rw } = draft;
+  const uses = directionsOf(rw);
+  if (verify !== null && doVerify && timeBased && uses.includes(1) && !uses.includes(0)) {
+    notes.add(
+      placeOf(resolving, "verify"),
+      "verify",
+      "the writes use up the whole runtime (time_based), so nothing is read back and checked",
+    );
+  }
+}
+
+function resolveBlockSizes(draft: Draft): PerDirection<BlockSizeRule> {
+  const rule = (index: Direction): BlockSizeRule => {
+    const min = draft.bsMin[index] || draft.bs[index];
+    const max = draft.bsMax[index] || draft.bs[index];
+    const split = draft.bsSplit[index];
+    if (min === max) {
+      return { kind: "fixed", bytes: min };
+    }
+    return split === null ? { kind: "range", min, max } : { kind: "split", entries: split };
+  };
+  return [rule(0), rule(1), rule(2)];
+}
+
+function smallest(rule: BlockSizeRule): number {
+  switch (rule.kind) {
+    case "fixed":
+      return rule.bytes;
+    case "range":
+      return rule.min;
+    case "split":
+      return Math.min(...rule.entries.map((entry) => entry.bytes));
+  }
+}
+
+interface Alignment {
+  readonly bytes: PerDirection<number>;
+  /** Offsets may fall between blocks. */
+  readonly free: boolean;
+}
+
+function resolveAlignment(resolving: Resolving, sizes: PerDirection<BlockSizeRule>): Alignment {
+  const { draft, notes } = resolving;
+  const of = (index: Direction): number =>
+    isRandom(draft.rw) && draft.blockAlign[index] > 0
+      ? draft.blockAlign[index]
+      : smallest(sizes[index]);
+  const bytes: PerDirection<number> = [of(0), of(1), of(2)];
+  const free = directionsOf(draft.rw).some((index) => bytes[index] !== smallest(sizes[index]));
+  if (free && !draft.norandommap) {
+    notes.add(
+      placeOf(resolving, "blockalign"),
+      "blockalign",
+      "blockalign other than the block size turns the random map off, as in fio: blocks may repeat",
+    );
+  }
+  return { bytes, free };
+}
+
+function checkSize(resolving: Resolving, sizes: PerDirection<BlockSizeRule>): void {
+  const { draft } = resolving;
+  if (draft.size?.kind !== "bytes") {
+    return;
+  }
+  const block = Math.min(...directionsOf(draft.rw).map((index) => smallest(sizes[index])));
+  if (draft.size.bytes < block) {
+    throw badInput(
+      placeOf(resolving, "size"),
+      `size of ${draft.size.bytes} bytes is smaller than one block of ${block}`,
+    );
+  }
+}
+
+/** What stands after the colon of `rw`: bytes to skip for sequential modes, repeats for random ones. */
+function resolvePostfix(
+  resolving: Resolving,
+): Pick<ResolvedJob, "sequentialStepBytes" | "opsPerDraw"> {
+  const { draft } = resolving;
+  const text = draft.rwPostfix?.trim() ?? "";
+  if (draft.rwPostfix === null) {
+    return { sequentialStepBytes: 0, opsPerDraw: 1 };
+  }
+  const wrong = (message: string) =>
+    badInput(placeOf(resolving, "rw"), `rw=${draft.rw}:${shown(text)}: ${message}`);
+  if (isRandom(draft.rw)) {
+    const count = /^[-+]?\d+/.exec(text);
+    const opsPerDraw = Number(count?.[0] ?? Number.NaN);
+    if (!(opsPerDraw >= 1 && opsPerDraw <= 2 ** 31 - 1)) {
+      throw wrong("must be the number of operations per drawn offset, at least 1");
+    }
+    return { sequentialStepBytes: 0, opsPerDraw };
+  }
+  const step = readNumber(text, draft.kbBase);
+  if (step?.kind !== "plain" || !Number.isSafeInteger(Number(step.value))) {
+    throw wrong("must be the number of bytes to skip, as 8k");
+  }
+  return { sequentialStepBytes: Number(step.value), opsPerDraw: 1 };
+}
+
+function resolveVerify(resolving: Resolving): VerifyRule | null {
+  const { draft, notes } = resolving;
+  if (draft.verify === null) {
+    return null;
+  }
+  const uses = directionsOf(draft.rw);
+  const place = placeOf(resolving, "verify", "verify_pattern");
+  if (!uses.includes(0) && !uses.includes(1)) {
+    throw badInput(place, `verify with rw=${draft.rw}: this job neither writes nor reads`);
+  }
+  if (draft.verify === "pattern" && draft.verifyPattern.length === 0) {
+    throw badInput(place, "verify=pattern needs verify_pattern=");
+  }
+  const shared = draft.filenames.length > 0 || draft.target !== null;
+  if (draft.numjobs > 1 && draft.doVerify && uses.includes(1) && shared) {
+    notes.add(
+      place,
+      "verify",
+      `${draft.numjobs} clones write to the same blocks: each may find the other's data and report it as a mismatch`,
+    );
+  }
+  return {
+    kind: draft.verify,
+    pattern: draft.verifyPattern,
+    patternOffsets: draft.verifyPatternOffsets,
+    fatal: draft.verifyFatal,
+    readBack: draft.doVerify,
+  };
+}
