@@ -1,1 +1,0 @@
-//! Addresses: sequential, random with skews, and the map that visits each block once.

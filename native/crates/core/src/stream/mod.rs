@@ -1,0 +1,467 @@
+//! The op stream: what a job sends, in order, with intended times.
+//!
+//! Every draw comes from a sub-stream of one seed (`rng::Use`), so that the operations of a closed or
+//! wholly scheduled stream depend on the specification alone and never on the clock.
+
+mod build;
+mod place;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+pub(crate) use tests::spec_for_tests;
+
+use crate::arrival::Arrivals;
+use crate::op::{CLOSED_LOOP, Next, Op, OpKind};
+use crate::rng::Rng;
+use crate::spec::{SpecError, StreamSpec};
+use place::{Layout, Place};
+
+/// Yields the operations of one job.
+#[derive(Debug)]
+pub struct OpStream {
+    choice: Choice,
+    directions: Rng,
+    layout: Layout,
+    arrivals: [Option<Arrivals>; 3],
+    /// Whether a direction's bytes count towards `io_bytes`.
+    counts_bytes: [bool; 3],
+    /// What `attend` has to see to before the next operation: bits below.
+    attention: u8,
+    sequence: u64,
+    in_flight: u64,
+    bytes_left: u64,
+    operations_left: u64,
+    bytes_in_loop: u64,
+    operations_in_loop: u64,
+    loops_left: u32,
+    loops: u32,
+    write_flags: u8,
+    fsync_every: u32,
+    fdatasync_every: u32,
+    writes: u64,
+    pending_flush: Option<(OpKind, u16)>,
+    end_fsync: bool,
+    flushed_files: usize,
+    think_ns: u64,
+    think_blocks: u32,
+    thought_blocks: u32,
+    think: Think,
+    last_completed_ns: u64,
+    generation: u32,
+    /// Operations in flight, under verification only.
+    overlaps: Option<Vec<Flight>>,
+    held: Option<Op>,
+}
+
+const THINKING: u8 = 1;
+const HOLDING: u8 = 2;
+const FLUSHING: u8 = 4;
+const ENDING: u8 = 8;
+
+/// Room for operations in flight without an allocation.
+const OVERLAPS: usize = 4096;
+
+const KINDS: [OpKind; 3] = [OpKind::Read, OpKind::Write, OpKind::Trim];
+
+/// How the next direction is found.
+#[derive(Debug)]
+enum Choice {
+    /// A closed loop of one direction.
+    One(usize),
+    /// A closed loop of several: direction 0 or 1 if the draw is below its threshold, else `last`.
+    Mixed { below: [u64; 2], last: usize },
+    /// Schedules merge by time; directions without one fill the time between.
+    Scheduled {
+        closed: bool,
+        below: [u64; 2],
+        last: usize,
+    },
+    /// `half` is the place that was trimmed and is to be written.
+    TrimThenWrite {
+        half: Option<Place>,
+        scheduled: bool,
+    },
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Think {
+    No,
+    /// Waiting for what is in flight.
+    Draining,
+    Until(u64),
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Flight {
+    sequence: u64,
+    start: u64,
+    end: u64,
+    file: u16,
+    reads: bool,
+}
+
+impl OpStream {
+    /// A stream from its specification; the error says what contradicts what.
+    pub fn new(spec: &StreamSpec) -> Result<Self, SpecError> {
+        build::build(spec)
+    }
+
+    /// The next operation at `now_ns` since the job's start. No allocation, no lock.
+    ///
+    /// Contract: `Next::AfterCompletions` is only answered while operations are in flight; ask again
+    /// after any completion. Under verification an operation that overlaps one in flight is held back
+    /// until that completed, because the order of overlapping operations is undefined.
+    #[inline]
+    pub fn next(&mut self, now_ns: u64) -> Next {
+        loop {
+            if self.attention != 0
+                && let Some(next) = self.attend(now_ns)
+            {
+                return next;
+            }
+            let (direction, intended_ns) = match self.choose(now_ns) {
+                Ok(chosen) => chosen,
+                Err(next) => return next,
+            };
+            let place = match self.choice {
+                Choice::TrimThenWrite {
+                    half: Some(place), ..
+                } => Some(place),
+                _ => self.layout.next(direction),
+            };
+            let Some(place) = place else {
+                self.end_loop();
+                continue;
+            };
+            let op = self.account(direction, intended_ns, place);
+            if self.overlaps.is_some() && self.holds(op) {
+                return Next::AfterCompletions;
+            }
+            self.in_flight += 1;
+            return Next::Op(op);
+        }
+    }
+
+    #[inline]
+    fn choose(&mut self, now_ns: u64) -> Result<(usize, u64), Next> {
+        match self.choice {
+            Choice::One(direction) => Ok((direction, CLOSED_LOOP)),
+            Choice::Mixed { below, last } => Ok((self.draw_direction(below, last), CLOSED_LOOP)),
+            Choice::Scheduled {
+                closed,
+                below,
+                last,
+            } => {
+                let (mut first, mut at) = (0, u64::MAX);
+                for direction in 0..3 {
+                    if let Some(arrivals) = &self.arrivals[direction]
+                        && arrivals.next_ns() < at
+                    {
+                        (first, at) = (direction, arrivals.next_ns());
+                    }
+                }
+                if at <= now_ns && at != u64::MAX {
+                    Ok((first, at))
+                } else if closed {
+                    Ok((self.draw_direction(below, last), CLOSED_LOOP))
+                } else if at == u64::MAX {
+                    Err(self.schedule_ended())
+                } else {
+                    Err(Next::NotBefore(at))
+                }
+            }
+            Choice::TrimThenWrite { half, scheduled } => {
+                let direction = if half.is_some() { 1 } else { 2 };
+                if !scheduled {
+                    return Ok((direction, CLOSED_LOOP));
+                }
+                match self.arrivals[1].as_ref().map_or(0, Arrivals::next_ns) {
+                    u64::MAX => Err(self.schedule_ended()),
+                    at if at <= now_ns => Ok((direction, at)),
+                    at => Err(Next::NotBefore(at)),
+                }
+            }
+        }
+    }
+
+    #[inline]
+    fn draw_direction(&mut self, below: [u64; 2], last: usize) -> usize {
+        let draw = self.directions.next_u64();
+        if draw < below[0] {
+            0
+        } else if draw < below[1] {
+            1
+        } else {
+            last
+        }
+    }
+
+    /// Every schedule ran out: the stream is over.
+    #[cold]
+    fn schedule_ended(&mut self) -> Next {
+        self.end();
+        self.attend(0).unwrap_or(Next::Done)
+    }
+
+    /// Builds the operation and books it.
+    #[inline]
+    fn account(&mut self, direction: usize, intended_ns: u64, place: Place) -> Op {
+        let mut op = Op {
+            kind: KINDS[direction],
+            flags: 0,
+            file: place.file as u16,
+            length: place.length,
+            offset: place.offset,
+            intended_ns,
+            sequence: self.sequence,
+            generation: 0,
+        };
+        self.sequence += 1;
+        if direction == 1 {
+            self.account_write(&mut op);
+        }
+        if let Choice::TrimThenWrite { half, .. } = &mut self.choice {
+            *half = (direction == 2).then_some(place);
+            if let Some(arrivals) = &mut self.arrivals[1] {
+                arrivals.take(place.length);
+            }
+        } else if intended_ns != CLOSED_LOOP
+            && let Some(arrivals) = &mut self.arrivals[direction]
+        {
+            arrivals.take(place.length);
+        }
+        if self.bytes_left != u64::MAX && self.counts_bytes[direction] {
+            self.bytes_left = self.bytes_left.saturating_sub(u64::from(place.length));
+        }
+        if self.operations_left != u64::MAX {
+            self.operations_left -= 1;
+        }
+        if self.bytes_left == 0 || self.operations_left == 0 {
+            self.end_loop();
+        }
+        op
+    }
+
+    #[inline]
+    fn account_write(&mut self, op: &mut Op) {
+        op.flags = self.write_flags;
+        if self.overlaps.is_some() {
+            // 0 means "not written" in the verifier's table.
+            self.generation = self.generation.checked_add(1).unwrap_or(1);
+            op.generation = self.generation;
+        }
+        if self.fsync_every | self.fdatasync_every != 0 {
+            self.writes += 1;
+            let due = |every: u32| every != 0 && self.writes.is_multiple_of(u64::from(every));
+            let kind = if due(self.fsync_every) {
+                OpKind::Flush
+            } else if due(self.fdatasync_every) {
+                OpKind::DataFlush
+            } else {
+                return;
+            };
+            self.pending_flush = Some((kind, op.file));
+            self.attention |= FLUSHING;
+        }
+    }
+
+    /// Holds an operation back that overlaps one in flight; else notes it as in flight.
+    fn holds(&mut self, op: Op) -> bool {
+        let Some(flights) = &mut self.overlaps else {
+            return false;
+        };
+        let (start, end) = (op.offset, op.offset + u64::from(op.length));
+        let reads = op.kind == OpKind::Read;
+        let overlap = |flight: &Flight| {
+            flight.file == op.file
+                && flight.start < end
+                && start < flight.end
+                && !(reads && flight.reads)
+        };
+        if flights.iter().any(overlap) {
+            self.held = Some(op);
+            self.attention |= HOLDING;
+            return true;
+        }
+        flights.push(Flight {
+            sequence: op.sequence,
+            start,
+            end,
+            file: op.file,
+            reads,
+        });
+        false
+    }
+
+    /// What comes before the next operation: think time, an operation held back, a flush, the end.
+    #[cold]
+    fn attend(&mut self, now_ns: u64) -> Option<Next> {
+        if self.attention & THINKING != 0
+            && let Some(next) = self.attend_think(now_ns)
+        {
+            return Some(next);
+        }
+        if self.attention & HOLDING != 0
+            && let Some(op) = self.held.take()
+        {
+            self.attention &= !HOLDING;
+            if self.holds(op) {
+                return Some(Next::AfterCompletions);
+            }
+            self.in_flight += 1;
+            return Some(Next::Op(op));
+        }
+        if self.attention & FLUSHING != 0 {
+            self.attention &= !FLUSHING;
+            if let Some((kind, file)) = self.pending_flush.take() {
+                return Some(self.flush(kind, file));
+            }
+        }
+        (self.attention & ENDING != 0).then(|| self.attend_end())
+    }
+
+    fn attend_think(&mut self, now_ns: u64) -> Option<Next> {
+        if matches!(self.think, Think::Draining) {
+            if self.in_flight > 0 {
+                return Some(Next::AfterCompletions);
+            }
+            self.think = Think::Until(self.last_completed_ns.saturating_add(self.think_ns));
+        }
+        if let Think::Until(until) = self.think
+            && now_ns < until
+        {
+            return Some(Next::NotBefore(until));
+        }
+        self.think = Think::No;
+        self.attention &= !THINKING;
+        None
+    }
+
+    fn attend_end(&mut self) -> Next {
+        if self.end_fsync && self.flushed_files < self.layout.files.len() {
+            if self.flushed_files == 0 && self.in_flight > 0 {
+                return Next::AfterCompletions;
+            }
+            self.flushed_files += 1;
+            return self.flush(OpKind::Flush, (self.flushed_files - 1) as u16);
+        }
+        Next::Done
+    }
+
+    fn flush(&mut self, kind: OpKind, file: u16) -> Next {
+        self.sequence += 1;
+        self.in_flight += 1;
+        Next::Op(Op {
+            kind,
+            flags: 0,
+            file,
+            length: 0,
+            offset: 0,
+            intended_ns: CLOSED_LOOP,
+            sequence: self.sequence - 1,
+            generation: 0,
+        })
+    }
+
+    #[cold]
+    fn end_loop(&mut self) {
+        self.loops_left -= 1;
+        if self.loops_left == 0 {
+            self.end();
+            return;
+        }
+        self.bytes_left = self.bytes_in_loop;
+        self.operations_left = self.operations_in_loop;
+        if let Choice::TrimThenWrite { half, .. } = &mut self.choice {
+            *half = None;
+        }
+        self.layout.restart();
+    }
+
+    fn end(&mut self) {
+        self.loops_left = 0;
+        self.attention |= ENDING;
+    }
+
+    /// MUST be called once for every operation that completed, also with an error: think time,
+    /// barriers and the serialising of overlaps under verification depend on it. With verification,
+    /// call it after `Verifier::check_read`.
+    #[inline]
+    pub fn completed(&mut self, op: &Op, now_ns: u64) {
+        self.in_flight -= 1;
+        if let Some(flights) = &mut self.overlaps
+            && let Some(at) = flights
+                .iter()
+                .position(|flight| flight.sequence == op.sequence)
+        {
+            flights.swap_remove(at);
+        }
+        if self.think_ns == 0 || op.length == 0 {
+            return;
+        }
+        self.last_completed_ns = now_ns;
+        self.thought_blocks += 1;
+        if self.thought_blocks >= self.think_blocks {
+            self.thought_blocks = 0;
+            self.think = Think::Draining;
+            self.attention |= THINKING;
+        }
+    }
+
+    /// Scheduled operations due at `now_ns` or before and not yet yielded. Exact, except with rates
+    /// in bytes over mixed sizes, where operations of mean size are counted. `now_ns` MUST not go
+    /// back from call to call.
+    pub fn backlog(&mut self, now_ns: u64) -> u64 {
+        let due = |arrivals: &mut Arrivals| arrivals.due(now_ns);
+        let due: u64 = self.arrivals.iter_mut().flatten().map(due).sum();
+        if self.attention & ENDING != 0 {
+            return 0;
+        }
+        due.min(self.operations_left)
+    }
+
+    /// Drops due arrivals beyond `cap` in the backlog, the newest first (a full queue turns away who
+    /// comes; dropping the oldest would hide the longest waits), and returns how many. With several
+    /// schedules each keeps its share.
+    pub fn drop_backlog(&mut self, now_ns: u64, cap: u64) -> u64 {
+        let backlog = self.backlog(now_ns);
+        if backlog <= cap {
+            return 0;
+        }
+        let mut dropped = 0;
+        for arrivals in self.arrivals.iter_mut().flatten() {
+            let due = arrivals.due(now_ns);
+            let keep = (u128::from(cap) * u128::from(due) / u128::from(backlog)) as u64;
+            dropped += arrivals.drop_newest(due - keep.min(due));
+        }
+        dropped
+    }
+
+    /// Ends the stream early (the runtime is over): after this it yields what `end_fsync` asks for
+    /// once everything in flight has completed, then `Done`.
+    pub fn stop(&mut self) {
+        self.held = None;
+        self.pending_flush = None;
+        self.attention = 0;
+        self.end();
+    }
+
+    /// How far the stream is, `0..=1`; `None` if it has no end of its own.
+    #[must_use]
+    pub fn progress(&self) -> Option<f64> {
+        if self.attention & ENDING != 0 {
+            return Some(1.0);
+        }
+        let share = |left: u64, all: u64| match all {
+            u64::MAX => 0.0,
+            all => 1.0 - left as f64 / all as f64,
+        };
+        if self.bytes_in_loop == u64::MAX && self.operations_in_loop == u64::MAX {
+            return None;
+        }
+        let bytes = share(self.bytes_left, self.bytes_in_loop);
+        let operations = share(self.operations_left, self.operations_in_loop);
+        let done = f64::from(self.loops - self.loops_left) + bytes.max(operations);
+        Some(done / f64::from(self.loops))
+    }
+}
