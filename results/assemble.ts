@@ -2,8 +2,15 @@
 import type { ParsedJobs, ResolvedJob } from "../workloads/job/model.ts";
 import type { MeasuredPhase, RunPlan } from "../workloads/plan-model.ts";
 import type { DirectionOutcome, JobOutcome, VerifyOutcome } from "../workloads/run-outcome.ts";
-import { type DiskUse, diskUtilRecord } from "./disk-util.ts";
-import { directions, fioJobRecord, type MeasuredJob, outcomesOf } from "./fio-record.ts";
+import type { DiskUse } from "../workloads/runner/device-stats.ts";
+import { diskUtilRecord } from "./disk-util.ts";
+import {
+  directions,
+  fioJobRecord,
+  givenOptions,
+  type MeasuredJob,
+  outcomesOf,
+} from "./fio-record.ts";
 import { generatorHealth, healthNotes } from "./generator-health.ts";
 import { mergeLatencies, summarise } from "./histogram.ts";
 import type { IntervalStatistics } from "./interval-statistics.ts";
@@ -78,7 +85,7 @@ export function assembleRun(input: RunInput): RunRecord {
     timestamp: Math.floor(input.endedEpochMs / 1000),
     timestamp_ms: input.endedEpochMs,
     time: localTimeText(input.endedEpochMs),
-    "global options": Object.fromEntries(input.parsed.globals),
+    "global options": givenOptions(input.parsed.globals),
     jobs: records,
     disk_util: input.disks.map(diskUtilRecord),
     osdyno: {

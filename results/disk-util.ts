@@ -1,31 +1,6 @@
 /** What the kernel counted for a disk over the run, in the shape of fio's `disk_util`. */
 
-/** The counters of `/sys/block/<disk>/stat`, since boot. Ticks are milliseconds, sectors 512 bytes. */
-export interface DiskCounters {
-  readonly readIos: number;
-  readonly readMerges: number;
-  readonly readSectors: number;
-  readonly readTicksMs: number;
-  readonly writeIos: number;
-  readonly writeMerges: number;
-  readonly writeSectors: number;
-  readonly writeTicksMs: number;
-  /** Time with at least one operation in flight. */
-  readonly ioTicksMs: number;
-  /** Time weighted by the operations in flight. */
-  readonly inQueueMs: number;
-}
-
-/** A disk under one of the run's files, before and after. */
-export interface DiskUse {
-  /** Kernel name, e.g. `nvme0n1`. */
-  readonly name: string;
-  readonly before: DiskCounters;
-  readonly after: DiskCounters;
-  readonly elapsedMs: number;
-  /** The disks that this one is made of (device mapper, md). */
-  readonly members?: readonly DiskUse[];
-}
+import type { DiskCounters, DiskUse } from "../workloads/runner/device-stats.ts";
 
 /** One entry of `disk_util`, fio's names and order; sectors are newer than fio 3.33. */
 export interface DiskUtilRecord {

@@ -321,7 +321,6 @@ export function fioJobRecord(
 ): { jobname: string; groupid: number; error: number } & Record<string, unknown> {
   const job = firstJob(members);
   const one = (which: readonly Direction[]) => fioDirection(members, which, group, intervals);
-  const own = [...job.given].filter(([name, value]) => globals.get(name) !== value);
   const separate = {
     read: one(["read"]),
     write: one(["write"]),
@@ -336,9 +335,21 @@ export function fioJobRecord(
     // What fio prints of a job that has ended: no estimate of the time left.
     eta: 2147483647,
     elapsed: elapsedSeconds,
-    "job options": Object.fromEntries(own),
+    "job options": givenOptions(job.given, globals),
     ...(unified === "mixed" ? {} : separate),
     ...(unified === "none" ? {} : { mixed: one(directions) }),
     ...fioTail(members),
   };
+}
+
+/**
+ * Options as fio prints them: strings, without those that were given as a bare word (fio 3.33 leaves
+ * them out) and, for a job, without what it has from a global section.
+ */
+export function givenOptions(
+  given: ReadonlyMap<string, string>,
+  globals: ReadonlyMap<string, string> = new Map(),
+): Record<string, string> {
+  const own = [...given].filter(([name, value]) => value !== "" && globals.get(name) !== value);
+  return Object.fromEntries(own);
 }

@@ -2,7 +2,7 @@
  * Metrics by the names of `cli.md`: their values in a run, units, and which way is better. Whatever
  * compares, charts or judges runs asks here, so that a name means one thing everywhere.
  */
-import { closest } from "./closest.ts";
+import { nearestName } from "../engine/base/nearest-name.ts";
 import { percentileKey } from "./histogram.ts";
 import { mergePlat, platIndex, platPercentiles } from "./plat.ts";
 import type {
@@ -131,7 +131,7 @@ export const metricNames: readonly string[] = [
 /** The known metric nearest to a mistyped one, with its direction kept; null when none is near. */
 export function nearestMetric(name: string): string | null {
   const prefix = prefixPattern.exec(name);
-  const found = closest(prefix?.[2] ?? name, metricNames);
+  const found = nearestName(prefix?.[2] ?? name, metricNames);
   return found === null ? null : prefix === null ? found : `${prefix[1]}.${found}`;
 }
 

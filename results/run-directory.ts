@@ -7,13 +7,14 @@ import { join, resolve } from "node:path";
 import { OsdynoError } from "../engine/base/error.ts";
 import type { PlannedJob, RunPlan } from "../workloads/plan-model.ts";
 import type { IntervalRow } from "../workloads/run-outcome.ts";
+import type { MachineSample } from "../workloads/runner/device-stats.ts";
 import { type Append, GrowingFile, temporarySuffix } from "./growing-file.ts";
 import { histogramLogHead, histogramLogLine } from "./histogram-log.ts";
 import { seriesNames } from "./job-names.ts";
 import { isRunDirectory } from "./ownership.ts";
 import type { RunRecord } from "./run-record.ts";
 import { sealRun } from "./seal.ts";
-import { type MachineSample, seriesColumns, seriesLine } from "./series.ts";
+import { seriesColumns, seriesLine } from "./series.ts";
 import { writeWhole } from "./whole-file.ts";
 
 /** Where runs go without `--out`. */

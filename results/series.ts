@@ -1,17 +1,6 @@
 /** `series.csv`: one line per interval, job and direction. */
 import type { Direction, IntervalRow } from "../workloads/run-outcome.ts";
-
-/** What the machine did over an interval; null where it is not known. */
-export interface MachineSample {
-  /** Of all CPUs, 0 to 100. */
-  readonly cpuUserPct: number | null;
-  readonly cpuSysPct: number | null;
-  /** Of the run's busiest disk. */
-  readonly devUtilPct: number | null;
-  /** Operations per second that the kernel sent to the run's disks. */
-  readonly devReadIos: number | null;
-  readonly devWriteIos: number | null;
-}
+import type { MachineSample } from "../workloads/runner/device-stats.ts";
 
 export const seriesColumns = [
   "time_ms",

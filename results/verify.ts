@@ -1,0 +1,317 @@
+/**
+ * Checks a run directory against itself: files against their hashes, and every published number of
+ * `run.json` against the histogram logs and the series it was made of.
+ */
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Direction, TimeKind } from "../workloads/run-outcome.ts";
+import { directions } from "./fio-record.ts";
+import { emptyHistogram, type Histogram, percentileKey } from "./histogram.ts";
+import { readHistogramLogFile } from "./histogram-log.ts";
+import { platFromHistogram, platIndex, platMiddle, platPercentiles } from "./plat.ts";
+import type {
+  FioLatency,
+  JobRecord,
+  OsdynoDirection,
+  OsdynoLatency,
+  RunRecord,
+} from "./run-record.ts";
+import { readRun } from "./run-schema.ts";
+import { type Seal, sealedFiles, sealName, sha256OfFile } from "./seal.ts";
+import { parseSeries, type SeriesPoint } from "./series.ts";
+
+export interface Verification {
+  readonly directory: string;
+  readonly state: "complete" | "partial";
+  readonly filesChecked: number;
+  /** Published numbers that were computed again. */
+  readonly numbersChecked: number;
+  /** One line each; empty when everything agrees. */
+  readonly disagreements: readonly string[];
+  /** What could not be checked, and why. */
+  readonly notes: readonly string[];
+}
+
+const kinds: readonly TimeKind[] = ["service", "wait", "response"];
+
+/** Collects comparisons. */
+class Ledger {
+  numbers = 0;
+  readonly disagreements: string[] = [];
+  readonly notes: string[] = [];
+
+  same(what: string, published: number | undefined, computed: number, tolerance = 0): void {
+    this.numbers += 1;
+    const far = published === undefined || !(Math.abs(published - computed) <= tolerance);
+    if (far) {
+      this.disagreements.push(`${what}: published ${published}, raw data give ${computed}`);
+    }
+  }
+}
+
+/** Throws `bad-input` when the directory holds no readable run. */
+export function verifyRun(directory: string): Verification {
+  const record = readRun(directory);
+  const ledger = new Ledger();
+  const filesChecked = checkSeal(directory, ledger);
+  const raw = new RawData(directory, ledger);
+  const everything = new Measured();
+  for (const job of record.jobs) {
+    const measured = checkJob(job, raw, ledger);
+    everything.add(measured);
+  }
+  checkTotals(record, everything, ledger);
+  return {
+    directory,
+    state: record.state,
+    filesChecked,
+    numbersChecked: ledger.numbers,
+    disagreements: ledger.disagreements,
+    notes: ledger.notes,
+  };
+}
+
+function checkSeal(directory: string, ledger: Ledger): number {
+  const path = join(directory, sealName);
+  if (!existsSync(path)) {
+    ledger.notes.push(`${sealName} is absent: the files cannot be checked against their hashes`);
+    return 0;
+  }
+  let files: Seal["files"];
+  try {
+    files = (JSON.parse(readFileSync(path, "utf8")) as Seal).files;
+  } catch {
+    ledger.disagreements.push(`${sealName} is not readable`);
+    return 0;
+  }
+  for (const [name, hash] of Object.entries(files ?? {})) {
+    const file = join(directory, name);
+    if (!existsSync(file)) {
+      ledger.disagreements.push(`${name}: the file is missing`);
+    } else if (sha256OfFile(file) !== hash) {
+      ledger.disagreements.push(`${name}: the file was changed after the run (SHA-256 differs)`);
+    }
+  }
+  for (const name of sealedFiles(directory)) {
+    if (files?.[name] === undefined) {
+      ledger.notes.push(`${name}: added after the run, no hash is known`);
+    }
+  }
+  return Object.keys(files ?? {}).length;
+}
+
+/** Histograms and bytes of the measured intervals, per direction. */
+class Measured {
+  readonly histograms = new Map<string, Histogram>();
+  readonly bytes = new Map<Direction, number>();
+
+  histogram(direction: Direction | "all", kind: TimeKind): Histogram {
+    const key = `${direction}.${kind}`;
+    let histogram = this.histograms.get(key);
+    if (histogram === undefined) {
+      histogram = emptyHistogram();
+      this.histograms.set(key, histogram);
+    }
+    return histogram;
+  }
+
+  add(other: Measured): void {
+    for (const direction of [...directions, "all"] as const) {
+      for (const kind of kinds) {
+        this.histogram(direction, kind).add(other.histogram(direction, kind));
+      }
+    }
+    for (const [direction, bytes] of other.bytes) {
+      this.bytes.set(direction, (this.bytes.get(direction) ?? 0) + bytes);
+    }
+  }
+}
+
+/** The files that the numbers come from. */
+class RawData {
+  private readonly directory: string;
+  private readonly ledger: Ledger;
+  private readonly series = new Map<string, SeriesPoint[]>();
+
+  constructor(directory: string, ledger: Ledger) {
+    this.directory = directory;
+    this.ledger = ledger;
+    const path = join(directory, "series.csv");
+    if (!existsSync(path)) {
+      ledger.disagreements.push("series.csv: the file is missing");
+      return;
+    }
+    for (const point of parseSeries(readFileSync(path, "utf8"))) {
+      const key = `${point.job}.${point.direction}`;
+      const points = this.series.get(key);
+      if (points === undefined) {
+        this.series.set(key, [point]);
+      } else {
+        points.push(point);
+      }
+    }
+  }
+
+  /** Adds the measured intervals of one clone and direction. */
+  collect(source: string, direction: Direction, into: Measured): void {
+    const points = this.series.get(`${source}.${direction}`) ?? [];
+    for (const kind of kinds) {
+      const name = join("hist", `${source}.${direction}.${kind}.hlog`);
+      const path = join(this.directory, name);
+      if (!existsSync(path)) {
+        if (points.length > 0) {
+          this.ledger.disagreements.push(`${name}: the file is missing`);
+        }
+        continue;
+      }
+      let at = 0;
+      for (const interval of readHistogramLogFile(path)) {
+        const point = points[at];
+        at += 1;
+        if (!interval.warmup && interval.histogram.totalCount > 0) {
+          into.histogram(direction, kind).add(interval.histogram);
+          into.histogram("all", kind).add(interval.histogram);
+          if (kind === "service" && point !== undefined && point.iops > 0) {
+            // The ratio of the two rates is the mean size, whatever the interval's length was.
+            const bytes = Math.round((point.bwBytes / point.iops) * interval.histogram.totalCount);
+            into.bytes.set(direction, (into.bytes.get(direction) ?? 0) + bytes);
+          }
+        }
+      }
+      if (at !== points.length) {
+        this.ledger.disagreements.push(
+          `${name}: ${at} intervals, but series.csv has ${points.length}`,
+        );
+      }
+    }
+  }
+}
+
+function checkJob(job: JobRecord, raw: RawData, ledger: Ledger): Measured {
+  const measured = new Measured();
+  for (const source of job.osdyno.sources) {
+    for (const direction of directions) {
+      raw.collect(source, direction, measured);
+    }
+  }
+  for (const direction of directions) {
+    const where = `${job.jobname} ${direction}`;
+    checkLatencies(where, job.osdyno[direction], direction, measured, ledger);
+    const fio = job[direction] as FioNumbers | undefined;
+    if (fio !== undefined) {
+      checkFio(where, fio, measured.histogram(direction, "service"), ledger);
+      ledger.same(`${where} io_bytes`, fio.io_bytes, measured.bytes.get(direction) ?? 0);
+    }
+  }
+  checkLatencies(`${job.jobname} all`, job.osdyno.all, "all", measured, ledger);
+  const mixed = job["mixed"] as FioNumbers | undefined;
+  if (mixed !== undefined) {
+    checkFio(`${job.jobname} mixed`, mixed, measured.histogram("all", "service"), ledger);
+  }
+  return measured;
+}
+
+function checkLatencies(
+  where: string,
+  published: OsdynoDirection | undefined,
+  direction: Direction | "all",
+  measured: Measured,
+  ledger: Ledger,
+): void {
+  for (const kind of kinds) {
+    const histogram = measured.histogram(direction, kind);
+    const record = published?.[`${kind}_ns`];
+    if (record !== undefined) {
+      checkLatency(`${where} ${kind}_ns`, record, histogram, ledger);
+    } else if (histogram.totalCount > 0) {
+      ledger.same(`${where} ${kind}_ns N`, undefined, histogram.totalCount);
+    }
+  }
+}
+
+/** Counts and percentiles must agree to the nanosecond; extremes and mean as far as buckets tell. */
+function checkLatency(
+  where: string,
+  record: OsdynoLatency,
+  histogram: Histogram,
+  ledger: Ledger,
+): void {
+  ledger.same(`${where} N`, record.N, histogram.totalCount);
+  if (histogram.totalCount === 0 || record.N === 0) {
+    return;
+  }
+  for (const [key, value] of Object.entries(record.percentile)) {
+    const raw = histogram.getValueAtPercentile(Number(key));
+    const clamped = Math.min(Math.max(raw, record.min), record.max);
+    ledger.same(`${where} percentile ${key}`, value, clamped);
+  }
+  const bucketWidth = (ns: number) => histogram.sizeOfEquivalentValueRange(ns);
+  const highest = histogram.getValueAtPercentile(100);
+  ledger.same(`${where} max`, record.max, highest, bucketWidth(highest));
+  const lowest = histogram.getValueAtPercentile(0);
+  ledger.same(`${where} min`, record.min, lowest, bucketWidth(lowest));
+  const mean = histogram.mean;
+  ledger.same(`${where} mean`, record.mean, mean, Math.max(1, mean * 0.001));
+}
+
+interface FioNumbers {
+  readonly io_bytes: number;
+  readonly total_ios: number;
+  readonly iops: number;
+  readonly bw_bytes: number;
+  readonly runtime: number;
+  readonly slat_ns: FioLatency;
+  readonly clat_ns: FioLatency;
+  readonly lat_ns: FioLatency;
+}
+
+function checkFio(where: string, fio: FioNumbers, service: Histogram, ledger: Ledger): void {
+  ledger.same(`${where} total_ios`, fio.total_ios, service.totalCount);
+  ledger.same(`${where} clat_ns N`, fio.clat_ns.N, service.totalCount);
+  if (fio.total_ios > 0) {
+    // Runtime is published in whole milliseconds, the rates were made of nanoseconds.
+    const iops = (fio.total_ios * 1000) / fio.runtime;
+    ledger.same(`${where} iops`, fio.iops, iops, iops / fio.runtime + 1e-6);
+    const bandwidth = (fio.iops * fio.io_bytes) / fio.total_ios;
+    ledger.same(`${where} bw_bytes`, fio.bw_bytes, bandwidth, 1 + bandwidth * 1e-9);
+  }
+  const buckets = platFromHistogram(service);
+  const bins = fio.clat_ns.bins ?? {};
+  for (const [index, count] of buckets) {
+    ledger.same(`${where} clat_ns bin ${platMiddle(index)}`, bins[platMiddle(index)], count);
+  }
+  for (const name of ["slat_ns", "clat_ns", "lat_ns"] as const) {
+    checkFioPercentiles(`${where} ${name}`, fio[name], ledger);
+  }
+}
+
+function checkFioPercentiles(where: string, latency: FioLatency, ledger: Ledger): void {
+  const { percentile, bins } = latency;
+  const buckets = Object.entries(bins ?? {}).map(
+    ([middle, count]) => [platIndex(Number(middle)), count] as const,
+  );
+  const counted = buckets.reduce((sum, [, count]) => sum + count, 0);
+  ledger.same(`${where} bins`, latency.N, counted);
+  if (percentile !== undefined) {
+    for (const [p, value] of platPercentiles(buckets, Object.keys(percentile).map(Number))) {
+      ledger.same(`${where} percentile ${p}`, percentile[percentileKey(p)], value);
+    }
+  }
+}
+
+function checkTotals(record: RunRecord, measured: Measured, ledger: Ledger): void {
+  for (const direction of [...directions, "all"] as const) {
+    const total = record.osdyno.totals[direction];
+    checkLatencies(`run ${direction}`, total, direction, measured, ledger);
+    if (total !== undefined) {
+      const which = direction === "all" ? directions : [direction];
+      const bytes = which.reduce((sum, one) => sum + (measured.bytes.get(one) ?? 0), 0);
+      ledger.same(`run ${direction} bytes`, total.bytes, bytes);
+      ledger.same(
+        `run ${direction} ios`,
+        total.ios,
+        measured.histogram(direction, "service").totalCount,
+      );
+    }
+  }
+}
