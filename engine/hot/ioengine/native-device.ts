@@ -64,8 +64,12 @@ export class NativeBlockDevice implements BlockDevice {
   #closed = false;
 
   /** Throws `io` with one line that names the path, the reason and what to do. */
-  constructor(spec: NativeOpenSpec, given: GivenFacts = {}) {
-    this.#native = openNative(spec);
+  constructor(
+    spec: NativeOpenSpec,
+    given: GivenFacts = {},
+    shareArena: NativeBlockDevice | null = null,
+  ) {
+    this.#native = openNative(spec, shareArena === null ? undefined : shareArena.#native);
     const found = JSON.parse(this.#native.facts()) as NativeFacts;
     this.facts = {
       name: given.name ?? spec.path ?? spec.engine.kind,
@@ -81,7 +85,11 @@ export class NativeBlockDevice implements BlockDevice {
     this.supports = { trim, writeZeroes, fua, data };
     this.notes = found.notes;
     const { slotBytes, slotCount } = found;
-    this.arena = { bytes: new Uint8Array(this.#native.arena()), slotBytes, slotCount };
+    this.arena = shareArena?.arena ?? {
+      bytes: new Uint8Array(this.#native.arena()),
+      slotBytes,
+      slotCount,
+    };
     this.#records = new SubmissionRecords(this.#native.submissions());
     this.completions = completionViews(this.#native.completions());
     this.#depth = found.depth;
@@ -142,10 +150,13 @@ export class NativeBlockDevice implements BlockDevice {
   }
 }
 
-function openNative(spec: NativeOpenSpec): NativeDevice {
-  const Device = native()["NativeDevice"] as new (spec: string) => NativeDevice;
+function openNative(spec: NativeOpenSpec, share: NativeDevice | undefined): NativeDevice {
+  const Device = native()["NativeDevice"] as new (
+    spec: string,
+    share?: NativeDevice,
+  ) => NativeDevice;
   try {
-    return new Device(JSON.stringify(spec));
+    return new Device(JSON.stringify(spec), share);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new OsdynoError("io", reason, {}, error);

@@ -23,6 +23,8 @@ export interface OpenOptions {
   readonly blockBytes?: number;
   /** What probing found out (`engine/device`). */
   readonly facts?: GivenFacts;
+  /** Works on this device's arena instead of one of its own; slot size and count are then that one's. */
+  readonly shareArena?: BlockDevice;
 }
 
 /** One engine. */
@@ -40,11 +42,23 @@ function openOnFile(kind: string, options: OpenOptions): BlockDevice {
   if (options.path === undefined) {
     throw new OsdynoError("bad-input", `ioengine ${kind} needs a file or device; name one`);
   }
-  return new NativeBlockDevice(toSpec({ kind }, options), options.facts);
+  return open({ kind }, options, options.facts);
+}
+
+function open(
+  engine: NativeOpenSpec["engine"],
+  options: OpenOptions,
+  facts: GivenFacts | undefined,
+): BlockDevice {
+  const share = options.shareArena ?? null;
+  if (share !== null && !(share instanceof NativeBlockDevice)) {
+    throw new OsdynoError("bad-input", "an arena can be shared with a native block device only");
+  }
+  return new NativeBlockDevice(toSpec(engine, options), facts, share);
 }
 
 function toSpec(engine: NativeOpenSpec["engine"], options: OpenOptions): NativeOpenSpec {
-  const { facts: _facts, ...rest } = options;
+  const { facts: _facts, shareArena: _share, ...rest } = options;
   return { ...rest, engine, slotCount: options.slotCount ?? options.depth };
 }
 
@@ -77,7 +91,7 @@ const builtIn: readonly BlockEngine[] = [
     needsPath: false,
     create: (options) => {
       const size = sizeOf("memory", options);
-      return new NativeBlockDevice(toSpec({ kind: "memory", size }, options), {
+      return open({ kind: "memory", size }, options, {
         classReason: "memory",
         rotational: false,
         writeCache: false,
@@ -92,7 +106,7 @@ const builtIn: readonly BlockEngine[] = [
     needsPath: false,
     create: (options) => {
       sizeOf("null", options);
-      return new NativeBlockDevice(toSpec({ kind: "null" }, options), {
+      return open({ kind: "null" }, options, {
         classReason: "null",
         rotational: false,
         writeCache: false,

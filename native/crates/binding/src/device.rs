@@ -97,12 +97,13 @@ pub struct NativeDevice {
 
 #[napi]
 impl NativeDevice {
-    /// Opens a device; `spec` is the JSON of `OpenSpec`.
+    /// Opens a device; `spec` is the JSON of `OpenSpec`. With `share` it works on that device's arena.
     #[napi(constructor)]
-    pub fn new(spec: String) -> Result<Self> {
+    pub fn new(spec: String, share: Option<&NativeDevice>) -> Result<Self> {
         let spec: OpenSpec = serde_json::from_str(&spec)
             .map_err(|error| Error::new(Status::InvalidArg, format!("device: {error}")))?;
-        open(&spec).map_err(|error| Error::from_reason(error.to_string()))
+        let arena = share.map(|other| other.arena.clone());
+        open(&spec, arena).map_err(|error| Error::from_reason(error.to_string()))
     }
 
     /// Facts and limits as JSON.
@@ -290,7 +291,10 @@ fn check(op: &Op, slot: u32, facts: &Facts) -> i32 {
     if can { 0 } else { -libc::EOPNOTSUPP }
 }
 
-fn open(spec: &OpenSpec) -> std::result::Result<NativeDevice, EngineError> {
+fn open(
+    spec: &OpenSpec,
+    shared: Option<Arc<Arena>>,
+) -> std::result::Result<NativeDevice, EngineError> {
     let memory_error = |source| EngineError::System {
         call: format!("map {} slots of {} bytes", spec.slot_count, spec.slot_bytes),
         source,
@@ -302,7 +306,10 @@ fn open(spec: &OpenSpec) -> std::result::Result<NativeDevice, EngineError> {
         )));
     }
     let depth = spec.depth;
-    let arena = Arc::new(Arena::new(spec.slot_count, spec.slot_bytes).map_err(memory_error)?);
+    let arena = match shared {
+        Some(arena) => arena,
+        None => Arc::new(Arena::new(spec.slot_count, spec.slot_bytes).map_err(memory_error)?),
+    };
     let submissions = Arena::new(1, depth * SUBMISSION_BYTES as u32).map_err(memory_error)?;
     let completions = Arena::new(1, depth * COMPLETION_BYTES as u32).map_err(memory_error)?;
     let mut facts = Facts {
