@@ -15,6 +15,7 @@ import {
 } from "../engine/device/probe.ts";
 import { probeSignatures } from "../engine/device/signatures.ts";
 import type { Signature } from "../engine/device/signatures-model.ts";
+import type { ResolvedJob } from "./job/model.ts";
 import type { PlannedFile, PlannedJob, RunPlan } from "./plan-model.ts";
 import { resolveExisting } from "./scratch.ts";
 
@@ -250,15 +251,17 @@ class Judge {
   }
 }
 
-/** Modes that never write to the file; anything else does (trim counts). */
-const readModes: readonly string[] = ["read", "randread"];
+/** Modes that never write or trim. A mixed mode of nothing but reads is one of them. */
+function onlyReads({ rw, rwmixread }: ResolvedJob): boolean {
+  return rw === "read" || rw === "randread" || (rwmixread === 100 && /^(rand)?rw$/.test(rw));
+}
 
 /**
- * Whether a job changes a file: it writes or trims, lays out a file that exists but is too short, or
- * removes it at the end.
+ * Whether a job changes a file: it writes or trims, lays out a file that is too short, or removes it
+ * at the end. The planner's own word is not enough to call a job harmless.
  */
 function changes(job: PlannedJob, file: PlannedFile): boolean {
-  if (job.writes || !readModes.includes(job.resolved.rw) || job.resolved.unlink) {
+  if (job.writes || !onlyReads(job.resolved) || job.resolved.unlink) {
     return true;
   }
   if (file.kind !== "file") {
