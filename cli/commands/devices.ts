@@ -1,7 +1,9 @@
 /** `osdyno devices`: what there is to measure, and what may be written to. */
+import { existsSync } from "node:fs";
 import Table from "cli-table3";
 import { Command } from "commander";
 import pc from "picocolors";
+import { OsdynoError } from "../../engine/base/error.ts";
 import { holderText } from "../../engine/device/holders.ts";
 import {
   type DeviceProbe,
@@ -30,12 +32,27 @@ interface ListedDevice {
   readonly write: WriteVerdict;
 }
 
+/** A loop device or partition may go away between the list and the look at it. */
+function probeIfThere(path: string, context: ProbeContext): DeviceProbe | null {
+  try {
+    return probeDevice(path, context);
+  } catch (error) {
+    if (error instanceof OsdynoError && error.code === "bad-input") {
+      return null;
+    }
+    throw error;
+  }
+}
+
 function listDevices(paths: readonly string[], context: ProbeContext): ListedDevice[] {
   const scratch = scratchPlaces().map((place) => resolveExisting(place.path));
-  return paths.map((path) => {
-    const probe = probeDevice(path, context);
+  return paths.flatMap((path) => {
+    const probe = probeIfThere(path, context);
+    if (probe === null) {
+      return [];
+    }
     const judged = judgeDevice(probe, scratch.includes(probe.resolvedPath));
-    return { probe, write: { ...judged, advice: judged.advice ?? "" } };
+    return [{ probe, write: { ...judged, advice: judged.advice ?? "" } }];
   });
 }
 
@@ -55,9 +72,12 @@ function flagText(value: boolean | null, on: string, off: string): string {
 }
 
 /** Mounts, swap, holders, and who has it open, one a line. */
-function useText({ mounts, swaps, holders, exclusive, writers }: DeviceProbe): string {
+function useText({ block, mounts, swaps, holders, exclusive, writers }: DeviceProbe): string {
   const lines = [
-    ...mounts.map(({ device, mountPoint, fsType }) => `${device} on ${mountPoint} (${fsType})`),
+    ...mounts.map(({ device, mountPoint, fsType }) => {
+      const part = device === block?.name ? "" : `${device} `;
+      return `${part}mounted at ${mountPoint} (${fsType})`;
+    }),
     ...swaps.map((name) => `${name} is swap`),
     ...holders.map((holder) => `held by ${holderText(holder)}`),
     ...writers.map((writer) => `open in ${writer}`),
@@ -91,6 +111,28 @@ function writeText({ permission, reason }: WriteVerdict): string {
 /** Widest column of running text; longer reasons wrap. */
 const wrapColumns = 34;
 
+/** What the table needs at least; a narrower terminal gets a list. */
+const tableColumns = 150;
+
+function queueWords({ block }: DeviceProbe): string[] {
+  return [
+    block?.scheduler ?? "no scheduler",
+    `depth ${block?.deviceQueueDepth ?? block?.nrRequests ?? "?"}`,
+    flagText(block?.rotational ?? null, "rotational", "not rotational"),
+  ];
+}
+
+function cacheWords({ block }: DeviceProbe): string[] {
+  return [
+    flagText(block?.writeCache ?? null, "write back", "write through"),
+    flagText(block?.dax ?? null, "DAX", "no DAX"),
+  ];
+}
+
+function nameWords({ path, block }: DeviceProbe): string[] {
+  return [path, block?.model ?? "", block?.serial ?? ""].filter((text) => text !== "");
+}
+
 function deviceTable(devices: readonly ListedDevice[]): string {
   const table = new Table({
     head: ["device", "class", "size", "queue", "cache", "in use", "signature", "a write would be"],
@@ -99,29 +141,42 @@ function deviceTable(devices: readonly ListedDevice[]): string {
     style: { head: [], border: [] },
   });
   for (const { probe, write } of devices) {
-    const { block } = probe;
-    const name = [probe.path, block?.model ?? "", block?.serial ?? ""].filter(
-      (text) => text !== "",
-    );
     table.push([
-      name.join("\n"),
+      nameWords(probe).join("\n"),
       `${pc.bold(probe.deviceClass)}: ${probe.classReason}`,
       sizeText(probe.sizeBytes),
-      [
-        `${block?.scheduler ?? "-"}`,
-        `depth ${block?.deviceQueueDepth ?? block?.nrRequests ?? "?"}`,
-        flagText(block?.rotational ?? null, "rotational", "not rotational"),
-      ].join("\n"),
-      [
-        flagText(block?.writeCache ?? null, "write back", "write through"),
-        flagText(block?.dax ?? null, "DAX", "no DAX"),
-      ].join("\n"),
+      queueWords(probe).join("\n"),
+      cacheWords(probe).join("\n"),
       useText(probe),
       signatureLines(probe),
       writeText(write),
     ]);
   }
   return table.toString();
+}
+
+/** The same facts, a paragraph a device. */
+function deviceList(devices: readonly ListedDevice[]): string {
+  const oneLine = (text: string): string => text.replaceAll("\n", ", ");
+  const paragraphs = devices.map(({ probe, write }) =>
+    [
+      `${pc.bold(nameWords(probe).join("  "))}  ${sizeText(probe.sizeBytes)}`,
+      `  class      ${pc.bold(probe.deviceClass)}: ${probe.classReason}`,
+      `  settings   ${[...queueWords(probe), ...cacheWords(probe)].join(", ")}`,
+      `  in use     ${oneLine(useText(probe))}`,
+      `  signature  ${oneLine(signatureLines(probe))}`,
+      `  a write    ${writeText(write)}`,
+    ].join("\n"),
+  );
+  return paragraphs.join("\n\n");
+}
+
+function devicesText(devices: readonly ListedDevice[]): string {
+  if (devices.length === 0) {
+    return "no block devices are to be seen here";
+  }
+  const columns = process.stdout.isTTY ? process.stdout.columns : tableColumns;
+  return columns < tableColumns ? deviceList(devices) : deviceTable(devices);
 }
 
 function scratchTable(places: readonly ScratchSpace[]): string {
@@ -184,14 +239,19 @@ export function devicesCommand(): Command {
     .description("Block devices and scratch places, and whether a write would be refused.")
     .option("--json", "print one JSON document")
     .action((options: { json?: boolean }) => {
-      const devices = listDevices(listDevicePaths(), probeContext());
+      const paths = listDevicePaths();
+      // In a container /sys shows the host's devices, and /dev only those that were let in.
+      const present = paths.filter((path) => existsSync(path));
+      if (present.length < paths.length) {
+        const absent = paths.filter((path) => !present.includes(path)).join(", ");
+        process.stderr.write(`osdyno: known to the kernel but not in /dev: ${absent}\n`);
+      }
+      const devices = listDevices(present, probeContext());
       const places = scratchSpace(scratchPlaces());
       if (options.json === true) {
         process.stdout.write(`${JSON.stringify(asDocument(devices, places), null, 2)}\n`);
         return;
       }
-      const shown =
-        devices.length === 0 ? "no block devices are to be seen here" : deviceTable(devices);
-      process.stdout.write(`${shown}\n\n${scratchTable(places)}\n`);
+      process.stdout.write(`${devicesText(devices)}\n\n${scratchTable(places)}\n`);
     });
 }
