@@ -82,6 +82,30 @@ impl Arena {
         })
     }
 
+    /// An arena over memory that somebody else owns: slots of a device driven from TypeScript. Alignment
+    /// is the owner's business. `None` when the slots are none, or do not fit `length`.
+    ///
+    /// # Safety
+    /// The memory MUST stay valid and in place for the life of the arena.
+    #[must_use]
+    pub unsafe fn over(
+        base: *mut u8,
+        length: usize,
+        slot_count: u32,
+        slot_bytes: u32,
+    ) -> Option<Self> {
+        let needed = (slot_bytes as usize).checked_mul(slot_count as usize)?;
+        let base = NonNull::new(base)?;
+        (needed > 0 && needed <= length).then_some(Self {
+            base,
+            length: needed,
+            slot_bytes,
+            slot_count,
+            map_base: base,
+            map_length: 0,
+        })
+    }
+
     /// First byte; aligned to `ARENA_ALIGN`.
     #[must_use]
     pub fn base(&self) -> *mut u8 {
@@ -141,6 +165,9 @@ impl Arena {
 
 impl Drop for Arena {
     fn drop(&mut self) {
+        if self.map_length == 0 {
+            return;
+        }
         // SAFETY: the mapping was made by `new` with this length and ends here.
         unsafe { libc::munmap(self.map_base.as_ptr().cast(), self.map_length) };
     }
@@ -164,6 +191,23 @@ mod tests {
         }
         // SAFETY: nothing is in flight.
         assert!(unsafe { arena.slot(1, 8192) }.iter().all(|&byte| byte == 2));
+    }
+
+    #[test]
+    fn lies_over_foreign_memory() {
+        let mut memory = vec![1_u8; 1536];
+        let (base, length) = (memory.as_mut_ptr(), memory.len());
+        // SAFETY: the vector outlives the arenas.
+        unsafe {
+            assert!(Arena::over(base, length, 4, 512).is_none());
+            assert!(Arena::over(base, length, 0, 512).is_none());
+            let arena = Arena::over(base, length, 3, 512).unwrap();
+            arena.slot(2, 512).fill(7);
+        }
+        assert_eq!(
+            memory.iter().map(|&b| u32::from(b)).sum::<u32>(),
+            1024 + 512 * 7
+        );
     }
 
     #[test]
