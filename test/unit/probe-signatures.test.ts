@@ -264,7 +264,30 @@ function zfsUberblocks(): Buffer {
   return ring;
 }
 
+/** A GPT header: mark, revision 1.0, its own length. */
+function gptHeader(): Buffer {
+  const header = Buffer.alloc(92);
+  header.write("EFI PART", 0, "latin1");
+  header.writeUInt32LE(0x0001_0000, 8);
+  header.writeUInt32LE(92, 12);
+  return header;
+}
+
 const handmade: readonly Handmade[] = [
+  {
+    name: "GPT of a disk with sectors of 4 KiB",
+    expected: "gpt",
+    at: 4096,
+    bytes: gptHeader(),
+    beyondBlkid: true,
+  },
+  {
+    name: "backup GPT of a disk with sectors of 4 KiB",
+    expected: "gpt",
+    at: size - 4096,
+    bytes: gptHeader(),
+    beyondBlkid: true,
+  },
   {
     name: "BlueStore label",
     expected: "ceph_bluestore",
