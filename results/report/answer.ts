@@ -83,9 +83,12 @@ const mostNamed = 4;
 
 function bestOfEach(input: AnswerInput): readonly string[] {
   const sentences: string[] = [];
+  const facets = byFacet(input.entries);
+  // A single configuration per panel was not chosen among others.
+  const chosen = facets.size < input.entries.length;
   for (const metric of input.metrics.slice(0, 2)) {
     const parts: string[] = [];
-    for (const [facet, entries] of byFacet(input.entries)) {
+    for (const [facet, entries] of facets) {
       const best = bestBy(entries, metric);
       const value = best?.metrics[metric];
       if (best !== null && value !== undefined) {
@@ -100,16 +103,17 @@ function bestOfEach(input: AnswerInput): readonly string[] {
       );
     }
     if (parts.length > 0) {
-      const word = higherIsBetter(metric) ? "highest" : "lowest";
-      const start = sentences.length === 0 ? `the ${word}` : `The ${word}`;
-      sentences.push(`${start} ${metricTitle(metric)} measured: ${parts.join("; ")}.`);
+      const word = higherIsBetter(metric) ? "the highest" : "the lowest";
+      const start = chosen ? `${word} ${metricTitle(metric)} measured` : metricTitle(metric);
+      sentences.push(`${start}: ${parts.join("; ")}.`);
     }
   }
+  const capital = (text: string) => text.replace(/^[a-z]/, (letter) => letter.toUpperCase());
   const [first, ...rest] = sentences;
   if (first === undefined) {
     return ["No figure rests on enough samples to be shown."];
   }
-  return [input.preview ? first : first.replace(/^the/, "The"), ...rest];
+  return [input.preview ? first : capital(first), ...rest.map(capital)];
 }
 
 /** What the comparisons of the first metric decided; null when there are none. */

@@ -15,7 +15,15 @@ import {
 import type { Chart } from "./charts.ts";
 import { textWidth } from "./fonts.ts";
 import type { Entry, ReportModel } from "./model.ts";
-import { formatMetric, higherIsBetter, isTime, metricTitle } from "./units.ts";
+import {
+  formatMetric,
+  formatShort,
+  higherIsBetter,
+  isBandwidth,
+  isTime,
+  metricHeading,
+  metricTitle,
+} from "./units.ts";
 
 interface Row {
   readonly label: string;
@@ -101,7 +109,7 @@ function cell({ facet, own, metric, key, width, labelled, labelPx, first }: Cell
   const x = {
     field: "value",
     type: "quantitative",
-    title: `${metricTitle(metric).replace(/^[a-z]/, (c) => c.toUpperCase())}${unitNote(metric)}${log ? ", log scale" : ""}`,
+    title: `${metricHeading(metric)}${unitNote(metric)}${log ? ", log scale" : ""}`,
     scale: log
       ? { type: "log", domain: [floor, end], nice: false }
       : { domain: [0, end || 1], nice: false },
@@ -160,16 +168,12 @@ function unitNote(metric: string): string {
   return metric === "iops" ? " (operations per second)" : "";
 }
 
-function isBandwidth(metric: string): boolean {
-  return /(^|\.)bw$/.test(metric);
-}
-
 function rowOf(entry: Entry, metric: string): readonly Row[] {
   const value = entry.metrics[metric];
   if (value?.solid !== true) {
     return [];
   }
-  const text = formatMetric(metric, value.value).replace(/ \(.*\)$/, "");
+  const text = formatShort(metric, value.value);
   const spread =
     value.values.length > 1
       ? ` (${formatMetric(metric, value.low)} to ${formatMetric(metric, value.high)} over ${value.values.length} runs)`

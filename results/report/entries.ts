@@ -1,10 +1,11 @@
 /** Arranges measures into entries: which panel, which colour, which place on the line of depths. */
 import type { Direction } from "../../workloads/run-outcome.ts";
+import { directions } from "../fio-record.ts";
 import type { JobRecord } from "../run-record.ts";
 import { type JobFacts, jobFacts } from "./job-facts.ts";
 import { isSolid, type Measure, measureOf, spectrumOf } from "./measure.ts";
 import type { Entry, MetricValue } from "./model.ts";
-import { directions, type RunFiles } from "./run-files.ts";
+import type { RunFiles } from "./run-files.ts";
 import { formatCount } from "./units.ts";
 
 /** One point as loaded: its parameters and the runs that repeat it. */
@@ -22,14 +23,14 @@ interface Draft {
   readonly parameters: Readonly<Record<string, string>>;
   readonly facts: JobFacts;
   readonly measures: readonly Measure[];
-  /** Job names it stands for, to find its lines in series.csv. */
-  readonly jobs: ReadonlySet<string>;
+  /** Names in `series.csv` and `hist/` that it stands for. */
+  readonly sources: ReadonlySet<string>;
 }
 
 export interface PlacedEntry {
   readonly entry: Entry;
-  readonly jobs: ReadonlySet<string>;
-  readonly warmupMs: number;
+  /** Names in `series.csv` and `hist/` that it stands for. */
+  readonly sources: ReadonlySet<string>;
 }
 
 /** Parameters that the job's own facts already tell. */
@@ -76,7 +77,7 @@ export function makeEntries(
       },
       openLoop: rate !== null,
     };
-    return { entry, jobs: draft.jobs, warmupMs: draft.facts.warmupMs };
+    return { entry, sources: draft.sources };
   });
 }
 
@@ -85,7 +86,7 @@ function draftsOf(point: LoadedPoint, wholePoint: boolean): readonly Draft[] {
   if (first === undefined) {
     return [];
   }
-  const keyOf = (job: JobRecord) => (wholePoint ? String(job.groupid) : job.jobname);
+  const keyOf = (job: JobRecord) => (wholePoint ? String(job.osdyno.phase) : job.jobname);
   const keys = [...new Set(first.record.jobs.map(keyOf))];
   const drafts: Draft[] = [];
   for (const key of keys) {
@@ -99,8 +100,8 @@ function draftsOf(point: LoadedPoint, wholePoint: boolean): readonly Draft[] {
       if (measures.length > 0) {
         const { id, parameters } = point;
         const facts = jobFacts(first.record, name);
-        const jobs = new Set(own.map((job) => job.jobname));
-        drafts.push({ point: id, job: name, direction, parameters, facts, measures, jobs });
+        const sources = new Set(own.flatMap((job) => job.osdyno.sources));
+        drafts.push({ point: id, job: name, direction, parameters, facts, measures, sources });
       }
     }
   }

@@ -14,7 +14,6 @@ export interface JobFacts {
   readonly blockSize: (direction: Direction) => string;
   /** `, O_DSYNC`, or empty when writes may stay in a cache. */
   readonly durability: string;
-  readonly warmupMs: number;
 }
 
 interface Loose {
@@ -46,7 +45,6 @@ export function jobFacts(record: RunRecord, name: string): JobFacts {
     rate: (direction) => rateOf(job, direction, numjobs),
     blockSize: (direction) => blockSizeOf(job["blockSizes"], direction),
     durability: durabilityOf(job),
-    warmupMs: numberOf(job["rampNs"], 0) / 1e6,
   };
 }
 

@@ -1,8 +1,9 @@
 /** From the files of one run to the figures of each job group and direction. */
-import type { Histogram } from "hdr-histogram-js";
 import type { Direction, TimeKind } from "../../workloads/run-outcome.ts";
-import type { JobRecord, OsdynoLatency } from "../run-record.ts";
-import { emptyHistogram, type RunFiles } from "./run-files.ts";
+import { type Histogram, mergeHistograms } from "../histogram.ts";
+import { metric, percentileSupported } from "../metrics.ts";
+import type { JobRecord, OsdynoLatency, OsdynoTotal } from "../run-record.ts";
+import type { RunFiles } from "./run-files.ts";
 
 const kinds: readonly TimeKind[] = ["service", "wait", "response"];
 const quantiles: readonly (readonly [name: string, percent: number])[] = [
@@ -25,9 +26,9 @@ export interface Measure {
 }
 
 /** Whether a percentile metric has enough samples beyond it; other metrics always do. */
-export function isSolid(metric: string, samples: number): boolean {
-  const found = quantiles.find(([name]) => metric.endsWith(`.${name}`));
-  return found === undefined || samples * (1 - found[1] / 100) >= samplesBeyond * (1 - 1e-9);
+export function isSolid(name: string, samples: number): boolean {
+  const percentile = /\.p([0-9.]+)$/.exec(name)?.[1];
+  return percentile === undefined || percentileSupported(samples, Number(percentile));
 }
 
 /** Measures one direction of a group of job records of a run; null when nothing was done in it. */
@@ -40,75 +41,76 @@ export function measureOf(
   if (records.length === 0) {
     return null;
   }
-  const names = new Set(records.map((job) => job.jobname));
+  const sources = new Set(records.flatMap((job) => job.osdyno.sources));
+  const total = wholeRun(files, group) ? files.record.osdyno.totals[direction] : undefined;
   const figures = new Map<string, number>();
-  let iops = 0;
-  let bandwidth = 0;
-  for (const job of records) {
-    const fio = (job[direction] ?? {}) as Readonly<Record<string, unknown>>;
-    iops += typeof fio["iops"] === "number" ? fio["iops"] : ownRate(job, direction);
-    bandwidth += typeof fio["bw_bytes"] === "number" ? fio["bw_bytes"] : Number.NaN;
-  }
-  figures.set("iops", iops);
-  if (Number.isFinite(bandwidth)) {
-    figures.set("bw", bandwidth);
-  }
-  const histograms: { service: Histogram | null; response: Histogram | null } = {
-    service: null,
-    response: null,
+  addRates(figures, records, direction, total);
+  const histograms = {
+    service: files.histogram(sources, direction, "service"),
+    response: files.histogram(sources, direction, "response"),
   };
+  const needsMerge = total === undefined && records.length > 1;
+  const wait = needsMerge ? files.histogram(sources, direction, "wait") : null;
+  const merged = { ...histograms, wait };
   for (const kind of kinds) {
-    const single = records.length === 1 ? records[0] : undefined;
-    const wanted = (job: string) => belongs(job, names);
-    const merged =
-      kind === "wait" && single !== undefined ? null : files.histogram(wanted, direction, kind);
-    if (kind !== "wait") {
-      histograms[kind] = merged;
-    }
-    const latencies = records.flatMap((job) => job.osdyno[direction]?.[`${kind}_ns`] ?? []);
-    addLatency(figures, kind, latencies, merged);
+    const key = `${kind}_ns` as const;
+    const own = total === undefined ? records.map((job) => job.osdyno[direction]) : [total];
+    addLatency(
+      figures,
+      kind,
+      own.flatMap((one) => one?.[key] ?? []),
+      merged[kind],
+    );
   }
   addRunFigures(figures, files, group);
   const samples = records.reduce((sum, job) => sum + (job.osdyno[direction]?.service_ns.N ?? 0), 0);
   return { direction, samples, figures, histograms };
 }
 
-/** Operations a second of a record without fio's own figure. */
-function ownRate(job: JobRecord, direction: Direction): number {
-  const runtimeMs = job["job_runtime"];
-  const count = job.osdyno[direction]?.service_ns.N ?? 0;
-  return typeof runtimeMs === "number" && runtimeMs > 0 ? (count * 1000) / runtimeMs : 0;
+/** Whether the group is all that the run did: then the run's own totals are exact. */
+function wholeRun(files: RunFiles, group: readonly JobRecord[]): boolean {
+  return files.record.osdyno.totals !== undefined && group.length === files.record.jobs.length;
 }
 
-/** Figures of the whole run (CPU per I/O, memory), and the group's counters. */
+function addRates(
+  figures: Map<string, number>,
+  records: readonly JobRecord[],
+  direction: Direction,
+  total: OsdynoTotal | undefined,
+): void {
+  for (const [name, key] of [
+    ["iops", "iops"],
+    ["bw", "bw_bytes"],
+  ] as const) {
+    const rates = records.map((job) => {
+      return (job[direction] as Readonly<Record<string, number>> | undefined)?.[key];
+    });
+    const sum = rates.reduce((a = Number.NaN, b = Number.NaN) => a + b, 0);
+    const value = total?.[key] ?? sum;
+    if (value !== undefined && Number.isFinite(value)) {
+      figures.set(name, value);
+    }
+  }
+}
+
+/** Figures of the whole run (CPU per I/O, memory, flushes), and the group's counters. */
 function addRunFigures(
   figures: Map<string, number>,
   files: RunFiles,
   group: readonly JobRecord[],
 ): void {
-  const { jobs, osdyno } = files.record;
-  const counts = jobs.flatMap((job) =>
-    [job.osdyno.read, job.osdyno.write, job.osdyno.trim].map((d) => d?.service_ns.N ?? 0),
-  );
-  const ios = counts.reduce((a, b) => a + b, 0);
-  const cpuNs = (osdyno?.process_cpu_user_ns ?? 0) + (osdyno?.process_cpu_system_ns ?? 0);
-  if (cpuNs > 0 && ios > 0) {
-    figures.set("cpu_us_per_io", cpuNs / 1000 / ios);
-  }
-  if ((osdyno?.rss_bytes ?? 0) > 0) {
-    figures.set("rss_bytes", osdyno.rss_bytes);
-  }
-  for (const job of group) {
-    for (const [name, value] of Object.entries(job.osdyno.counters ?? {})) {
-      const metric = `counter.${name}`;
-      figures.set(metric, (figures.get(metric) ?? 0) + value);
+  for (const name of ["cpu_us_per_io", "rss_bytes", "flushes_per_io"]) {
+    const value = metric(files.record, name);
+    if (value !== null && value > 0) {
+      figures.set(name, value);
     }
   }
-}
-
-/** Clones log under their job's name, or under it with a number behind. */
-function belongs(log: string, names: ReadonlySet<string>): boolean {
-  return names.has(log) || names.has(log.replace(/[.\-_]\d+$/, ""));
+  for (const job of group) {
+    for (const [name, value] of Object.entries(job.osdyno.counters)) {
+      const key = `counter.${name}`;
+      figures.set(key, (figures.get(key) ?? 0) + value);
+    }
+  }
 }
 
 /**
@@ -145,12 +147,7 @@ function addLatency(
 export function spectrumOf(
   histograms: readonly (Histogram | null)[],
 ): readonly (readonly [number, number])[] {
-  const sum = emptyHistogram();
-  for (const one of histograms) {
-    if (one !== null) {
-      sum.add(one);
-    }
-  }
+  const sum = mergeHistograms(histograms.filter((one) => one !== null));
   const limit = sum.totalCount / samplesBeyond;
   const points: [number, number][] = [];
   for (let step = 0; ; step += 1) {

@@ -1,7 +1,7 @@
 /** The table of figures, shared by the HTML and the Markdown report. */
 import { bestBy, byFacet } from "./answer.ts";
 import type { Entry, MetricValue, ReportModel } from "./model.ts";
-import { formatMetric, higherIsBetter, metricTitle } from "./units.ts";
+import { formatMetric, formatShort, higherIsBetter, metricHeading } from "./units.ts";
 
 export interface Cell {
   readonly text: string;
@@ -59,13 +59,8 @@ export function tableOf(model: ReportModel): Table {
       ],
     })),
   }));
-  const columns = [...metrics.map(columnTitle), "Samples"];
+  const columns = [...metrics.map(metricHeading), "Samples"];
   return { columns, groups, hasWeak };
-}
-
-function columnTitle(metric: string): string {
-  const known: Readonly<Record<string, string>> = { bw: "Bandwidth", cpu_us_per_io: "CPU per I/O" };
-  return known[metric] ?? metricTitle(metric).replace(/^[a-z]/, (c) => c.toUpperCase());
 }
 
 function plain(text: string): Cell {
@@ -77,12 +72,10 @@ function cellOf(metric: string, value: MetricValue | undefined, mark: string): C
     return plain("-");
   }
   const range =
-    value.values.length > 1 ? `${short(metric, value.low)} to ${short(metric, value.high)}` : "";
+    value.values.length > 1
+      ? `${formatShort(metric, value.low)} to ${formatShort(metric, value.high)}`
+      : "";
   return { text: formatMetric(metric, value.value), range, mark };
-}
-
-function short(metric: string, value: number): string {
-  return formatMetric(metric, value).replace(/ \(.*\)$/, "");
 }
 
 /** Only what was asked for is marked, and only where there is a choice. */

@@ -1,7 +1,9 @@
 /** Time lines from series.csv: clones joined, long runs thinned. */
+
+import type { SeriesPoint } from "../series.ts";
 import type { PlacedEntry } from "./entries.ts";
 import type { TimeLine, TimeRow } from "./model.ts";
-import type { RunFiles, SeriesRow } from "./run-files.ts";
+import type { RunFiles } from "./run-files.ts";
 
 interface PointRuns {
   readonly id: string;
@@ -23,25 +25,23 @@ export function timeLinesOf(
   sweep: boolean,
 ): readonly TimeLine[] {
   const lines: TimeLine[] = [];
-  for (const { entry, jobs, warmupMs } of placed) {
+  for (const { entry, sources } of placed) {
     const runs = points.find((point) => point.id === entry.point)?.runs ?? [];
     for (const run of sweep ? runs.slice(0, 1) : runs) {
       const own = run.files.series.filter(
-        (row) => row.direction === entry.direction && belongs(row.job, jobs),
+        (row) => row.direction === entry.direction && sources.has(row.job),
       );
       const joined = joinClones(own);
-      const [first, second] = joined;
-      if (first === undefined) {
+      if (joined.length === 0) {
         continue;
       }
-      const intervalMs = second === undefined ? first.ms : second.ms - first.ms;
-      const startMs = Math.max(0, first.ms - intervalMs);
+      const warmup = run.files.warmup(sources, entry.direction);
       lines.push({
         entry: entry.id,
         run: run.path,
         repeat: run.repeat,
-        warmupStartMs: warmupMs === 0 ? 0 : startMs,
-        warmupEndMs: warmupMs === 0 ? 0 : startMs + warmupMs,
+        warmupStartMs: warmup?.startMs ?? 0,
+        warmupEndMs: warmup?.endMs ?? 0,
         rows: thin(joined, sweep ? mostRowsInSweep : mostRows),
       });
     }
@@ -49,23 +49,32 @@ export function timeLinesOf(
   return lines;
 }
 
-function belongs(job: string, jobs: ReadonlySet<string>): boolean {
-  return jobs.has(job) || jobs.has(job.replace(/[.\-_]\d+$/, ""));
-}
-
 /** Rates add up; a percentile is that of the worst clone, since percentiles cannot be merged. */
-function joinClones(rows: readonly SeriesRow[]): readonly TimeRow[] {
+function joinClones(rows: readonly SeriesPoint[]): readonly TimeRow[] {
+  const intervalMs = usualGap(rows);
   const byTime = new Map<number, TimeRow>();
-  for (const row of rows) {
-    const before = byTime.get(row.ms);
-    byTime.set(row.ms, before === undefined ? rowOf(row) : combine(before, row, 1));
+  for (const point of rows) {
+    const row = rowOf(point);
+    // Clones end their intervals within a few ms of each other.
+    const key = Math.round(row.ms / intervalMs);
+    const before = byTime.get(key);
+    byTime.set(key, before === undefined ? row : combine(before, row, 1));
   }
   return [...byTime.values()].sort((a, b) => a.ms - b.ms);
 }
 
-function rowOf(row: SeriesRow): TimeRow {
-  const { ms, iops, bw, p50, p99, max } = row;
-  return { ms, iops, bw, p50, p99, max };
+/** Median distance of a source's rows, ms. */
+function usualGap(rows: readonly SeriesPoint[]): number {
+  const source = rows[0]?.job;
+  const times = rows.filter((row) => row.job === source).map((row) => row.timeMs);
+  const gaps = times.slice(1).map((time, index) => time - (times[index] ?? 0));
+  return gaps.sort((a, b) => a - b)[Math.floor(gaps.length / 2)] || 1;
+}
+
+function rowOf(point: SeriesPoint): TimeRow {
+  const { timeMs, iops, bwBytes, responseP50Ns, responseP99Ns, responseMaxNs } = point;
+  const [p50, p99, max] = [responseP50Ns, responseP99Ns, responseMaxNs];
+  return { ms: timeMs, iops, bw: bwBytes, p50, p99, max };
 }
 
 function combine(a: TimeRow, b: TimeRow, share: number): TimeRow {

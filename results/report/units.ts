@@ -1,91 +1,73 @@
-/** Numbers as a person reads them. Everything inside is ns, bytes and operations per second. */
+/** Numbers as a reader of the report sees them: those of `results/units.ts` with the proper micro sign. */
+import { formatMetric as formatPlain, metricFacts } from "../metrics.ts";
+import {
+  formatBytes as formatPlainBytes,
+  formatNs as formatPlainNs,
+  formatRateDecimal,
+} from "../units.ts";
 
-const micro = "\u00b5";
+export { formatBandwidth, formatCount } from "../units.ts";
 
-/** Three significant digits, without an exponent: 1234.5 -> `1230`, 0.01234 -> `0.0123`. */
-function significant(value: number): string {
-  if (value === 0) {
-    return "0";
-  }
-  const digits = Math.max(0, 2 - Math.floor(Math.log10(Math.abs(value))));
-  return value.toFixed(Math.min(digits, 6));
+function withMicro(text: string): string {
+  return text.replace(/ us$/, " \u00b5s");
 }
 
-function scaled(value: number, base: number, units: readonly string[]): string {
-  let rest = value;
-  let index = 0;
-  while (Math.abs(rest) >= base * 0.9995 && index < units.length - 1) {
-    rest /= base;
-    index += 1;
-  }
-  const text = index === 0 && Number.isInteger(rest) ? String(rest) : significant(rest);
-  return `${text}${units[index] ?? ""}`;
-}
-
-/** `13.2 us` with the proper sign for micro; ns, us, ms or s. */
+/** `13.2 \u00b5s`; ns, \u00b5s, ms or s. */
 export function formatNs(ns: number): string {
-  return scaled(ns, 1000, [" ns", ` ${micro}s`, " ms", " s"]);
+  return withMicro(formatPlainNs(ns));
 }
 
-/** `34.5k` */
-export function formatCount(value: number): string {
-  return scaled(value, 1000, ["", "k", "M", "G"]);
-}
-
-/** `141 MB/s (135 MiB/s)`: decimal and binary, because the field uses both. */
-export function formatBandwidth(bytesPerSecond: number): string {
-  const decimal = scaled(bytesPerSecond, 1000, [" B/s", " kB/s", " MB/s", " GB/s"]);
-  const binary = scaled(bytesPerSecond, 1024, [" B/s", " KiB/s", " MiB/s", " GiB/s"]);
-  return bytesPerSecond < 1000 ? decimal : `${decimal} (${binary})`;
-}
-
-/** `4 KiB` */
+/** `4 KiB`, `1.50 GiB`: block sizes are round, and zeros behind the point would look measured. */
 export function formatBytes(bytes: number): string {
-  return scaled(bytes, 1024, [" B", " KiB", " MiB", " GiB", " TiB"]).replace(/\.0+(?= )/, "");
+  return formatPlainBytes(bytes).replace(/\.0+ /, " ");
 }
 
 /** `48 s`, `3 min 20 s` */
 export function formatSeconds(seconds: number): string {
   if (seconds < 120) {
-    return `${significant(seconds)} s`;
+    return `${Number(seconds.toPrecision(3))} s`;
   }
   const minutes = Math.floor(seconds / 60);
-  return `${minutes} min ${Math.round(seconds - minutes * 60)} s`;
+  return `${minutes} min ${Math.floor(seconds - minutes * 60)} s`;
 }
 
 /** `12.3%` of a share between 0 and 1. */
 export function formatShare(share: number): string {
-  return `${significant(share * 100)}%`;
+  return `${Number((share * 100).toPrecision(3))}%`;
 }
 
-/** The name of a metric for a heading: `response.p99` -> `response p99`. */
+/** The name of a metric in a sentence: `IOPS`, `response p99`. */
 export function metricTitle(metric: string): string {
-  return metric === "iops" ? "IOPS" : metric.replaceAll(".p", " p").replaceAll(".m", " m");
+  const label = metricFacts(metric)?.label ?? metric;
+  return label.replace(/^((?:\w+ )?\w+) time (?=p|m)/, "$1 ");
+}
+
+/** The same for a heading. */
+export function metricHeading(metric: string): string {
+  return metricTitle(metric).replace(/^[a-z]/, (letter) => letter.toUpperCase());
 }
 
 /** Whether a larger figure is the better one. */
 export function higherIsBetter(metric: string): boolean {
-  return /(^|\.)(iops|bw|cache_hit_ratio)$/.test(metric);
+  return metricFacts(metric)?.better === "higher";
 }
 
 /** Whether the metric is a time in nanoseconds. */
 export function isTime(metric: string): boolean {
-  return /(^|\.)(service|wait|response|clat|slat|lat)\./.test(metric);
+  return metricFacts(metric)?.unit === "ns";
+}
+
+/** Whether the metric is a rate in bytes per second. */
+export function isBandwidth(metric: string): boolean {
+  return metricFacts(metric)?.unit === "bytes/s";
 }
 
 /** A metric's figure with its unit. */
 export function formatMetric(metric: string, value: number): string {
-  if (isTime(metric)) {
-    return formatNs(value);
-  }
-  if (/(^|\.)bw$/.test(metric)) {
-    return formatBandwidth(value);
-  }
-  if (metric === "cpu_us_per_io") {
-    return `${significant(value)} ${micro}s`;
-  }
-  if (metric === "rss_bytes") {
-    return formatBytes(value);
-  }
-  return formatCount(value);
+  return withMicro(formatPlain(metric, value));
+}
+
+/** The same in little room: a bandwidth in decimal units only. */
+export function formatShort(metric: string, value: number): string {
+  return isBandwidth(metric) ? formatRateDecimal(value) : formatMetric(metric, value);
 }

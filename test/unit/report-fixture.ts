@@ -1,10 +1,24 @@
 /**
- * Run and sweep directories as the contract describes them, with plausible figures, for tests of the
- * report. Deterministic: the same arguments write the same bytes (but for zlib's).
+ * Run and sweep directories for tests of the report: plausible outcomes, written by the project's own
+ * assembler and writer. Deterministic: the same arguments give the same figures.
  */
-import { mkdirSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { build, encodeIntoCompressedBase64 } from "hdr-histogram-js";
+import { encodeIntoCompressedBase64 } from "hdr-histogram-js";
+import { assembleRun } from "../../results/assemble.ts";
+import { emptyHistogram, type Histogram } from "../../results/histogram.ts";
+import { IntervalStatistics } from "../../results/interval-statistics.ts";
+import { RunWriter } from "../../results/run-directory.ts";
+import type { ResolvedJob } from "../../workloads/job/model.ts";
+import type { PlannedJob, RunPlan } from "../../workloads/plan-model.ts";
+import type {
+  DirectionOutcome,
+  IntervalRow,
+  JobOutcome,
+  LatencyRecord,
+  NativeOutcome,
+  PlatRecord,
+} from "../../workloads/run-outcome.ts";
 
 export interface FixtureJob {
   readonly name: string;
@@ -29,8 +43,6 @@ export interface FixtureRun {
   readonly label?: string;
 }
 
-type Histogram = ReturnType<typeof build>;
-
 function randomOf(seed: number): () => number {
   let state = seed >>> 0 || 1;
   return () => {
@@ -39,221 +51,297 @@ function randomOf(seed: number): () => number {
   };
 }
 
-function histogram(): Histogram {
-  return build({
-    lowestDiscernibleValue: 1,
-    highestTrackableValue: 3_600_000_000_000,
-    numberOfSignificantValueDigits: 3,
-    bitBucketSize: 64,
-  });
-}
+const intervalNs = 250e6;
+const intervalCount = 40;
 
-const listed = [1, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 99, 99.5, 99.9, 99.95, 99.99];
-
-function latency(h: Histogram): object {
-  const percentile: Record<string, number> = {};
-  for (const p of listed) {
-    percentile[p.toFixed(6)] = h.getValueAtPercentile(p);
-  }
-  return {
-    N: h.totalCount,
-    min: h.minNonZeroValue < 2 ** 53 ? h.minNonZeroValue : 0,
-    max: h.maxValue,
-    mean: h.mean,
-    stddev: h.stdDeviation,
-    percentile,
-  };
-}
-
+/** One clone's intervals in one direction, and what they add up to without the warm-up. */
 interface Made {
-  readonly service: Histogram;
-  readonly wait: Histogram;
-  readonly response: Histogram;
-  readonly samples: number;
-  readonly iops: number;
+  readonly rows: readonly IntervalRow[];
+  readonly outcome: DirectionOutcome;
 }
 
-function makeDirection(job: FixtureJob, random: () => number): Made {
-  const outstanding = job.iodepth * job.numjobs;
-  const base = (job.rw === "randread" ? 80_000 : 25_000) * (job.sync === "dsync" ? 20 : 1);
-  const engine = job.ioengine === "psync" ? 1.08 : 1;
-  const service = histogram();
-  const wait = histogram();
-  const response = histogram();
-  const samples = job.samples ?? 20_000;
-  const meanNs = base * engine * (1 + (outstanding / 24) ** 1.15);
-  let sum = 0;
-  for (let i = 0; i < samples; i += 1) {
-    const tail = random() < 0.003 ? 4 + 12 * random() : 1;
-    const serviceNs = Math.round(meanNs * (0.6 - 0.4 * Math.log(random())) * tail);
-    const stalled = job.stall === true && i > samples * 0.4 && i < samples * 0.5;
-    const waitNs = stalled ? Math.round(1e9 * random()) : 0;
-    service.recordValue(serviceNs);
-    wait.recordValue(waitNs);
-    response.recordValue(serviceNs + waitNs + 700);
-    sum += serviceNs;
-  }
-  const closed = (outstanding * 1e9 * samples) / sum;
-  return { service, wait, response, samples, iops: job.rate ?? closed };
+function recordOf(h: Histogram): LatencyRecord {
+  const count = h.totalCount;
+  const minNs = count === 0 ? 0 : h.minNonZeroValue > h.maxValue ? 0 : h.minNonZeroValue;
+  const sumNs = h.mean * count;
+  const sumSquares = (h.stdDeviation ** 2 + h.mean ** 2) * count;
+  const hdr = encodeIntoCompressedBase64(h);
+  return { count, minNs, maxNs: h.maxValue, sumNs: count === 0 ? 0 : sumNs, sumSquares, hdr };
 }
 
-/** Writes `run.json`, `series.csv` and `hist/` into `dir`. */
-export function writeFixtureRun(dir: string, run: FixtureRun): void {
-  mkdirSync(join(dir, "hist"), { recursive: true });
-  const random = randomOf(run.seed ?? 1);
-  const records: unknown[] = [];
-  const series = [
-    "time_ms,job,direction,iops,bw_bytes,service_p50_ns,service_p99_ns,response_p50_ns,response_p99_ns," +
-      "response_max_ns,inflight,cpu_user_pct,cpu_sys_pct,dev_util_pct,dev_read_ios,dev_write_ios",
-  ];
-  for (const job of run.jobs) {
-    const directions = job.rw === "randrw" ? ["read", "write"] : [job.rw.slice(4)];
-    const made = new Map(directions.map((d) => [d, makeDirection(job, random)]));
-    records.push(recordOf(job, made));
-    for (const [direction, m] of made) {
-      writeHistograms(dir, job, direction, m);
-      series.push(...seriesOf(job, direction, m, random));
-    }
-  }
-  writeFileSync(join(dir, "series.csv"), `${series.join("\n")}\n`);
-  writeFileSync(join(dir, "run.json"), JSON.stringify(runRecord(run, records), null, 1));
-}
+const noPlat: PlatRecord = { count: 0, minNs: 0, maxNs: 0, sumNs: 0, sumSquares: 0, buckets: [] };
 
-function writeHistograms(dir: string, job: FixtureJob, direction: string, made: Made): void {
-  for (const kind of ["service", "wait", "response"] as const) {
-    const h = made[kind];
-    const line = `0.000,10.000,${(h.maxValue / 1e6).toFixed(3)},${encodeIntoCompressedBase64(h)}`;
-    const text = `#[Histogram log format version 1.3]\n"StartTimestamp","Interval_Length","Interval_Max","Interval_Compressed_Histogram"\n${line}\n`;
-    writeFileSync(join(dir, "hist", `${job.name}.${direction}.${kind}.hlog`), text);
-  }
-}
-
-function seriesOf(
+/** Service times with a tail; a stalled open loop makes arrivals wait up to a second. */
+function makeClone(
   job: FixtureJob,
-  direction: string,
-  made: Made,
+  direction: "read" | "write",
+  index: number,
   random: () => number,
-): readonly string[] {
-  const rows: string[] = [];
-  for (let ms = 250; ms <= 10_000; ms += 250) {
-    const warm = ms <= (job.rampMs ?? 0) ? 0.7 + 0.3 * (ms / (job.rampMs ?? 1)) : 1;
-    const stalled = job.stall === true && ms > 4_000 && ms <= 5_000;
-    const iops = stalled ? 0 : made.iops * warm * (0.96 + 0.08 * random());
-    const p50 = made.response.getValueAtPercentile(50);
-    const p99 = made.response.getValueAtPercentile(99) * (0.8 + 0.4 * random());
-    const latencies = stalled
-      ? ["", "", "", "", ""]
-      : [p50, p99, p50, p99, p99 * 1.7].map((x) => String(Math.round(x)));
-    const name = job.name;
-    rows.push(
-      `${ms},${name},${direction},${iops.toFixed(1)},${Math.round(iops * 4096)},${latencies.join(",")},` +
-        `${job.iodepth},12.5,30.1,98.0,${Math.round(iops / 4)},0`,
-    );
+): Made {
+  const outstanding = job.iodepth * job.numjobs;
+  const base = (direction === "read" ? 80_000 : 25_000) * (job.sync === "dsync" ? 20 : 1);
+  const engine = job.ioengine === "psync" ? 1.08 : 1;
+  const meanNs = base * engine * (1 + (outstanding / 24) ** 1.15);
+  const samples = Math.ceil((job.samples ?? 20_000) / job.numjobs);
+  const perInterval = Math.ceil(samples / intervalCount);
+  const closedRate = (job.iodepth * 1e9) / meanNs / (job.rw === "randrw" ? 2 : 1);
+  const rate = job.rate === undefined ? closedRate : job.rate / job.numjobs;
+  const sums = [emptyHistogram(), emptyHistogram(), emptyHistogram()] as const;
+  const rows: IntervalRow[] = [];
+  let ios = 0;
+  for (let i = 1; i <= intervalCount; i += 1) {
+    const stalled = job.stall === true && i > 16 && i <= 20;
+    const warmup = i * 250 <= (job.rampMs ?? 0);
+    const own = [emptyHistogram(), emptyHistogram(), emptyHistogram()] as const;
+    for (let n = 0; n < (stalled ? 0 : perInterval); n += 1) {
+      const tail = random() < 0.003 ? 4 + 12 * random() : 1;
+      const service = Math.round(meanNs * (0.6 - 0.4 * Math.log(random())) * tail);
+      const waited = job.stall === true && i > 20 && i <= 24 ? Math.round(1e9 * random()) : 0;
+      own[0].recordValue(service);
+      own[1].recordValue(waited);
+      own[2].recordValue(service + waited + 700);
+    }
+    const done = stalled
+      ? 0
+      : Math.round((rate * 0.25 * (0.96 + 0.08 * random())) / (warmup ? 1.5 : 1));
+    if (!warmup) {
+      ios += done;
+      sums.forEach((sum, at) => {
+        sum.add(own[at] ?? emptyHistogram());
+      });
+    }
+    rows.push(rowOf(i, index, direction, warmup, done, own));
   }
-  return rows;
+  const [service, wait, response] = sums.map(recordOf);
+  if (service === undefined || wait === undefined || response === undefined) {
+    throw new Error("three histograms were made");
+  }
+  const runtimeNs = intervalCount * intervalNs - (job.rampMs ?? 0) * 1e6;
+  const rest = { shortIos: 0, errors: 0, runtimeNs, slat: noPlat, lat: noPlat };
+  return { rows, outcome: { ios, bytes: ios * 4096, service, wait, response, ...rest } };
 }
 
-function recordOf(job: FixtureJob, made: ReadonlyMap<string, Made>): unknown {
-  const fio: Record<string, unknown> = {};
-  const ours: Record<string, unknown> = {};
-  for (const [direction, m] of made) {
-    fio[direction] = {
-      io_bytes: m.samples * 4096,
-      bw_bytes: m.iops * 4096,
-      iops: m.iops,
-      runtime: 10_000,
-      total_ios: m.samples,
-    };
-    ours[direction] = {
-      service_ns: latency(m.service),
-      wait_ns: latency(m.wait),
-      response_ns: latency(m.response),
-    };
-  }
+function rowOf(
+  position: number,
+  job: number,
+  direction: "read" | "write",
+  warmup: boolean,
+  ios: number,
+  [service, wait, response]: readonly [Histogram, Histogram, Histogram],
+): IntervalRow {
+  const at = (h: Histogram, p: number) => (h.totalCount === 0 ? 0 : h.getValueAtPercentile(p));
+  const hdr = (h: Histogram) => (h.totalCount === 0 ? "" : encodeIntoCompressedBase64(h));
   return {
-    jobname: job.name,
-    groupid: 0,
-    error: 0,
-    ...fio,
-    job_runtime: 10_000,
-    osdyno: {
-      ...ours,
-      generator: {
-        late: job.late === true,
-        saturated: false,
-        overloaded: false,
-        loop: job.rate === undefined ? "closed" : "constant",
-        late_count: job.late === true ? 900 : 0,
-        late_share: job.late === true ? 0.045 : 0,
-        late_max_ns: 2_000_000,
-        late_threshold_ns: 50_000,
-        dropped_arrivals: 0,
-        backlog_max: 3,
-        busy_share: 0.41,
-        hiccups: { p99_ns: 61_000, p99_9_ns: 120_000, max_ns: 900_000 },
-      },
-      counters: {},
-      notes: [],
-    },
+    endNs: position * intervalNs,
+    lengthNs: intervalNs,
+    job,
+    direction,
+    warmup,
+    ios,
+    bytes: ios * 4096,
+    serviceP50Ns: at(service, 50),
+    serviceP99Ns: at(service, 99),
+    responseP50Ns: at(response, 50),
+    responseP99Ns: at(response, 99),
+    responseMaxNs: response.maxValue,
+    inflight: 1,
+    serviceHdr: hdr(service),
+    waitHdr: hdr(wait),
+    responseHdr: hdr(response),
   };
 }
 
-function resolvedOf(job: FixtureJob): unknown {
-  const bs = { kind: "fixed", bytes: 4096 };
-  const arrival = job.rate === undefined ? null : { kind: "constant", rate: job.rate };
+function resolvedOf(job: FixtureJob): ResolvedJob {
+  const size = { kind: "fixed", bytes: 4096 } as const;
+  const rate = job.rate === undefined ? null : job.rate / job.numjobs;
+  const rule = rate === null ? null : ({ kind: "constant", rate, byBytes: false } as const);
+  const uniform = { kind: "random" } as const;
   return {
     name: job.name,
+    place: { file: "a b.fio", line: 1 },
+    description: null,
     rw: job.rw,
+    sequentialStepBytes: 0,
+    opsPerDraw: 1,
+    rwmixread: 50,
+    blockSizes: [size, size, size],
+    blockAlignBytes: [4096, 4096, 4096],
+    size: { kind: "bytes", bytes: 2 ** 30 },
+    ioSize: null,
+    filesizeBytes: null,
+    offset: { kind: "bytes", bytes: 0 },
+    offsetIncrement: { kind: "bytes", bytes: 0 },
+    filenames: ["scratch.img"],
+    filenameFormat: "",
+    directories: [],
+    nrfiles: 1,
+    numjobs: job.numjobs,
+    thread: true,
     ioengine: job.ioengine,
     iodepth: job.iodepth,
-    numjobs: job.numjobs,
-    blockSizes: [bs, bs, bs],
+    direct: true,
     sync: job.sync ?? "none",
     fsync: 0,
     fdatasync: 0,
-    direct: true,
+    endFsync: false,
+    runtimeNs: 10e9,
+    timeBased: true,
     rampNs: (job.rampMs ?? 0) * 1e6,
     startDelayNs: 0,
-    arrival: [arrival, arrival, arrival],
+    stonewall: false,
+    newGroup: false,
+    groupReporting: false,
+    loops: 1,
+    numberIos: null,
+    arrival: [rule, rule, null],
+    backlogCap: null,
+    thinktimeNs: 0,
+    thinktimeBlocks: 1,
+    distribution: [uniform, uniform, uniform],
+    percentageRandom: [100, 100, 100],
+    randomMap: true,
+    randrepeat: true,
+    randseed: 1,
+    verify: null,
+    zeroBuffers: false,
+    refillBuffers: false,
+    bufferCompressPercent: 0,
+    percentiles: [50, 99],
+    clatPercentiles: true,
+    slatPercentiles: false,
+    latPercentiles: false,
+    cpusAllowed: [],
+    unlink: false,
+    createOnly: false,
+    kbBase: 1024,
+    unifiedRwReporting: "none",
+    target: null,
+    opClass: "client",
+    clientId: 0,
+    given: new Map([["rw", job.rw]]),
   };
 }
 
-function runRecord(run: FixtureRun, jobs: readonly unknown[]): unknown {
+function cloneOutcome(job: FixtureJob, read: Made | null, write: Made | null): JobOutcome {
+  const ios = (read?.outcome.ios ?? 0) + (write?.outcome.ios ?? 0);
+  const switches = {
+    voluntarySwitches: 9,
+    involuntarySwitches: 2,
+    majorFaults: 0,
+    minorFaults: 40,
+  };
+  const lateCount = job.late === true ? Math.round(ios * 0.045) : 0;
   return {
-    schema: "osdyno-run-1",
-    state: run.state ?? "complete",
-    ...(run.state === "partial" ? { reason: "stopped by SIGINT" } : {}),
-    command: ["osdyno", "run", "profiles/jobs/a b.fio", "--seed", "7"],
-    label: run.label ?? "fixture",
-    seed: 7,
-    path: "native",
-    job: {
-      text: run.jobs.map((j) => `[${j.name}]\nrw=${j.rw}\niodepth=${j.iodepth}\n`).join("\n"),
-      resolved: run.jobs.map(resolvedOf),
-      notes: [],
+    name: job.name,
+    startNs: 0,
+    endNs: 10e9,
+    measuredNs: 10e9 - (job.rampMs ?? 0) * 1e6,
+    cpu: { userNs: 0.5e9, systemNs: 1.5e9, ...switches },
+    read: read?.outcome ?? null,
+    write: write?.outcome ?? null,
+    trim: null,
+    sync: noPlat,
+    iodepthLevels: [1, 0, 0, 0, 0, 0, 0],
+    submitLevels: [0, 1, 0, 0, 0, 0, 0],
+    completeLevels: [0, 1, 0, 0, 0, 0, 0],
+    generator: {
+      lateCount,
+      lateMaxNs: lateCount > 0 ? 2e6 : 0,
+      lateThresholdNs: 50_000,
+      droppedArrivals: 0,
+      backlogMax: 3,
+      busyShare: 0.41,
     },
-    target: "raw:/tmp/scratch.img",
-    chain: ["raw"],
-    options: {},
-    environment: {
-      cpu: { model: "Imaginary <CPU> 3000", cores: 2 },
-      memory_bytes: 8_589_934_592,
-      kernel: "6.1.0-0-amd64",
-      devices: [{ path: "/dev/vda", class: "ssd", scheduler: "none", size_bytes: 42_949_672_960 }],
-      versions: { osdyno: "0.1.0", node: "24.21.0" },
-    },
-    started: "2026-11-21T00:30:00.000Z",
-    runtime_ms: 10_000,
-    "fio version": "osdyno-0.1.0",
-    timestamp: 1_795_221_000,
-    timestamp_ms: 1_795_221_000_000,
-    time: "Sat Nov 21 00:30:00 2026",
-    "global options": {},
-    jobs,
-    disk_util: [],
-    osdyno: { process_cpu_user_ns: 1e9, process_cpu_system_ns: 2e9, rss_bytes: 1.2e8 },
+    verify: null,
+    error: null,
+    stopped: false,
+    notes: [],
   };
 }
+
+/** Writes the directory of one run: `run.json`, `series.csv`, `hist/`, `verify.json`. */
+export function writeFixtureRun(dir: string, run: FixtureRun): void {
+  const random = randomOf(run.seed ?? 1);
+  const resolved = run.jobs.map(resolvedOf);
+  const planned: PlannedJob[] = [];
+  const outcomes: JobOutcome[] = [];
+  const rows: IntervalRow[] = [];
+  run.jobs.forEach((job, at) => {
+    for (let jobnum = 0; jobnum < job.numjobs; jobnum += 1) {
+      const index = planned.length;
+      const read = job.rw === "randwrite" ? null : makeClone(job, "read", index, random);
+      const write = job.rw === "randread" ? null : makeClone(job, "write", index, random);
+      rows.push(...(read?.rows ?? []), ...(write?.rows ?? []));
+      outcomes.push(cloneOutcome(job, read, write));
+      const own = resolved[at];
+      if (own !== undefined) {
+        const { iodepth } = job;
+        const facts = { files: [], writes: write !== null, iodepth, ioBytes: null, seed: 7 };
+        planned.push({ resolved: own, jobnum, index, groupId: 0, ...facts });
+      }
+    }
+  });
+  const plan: RunPlan = {
+    phases: [{ jobs: planned }],
+    path: "native",
+    expectedSeconds: 10,
+    expectedWriteBytes: 0,
+  };
+  const startedEpochMs = Date.UTC(2026, 10, 21, 0, 30);
+  const label = run.label ?? "fixture";
+  const writer = RunWriter.create({ out: dir, label, startedEpochMs, plan });
+  const intervals = new IntervalStatistics(intervalNs);
+  for (const row of rows.toSorted((a, b) => a.endNs - b.endNs)) {
+    const job = planned[row.job];
+    if (job !== undefined) {
+      intervals.add(row.job, row);
+      writer.interval(job, row, null);
+    }
+  }
+  const lateness = recordOf(emptyHistogram());
+  const outcome: NativeOutcome = {
+    startedEpochMs,
+    runtimeNs: 10e9,
+    jobs: outcomes,
+    hiccups: [{ cpu: 0, lateness }],
+    processCpu: { userNs: 1e9, systemNs: 2e9 },
+  };
+  writer.finish(
+    assembleRun({
+      parsed: {
+        jobs: resolved,
+        globals: new Map(),
+        sections: [],
+        notes: [],
+        text: run.jobs.map((j) => `[${j.name}]\nrw=${j.rw}\niodepth=${j.iodepth}\n`).join("\n"),
+      },
+      plan,
+      phases: [{ jobs: planned, outcome, offsetNs: 0 }],
+      intervals,
+      environment: fixtureEnvironment,
+      disks: [],
+      command: ["osdyno", "run", "profiles/jobs/a b.fio", "--seed", "7"],
+      label,
+      seed: 7,
+      state: run.state ?? "complete",
+      ...(run.state === "partial" ? { reason: "stopped by SIGINT" } : {}),
+      target: "raw:/tmp/scratch.img",
+      chain: ["raw"],
+      options: {},
+      startedEpochMs,
+      endedEpochMs: startedEpochMs + 10_000,
+      rssBytes: 120_000_000,
+    }),
+  );
+}
+
+const fixtureEnvironment = {
+  cpu: { model: "Imaginary <CPU> 3000", cores: 2 },
+  memory_bytes: 8_589_934_592,
+  kernel: "6.1.0-0-amd64",
+  devices: [{ path: "/dev/vda", class: "ssd", scheduler: "none", size_bytes: 42_949_672_960 }],
+  versions: { osdyno: "0.1.0", node: "24.21.0" },
+};
 
 export interface FixtureSweep {
   readonly preview: boolean;

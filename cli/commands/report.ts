@@ -1,0 +1,62 @@
+/** `osdyno report`: draws the report of results again, in any format. */
+import { join } from "node:path";
+import { Command, Option } from "commander";
+import { OsdynoError } from "../../engine/base/error.ts";
+import { loadReport } from "../../results/report/load.ts";
+import {
+  type ReportFormat,
+  renderReport,
+  reportFormats,
+  writeReport,
+} from "../../results/report/write.ts";
+
+interface Flags {
+  readonly format: ReportFormat;
+  readonly out?: string;
+}
+
+export function reportCommand(): Command {
+  return new Command("report")
+    .description("draw the report of a run, its repeats or a sweep")
+    .argument("<dir...>", "directories that run or sweep made")
+    .addOption(
+      new Option("--format <format>", "html, md, json: a document; svg, png: one file per chart")
+        .choices(reportFormats)
+        .default("html"),
+    )
+    .option("--out <path>", "file to write; for svg, png and several DIR a directory")
+    .addHelpText(
+      "after",
+      "\nWithout --out, html goes to DIR/report.html, svg and png to DIR/charts/, md and json to stdout.\n" +
+        "The paths of files written are printed.",
+    )
+    .action(async (dirs: readonly string[], flags: Flags) => {
+      if (flags.out === undefined && dirs.length > 1 && flags.format === "json") {
+        throw new OsdynoError("bad-input", "several DIR with --format json need --out DIRECTORY");
+      }
+      for (const [index, dir] of dirs.entries()) {
+        await reportOne(dir, flags, dirs.length > 1 ? index + 1 : null);
+      }
+    });
+}
+
+/** @param position of one among several directories, which share `--out` */
+async function reportOne(dir: string, flags: Flags, position: number | null): Promise<void> {
+  const { format, out } = flags;
+  if ((format === "md" || format === "json") && out === undefined) {
+    process.stdout.write(await renderReport(loadReport(dir), format));
+    return;
+  }
+  const charts = format === "svg" || format === "png";
+  const place =
+    out === undefined || position === null
+      ? out
+      : join(out, charts ? String(position) : `${position}.${format}`);
+  const written = await writeReport(dir, {
+    format,
+    ...(place === undefined ? {} : { out: place }),
+  });
+  for (const file of written.files) {
+    process.stdout.write(`${file}\n`);
+  }
+}

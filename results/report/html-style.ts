@@ -1,0 +1,120 @@
+/** Style sheet of the report: light, dark, phone and print, without any file beside it. */
+import { gridInk, ink, orderedPalette, palette, shade, softInk } from "./chart-style.ts";
+
+/** Lighter stand-ins of the palettes on a dark ground, in the same order. */
+const darkPalette = [
+  "#5fb3f0",
+  "#ff8f4d",
+  "#3fd0a4",
+  "#e8a3cd",
+  "#8fd0f5",
+  "#ffc04d",
+  "#b48ad6",
+  "#b5b5b5",
+];
+const darkOrdered = [
+  "#ffd37a",
+  "#ffab7d",
+  "#ff8fa3",
+  "#f07fc0",
+  "#c88cf0",
+  "#a596ff",
+  "#8fa8ff",
+  "#b8ccff",
+];
+
+/** Charts are drawn for paper; on a dark screen each colour is exchanged for its stand-in. */
+function darkCharts(): string {
+  const pairs: [string, string][] = [
+    [ink, "#ececec"],
+    [softInk, "#b4b4b4"],
+    ["#000", "#ececec"],
+    ["#888", "#b4b4b4"],
+    [gridInk, "#3a3d42"],
+    [shade, "#2c2f34"],
+  ];
+  palette.forEach((colour, index) => {
+    pairs.push([colour, darkPalette[index] ?? colour]);
+  });
+  orderedPalette.forEach((colour, index) => {
+    pairs.push([colour, darkOrdered[index] ?? colour]);
+  });
+  const rules = pairs.map(
+    ([from, to]) => `.chart [fill="${from}"]{fill:${to}}.chart [stroke="${from}"]{stroke:${to}}`,
+  );
+  return rules.join("\n");
+}
+
+export function styleSheet(): string {
+  return `
+:root{color-scheme:light dark;--ground:#fff;--ink:#1a1a1a;--soft:#565656;--line:#d9d9d9;--panel:#f5f6f7;
+--link:#005a9c;--warn:#8a3b00;--warnground:#fff4e5;--best:#e6f3ec}
+*{box-sizing:border-box}
+html{-webkit-text-size-adjust:100%}
+body{margin:0;background:var(--ground);color:var(--ink);font:16px/1.5 "DejaVu Sans",Verdana,system-ui,sans-serif}
+main,header,footer{max-width:60rem;margin:0 auto;padding:0 1.25rem}
+header{padding-top:1.5rem}
+h1{font-size:1.5rem;line-height:1.25;margin:0 0 .25rem}
+h2{font-size:1.2rem;margin:2.2rem 0 .6rem}
+h3{font-size:1rem;margin:1.2rem 0 .4rem}
+p{margin:.5rem 0}
+a{color:var(--link)}
+.skip{position:absolute;left:-99rem}.skip:focus{left:.5rem;top:.5rem;background:var(--ground);padding:.5rem}
+.question,.meta,figcaption,.note{color:var(--soft)}
+.meta,.note{font-size:.85rem}
+.badge{display:inline-block;border:1px solid currentColor;border-radius:.3rem;padding:0 .45rem;font-size:.8rem;
+vertical-align:.15em;margin-left:.5rem;font-weight:normal}
+.answer{border-left:.3rem solid var(--link);padding:.2rem 0 .2rem 1rem;margin:1rem 0}
+.answer p:first-child{font-size:1.15rem;line-height:1.45;font-weight:bold;margin:0}
+.caveats{padding:0;list-style:none}
+.caveats li{margin:.4rem 0;padding:.35rem .7rem;border-left:.2rem solid var(--line);font-size:.92rem}
+.caveats .serious{border-color:var(--warn);background:var(--warnground)}
+.caveats .serious b{color:var(--warn)}
+.scroll{overflow-x:auto;-webkit-overflow-scrolling:touch}
+.scroll:focus-visible,.chart:focus-visible,summary:focus-visible,a:focus-visible{outline:3px solid var(--link);outline-offset:2px}
+table{border-collapse:collapse;width:100%;font-size:.85rem;font-variant-numeric:tabular-nums}
+caption{text-align:left;color:var(--soft);padding:.3rem 0}
+th,td{padding:.3rem .55rem;border-bottom:1px solid var(--line);text-align:right;vertical-align:top;white-space:nowrap}
+th[scope=row],th[scope=rowgroup],td.text,th.text{text-align:left}
+thead th{border-bottom:2px solid var(--soft);white-space:normal;vertical-align:bottom}
+th[scope=rowgroup]{background:var(--panel)}
+th[scope=row]{font-weight:normal}
+td.best{font-weight:bold;background:var(--best)}
+td small{display:block;color:var(--soft);font-size:.75rem;font-weight:normal}
+.hidden{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap}
+figure{margin:1.6rem 0;break-inside:avoid}
+figcaption{font-size:.85rem;margin-top:.4rem}
+.chart{position:relative}
+.chart svg{display:block;max-width:100%;height:auto}
+.chart .phone{display:none}
+.chart text{font-family:"DejaVu Sans",Verdana,system-ui,sans-serif}
+.tip{position:absolute;z-index:2;max-width:18rem;padding:.35rem .55rem;background:var(--ink);color:var(--ground);
+font-size:.8rem;line-height:1.35;border-radius:.3rem;pointer-events:none}
+.ring{position:absolute;width:18px;height:18px;margin:-9px 0 0 -9px;border:2px solid var(--ink);border-radius:50%;pointer-events:none}
+pre{background:var(--panel);padding:.7rem .9rem;overflow-x:auto;font:.85rem/1.5 "DejaVu Sans Mono",ui-monospace,monospace}
+.facts{display:grid;grid-template-columns:minmax(8rem,max-content) 1fr;gap:.15rem 1rem;font-size:.85rem;margin:.2rem 0}
+.facts dt{color:var(--soft)}.facts dd{margin:0;overflow-wrap:anywhere}
+details{margin:.6rem 0}summary{cursor:pointer}
+footer{margin-top:3rem;padding-top:1rem;padding-bottom:2rem;border-top:1px solid var(--line);font-size:.85rem;color:var(--soft)}
+@media screen and (max-width:42rem){
+main,header,footer{padding-left:.9rem;padding-right:.9rem}
+.chart .wide{display:none}.chart .phone{display:block}
+.facts{grid-template-columns:1fr}.facts dd{margin-bottom:.4rem}
+th[scope=row]{position:sticky;left:0;background:var(--ground);white-space:normal;min-width:8rem}
+}
+@media screen and (prefers-color-scheme:dark){
+:root{--ground:#17191c;--ink:#ececec;--soft:#b4b4b4;--line:#3a3d42;--panel:#22252a;--link:#7cc0ff;--warn:#ffb37a;
+--warnground:#33261a;--best:#1d3328}
+${darkCharts()}
+}
+@media print{
+body{font-size:10pt}
+main,header,footer{max-width:none;padding:0}
+a{color:inherit;text-decoration:none}
+.scroll{overflow:visible}table{font-size:7.5pt}th,td{padding:.15rem .3rem}
+.noprint,.skip,.tip,.ring{display:none}
+h2,h3{break-after:avoid}tr{break-inside:avoid}thead{display:table-header-group}
+pre{white-space:pre-wrap}
+}
+`.trim();
+}
