@@ -1,0 +1,167 @@
+/** The implementations of `BlockDevice` that the conformance suite runs on. */
+import { FaultDevice } from "../../engine/device/fault.ts";
+import { MemoryDevice } from "../../engine/device/memory.ts";
+import { SyntheticDevice } from "../../engine/device/synthetic.ts";
+import { type SyntheticSpec, syntheticDefaults } from "../../engine/device/synthetic-spec.ts";
+import { ThrottleDevice } from "../../engine/device/throttle.ts";
+import { TraceDevice } from "../../engine/device/trace.ts";
+import type { ConformanceSubject, OpenedDevice } from "../../engine/hot/ioengine/conformance.ts";
+import { RealClock } from "../../engine/os/clock.ts";
+import type { BlockDevice } from "../../engine/port/block-device.ts";
+import { errnos, opKinds } from "../../engine/port/block-device.ts";
+import type { Clock } from "../../engine/port/clock.ts";
+import { VirtualClock } from "../../engine/sim/clock.ts";
+
+export const blockBytes = 512;
+
+/** Lets the event loop turn once: how real devices are waited for. */
+export function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+/** A clock and how to let its time pass. */
+interface Time {
+  readonly clock: Clock;
+  pass(): Promise<void> | void;
+}
+
+function virtual(): Time {
+  const clock = new VirtualClock();
+  return {
+    clock,
+    pass: () => {
+      clock.step();
+    },
+  };
+}
+
+function real(): Time {
+  return { clock: new RealClock(), pass: turn };
+}
+
+const geometry = { depth: 16, slotBytes: 16 * blockBytes, blockBytes };
+
+function memory(clock: Clock): BlockDevice {
+  return new MemoryDevice({ clock, sizeBytes: 256 * blockBytes, ...geometry });
+}
+
+function synthetic(given: Partial<SyntheticSpec>, data: boolean): (clock: Clock) => BlockDevice {
+  const spec = { ...syntheticDefaults, size: 256 * blockBytes, ...given };
+  return (clock) => new SyntheticDevice({ spec, clock, data, ...geometry });
+}
+
+const lively: Partial<SyntheticSpec> = {
+  serviceNs: 20_000,
+  jitter: "exp",
+  stallAtNs: 1_000_000,
+  stallForNs: 500_000,
+  stallEveryNs: 5_000_000,
+  bandwidth: 2 ** 30,
+};
+const broken = synthetic({ ...lively, errorRate: 1 }, true);
+
+/** Transfers of two blocks at offset 0 end after one. */
+function cutShort(inner: BlockDevice, clock: Clock): BlockDevice {
+  const range = { offsetBytes: 0, lengthBytes: 1 };
+  const kinds = [opKinds.read, opKinds.write];
+  return new FaultDevice(
+    inner,
+    [{ effect: "short", bytes: blockBytes, kinds, range, times: null }],
+    clock,
+  );
+}
+
+function plain(
+  name: string,
+  time: () => Time,
+  make: (clock: Clock) => BlockDevice,
+  makeFailing: ((clock: Clock) => BlockDevice) | null,
+): ConformanceSubject {
+  const opened = (kind: (clock: Clock) => BlockDevice): OpenedDevice => {
+    const { clock, pass } = time();
+    return { device: kind(clock), pass, below: null };
+  };
+  return {
+    name,
+    open: () => opened(make),
+    openFailing: makeFailing === null ? null : () => opened(makeFailing),
+    openShort: null,
+  };
+}
+
+/** A wrapper over a device, with a recording in between. */
+function wrapped(
+  name: string,
+  time: () => Time,
+  wrap: (inner: BlockDevice, clock: Clock) => BlockDevice,
+  inner: (clock: Clock) => BlockDevice = synthetic(lively, true),
+): ConformanceSubject {
+  const opened = (kind: (clock: Clock) => BlockDevice): OpenedDevice => {
+    const { clock, pass } = time();
+    const below = new TraceDevice(kind(clock), clock);
+    return { device: wrap(below, clock), pass, below };
+  };
+  return {
+    name,
+    open: () => opened(inner),
+    openFailing: () => opened(broken),
+    openShort: () => opened((clock) => cutShort(inner(clock), clock)),
+  };
+}
+
+function failAll(inner: BlockDevice, clock: Clock): BlockDevice {
+  return new FaultDevice(inner, [{ effect: "error", errno: errnos.EIO, times: null }], clock);
+}
+
+/** Never reached, so that the wrapper passes everything through. */
+const distantFaults = [{ effect: "error", errno: errnos.EIO, nth: 1e9 }] as const;
+const wide = { iops: 1e9, bytesPerSecond: 1e12 };
+const narrow = { iops: 40_000, bytesPerSecond: 200e6, burstOps: 4 };
+
+/** Devices of TypeScript; the native engines add theirs below. */
+export const modelSubjects: readonly ConformanceSubject[] = [
+  plain("memory, virtual clock", virtual, memory, null),
+  plain("memory, real clock", real, memory, null),
+  plain("synthetic with data, virtual clock", virtual, synthetic(lively, true), broken),
+  plain(
+    "synthetic with two channels and an IOPS limit, virtual clock",
+    virtual,
+    synthetic({ serviceNs: 50_000, jitter: "lognormal", channels: 2, iops: 30_000 }, true),
+    broken,
+  ),
+  plain("synthetic without data, virtual clock", virtual, synthetic({}, false), broken),
+  plain("synthetic with data, real clock", real, synthetic({ serviceNs: 5_000 }, true), broken),
+  wrapped("trace", virtual, (inner, clock) => new TraceDevice(inner, clock)),
+  wrapped(
+    "fault, none hit",
+    virtual,
+    (inner, clock) => new FaultDevice(inner, distantFaults, clock),
+  ),
+  wrapped(
+    "throttle, never reached",
+    virtual,
+    (inner, clock) => new ThrottleDevice(inner, wide, clock),
+  ),
+  wrapped("throttle, biting", virtual, (inner, clock) => new ThrottleDevice(inner, narrow, clock)),
+  wrapped(
+    "throttle over fault over memory, real clock",
+    real,
+    (inner, clock) => new ThrottleDevice(new FaultDevice(inner, distantFaults, clock), wide, clock),
+    memory,
+  ),
+];
+
+/** Devices that fail by the fault wrapper: what it makes up must look like a device's own errors. */
+export const faultSubject: ConformanceSubject = {
+  ...plain("fault over memory", virtual, memory, null),
+  openShort: () => {
+    const { clock, pass } = virtual();
+    return { device: cutShort(memory(clock), clock), pass, below: null };
+  },
+};
+
+/** Exported for subjects that need a failing device above their own. */
+export { cutShort, failAll };
+
+/** Every implementation. The native engines (io_uring, psync, memory, null) belong in this table. */
+export const subjects: readonly ConformanceSubject[] = [...modelSubjects, faultSubject];
