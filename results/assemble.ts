@@ -154,7 +154,7 @@ function jobRecord(
     ...members.flatMap((member) => member.outcome.notes),
   ];
   return {
-    ...fioJobRecord(members, group, input.parsed.globals, input.intervals, elapsedSeconds),
+    ...fioJobRecord(members, group, input.intervals, elapsedSeconds),
     osdyno: {
       sources: members.map((member) => names.get(member.planned.index) ?? member.outcome.name),
       phase,

@@ -315,7 +315,6 @@ function fioTail(members: readonly MeasuredJob[]): Record<string, unknown> {
 export function fioJobRecord(
   members: readonly MeasuredJob[],
   group: readonly MeasuredJob[],
-  globals: ReadonlyMap<string, string>,
   intervals: IntervalStatistics,
   elapsedSeconds: number,
 ): { jobname: string; groupid: number; error: number } & Record<string, unknown> {
@@ -335,21 +334,14 @@ export function fioJobRecord(
     // What fio prints of a job that has ended: no estimate of the time left.
     eta: 2147483647,
     elapsed: elapsedSeconds,
-    "job options": givenOptions(job.given, globals),
+    "job options": givenOptions(job.given),
     ...(unified === "mixed" ? {} : separate),
     ...(unified === "none" ? {} : { mixed: one(directions) }),
     ...fioTail(members),
   };
 }
 
-/**
- * Options as fio prints them: strings, without those that were given as a bare word (fio 3.33 leaves
- * them out) and, for a job, without what it has from a global section.
- */
-export function givenOptions(
-  given: ReadonlyMap<string, string>,
-  globals: ReadonlyMap<string, string> = new Map(),
-): Record<string, string> {
-  const own = [...given].filter(([name, value]) => value !== "" && globals.get(name) !== value);
-  return Object.fromEntries(own);
+/** Options as fio prints them: strings, without bare words, which fio 3.33 leaves out. */
+export function givenOptions(given: ReadonlyMap<string, string>): Record<string, string> {
+  return Object.fromEntries([...given].filter(([, value]) => value !== ""));
 }

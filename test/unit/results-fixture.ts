@@ -326,7 +326,7 @@ export function fixtureRun(
       chain: [],
       options: {},
       startedEpochMs,
-      endedEpochMs: startedEpochMs + 2000,
+      endedEpochMs: (changes.startedEpochMs ?? startedEpochMs) + 2000,
       rssBytes: 50 << 20,
       ...changes,
     },

@@ -1,0 +1,154 @@
+import { expect, test } from "vitest";
+import { exitCodeOf, OsdynoError } from "../../engine/base/error.ts";
+import { assembleRun } from "../../results/assemble.ts";
+import {
+  formatMetric,
+  jobMetric,
+  metric,
+  metricFacts,
+  metricNames,
+  metricSupported,
+  percentileSupported,
+} from "../../results/metrics.ts";
+import { checkThreshold, parseThreshold, thresholdLine } from "../../results/threshold.ts";
+import { formatBandwidth, formatBytes, formatCount, formatNs } from "../../results/units.ts";
+import { type FixtureJob, fixtureRun, platOf, resolvedJob } from "./results-fixture.ts";
+
+const ramp = (count: number, stepNs: number) =>
+  Array.from({ length: count }, (_, at) => stepNs * (at + 1));
+
+const job: FixtureJob = {
+  resolved: resolvedJob("mix", { percentiles: [95, 99] }),
+  jobnum: 0,
+  groupId: 0,
+  intervals: {
+    read: [{ lengthNs: 1e9, service: ramp(1000, 1000), wait: ramp(1000, 10) }],
+    write: [{ lengthNs: 1e9, service: ramp(500, 4000) }],
+  },
+  outcome: { sync: platOf([1000, 2000, 3000]) },
+};
+const record = assembleRun(fixtureRun([[job]]).input);
+
+test("metrics of a run, per direction and over all, by hand", () => {
+  expect(metric(record, "iops")).toBe(1500);
+  expect(metric(record, "read.iops")).toBe(1000);
+  expect(metric(record, "write.bw")).toBe(500 * 4096);
+  expect(metric(record, "trim.iops")).toBeNull();
+  expect(metric(record, "read.service.max")).toBe(1_000_000);
+  expect(metric(record, "write.service.mean")).toBe(4000 * 250.5);
+  expect(metric(record, "read.wait.max")).toBe(10_000);
+  expect(metric(record, "read.response.max")).toBe(1_010_000);
+  // Reads up to 1 ms and writes up to 2 ms merged: half of 1500 lie at or below 600 us.
+  expect(metric(record, "service.p50")).toBeGreaterThanOrEqual(600_000);
+  expect(metric(record, "service.p50")).toBeLessThan(601_000);
+  expect(metric(record, "read.service.p95")).toBeGreaterThanOrEqual(950_000);
+  expect(metric(record, "read.service.p75")).toBeNull();
+  expect(metric(record, "cpu_us_per_io")).toBeCloseTo(8000 / 1500, 9);
+  expect(metric(record, "rss_bytes")).toBe(50 << 20);
+  expect(metric(record, "flushes_per_io")).toBe(3 / 1500);
+  expect(metric(record, "counter.flushes")).toBe(3);
+  expect(metric(record, "counter.no_such")).toBeNull();
+  expect(metric(record, "no_such")).toBeNull();
+});
+
+test("fio's latencies come from fio's bins, for any percentile", () => {
+  // The 500th of 1000 reads is 500 us, in the bucket of 4096 ns from 499,712; its middle:
+  expect(metric(record, "read.clat.p50")).toBe(501_760);
+  expect(metric(record, "read.clat.p75")).not.toBeNull();
+  expect(metric(record, "slat.max")).toBe(100);
+  expect(metric(record, "write.lat.mean")).toBeCloseTo(4000 * 250.5 + 100, 6);
+  expect(metric(record, "clat.max")).toBe(2_000_000);
+});
+
+test("a job record answers for itself", () => {
+  const only = record.jobs[0];
+  expect(only && jobMetric(only, "iops")).toBe(1500);
+  expect(only && jobMetric(only, "read.response.max")).toBe(1_010_000);
+  expect(only && jobMetric(only, "cpu_us_per_io")).toBeCloseTo(4000 / 1500, 9);
+});
+
+test("every listed metric has facts, and all but the absent percentiles a value", () => {
+  for (const name of metricNames) {
+    expect([name, metricFacts(name)?.label]).not.toContain(undefined);
+    expect([name, metric(record, name)]).not.toContain(null);
+  }
+  expect(metricFacts("read.response.p99.9")).toMatchObject({ unit: "ns", better: "lower" });
+  expect(metricFacts("iops")).toMatchObject({ unit: "1/s", better: "higher" });
+  for (const wrong of ["response.p101", "p99", "read.rss_bytes", "response.", "response.p", ""]) {
+    expect([wrong, metricFacts(wrong)]).toEqual([wrong, null]);
+  }
+});
+
+test("a percentile needs ten samples beyond it", () => {
+  expect(percentileSupported(1000, 99)).toBe(true);
+  expect(percentileSupported(999, 99)).toBe(false);
+  expect(percentileSupported(10_000, 99.9)).toBe(true);
+  expect(percentileSupported(9_999, 99.9)).toBe(false);
+  expect(percentileSupported(19, 50)).toBe(false);
+  expect(metricSupported(record, "read.service.p99")).toBe(true);
+  expect(metricSupported(record, "read.service.p99.9")).toBe(false);
+  expect(metricSupported(record, "iops")).toBe(true);
+});
+
+test("figures for people", () => {
+  const times = [0, 850, 999, 12_345, 999_999, 1_200_000, 3e9, 12e9];
+  expect(times.map(formatNs)).toEqual([
+    "0 ns",
+    "850 ns",
+    "999 ns",
+    "12.3 us",
+    "1.00 ms",
+    "1.20 ms",
+    "3.00 s",
+    "12.0 s",
+  ]);
+  expect([7, 999, 1000, 12_345, 1.2e6].map(formatCount)).toEqual([
+    "7",
+    "999",
+    "1.00k",
+    "12.3k",
+    "1.20M",
+  ]);
+  expect(formatBandwidth(50_400_000)).toBe("50.4 MB/s (48.1 MiB/s)");
+  expect(formatBytes(50 << 20)).toBe("50.0 MiB");
+  expect(formatMetric("cpu_us_per_io", 5.3333)).toBe("5.33 us");
+  expect(formatMetric("iops", 12_345)).toBe("12.3k");
+});
+
+test("thresholds: kept, missed, and not measured", () => {
+  expect(checkThreshold(record, "iops > 1.4k")).toEqual({
+    threshold: "iops > 1.4k",
+    metric: "iops",
+    value: 1500,
+    passed: true,
+  });
+  expect(checkThreshold(record, "iops>=1500").passed).toBe(true);
+  expect(checkThreshold(record, "iops > 1500").passed).toBe(false);
+  expect(checkThreshold(record, "write.service.max < 2ms").passed).toBe(false);
+  expect(checkThreshold(record, "write.service.max <= 2ms").passed).toBe(true);
+  expect(checkThreshold(record, "bw > 6MB/s").passed).toBe(true);
+  expect(checkThreshold(record, "bw > 6MiB/s").passed).toBe(false);
+  expect(checkThreshold(record, "rss_bytes < 200MiB").passed).toBe(true);
+  const absent = checkThreshold(record, "trim.iops > 1");
+  expect(absent).toMatchObject({ value: null, passed: false });
+  expect(thresholdLine(absent)).toContain("MISSED: trim.iops > 1 (not measured)");
+});
+
+test("a wrong threshold is refused in one line that helps", () => {
+  const refusal = (text: string) => {
+    try {
+      parseThreshold(text);
+    } catch (error) {
+      expect(error).toBeInstanceOf(OsdynoError);
+      expect(exitCodeOf(error)).toBe(2);
+      return (error as OsdynoError).line;
+    }
+    return "";
+  };
+  expect(refusal("write.responce.p99 < 2ms")).toContain("did you mean 'write.response.p99'");
+  expect(refusal("response.p99 < 2")).toContain("500ns, 20us, 2ms, 1s");
+  expect(refusal("response.p99 < 2 parsecs")).toContain("'2 parsecs' is no value");
+  expect(refusal("iops > 5ms")).toContain("50k");
+  expect(refusal("iops == 5")).toContain("METRIC OP VALUE");
+  expect(refusal("")).toContain("METRIC OP VALUE");
+});
