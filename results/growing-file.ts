@@ -2,7 +2,7 @@
  * A text file that grows while a run goes on: under a temporary name until it is closed, appended in
  * batches, and never left with half a line when the disk is full.
  */
-import { appendFileSync, renameSync, truncateSync, writeFileSync } from "node:fs";
+import { appendFileSync, renameSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 
 export const temporarySuffix = ".tmp";
 
@@ -15,14 +15,19 @@ export class GrowingFile {
   private pending: string[] = [];
   private writtenBytes: number;
 
-  /** Creates the file with its first lines. */
+  /** Creates the file with its first lines; none is left when they cannot be written. */
   constructor(path: string, head: string, append: Append = appendFileSync) {
     this.path = path;
     this.append = append;
     writeFileSync(this.temporaryPath, "");
     this.writtenBytes = 0;
     this.pending.push(head);
-    this.flush();
+    try {
+      this.flush();
+    } catch (error) {
+      rmSync(this.temporaryPath);
+      throw error;
+    }
   }
 
   private get temporaryPath(): string {

@@ -132,13 +132,15 @@ export class RunWriter {
   /** Makes the directory; throws `bad-input` (it is not ours) or `io` (it cannot be written). */
   static create(options: RunWriterOptions): RunWriter {
     const shown = options.out ?? options.root ?? runsRoot;
+    let writer: RunWriter | undefined;
     try {
-      const writer = new RunWriter(prepareDirectory(options), options);
+      writer = new RunWriter(prepareDirectory(options), options);
       writeFileSync(join(writer.directory, reserveName), Buffer.alloc(reserveBytes, 0x6f));
       mkdirSync(join(writer.directory, "hist"));
       writer.open("series.csv", () => `${seriesColumns.join(",")}\n`);
       return writer;
     } catch (error) {
+      writer?.discard();
       throw error instanceof OsdynoError ? error : ioError("cannot write results to", shown, error);
     }
   }

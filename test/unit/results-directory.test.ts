@@ -197,10 +197,10 @@ test("a file that was added later is a note, not a disagreement", () => {
   expect(found.notes).toEqual(["report.html: added after the run, no hash is known"]);
 });
 
-test("a full disk leaves what was written, whole lines only, and a partial run that says why", () => {
-  const made = fixture();
-  let room = 5000;
-  const append = (path: string, text: string) => {
+/** A disk with so many bytes left, which takes what fits of the last write, as real ones do. */
+function almostFull(bytes: number) {
+  let room = bytes;
+  return (path: string, text: string) => {
     const taken = text.slice(0, room);
     room -= taken.length;
     appendFileSync(path, taken);
@@ -208,17 +208,32 @@ test("a full disk leaves what was written, whole lines only, and a partial run t
       throw Object.assign(new Error("no space"), { code: "ENOSPC" });
     }
   };
-  const { writer, record } = write(made, { append });
-  expect(writer.problem).toMatch(
-    /^results are incomplete: cannot write \S+: no space left on the device \(ENOSPC\)$/,
+}
+
+test("a full disk leaves what was written, whole lines only, and a partial run that says why", () => {
+  const made = fixture();
+  for (let bytes = 400; bytes < 6000; bytes += 397) {
+    const { writer, record } = write(made, { append: almostFull(bytes) });
+    expect(writer.problem).toMatch(
+      /^results are incomplete: cannot write \S+: no space left on the device \(ENOSPC\)$/,
+    );
+    expect(record).toMatchObject({ state: "partial", reason: writer.problem });
+    expect(readRun(writer.directory).state).toBe("partial");
+    const texts = files(writer.directory)
+      .filter((name) => /\.(csv|hlog)$/.test(name))
+      .map((name) => readFileSync(join(writer.directory, name), "utf8"));
+    expect(texts.length).toBeGreaterThan(0);
+    expect(texts.filter((text) => text !== "" && !text.endsWith("\n"))).toEqual([]);
+    expect(files(writer.directory).filter((name) => name.endsWith(".tmp"))).toEqual([]);
+  }
+});
+
+test("a disk that is full from the start is one clear line, and no directory is left", () => {
+  const made = fixture();
+  expect(() => write(made, { append: almostFull(10) })).toThrow(
+    /^cannot write results to \S+: no space left on the device \(ENOSPC\)$/,
   );
-  expect(record).toMatchObject({ state: "partial", reason: writer.problem });
-  expect(readRun(writer.directory).state).toBe("partial");
-  const series = readFileSync(join(writer.directory, "series.csv"), "utf8");
-  expect(series.endsWith("\n")).toBe(true);
-  expect(parseSeries(series).length).toBeLessThan(10);
-  expect(parseSeries(series).length).toBeGreaterThan(0);
-  expect(files(writer.directory).filter((name) => name.endsWith(".tmp"))).toEqual([]);
+  expect(files(join(root, "runs"))).toEqual([]);
 });
 
 test("a process that is killed leaves a directory that is ours, partial, with its intervals", () => {
