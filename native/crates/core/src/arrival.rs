@@ -102,7 +102,7 @@ impl Profile {
                 0.0
             };
             let here = rate + slope * self.at_ns;
-            let area = (here + end_rate) / 2.0 * (length - self.at_ns);
+            let area = f64::midpoint(here, end_rate) * (length - self.at_ns);
             if need <= area && area > 0.0 {
                 // The root of slope/2 x^2 + here x = need, in the form that is stable for slope 0.
                 let root = (here * here + 2.0 * slope * need).max(0.0).sqrt();
@@ -333,8 +333,8 @@ struct Gap {
     resume: Schedule,
 }
 
-/// Separate runs of dropped arrivals that are remembered. Beyond that, arrivals between two runs are
-/// dropped too: an overloaded run stays labelled overloaded, and memory constant.
+/// Separate runs of dropped arrivals that are remembered. Beyond that, arrivals between two runs
+/// are dropped too: an overloaded run stays labelled overloaded, and memory constant.
 const GAPS: usize = 256;
 
 impl Arrivals {
@@ -384,8 +384,8 @@ impl Arrivals {
     /// back.
     pub fn due(&mut self, now_ns: u64) -> u64 {
         let due = self.main.next_ns <= now_ns && self.main.next_ns != u64::MAX;
-        // Behind: nobody asked for a while. Ahead though nothing is due: operations were larger than
-        // the mean that `ahead` counts with.
+        // Behind: nobody asked for a while. Ahead though nothing is due: operations were larger
+        // than the mean that `ahead` counts with.
         if self.seen < self.at || (!due && self.seen > self.at) {
             self.ahead = self.main.clone();
             self.seen = self.at;
@@ -436,3 +436,6 @@ impl Arrivals {
         count
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,5 @@
-//! What the buffers of writes hold. Content is a function of (seed, file, offset, version), never of
-//! timing or of the slot, wherever it changes from write to write.
+//! What the buffers of writes hold. Content is a function of (seed, file, offset, version), never
+//! of timing or of the slot, wherever it changes from write to write.
 
 use crate::op::{Op, OpKind};
 use crate::rng::mix64;

@@ -42,7 +42,7 @@ pub struct Op {
     pub intended_ns: u64,
     /// Position in the stream, from 0. Flushes count too.
     pub sequence: u64,
-    /// Generation of the data for writes under verification (from 1 per granule), else 0.
+    /// Writes under verification: the number of the write in its job, from 1; else 0.
     pub generation: u32,
 }
 

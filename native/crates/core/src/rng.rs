@@ -107,8 +107,8 @@ mod tests {
 
     #[test]
     fn follows_the_published_generator() {
-        // First outputs of xoshiro256++ with state 1, 2, 3, 4 (Blackman and Vigna's C code; the same
-        // vector is in the tests of rand_xoshiro).
+        // First outputs of xoshiro256++ with state 1, 2, 3, 4 (Blackman and Vigna's C code; the
+        // same vector is in the tests of rand_xoshiro).
         let mut rng = Rng {
             state: [1, 2, 3, 4],
         };

@@ -27,7 +27,8 @@ pub enum Pattern {
 pub enum Distribution {
     /// Every block equally likely.
     Random,
-    /// Zipf with exponent `theta`; `center` in 0..=1 moves the hottest block, absent: hashed over the region as fio does.
+    /// Zipf with exponent `theta`. Ranks are hashed over the region, as in fio; `center` in 0..=1
+    /// says where the hottest block lies, absent: anywhere, by the seed.
     Zipf {
         /// Exponent, > 0 and not 1.
         theta: f64,
@@ -182,7 +183,8 @@ pub struct DataSpec {
 pub struct VerifySpec {
     /// Which check.
     pub kind: VerifyKind,
-    /// Bytes of the pattern, already resolved to bytes; `%o` (the offset) is given by `patternOffsets`.
+    /// Bytes of the pattern, already resolved to bytes; `%o` (the offset) is given by
+    /// `patternOffsets`.
     #[serde(default)]
     pub pattern: Vec<u8>,
     /// Byte positions in `pattern` where the 8-byte little-endian file offset is put.
@@ -208,10 +210,11 @@ pub enum VerifyKind {
     Meta,
 }
 
-/// All that decides which operations a job yields. The same specification yields the same operations
-/// on every engine and path.
+/// All that decides which operations a job yields. The same specification yields the same
+/// operations on every engine and path.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[allow(clippy::struct_excessive_bools)] // They are fio's own switches, one field each.
 pub struct StreamSpec {
     /// Seed of every draw.
     pub seed: u64,
@@ -222,10 +225,12 @@ pub struct StreamSpec {
     /// For `trimwrite`/`randtrimwrite`: each block is trimmed, then written.
     #[serde(default)]
     pub trim_then_write: bool,
-    /// Sequential: bytes skipped after each operation (`rw=read:8k`; negative steps walk backwards).
+    /// Sequential: bytes skipped after each operation (`rw=read:8k`; negative steps walk
+    /// backwards).
     #[serde(default)]
     pub sequential_step: i64,
-    /// Random: operations per drawn offset, the rest continue sequentially (`rw=randread:8`); 1 = all drawn.
+    /// Random: operations per drawn offset, the rest continue sequentially (`rw=randread:8`); 1 =
+    /// all drawn.
     pub ops_per_draw: u32,
     /// Files in the order of `Op::file`.
     pub regions: Vec<Region>,
@@ -239,7 +244,8 @@ pub struct StreamSpec {
     pub percentage_random: [f64; 3],
     /// Each block once per pass (no `norandommap`). Only with `Distribution::Random`.
     pub random_map: bool,
-    /// Bytes to transfer in one loop, summed over directions and files (`io_size`, else the regions' sizes).
+    /// Bytes to transfer in one loop, summed over directions and files (`io_size`, else the
+    /// regions' sizes).
     pub io_bytes: u64,
     /// Operations at most in one loop, `None` = no limit (`number_ios`).
     pub number_ios: Option<u64>,
@@ -254,13 +260,14 @@ pub struct StreamSpec {
     pub thinktime_ns: u64,
     /// See `thinktimeNs`.
     pub thinktime_blocks: u32,
-    /// A `Flush` after every this many writes; 0 = never (`fsync`).
+    /// A `Flush` after every this many writes; 0 = never (`fsync`). It goes into the queue behind
+    /// them without waiting for them, as fio's `io_uring` and `posixaio` engines do.
     #[serde(default)]
     pub fsync_every: u32,
     /// A `DataFlush` after every this many writes; 0 = never (`fdatasync`).
     #[serde(default)]
     pub fdatasync_every: u32,
-    /// A `Flush` of every file at the end (`end_fsync`).
+    /// A `Flush` of every file at the end, once everything before completed (`end_fsync`).
     #[serde(default)]
     pub end_fsync: bool,
     /// Writes carry `FLAG_FUA` (`sync`/`dsync` over targets other than files).

@@ -224,8 +224,8 @@ impl Verifier {
         head.copy_from_slice(&header);
     }
 
-    /// MUST be called for a write that failed or was short, and for a trim when it is sent: what the
-    /// range holds is unknown from then on, and is not checked until it is written again.
+    /// MUST be called for a write that failed or was short, and for a trim when it is sent: what
+    /// the range holds is unknown from then on, and is not checked until it is written again.
     pub fn forget(&mut self, op: &Op) {
         self.set(op, 0);
     }
@@ -240,8 +240,8 @@ impl Verifier {
         }
     }
 
-    /// Checks a completed read (`buf.len() == op.length`); the first mismatch, if any. Intervals that
-    /// this job did not write are not checked, unless the job only reads.
+    /// Checks a completed read (`buf.len() == op.length`); the first mismatch, if any. Intervals
+    /// that this job did not write are not checked, unless the job only reads.
     pub fn check_read(&mut self, op: &Op, buf: &[u8]) -> Option<Mismatch> {
         let file = usize::from(op.file);
         let interval = u64::from(self.interval);
@@ -392,3 +392,5 @@ impl Verifier {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) use tests::spec_for_tests;

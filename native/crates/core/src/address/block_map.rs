@@ -89,7 +89,8 @@ impl BlockMap {
         Some(bit)
     }
 
-    /// Takes units from `start` on until `most` are taken or one was taken already; returns how many.
+    /// Takes units from `start` on until `most` are taken or one was taken already; returns how
+    /// many.
     pub fn take(&mut self, start: u64, most: u64) -> u64 {
         let mut taken = 0;
         while taken < most && !self.taken(start + taken) {

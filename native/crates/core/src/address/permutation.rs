@@ -2,7 +2,8 @@
 
 use crate::rng::{Rng, Use};
 
-/// Rounds of mixing. Three leave neighbours correlated (the test of pairs fails), four do not.
+/// Rounds of mixing. Two leave neighbours correlated (the test of pairs fails); three pass, and one
+/// more is margin.
 const ROUNDS: usize = 4;
 
 /// Visits every block of a region once, in an order given by the seed.
@@ -115,7 +116,8 @@ mod tests {
                 pairs[before * 16 + now] += 1;
                 before = now;
             }
-            // Drawing without repeats evens the counts out a little, so that only the upper side is bounded.
+            // Drawing without repeats evens the counts out a little, so that only the upper side is
+            // bounded.
             assert!(chi_square_sigmas(&single) < 4.0, "{count} {single:?}");
             assert!(chi_square_sigmas(&pairs) < 4.0, "{count} {pairs:?}");
         }

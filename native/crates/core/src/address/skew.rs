@@ -73,14 +73,15 @@ impl Scatter {
     }
 }
 
-fn invalid<T>(message: String) -> Result<T, SpecError> {
+fn invalid<T>(message: impl std::fmt::Display) -> Result<T, SpecError> {
     Err(SpecError::Invalid(format!(
         "random distribution: {message}"
     )))
 }
 
 /// Sum of `1 / i^theta` for i in `1..=terms`. The first terms are added, the rest follows from the
-/// Euler-Maclaurin formula: equal to the plain sum to 1e-12 and immediate, where fio takes a second.
+/// Euler-Maclaurin formula: equal to the plain sum to 1e-12 and immediate, where fio takes a
+/// second.
 fn zeta(terms: u64, theta: f64) -> f64 {
     let exact = terms.min(1000);
     let mut sum: f64 = (1..=exact).map(|i| (i as f64).powf(-theta)).sum();
@@ -168,7 +169,7 @@ impl Picker {
         }
         let total: f64 = zones.iter().map(|zone| zone.access).sum();
         if total <= 0.0 {
-            return invalid("zones without accesses; give shares that sum to 100".into());
+            return invalid("zones without accesses; give shares that sum to 100");
         }
         let (mut end, mut cumulated) = (0.0, 0.0);
         let mut table = Vec::with_capacity(zones.len());
@@ -237,7 +238,7 @@ fn normal(rng: &mut Rng, count: u64, deviation: u64) -> u64 {
     if deviation == 0 {
         return value;
     }
-    let mut offset = rng.below(deviation) as i64 - (deviation / 2) as i64;
+    let mut offset = rng.below(deviation).cast_signed() - (deviation / 2).cast_signed();
     loop {
         match value.checked_add_signed(offset) {
             Some(moved) if moved < count => return moved,
@@ -246,3 +247,6 @@ fn normal(rng: &mut Rng, count: u64, deviation: u64) -> u64 {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -56,8 +56,8 @@ fn check_scalars(spec: &StreamSpec) -> Result<(), SpecError> {
     Ok(())
 }
 
-/// With a map, blocks finer aligned than they are large would overlap: they go to multiples of their
-/// size instead, which `blockalign` allows.
+/// With a map, blocks finer aligned than they are large would overlap: they go to multiples of
+/// their size instead, which `blockalign` allows.
 fn map_align(sizes: &[Sizes; 3], aligns: [u32; 3], used: [bool; 3]) -> [u32; 3] {
     let unit = (0..3)
         .filter(|direction| used[*direction])
@@ -97,21 +97,24 @@ fn check_verify(
     for direction in (0..3).filter(|direction| used[*direction]) {
         let name = DIRECTIONS[direction];
         let unit = sizes[direction].unit();
-        if unit % interval != 0 {
+        if !unit.is_multiple_of(interval) {
             return invalid(format!(
-                "verify interval of {interval} bytes does not divide every {name} size: give a divisor of {unit}"
+                "verify interval of {interval} bytes does not divide every {name} size: \
+                 give a divisor of {unit}"
             ));
         }
-        if spec.pattern == Pattern::Random && aligns[direction] % interval != 0 {
+        if spec.pattern == Pattern::Random && !aligns[direction].is_multiple_of(interval) {
             return invalid(format!(
-                "verify with {name}s aligned to {} bytes: give a multiple of the interval, {interval}",
+                "verify with {name}s aligned to {} bytes: \
+                 give a multiple of the interval, {interval}",
                 aligns[direction]
             ));
         }
     }
     if spec.sequential_step % i64::from(interval) != 0 {
         return invalid(format!(
-            "verify with a sequential step of {} bytes: give a multiple of the interval, {interval}",
+            "verify with a sequential step of {} bytes: \
+             give a multiple of the interval, {interval}",
             spec.sequential_step
         ));
     }
@@ -172,7 +175,8 @@ fn pickers(
         let whole = u64::from(smallest) <= region.size;
         if !whole || (count == 0 && spec.pattern == Pattern::Random) {
             return invalid(format!(
-                "a region of {} bytes holds no {} of {smallest} bytes: give more size or smaller blocks",
+                "a region of {} bytes holds no {} of {smallest} bytes: \
+                 give more size or smaller blocks",
                 region.size, DIRECTIONS[direction]
             ));
         }
@@ -212,9 +216,9 @@ fn lane(
 fn layout(spec: &StreamSpec, used: [bool; 3]) -> Result<Layout, SpecError> {
     let mut sizes = Vec::with_capacity(3);
     let unused = crate::spec::BlockSizes::Fixed { bytes: 4096 };
-    for direction in 0..3 {
+    for (direction, used) in used.into_iter().enumerate() {
         // Directions that are not used may hold anything.
-        let law = if used[direction] {
+        let law = if used {
             &spec.block_sizes[direction]
         } else {
             &unused

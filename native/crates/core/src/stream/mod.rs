@@ -1,7 +1,7 @@
 //! The op stream: what a job sends, in order, with intended times.
 //!
-//! Every draw comes from a sub-stream of one seed (`rng::Use`), so that the operations of a closed or
-//! wholly scheduled stream depend on the specification alone and never on the clock.
+//! Every draw comes from a sub-stream of one seed (`rng::Use`), so that the operations of a closed
+//! or wholly scheduled stream depend on the specification alone and never on the clock.
 
 mod build;
 mod place;
@@ -108,9 +108,9 @@ impl OpStream {
 
     /// The next operation at `now_ns` since the job's start. No allocation, no lock.
     ///
-    /// Contract: `Next::AfterCompletions` is only answered while operations are in flight; ask again
-    /// after any completion. Under verification an operation that overlaps one in flight is held back
-    /// until that completed, because the order of overlapping operations is undefined.
+    /// Contract: `Next::AfterCompletions` is only answered while operations are in flight; ask
+    /// again after any completion. Under verification an operation that overlaps one in flight is
+    /// held back until that completed, because the order of overlapping operations is undefined.
     #[inline]
     pub fn next(&mut self, now_ns: u64) -> Next {
         loop {
@@ -420,9 +420,9 @@ impl OpStream {
         due.min(self.operations_left)
     }
 
-    /// Drops due arrivals beyond `cap` in the backlog, the newest first (a full queue turns away who
-    /// comes; dropping the oldest would hide the longest waits), and returns how many. With several
-    /// schedules each keeps its share.
+    /// Drops due arrivals beyond `cap` in the backlog, the newest first (a full queue turns away
+    /// who comes; dropping the oldest would hide the longest waits), and returns how many. With
+    /// several schedules each keeps its share.
     pub fn drop_backlog(&mut self, now_ns: u64, cap: u64) -> u64 {
         let backlog = self.backlog(now_ns);
         if backlog <= cap {
