@@ -68,10 +68,11 @@ export class RealClock implements Clock {
 
   #open(): NativeTimer {
     const Timer = native()["NativeTimer"] as new (callback: () => void) => NativeTimer;
-    return new Timer(() => this.#wake());
+    return new Timer(this.#wake);
   }
 
-  #wake(): void {
+  /** A field: the native side refers to it weakly while no timer is set, so this must keep it alive. */
+  readonly #wake = (): void => {
     this.#wakesNs = Number.POSITIVE_INFINITY;
     this.#firing = true;
     const later: Timer[] = [];
@@ -84,7 +85,7 @@ export class RealClock implements Clock {
       this.#firing = false;
       this.#arm();
     }
-  }
+  };
 
   /** Timers set by the callbacks wait for the next turn, even if they are due already. */
   #fireDue(nowNs: number, lastOrder: number, later: Timer[]): void {

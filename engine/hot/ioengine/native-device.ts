@@ -93,7 +93,7 @@ export class NativeBlockDevice implements BlockDevice {
     this.#records = new SubmissionRecords(this.#native.submissions());
     this.completions = completionViews(this.#native.completions());
     this.#depth = found.depth;
-    this.#native.setWake(() => this.#wake());
+    this.#native.setWake(this.#wake);
   }
 
   submit(op: BlockOp): boolean {
@@ -143,11 +143,12 @@ export class NativeBlockDevice implements BlockDevice {
     }
   }
 
-  #wake(): void {
+  /** A field: the native side refers to it weakly while nobody waits, so this must keep it alive. */
+  readonly #wake = (): void => {
     const callback = this.#waiting;
     this.#waiting = null;
     callback?.();
-  }
+  };
 }
 
 function openNative(spec: NativeOpenSpec, share: NativeDevice | undefined): NativeDevice {
