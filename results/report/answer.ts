@@ -87,33 +87,47 @@ function bestOfEach(input: AnswerInput): readonly string[] {
   // A single configuration per panel was not chosen among others.
   const chosen = facets.size < input.entries.length;
   for (const metric of input.metrics.slice(0, 2)) {
-    const parts: string[] = [];
-    for (const [facet, entries] of facets) {
+    const found = [...facets].flatMap(([facet, entries]) => {
       const best = bestBy(entries, metric);
       const value = best?.metrics[metric];
-      if (best !== null && value !== undefined) {
-        parts.push(`${formatMetric(metric, value.value)} for ${facet} (${best.label})`);
-      }
-    }
-    if (parts.length > mostNamed) {
-      parts.splice(
-        mostNamed - 1,
-        parts.length,
-        `${parts.length - mostNamed + 1} more in the table`,
-      );
-    }
-    if (parts.length > 0) {
-      const word = higherIsBetter(metric) ? "the highest" : "the lowest";
-      const start = chosen ? `${word} ${metricTitle(metric)} measured` : metricTitle(metric);
-      sentences.push(`${start}: ${parts.join("; ")}.`);
+      return best === null || value === undefined ? [] : [{ facet, best, value: value.value }];
+    });
+    if (found.length > 0) {
+      sentences.push(bestSentence(metric, found, chosen));
     }
   }
-  const capital = (text: string) => text.replace(/^[a-z]/, (letter) => letter.toUpperCase());
+  const capital = (text: string) => text.replace(/^the /, "The ");
   const [first, ...rest] = sentences;
   if (first === undefined) {
     return ["No figure rests on enough samples to be shown."];
   }
   return [input.preview ? first : capital(first), ...rest.map(capital)];
+}
+
+interface BestOne {
+  readonly facet: string;
+  readonly best: Entry;
+  readonly value: number;
+}
+
+function bestSentence(metric: string, found: readonly BestOne[], chosen: boolean): string {
+  const word = higherIsBetter(metric) ? "the highest" : "the lowest";
+  const title = metricTitle(metric);
+  const labels = new Set(found.map((one) => one.best.label));
+  const same = chosen && found.length > 1 && labels.size === 1;
+  const parts = found.map(({ facet, best, value }) => {
+    const figure = `${formatMetric(metric, value)} for ${facet}`;
+    return same ? figure : `${figure} (${best.label})`;
+  });
+  if (parts.length > mostNamed) {
+    const left = parts.length - mostNamed + 1;
+    parts.splice(mostNamed - 1, parts.length, `${left} more in the table`);
+  }
+  const text = parts.join(same ? ", " : "; ");
+  if (same) {
+    return `${[...labels].join("")} had ${word} ${title} in every workload: ${text}.`;
+  }
+  return chosen ? `${word} ${title} measured: ${text}.` : `${title}: ${text}.`;
 }
 
 /** What the comparisons of the first metric decided; null when there are none. */

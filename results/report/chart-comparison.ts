@@ -81,7 +81,7 @@ function specOf(entries: readonly Entry[], metrics: readonly string[], form: For
     });
     return form === "phone" ? cells : [{ hconcat: cells, spacing: 20 }];
   });
-  return styled({ vconcat: blocks, spacing: 26 }, "Configurations compared by metric");
+  return styled({ vconcat: blocks, spacing: 26 }, "Configurations compared by metric", form);
 }
 
 interface Cell {
@@ -115,7 +115,9 @@ function cell({ facet, own, metric, key, width, labelled, labelPx, first }: Cell
       : { domain: [0, end || 1], nice: false },
     axis: {
       labelExpr: isTime(metric) ? nsLabel : isBandwidth(metric) ? bandwidthLabel : countLabel,
-      ...(log ? { values: logTicks(floor, end, Math.floor(width / 60)) } : { tickCount: 4 }),
+      ...(log
+        ? { values: logTicks(floor, end, Math.floor(width / 60)) }
+        : { tickCount: width < 220 ? 3 : 4 }),
       labelOverlap: true,
     },
   };

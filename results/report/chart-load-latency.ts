@@ -196,5 +196,6 @@ function specOf(rows: readonly Row[], form: Form, joined: boolean) {
           spec: plot,
         },
     "IOPS against response time, p50 and p99",
+    form,
   );
 }

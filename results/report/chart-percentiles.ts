@@ -193,5 +193,6 @@ function specOf(rows: readonly Row[], form: Form) {
           spec: plot,
         },
     "Latency by percentile on the HDR scale",
+    form,
   );
 }

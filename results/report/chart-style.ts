@@ -120,7 +120,10 @@ export const formWidth: Readonly<Record<Form, number>> = { wide: 880, phone: 350
 /** A legend above the chart in as many columns as fit. */
 export function topLegend(names: readonly string[], form: Form, stroke: boolean): object {
   const widest = names.reduce((most, name) => Math.max(most, textWidth(name, 11, false)), 0);
-  const columns = Math.max(1, Math.min(names.length, Math.floor(formWidth[form] / (widest + 40))));
+  const columns = Math.max(
+    1,
+    Math.min(names.length, Math.floor((formWidth[form] - 70) / (widest + 40))),
+  );
   // Strokes need length to show their dashes; the padding puts both kinds of legend on one line.
   const look = stroke ? { symbolType: "stroke", symbolSize: 300 } : { padding: 4 };
   return { orient: "top", direction: "horizontal", columns, title: null, ...look };
@@ -176,7 +179,7 @@ export function panels(
 }
 
 /** Title-free specification with the house's look; figures carry their titles in the page. */
-export function styled(spec: object, description: string): TopLevelSpec {
+export function styled(spec: object, description: string, form: Form): TopLevelSpec {
   return {
     $schema: "https://vega.github.io/schema/vega-lite/v6.json",
     description,
@@ -196,6 +199,7 @@ export function styled(spec: object, description: string): TopLevelSpec {
         domainColor: softInk,
         tickColor: softInk,
         titlePadding: 8,
+        labelSeparation: 6,
       },
       legend: {
         labelColor: ink,
@@ -206,6 +210,8 @@ export function styled(spec: object, description: string): TopLevelSpec {
         labelLimit: 300,
         symbolSize: 90,
         symbolStrokeWidth: 2,
+        // Side by side they would make a phone's chart wider than its screen.
+        layout: { top: { direction: form === "phone" ? "vertical" : "horizontal", margin: 12 } },
       },
       header: {
         labelColor: ink,

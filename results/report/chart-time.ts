@@ -234,6 +234,7 @@ function tallSpec(rows: readonly Row[], shades: readonly Shade[], form: Form) {
       }),
     },
     "IOPS, bandwidth and p99 response time over time",
+    form,
   );
 }
 
@@ -269,5 +270,6 @@ function smallSpec(rows: readonly Row[], shades: readonly Shade[], form: Form) {
       })),
     },
     "IOPS and p99 response time of each run over time",
+    form,
   );
 }

@@ -70,10 +70,9 @@ vertical-align:.15em;margin-left:.5rem;font-weight:normal}
 .caveats li{margin:.4rem 0;padding:.35rem .7rem;border-left:.2rem solid var(--line);font-size:.92rem}
 .caveats .serious{border-color:var(--warn);background:var(--warnground)}
 .caveats .serious b{color:var(--warn)}
-.scroll{overflow-x:auto;-webkit-overflow-scrolling:touch}
+.scroll{position:relative;overflow-x:auto;-webkit-overflow-scrolling:touch}
 .scroll:focus-visible,.chart:focus-visible,summary:focus-visible,a:focus-visible{outline:3px solid var(--link);outline-offset:2px}
 table{border-collapse:collapse;width:100%;font-size:.85rem;font-variant-numeric:tabular-nums}
-caption{text-align:left;color:var(--soft);padding:.3rem 0}
 th,td{padding:.3rem .55rem;border-bottom:1px solid var(--line);text-align:right;vertical-align:top;white-space:nowrap}
 th[scope=row],th[scope=rowgroup],td.text,th.text{text-align:left}
 thead th{border-bottom:2px solid var(--soft);white-space:normal;vertical-align:bottom}

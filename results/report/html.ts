@@ -136,9 +136,10 @@ function figuresTable(model: ReportModel): Markup {
     ? html` Figures are medians of the repeats; the small ones reach from the smallest to the largest.`
     : nothing;
   return html`<section aria-labelledby="figures"><h2 id="figures">Figures</h2>
+<p class="note">Response is completed - intended, service completed - submitted.${ranged}${weak}</p>
 <div class="scroll" tabindex="0" role="region" aria-labelledby="figures">
 <table>
-<caption>Response is completed - intended, service completed - submitted.${ranged}${weak}</caption>
+<caption class="hidden">Figures of each configuration</caption>
 <thead><tr><th scope="col" class="text">Configuration</th>${head}</tr></thead>
 ${table.groups.map((group) => tableBody(group, table.columns.length))}
 </table>
@@ -194,8 +195,9 @@ function verdicts(model: ReportModel): Markup {
   const titles = ["Base", "Candidate", "Ratio", "Interval", "p", "Verdict"];
   const head = titles.map((title) => html`<th scope="col">${title}</th>`);
   return html`<section aria-labelledby="verdicts"><h2 id="verdicts">Verdicts</h2>
+<p class="note">Ratio of candidate to base with its confidence interval.</p>
 <div class="scroll" tabindex="0" role="region" aria-labelledby="verdicts"><table>
-<caption>Ratio of candidate to base with its confidence interval.</caption>
+<caption class="hidden">Verdicts of the comparisons</caption>
 <thead><tr><th scope="col" class="text">Metric</th>${head}</tr></thead>
 <tbody>
 ${rows}

@@ -1,7 +1,7 @@
 /** The table of figures, shared by the HTML and the Markdown report. */
 import { bestBy, byFacet } from "./answer.ts";
 import type { Entry, MetricValue, ReportModel } from "./model.ts";
-import { formatMetric, formatShort, higherIsBetter, metricHeading } from "./units.ts";
+import { formatCount, formatMetric, formatShort, higherIsBetter, metricHeading } from "./units.ts";
 
 export interface Cell {
   readonly text: string;
@@ -55,7 +55,7 @@ export function tableOf(model: ReportModel): Table {
           hasWeak ||= value?.solid === false;
           return cellOf(metric, value, markOf(model, entries, entry, metric));
         }),
-        plain(String(entry.samples)),
+        plain(formatCount(entry.samples)),
       ],
     })),
   }));
