@@ -2,7 +2,15 @@
  * Writes a run directory while the run goes on (`cli.md`, Directories). Whatever happens to the
  * process or the disk, what was measured so far stays readable and says that it is partial.
  */
-import { existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join, resolve } from "node:path";
 import { OsdynoError } from "../engine/base/error.ts";
 import type { PlannedJob, RunPlan } from "../workloads/plan-model.ts";
@@ -87,15 +95,23 @@ function prepareDirectory(options: RunWriterOptions): string {
         `--out ${options.out}: the directory is not empty and holds no osdyno run; name another one`,
       );
     }
-    for (const name of present) {
-      if (ownFiles.includes(name) || name.endsWith(temporarySuffix)) {
-        rmSync(join(directory, name), { recursive: true });
-      }
-    }
+    clearOwn(directory);
   }
   mkdirSync(directory, { recursive: true });
   return directory;
 }
+
+/** Removes what this module and the report write, and no file of anybody else. */
+function clearOwn(directory: string): void {
+  for (const name of readdirSync(directory)) {
+    const partOfWrite = name.endsWith(temporarySuffix) && ownFiles.includes(finalName(name));
+    if (ownFiles.includes(name) || partOfWrite || name === reserveName) {
+      rmSync(join(directory, name), { recursive: true });
+    }
+  }
+}
+
+const finalName = (name: string) => name.slice(0, -temporarySuffix.length);
 
 /** A directory that no other run uses, even if two start within the same second. */
 function freshDirectory(root: string, name: string): string {
@@ -209,11 +225,12 @@ export class RunWriter {
   }
 
   private withFailure(record: RunRecord): RunRecord {
-    if (this.failure === null) {
+    const { failure } = this;
+    if (failure === null || record.reason?.includes(failure) === true) {
       return record;
     }
-    const reasons = record.reason === undefined ? [] : [record.reason];
-    return { ...record, state: "partial", reason: [...reasons, this.failure].join("; ") };
+    const reason = record.reason === undefined ? failure : `${record.reason}; ${failure}`;
+    return { ...record, state: "partial", reason };
   }
 
   private writeRecord(record: RunRecord): void {
@@ -244,9 +261,15 @@ export class RunWriter {
     rmSync(join(this.directory, reserveName), { force: true });
   }
 
-  /** Takes the directory away again: for a run that was refused before anything was measured. */
+  /**
+   * Takes back what was written, for a run that ended before anything was measured; the directory too,
+   * unless somebody else keeps something in it.
+   */
   discard(): void {
     this.files.clear();
-    rmSync(this.directory, { recursive: true, force: true });
+    clearOwn(this.directory);
+    if (readdirSync(this.directory).length === 0) {
+      rmdirSync(this.directory);
+    }
   }
 }

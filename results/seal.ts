@@ -1,8 +1,7 @@
-/** `verify.json`: the SHA-256 of every file of a run directory. */
+/** `verify.json`: the SHA-256 of every file of results in a run directory. */
 import { createHash } from "node:crypto";
 import { closeSync, openSync, readdirSync, readSync } from "node:fs";
 import { join, relative } from "node:path";
-import { temporarySuffix } from "./growing-file.ts";
 import { writeWhole } from "./whole-file.ts";
 
 export const sealName = "verify.json";
@@ -14,10 +13,13 @@ export interface Seal {
   readonly files: Readonly<Record<string, string>>;
 }
 
-/** Paths of the files of a run, relative, sorted; temporary files and the seal itself are left out. */
+/** What results are kept in. A job may have its data files in the run's own directory: those are not. */
+const resultsFile = /\.(json|csv|hlog|html|md|svg|png)$/;
+
+/** Paths of the files of a run, relative, sorted, without the seal itself. */
 export function sealedFiles(directory: string): readonly string[] {
   return readdirSync(directory, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile() && !entry.name.endsWith(temporarySuffix))
+    .filter((entry) => entry.isFile() && resultsFile.test(entry.name))
     .map((entry) => relative(directory, join(entry.parentPath, entry.name)))
     .filter((path) => path !== sealName)
     .sort();

@@ -266,6 +266,29 @@ test("--out: a new or own directory is used, a foreign one is refused and left a
   expect(() => write(made, { out: join(foreign, "letter.txt") })).toThrow(/it is a file/);
 });
 
+test("a discarded run takes back its own files, and its directory if nothing else is in it", () => {
+  const made = fixture();
+  const create = (out: string) =>
+    RunWriter.create({ label: "x", startedEpochMs, plan: made.plan, out });
+  const alone = create(join(root, "alone"));
+  alone.begin(assembleRun({ ...made.input, phases: [] }));
+  alone.discard();
+  expect(existsSync(alone.directory)).toBe(false);
+  const shared = create(join(root, "shared"));
+  writeFileSync(join(shared.directory, "data.0.0"), "a job's file");
+  shared.discard();
+  expect(files(shared.directory)).toEqual(["data.0.0"]);
+});
+
+test("data files of a job in the run's directory are neither hashed nor cleared", () => {
+  const out = join(root, "own");
+  const { writer } = write(fixture(), { out });
+  writeFileSync(join(out, "job.0.0"), "data");
+  expect(Object.keys(sealRun(writer.directory).files)).not.toContain("job.0.0");
+  write(fixture(), { out });
+  expect(readFileSync(join(out, "job.0.0"), "utf8")).toBe("data");
+});
+
 test("names of directories: time, label, and no two runs in one", () => {
   expect(runDirectoryName(startedEpochMs, "a b/c")).toBe("20261121T002630Z-a_b_c");
   expect(runDirectoryName(startedEpochMs, "")).toBe("20261121T002630Z-run");
