@@ -21,7 +21,7 @@ type Token =
   | { readonly kind: "number"; readonly value: number; readonly unit: string }
   | { readonly kind: "operator"; readonly text: string };
 
-/** The value of an expression, or `null` when the text is not one or its value is not finite. */
+/** The value, or `null` when the text is no expression or its value is beyond exact whole numbers. */
 export function evaluate(text: string, rules: ArithmeticRules): number | null {
   const tokens = tokenize(text);
   if (tokens === null) {
@@ -29,7 +29,7 @@ export function evaluate(text: string, rules: ArithmeticRules): number | null {
   }
   const evaluation = new Evaluation(tokens, rules);
   const value = evaluation.whole();
-  return value === null || !Number.isFinite(value) ? null : value;
+  return value === null || !(Math.abs(value) <= Number.MAX_SAFE_INTEGER) ? null : value;
 }
 
 function tokenize(text: string): Token[] | null {

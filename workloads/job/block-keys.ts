@@ -120,8 +120,8 @@ export const blockKeys: readonly SupportedKey[] = [
     },
   },
   {
-    name: "blockalign",
-    aliases: ["ba"],
+    name: "ba",
+    aliases: ["blockalign"],
     type: "size",
     unit: "bytes",
     default: "the smallest block size",

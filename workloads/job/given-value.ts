@@ -80,6 +80,10 @@ export class GivenValue {
     if (value === null) {
       throw this.refuse("is a switch: write 0 or 1");
     }
+    // fio limits a switch to 1, but takes any number for a word.
+    if (value > 1 && !bareWord) {
+      throw this.refuse("is a switch: write 0 or 1");
+    }
     if (!/^\s*[01]\s*$/.test(text)) {
       this.note(`is a switch; fio reads it as ${value === 0 ? "off" : "on"}; write 0 or 1`);
     }
@@ -166,19 +170,24 @@ export class GivenValue {
     return { min: Math.min(first, last), max: Math.max(first, last) };
   }
 
-  /** Nanoseconds. fio counts in microseconds. */
-  time(inSeconds: boolean): number {
-    const parts = listParts(this.text(), [":", "-"]);
-    const given = parts.filter((part) => part.text !== "");
-    const first = given[0];
-    const us = first === undefined ? null : readTime(first.text, inSeconds);
-    if (first === undefined || us === null) {
+  /** Nanoseconds (fio counts in microseconds). Of several in a list fio takes the first. */
+  time(inSeconds: boolean, takesRange = false): number {
+    const text = this.text();
+    const parts = /^\s*[-+(]/.test(text)
+      ? [{ text, index: 0, more: false }]
+      : listParts(text, [":", "-"]);
+    const first = parts[0]?.text ?? "";
+    const us = readTime(first, inSeconds);
+    if (us === null) {
       throw this.refuse("is no time; write it as 500ms, 10s, 5m, 1h");
     }
-    if (given.some((part) => part.text !== first.text) || this.text().startsWith("-")) {
-      throw this.refuse("must be one time, not negative and not a range");
+    if (parts.length > 1 && takesRange) {
+      throw this.refuse("a range of times is known to fio, not supported here");
     }
-    const trap = timeTrap(first.text, inSeconds);
+    if (parts.length > 1) {
+      this.note(`is one time; fio reads ${first} and drops the others`);
+    }
+    const trap = timeTrap(first, inSeconds);
     if (trap !== null) {
       this.note(trap);
     }

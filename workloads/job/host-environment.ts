@@ -1,6 +1,6 @@
 /** The parser's view of the machine that runs it. */
 import { closeSync, fstatSync, openSync, readFileSync, readSync } from "node:fs";
-import { availableParallelism, cpus, totalmem } from "node:os";
+import { availableParallelism, cpus, tmpdir, totalmem } from "node:os";
 import process from "node:process";
 import { OsdynoError } from "../../engine/base/error.ts";
 import { type JobEnvironment, jobFileLimitBytes } from "./environment.ts";
@@ -11,7 +11,8 @@ export const standardInput = "-";
 /** The machine as it is: its variables, memory and CPUs, and its files. */
 export function hostEnvironment(): JobEnvironment {
   return {
-    variables: process.env,
+    // The job files that come with osdyno name it; the temporary directory is a scratch place too.
+    variables: { OSDYNO_SCRATCH: tmpdir(), ...process.env },
     // Node does not tell the page size; Linux does on every architecture with more than one.
     pageSizeBytes: kernelPageSizeBytes(),
     memoryMib: Math.floor(totalmem() / 2 ** 20),

@@ -291,7 +291,7 @@ const runKeys: readonly SupportedKey[] = [
     default: "0",
     summary: "Wait before the job begins.",
     apply: (draft, value) => {
-      draft.startDelayNs = value.time(true);
+      draft.startDelayNs = value.time(true, true);
     },
   },
   {
@@ -370,6 +370,9 @@ const paceKeys: readonly SupportedKey[] = [
     summary: "Operations a second on an absolute schedule, for read, write, trim.",
     apply: (draft, value) => {
       value.triple(draft.rateIops, { max: 2 ** 32 - 1 });
+      if (value.kbBase === 1024 && /\d[kmg]/i.test(value.text())) {
+        value.note(`k, m, g are powers of 1024 here too: fio reads ${draft.rateIops[0]} a second`);
+      }
     },
   },
   {

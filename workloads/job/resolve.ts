@@ -218,8 +218,8 @@ function resolveAlignment(resolving: Resolving, sizes: PerDirection<BlockSizeRul
   const free = directionsOf(draft.rw).some((index) => bytes[index] !== smallest(sizes[index]));
   if (free && !draft.norandommap) {
     notes.add(
-      placeOf(resolving, "blockalign"),
-      "blockalign",
+      placeOf(resolving, "ba"),
+      "ba",
       "blockalign other than the block size turns the random map off, as in fio: blocks may repeat",
     );
   }

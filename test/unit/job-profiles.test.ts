@@ -1,0 +1,46 @@
+/** The job files that come with osdyno parse, without a trap, and touch scratch files only. */
+import { readdirSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { describe, expect, it } from "vitest";
+import { parseJobs } from "../../workloads/job/parse.ts";
+import { environmentWith } from "./job-support.ts";
+
+const folder = fileURLToPath(new URL("../../profiles/jobs/", import.meta.url));
+const names = readdirSync(folder).filter((name) => name.endsWith(".fio"));
+
+function parse(name: string) {
+  const text = readFileSync(`${folder}${name}`, "utf8");
+  return parseJobs(
+    [{ kind: "file", name, text }],
+    environmentWith({}, { OSDYNO_SCRATCH: "/scratch" }),
+  );
+}
+
+describe("profiles/jobs", () => {
+  it("has the files that the documentation names", () => {
+    expect(names).toEqual(
+      expect.arrayContaining(["stall.fio", "randread-4k.fio", "durable-write.fio", "poisson.fio"]),
+    );
+  });
+
+  it.each(names)("%s is clean and says what it stands for", (name) => {
+    const { jobs, notes, text } = parse(name);
+    expect(notes).toEqual([]);
+    expect(text.startsWith(";")).toBe(true);
+    for (const job of jobs) {
+      const scratch = job.directories.length === 1 && job.directories[0] === "/scratch";
+      expect(job.target?.startsWith("null:") || scratch).toBe(true);
+      expect(job.filenames.every((file) => !file.includes("/"))).toBe(true);
+      expect(job.unlink).toBe(false);
+    }
+  });
+
+  it("asks the stalled device 1,000 times a second for 8 s", () => {
+    expect(parse("stall.fio").jobs[0]).toMatchObject({
+      target: "null:?service=13us&stall_at=3s&stall_for=1s",
+      arrival: [{ kind: "constant", rate: 1000, byBytes: false }, null, null],
+      runtimeNs: 8e9,
+      timeBased: true,
+    });
+  });
+});
