@@ -167,7 +167,9 @@ impl Layout {
         self.renew(0b1111);
     }
 
-    /// Where a sequential direction starts on a file.
+    /// Where a sequential direction starts on a file. Backward walks start at the last block: fio
+    /// 3.33 (`rw=read:-8k`, seen with `write_iolog`) starts at the first, never reads the last, and
+    /// with an `offset` leaves the region.
     pub fn start(&self, file: usize, direction: usize) -> u64 {
         if self.step >= 0 {
             return 0;

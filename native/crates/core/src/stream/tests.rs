@@ -200,6 +200,7 @@ fn sequential_goes_on_by_direction_and_file() {
     }
 }
 
+/// The same as fio 3.33 does (`write_iolog`, `size=10k`, `io_size=20k`, `loops`).
 #[test]
 fn sequential_takes_whole_blocks_and_ends_with_the_file() {
     let mut spec = spec_for_tests();
