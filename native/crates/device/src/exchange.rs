@@ -14,7 +14,7 @@ use crate::outcome::{JobEnd, JobState};
 #[derive(Debug)]
 pub struct Interval {
     /// What was recorded; `None` when nothing can have been (the job slept or was blocked through it).
-    pub set: Option<Box<IntervalSet>>,
+    pub set: Option<IntervalSet>,
     /// Where it starts.
     pub start_ns: u64,
     /// Where it ends.
@@ -79,7 +79,7 @@ impl Live {
 #[derive(Debug)]
 pub struct JobPort {
     ended: Mutex<VecDeque<Interval>>,
-    spares: Mutex<Vec<Box<IntervalSet>>>,
+    spares: Mutex<Vec<IntervalSet>>,
     end: Mutex<Option<Box<JobEnd>>>,
     stop: AtomicBool,
     collector: OnceLock<Thread>,
@@ -100,7 +100,7 @@ impl JobPort {
     #[must_use]
     pub fn new(directions: [bool; 3]) -> Self {
         let spares = (0..SPARE_SETS)
-            .map(|_| Box::new(IntervalSet::new(directions)))
+            .map(|_| IntervalSet::new(directions))
             .collect();
         Self {
             ended: Mutex::new(VecDeque::with_capacity(64)),
@@ -126,7 +126,7 @@ impl JobPort {
     /// The job's side: a cleared set, if one is there. With `wait` false it gives up when the collector
     /// is just at it.
     #[must_use]
-    pub fn take_spare(&self, wait: bool) -> Option<Box<IntervalSet>> {
+    pub fn take_spare(&self, wait: bool) -> Option<IntervalSet> {
         if wait {
             return locked(&self.spares).pop();
         }
@@ -156,7 +156,7 @@ impl JobPort {
     }
 
     /// The collector's side: gives a cleared set back.
-    pub fn give_back(&self, set: Box<IntervalSet>) {
+    pub fn give_back(&self, set: IntervalSet) {
         locked(&self.spares).push(set);
     }
 

@@ -2,8 +2,557 @@
 //!
 //! The path through TypeScript runs the same loop over `engine::bridge::Bridge`, whose `queue` writes
 //! records for TypeScript and whose `reap` takes the completions that TypeScript polled. So the loop is
-//! a struct over any `Engine` whose one step never blocks, sleeps or spins (`turn(now_ns)`: reap with
-//! `Wait::No`, record, check, fill, queue, commit; its answer says: got something done, wait for
-//! completions and/or until a time, or done), and the thread's `run` is nothing but turns and waits.
-//! What a step records (intervals, totals, generator, errors, verification, progress) is taken out by
-//! the same functions on both paths.
+//! a struct over any `Engine` whose one step (`turn`) never blocks, sleeps or spins, and the thread's
+//! `run` is nothing but turns and waits. No step allocates or locks on the path of an I/O.
+
+mod check;
+mod finish;
+
+use std::sync::Arc;
+
+use osdyno_core::data::DataSource;
+use osdyno_core::measure::Sample;
+use osdyno_core::op::{CLOSED_LOOP, Next, Op, OpKind};
+use osdyno_core::spec::SpecError;
+use osdyno_core::stream::OpStream;
+
+use self::check::{Checks, Part};
+use crate::arena::Arena;
+use crate::clock::{now_ns, sleep_until};
+use crate::cpu::{self, Usage};
+use crate::engine::{Completion, Engine, EngineError, Wait};
+use crate::exchange::{JobPort, LiveView};
+use crate::outcome::{JobError, JobState};
+use crate::pace::Pace;
+use crate::record::{Lateness, Levels, Recorder};
+use crate::spec::JobSpec;
+
+/// Longest wait without a look at the flag that stops the job.
+const LOOK_NS: u64 = 50_000_000;
+/// What a device that never completes is given after `stop`, before the job ends without it.
+const STOP_GRACE_NS: u64 = 5_000_000_000;
+/// The same after the runtime's end, when nobody has asked to stop.
+const END_GRACE_NS: u64 = 60_000_000_000;
+/// Scheduled operations that may wait unsent, unless the job says otherwise.
+const BACKLOG_CAP: u64 = 1_000_000;
+
+/// An operation in flight.
+#[derive(Clone, Copy, Debug)]
+struct InFlight {
+    op: Op,
+    /// On the runner's clock.
+    intended_ns: u64,
+    sent_ns: u64,
+}
+
+/// What the loop works on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// The stream.
+    Stream,
+    /// Reading back what was written.
+    ReadBack,
+    /// Nothing more is sent.
+    Drain,
+}
+
+/// Answer of a turn: what to wait for before the next one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Turn {
+    /// Everything is sent and completed; `end` may be called. Nothing else counts then.
+    pub done: bool,
+    /// Operations are in flight: wake on a completion.
+    pub inflight: bool,
+    /// Wake in time to send at this time, to the microsecond.
+    pub arrival_ns: Option<u64>,
+    /// Wake at this time at the latest, exactness does not matter.
+    pub until_ns: u64,
+    /// The turn sent or took something.
+    pub worked: bool,
+    /// When the turn looked at the clock last.
+    pub now_ns: u64,
+}
+
+/// See the module.
+pub struct JobLoop<E> {
+    engine: E,
+    stream: OpStream,
+    data: Option<DataSource>,
+    checks: Option<Checks>,
+    arena: Arc<Arena>,
+    port: Arc<JobPort>,
+    recorder: Recorder,
+    slots: Vec<InFlight>,
+    free: Vec<u32>,
+    out: Vec<Completion>,
+    /// Short transfers that go on.
+    parts: Vec<Part>,
+    /// How many of them were queued since the last commit.
+    requeued: u32,
+    /// Taken from the stream, but the engine was full.
+    held: Option<Op>,
+    phase: Phase,
+    depth: u32,
+    paths: Vec<String>,
+    ramp_ns: u64,
+    start_delay_ns: u64,
+    runtime_ns: Option<u64>,
+    backlog_cap: u64,
+    scheduled: bool,
+    /// Times on the runner's clock.
+    origin_ns: u64,
+    start_ns: u64,
+    end_ns: u64,
+    measured_ns: u64,
+    /// The next time at which something other than I/O is to be done.
+    edge_ns: u64,
+    /// When to give up on operations in flight.
+    give_up_ns: u64,
+    /// When a slot became free after all had been in use.
+    freed_ns: u64,
+    stopped: bool,
+    error: Option<JobError>,
+    notes: Vec<String>,
+    lateness: Lateness,
+    dropped: u64,
+    backlog_max: u64,
+    continued: [u64; 3],
+    depth_levels: Levels,
+    submit_levels: Levels,
+    complete_levels: Levels,
+    pace: Pace,
+    spun_ns: u64,
+    usage: Usage,
+    cpu_ns: u64,
+}
+
+impl<E: Engine> JobLoop<E> {
+    /// A loop over an engine that takes `depth` operations, with `depth` slots in the arena. Fills the
+    /// buffers of writes.
+    ///
+    /// # Errors
+    /// The stream's specification contradicts itself.
+    pub fn new(
+        spec: &JobSpec,
+        engine: E,
+        depth: u32,
+        arena: Arc<Arena>,
+        port: Arc<JobPort>,
+        interval_ns: u64,
+    ) -> Result<Self, SpecError> {
+        let stream = OpStream::new(&spec.stream)?;
+        let directions = spec.directions();
+        let data = directions[1].then(|| {
+            let mut data = DataSource::new(
+                &spec.stream,
+                arena.slot_bytes() as usize,
+                arena.slot_count(),
+            );
+            // SAFETY: nothing is in flight yet, and the arena is this job's alone.
+            data.prepare(unsafe { std::slice::from_raw_parts_mut(arena.base(), arena.length()) });
+            data
+        });
+        let nothing = InFlight {
+            op: Op {
+                kind: OpKind::Read,
+                flags: 0,
+                file: 0,
+                length: 0,
+                offset: 0,
+                intended_ns: 0,
+                sequence: 0,
+                generation: 0,
+            },
+            intended_ns: 0,
+            sent_ns: 0,
+        };
+        Ok(Self {
+            recorder: Recorder::new(Arc::clone(&port), directions, interval_ns),
+            checks: Checks::new(&spec.stream, spec.max_block),
+            notes: engine.notes().to_vec(),
+            paths: spec.files.iter().map(|file| file.path.clone()).collect(),
+            slots: vec![nothing; depth as usize],
+            free: (0..depth).rev().collect(),
+            out: Vec::with_capacity(depth as usize),
+            parts: Vec::new(),
+            requeued: 0,
+            held: None,
+            phase: Phase::Stream,
+            engine,
+            stream,
+            data,
+            arena,
+            port,
+            depth,
+            ramp_ns: spec.ramp_ns,
+            start_delay_ns: spec.start_delay_ns,
+            runtime_ns: spec.runtime_ns,
+            backlog_cap: spec.backlog_cap.unwrap_or(BACKLOG_CAP),
+            scheduled: spec.scheduled(),
+            origin_ns: 0,
+            start_ns: 0,
+            end_ns: u64::MAX,
+            measured_ns: 0,
+            edge_ns: 0,
+            give_up_ns: u64::MAX,
+            freed_ns: 0,
+            stopped: false,
+            error: None,
+            lateness: Lateness::default(),
+            dropped: 0,
+            backlog_max: 0,
+            continued: [0; 3],
+            depth_levels: Levels::default(),
+            submit_levels: Levels::default(),
+            complete_levels: Levels::default(),
+            pace: Pace::default(),
+            spun_ns: 0,
+            usage: Usage::default(),
+            cpu_ns: 0,
+        })
+    }
+
+    /// The engine, for whoever carries operations in and out by hand.
+    pub fn engine_mut(&mut self) -> &mut E {
+        &mut self.engine
+    }
+
+    /// The buffers.
+    #[must_use]
+    pub fn arena(&self) -> &Arc<Arena> {
+        &self.arena
+    }
+
+    /// When the job's first operation may be sent, once the run has begun at `origin_ns`.
+    #[must_use]
+    pub fn start_ns(&self, origin_ns: u64) -> u64 {
+        origin_ns + self.start_delay_ns
+    }
+
+    /// Begins, at `start_ns(origin_ns)` or later. The schedule counts from `start_ns`.
+    pub fn begin(&mut self, origin_ns: u64) {
+        self.origin_ns = origin_ns;
+        self.start_ns = self.start_ns(origin_ns);
+        self.end_ns = self
+            .runtime_ns
+            .map_or(u64::MAX, |runtime| self.start_ns.saturating_add(runtime));
+        self.recorder.begin(origin_ns, self.start_ns, self.ramp_ns);
+        self.begin_measuring(self.start_ns);
+        self.edge_ns = self.start_ns;
+    }
+
+    fn begin_measuring(&mut self, at_ns: u64) {
+        self.measured_ns = at_ns;
+        self.lateness = Lateness::default();
+        self.dropped = 0;
+        self.backlog_max = 0;
+        self.continued = [0; 3];
+        self.depth_levels = Levels::default();
+        self.submit_levels = Levels::default();
+        self.complete_levels = Levels::default();
+        self.spun_ns = 0;
+        self.usage = cpu::thread_usage();
+        self.cpu_ns = cpu::thread_cpu_ns();
+    }
+
+    /// Operations in flight, one that the engine had no room for included.
+    #[inline]
+    fn inflight(&self) -> u32 {
+        self.depth - self.free.len() as u32
+    }
+
+    /// One step: records what completed, sends what is due. Never waits. An error of the engine itself
+    /// ends the job: no further turn may be taken.
+    ///
+    /// # Errors
+    /// What the engine answered.
+    #[inline]
+    pub fn turn(&mut self) -> Result<Turn, EngineError> {
+        if self.out.is_empty() && self.inflight() > 0 {
+            self.engine.reap(Wait::No, &mut self.out)?;
+        }
+        let mut now = self
+            .out
+            .last()
+            .map_or_else(now_ns, |last| last.completed_ns);
+        if now >= self.edge_ns || (self.port.stopping() && !self.stopped) {
+            self.at_edge(now);
+        }
+        let taken = self.out.len();
+        if taken > 0 {
+            self.complete_levels.batch(taken as u32);
+            self.take();
+        }
+        let (sent, arrival_ns) = self.send(&mut now);
+        if sent + self.requeued > 0 {
+            self.requeued = 0;
+            let batch = self.engine.commit()?;
+            self.submit_levels.batch(batch);
+        }
+        let inflight = self.inflight() > 0;
+        let done = self.phase == Phase::Drain && (!inflight || now >= self.give_up_ns);
+        Ok(Turn {
+            done,
+            inflight,
+            arrival_ns,
+            until_ns: self.edge_ns,
+            worked: sent + taken as u32 > 0,
+            now_ns: now,
+        })
+    }
+
+    /// Sends while there are slots and operations; their number, and when the next one is due.
+    #[inline]
+    fn send(&mut self, now: &mut u64) -> (u32, Option<u64>) {
+        let mut sent = 0;
+        while let Some(&slot) = self.free.last() {
+            let op = match self.held.take() {
+                Some(op) => op,
+                None => match self.next(*now) {
+                    Next::Op(op) => op,
+                    Next::NotBefore(at_ns) => {
+                        return (sent, Some(self.start_ns.saturating_add(at_ns)));
+                    }
+                    Next::AfterCompletions => return (sent, None),
+                    Next::Done => {
+                        if self.inflight() > 0 || self.phase == Phase::Drain {
+                            return (sent, None);
+                        }
+                        self.next_phase();
+                        continue;
+                    }
+                },
+            };
+            if op.kind == OpKind::Write {
+                self.prepare_write(&op, slot);
+            }
+            let sent_ns = now_ns();
+            *now = sent_ns;
+            let intended_ns = if op.intended_ns == CLOSED_LOOP {
+                sent_ns
+            } else {
+                let intended_ns = self.start_ns + op.intended_ns;
+                self.lateness
+                    .record(intended_ns.max(self.freed_ns), sent_ns);
+                intended_ns
+            };
+            if !self.engine.queue(&op, slot, slot) {
+                self.held = Some(op);
+                break;
+            }
+            self.free.pop();
+            self.slots[slot as usize] = InFlight {
+                op,
+                intended_ns,
+                sent_ns,
+            };
+            self.depth_levels.depth(self.inflight());
+            sent += 1;
+        }
+        (sent, None)
+    }
+
+    #[inline]
+    fn next(&mut self, now_ns: u64) -> Next {
+        match self.phase {
+            Phase::Stream => self.stream.next(now_ns.saturating_sub(self.start_ns)),
+            Phase::ReadBack => self
+                .checks
+                .as_mut()
+                .and_then(Checks::read_back)
+                .map_or(Next::Done, Next::Op),
+            Phase::Drain => Next::Done,
+        }
+    }
+
+    /// The phase before has sent and completed everything.
+    #[cold]
+    fn next_phase(&mut self) {
+        let reads_back = self.phase == Phase::Stream
+            && !self.stopped
+            && self.error.is_none()
+            && self.checks.as_ref().is_some_and(Checks::reads_back);
+        self.phase = if reads_back {
+            Phase::ReadBack
+        } else {
+            Phase::Drain
+        };
+    }
+
+    #[inline]
+    fn prepare_write(&mut self, op: &Op, slot: u32) {
+        // SAFETY: the slot is free, hence lent to nobody.
+        let bytes = unsafe { self.arena.slot(slot, op.length as usize) };
+        if let Some(data) = &mut self.data {
+            data.fill(op, slot, bytes);
+        }
+        if let Some(checks) = &mut self.checks {
+            checks.stamp(op, bytes);
+        }
+    }
+
+    /// Takes the completions in `out`.
+    #[inline]
+    fn take(&mut self) {
+        let was_full = self.free.is_empty();
+        for index in 0..self.out.len() {
+            let mut completion = self.out[index];
+            let mut flight = self.slots[completion.tag as usize];
+            let mut result = completion.result;
+            if result != flight.op.length as i32 || self.checks.is_some() || !self.parts.is_empty()
+            {
+                match self.examine(&mut completion, &mut flight) {
+                    Some(final_result) => result = final_result,
+                    None => continue,
+                }
+            }
+            let op = &flight.op;
+            self.recorder.record(&Sample {
+                kind: op.kind,
+                intended_ns: flight.intended_ns,
+                sent_ns: flight.sent_ns,
+                submitted_ns: completion.submitted_ns,
+                completed_ns: completion.completed_ns,
+                asked: op.length,
+                result,
+            });
+            if self.phase != Phase::ReadBack {
+                let since = completion.completed_ns.saturating_sub(self.start_ns);
+                self.stream.completed(op, since);
+            }
+            self.free.push(completion.tag);
+        }
+        if let Some(last) = self.out.last()
+            && was_full
+        {
+            self.freed_ns = last.completed_ns;
+        }
+        self.out.clear();
+    }
+
+    /// What is to be done beside I/O: ends of intervals, of the warm-up and of the runtime, the backlog,
+    /// `stop`.
+    #[cold]
+    fn at_edge(&mut self, now: u64) {
+        let inflight = self.inflight();
+        if self.recorder.pass_edges(now, inflight) {
+            self.begin_measuring(self.start_ns + self.ramp_ns);
+        }
+        if self.scheduled && self.phase == Phase::Stream {
+            let since = now.saturating_sub(self.start_ns);
+            self.backlog_max = self.backlog_max.max(self.stream.backlog(since));
+            self.dropped += self.stream.drop_backlog(since, self.backlog_cap);
+        }
+        if self.port.stopping() && !self.stopped {
+            self.stopped = true;
+            self.stop_sending();
+            self.give_up_ns = now + STOP_GRACE_NS;
+        }
+        if now >= self.end_ns {
+            self.end_ns = u64::MAX;
+            if self.phase == Phase::Stream {
+                self.stop_sending();
+                self.give_up_ns = self.give_up_ns.min(now + END_GRACE_NS);
+            }
+        }
+        if self.phase == Phase::ReadBack && !self.stopped {
+            self.give_up_ns = u64::MAX;
+        }
+        self.publish();
+        self.edge_ns = (now + LOOK_NS)
+            .min(self.recorder.edge_ns())
+            .min(self.end_ns)
+            .min(self.give_up_ns.max(now + 1));
+    }
+
+    /// Nothing more from the stream but what `end_fsync` asks for.
+    fn stop_sending(&mut self) {
+        if let Some(op) = self.held.take()
+            && self.phase == Phase::Stream
+        {
+            self.stream.completed(&op, 0);
+        }
+        match self.phase {
+            Phase::Stream if self.error.is_none() => self.stream.stop(),
+            _ => self.phase = Phase::Drain,
+        }
+    }
+
+    fn state(&self) -> JobState {
+        match self.phase {
+            _ if self.recorder.warmup() => JobState::Warmup,
+            Phase::ReadBack => JobState::Verifying,
+            Phase::Stream | Phase::Drain => JobState::Running,
+        }
+    }
+
+    fn publish(&self) {
+        let (ios, bytes) = self.recorder.progress();
+        let elapsed = now_ns().saturating_sub(self.start_ns) as f64;
+        let by_time = self
+            .runtime_ns
+            .map(|runtime| (elapsed / runtime.max(1) as f64).min(1.0));
+        let progress = match (by_time, self.stream.progress()) {
+            (Some(time), Some(stream)) => Some(time.max(stream)),
+            (time, stream) => time.or(stream),
+        };
+        self.port.live.publish(&LiveView {
+            state: self.state(),
+            ios,
+            bytes,
+            inflight: self.inflight(),
+            progress,
+        });
+    }
+
+    /// Runs the job on this thread, to its end: turns and waits.
+    pub fn run(&mut self) {
+        loop {
+            match self.turn() {
+                Ok(turn) if turn.done => return,
+                Ok(turn) => {
+                    if let Err(error) = self.wait(&turn) {
+                        return self.fail_engine(&error);
+                    }
+                }
+                Err(error) => return self.fail_engine(&error),
+            }
+        }
+    }
+
+    #[inline]
+    fn wait(&mut self, turn: &Turn) -> Result<(), EngineError> {
+        let Some(arrival_ns) = turn.arrival_ns else {
+            if turn.inflight {
+                self.engine
+                    .reap(Wait::Until(turn.until_ns), &mut self.out)?;
+            } else {
+                sleep_until(turn.until_ns);
+            }
+            return Ok(());
+        };
+        let now = now_ns();
+        if turn.worked {
+            // Completions and arrivals that came meanwhile first.
+            return Ok(());
+        }
+        let wake_ns = self.pace.sleep_until(now, arrival_ns);
+        match wake_ns.map(|wake_ns| wake_ns.min(turn.until_ns)) {
+            Some(wake_ns) if turn.inflight => {
+                self.engine.reap(Wait::Until(wake_ns), &mut self.out)?;
+                if self.out.is_empty() {
+                    self.pace.learn(wake_ns, now_ns());
+                }
+            }
+            Some(wake_ns) => {
+                sleep_until(wake_ns);
+                self.pace.learn(wake_ns, now_ns());
+            }
+            None => {
+                std::hint::spin_loop();
+                self.spun_ns += now_ns() - turn.now_ns.min(now);
+            }
+        }
+        Ok(())
+    }
+}

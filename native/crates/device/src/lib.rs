@@ -2,10 +2,14 @@
 
 pub mod arena;
 pub mod clock;
+pub mod collect;
 pub mod cpu;
 pub mod engine;
+pub mod exchange;
 pub mod hiccup;
 pub mod job_loop;
 pub mod outcome;
+pub mod pace;
+pub mod record;
 pub mod run;
 pub mod spec;

@@ -1,5 +1,373 @@
-//! A set of jobs that start together: threads, intervals, stopping, results.
-//!
-//! What gathers from the ports (`Collector`: over `Vec<Arc<JobPort>>` and the `RunSpec`, with `poll`,
-//! `stop` and `result` that never wait) knows nothing of threads, so that the path through TypeScript
-//! uses it too: there the jobs are stepped by the event loop of one thread.
+//! A set of jobs that start together, each on its own thread: starting, stopping, results. What gathers
+//! from the jobs (`collect`) knows nothing of threads: the path through TypeScript uses it too.
+
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use osdyno_core::spec::SpecError;
+
+use crate::arena::Arena;
+use crate::clock::{now_ns, sleep_until};
+use crate::collect::Collector;
+use crate::cpu;
+use crate::engine::file::{OpenFile, OpenMode};
+use crate::engine::io_uring::{Uring, Waiter};
+use crate::engine::memory::memory;
+use crate::engine::null::Null;
+use crate::engine::psync::psync;
+use crate::engine::synthetic::Synthetic;
+use crate::engine::{Engine, EngineError};
+use crate::exchange::{JobPort, LiveView};
+use crate::hiccup::HiccupMeter;
+use crate::job_loop::JobLoop;
+use crate::outcome::{JobState, RunOutcome, RunPoll};
+use crate::spec::{EngineSpec, JobSpec, RunSpec};
+
+/// Between the moment that every job is ready and the run's start: threads must have woken up by then.
+const LEAD_NS: u64 = 2_000_000;
+/// The collector looks by itself at least this often.
+const LOOK: Duration = Duration::from_millis(500);
+/// Longest nap of a job whose start is delayed, between two looks at the flag that stops it.
+const NAP_NS: u64 = 50_000_000;
+/// Operations in flight at most, a limit of the engines.
+pub const MAX_DEPTH: u32 = 16_384;
+
+/// Why a run does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The specification is not one.
+    #[error("run specification: {0}")]
+    Json(#[from] serde_json::Error),
+    /// A job contradicts itself.
+    #[error("job {name}: {source}")]
+    Stream {
+        /// The job.
+        name: String,
+        /// How.
+        source: SpecError,
+    },
+    /// A job's engine does not open.
+    #[error("job {name}: {source}")]
+    Engine {
+        /// The job.
+        name: String,
+        /// Why.
+        source: EngineError,
+    },
+    /// Memory, CPUs, threads.
+    #[error("job {name}: {what}: {source}")]
+    System {
+        /// The job.
+        name: String,
+        /// What failed.
+        what: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// No job at all, or a job that cannot be.
+    #[error("{0}")]
+    Invalid(String),
+}
+
+/// What the threads of a run share.
+#[derive(Debug)]
+struct Shared {
+    collector: Mutex<Collector>,
+    start: Mutex<Start>,
+    started: Condvar,
+    finished: Mutex<bool>,
+    ended: Condvar,
+}
+
+/// Where the start stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Start {
+    /// Jobs get ready.
+    Waiting,
+    /// The run's start on the runner's clock.
+    At(u64),
+    /// One job could not: all go home.
+    Cancelled,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A running set of jobs. Needs nobody to poll it. Dropping it stops the jobs.
+#[derive(Debug)]
+pub struct Run {
+    shared: Arc<Shared>,
+}
+
+impl Run {
+    /// Gets every job ready (files, memory, buffers), then starts them together. Returns when they have
+    /// been told to start.
+    ///
+    /// # Errors
+    /// A job cannot be made ready; none was started then, nothing was written.
+    pub fn start(spec: RunSpec) -> Result<Self, RunError> {
+        if spec.jobs.is_empty() {
+            return Err(RunError::Invalid("a run needs at least one job".to_owned()));
+        }
+        let ports: Vec<Arc<JobPort>> = spec
+            .jobs
+            .iter()
+            .map(|job| Arc::new(JobPort::new(job.directions())))
+            .collect();
+        let shared = Arc::new(Shared {
+            collector: Mutex::new(Collector::new(&spec.jobs, &ports)),
+            start: Mutex::new(Start::Waiting),
+            started: Condvar::new(),
+            finished: Mutex::new(false),
+            ended: Condvar::new(),
+        });
+        let (ready, readiness) = channel();
+        let count = spec.jobs.len();
+        for (job, port) in spec.jobs.into_iter().zip(&ports) {
+            let name = job.name.clone();
+            let place = Place {
+                shared: Arc::clone(&shared),
+                port: Arc::clone(port),
+                interval_ns: spec.interval_ns,
+                ready: ready.clone(),
+            };
+            let spawned = std::thread::Builder::new()
+                .name(format!("job-{name}"))
+                .spawn(move || place.run(&job));
+            if let Err(source) = spawned {
+                let what = "start a thread".to_owned();
+                let _ = ready.send(Err(RunError::System { name, what, source }));
+                break;
+            }
+        }
+        drop(ready);
+        let outcome: Result<Vec<()>, RunError> = readiness.iter().take(count).collect();
+        let outcome = outcome.and_then(|ready| {
+            let all = ready.len() == count;
+            all.then_some(())
+                .ok_or_else(|| RunError::Invalid("a job's thread ended before it began".to_owned()))
+        });
+        if let Err(error) = outcome {
+            shared.announce(Start::Cancelled);
+            return Err(error);
+        }
+        let meter = spec.hiccups.then(HiccupMeter::start);
+        let collecting = Arc::clone(&shared);
+        let collector = std::thread::Builder::new()
+            .name("collector".to_owned())
+            .spawn(move || collecting.collect(meter))
+            .map_err(|source| {
+                shared.announce(Start::Cancelled);
+                let (name, what) = ("collector".to_owned(), "start a thread".to_owned());
+                RunError::System { name, what, source }
+            })?;
+        for port in &ports {
+            port.wake_on_news(collector.thread().clone());
+        }
+        let origin_ns = now_ns() + LEAD_NS;
+        locked(&shared.collector).begin(origin_ns);
+        shared.announce(Start::At(origin_ns));
+        Ok(Self { shared })
+    }
+
+    /// What happened since the last call.
+    #[must_use]
+    pub fn poll(&self) -> RunPoll {
+        let finished = *locked(&self.shared.finished);
+        let mut collector = locked(&self.shared.collector);
+        collector.collect();
+        collector.poll(finished)
+    }
+
+    /// Asks every job to stop sending and to end after what is in flight. Idempotent.
+    pub fn stop(&self) {
+        locked(&self.shared.collector).stop();
+    }
+
+    /// Waits for the end and answers what was measured.
+    #[must_use]
+    pub fn result(&self) -> RunOutcome {
+        let mut finished = locked(&self.shared.finished);
+        while !*finished {
+            finished = self
+                .shared
+                .ended
+                .wait(finished)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        drop(finished);
+        locked(&self.shared.collector).outcome()
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Shared {
+    fn announce(&self, start: Start) {
+        *locked(&self.start) = start;
+        self.started.notify_all();
+    }
+
+    /// The run's start, or `None` if it is called off.
+    fn wait_for_start(&self) -> Option<u64> {
+        let mut start = locked(&self.start);
+        loop {
+            match *start {
+                Start::At(origin_ns) => return Some(origin_ns),
+                Start::Cancelled => return None,
+                Start::Waiting => {
+                    start = self
+                        .started
+                        .wait(start)
+                        .unwrap_or_else(PoisonError::into_inner);
+                }
+            }
+        }
+    }
+
+    /// The collector's thread.
+    fn collect(&self, meter: Option<HiccupMeter>) {
+        if self.wait_for_start().is_none() {
+            return;
+        }
+        while !locked(&self.collector).collect() {
+            // Jobs wake this thread when an interval or they themselves end.
+            std::thread::park_timeout(LOOK);
+        }
+        if let Some(meter) = meter {
+            let hiccups = meter.finish();
+            locked(&self.collector).set_hiccups(hiccups);
+        }
+        *locked(&self.finished) = true;
+        self.ended.notify_all();
+    }
+}
+
+/// A job's thread and where it belongs.
+struct Place {
+    shared: Arc<Shared>,
+    port: Arc<JobPort>,
+    interval_ns: u64,
+    ready: Sender<Result<(), RunError>>,
+}
+
+impl Place {
+    fn run(self, job: &JobSpec) {
+        if let Err(error) = self.prepare(job) {
+            let _ = self.ready.send(Err(error));
+        }
+    }
+
+    /// Opens the engine and runs the job over it; the loop is compiled for each engine.
+    fn prepare(&self, job: &JobSpec) -> Result<(), RunError> {
+        let system = |what: &str| {
+            let (name, what) = (job.name.clone(), what.to_owned());
+            move |source| RunError::System { name, what, source }
+        };
+        let engine = |source| RunError::Engine {
+            name: job.name.clone(),
+            source,
+        };
+        if job.iodepth == 0 || job.max_block == 0 {
+            return Err(RunError::Invalid(format!(
+                "job {}: iodepth and block size must be above 0",
+                job.name
+            )));
+        }
+        if !job.cpus.is_empty() {
+            cpu::pin(&job.cpus).map_err(system(&format!("run on CPUs {:?}", job.cpus)))?;
+        }
+        cpu::exact_timers();
+        let synchronous = matches!(job.engine, EngineSpec::Psync | EngineSpec::Memory { .. });
+        let depth = if synchronous {
+            1
+        } else {
+            job.iodepth.min(MAX_DEPTH)
+        };
+        let arena = Arena::new(depth, job.max_block).map_err(system("memory for the buffers"))?;
+        let arena = Arc::new(arena);
+        match &job.engine {
+            EngineSpec::IoUring => {
+                let files = open_files(job).map_err(engine)?;
+                let uring = Uring::new(files, Arc::clone(&arena), depth, Waiter::Thread);
+                self.drive(job, uring.map_err(engine)?, depth, arena)
+            }
+            EngineSpec::Psync => {
+                let files = open_files(job).map_err(engine)?;
+                let psync = psync(files, Arc::clone(&arena), depth);
+                self.drive(job, psync, depth, arena)
+            }
+            EngineSpec::Memory { size } => {
+                let memory = memory(*size, Arc::clone(&arena), depth).map_err(engine)?;
+                self.drive(job, memory, depth, arena)
+            }
+            EngineSpec::Null => self.drive(job, Null::new(depth), depth, arena),
+            EngineSpec::Synthetic { model } => {
+                let synthetic = Synthetic::new(model, depth).map_err(engine)?;
+                self.drive(job, synthetic, depth, arena)
+            }
+        }
+    }
+
+    fn drive<E: Engine>(
+        &self,
+        job: &JobSpec,
+        engine: E,
+        depth: u32,
+        arena: Arc<Arena>,
+    ) -> Result<(), RunError> {
+        let port = Arc::clone(&self.port);
+        let mut job_loop = JobLoop::new(job, engine, depth, arena, port, self.interval_ns)
+            .map_err(|source| RunError::Stream {
+                name: job.name.clone(),
+                source,
+            })?;
+        if depth < job.iodepth {
+            job_loop.note(format!(
+                "iodepth {} acts as {depth} with this engine",
+                job.iodepth
+            ));
+        }
+        let _ = self.ready.send(Ok(()));
+        let Some(origin_ns) = self.shared.wait_for_start() else {
+            return Ok(());
+        };
+        let start_ns = job_loop.start_ns(origin_ns);
+        loop {
+            let now = now_ns();
+            if now >= start_ns || self.port.stopping() {
+                break;
+            }
+            self.port.live.publish(&LiveView {
+                state: JobState::Delayed,
+                ios: 0,
+                bytes: 0,
+                inflight: 0,
+                progress: Some(0.0),
+            });
+            sleep_until(start_ns.min(now + NAP_NS));
+        }
+        job_loop.begin(origin_ns);
+        job_loop.run();
+        job_loop.finish();
+        Ok(())
+    }
+}
+
+fn open_files(job: &JobSpec) -> Result<Vec<OpenFile>, EngineError> {
+    let mode = OpenMode {
+        write: job.write,
+        direct: job.direct,
+        sync: job.sync,
+    };
+    job.files
+        .iter()
+        .map(|file| OpenFile::open(&file.path, mode))
+        .collect()
+}

@@ -1,6 +1,6 @@
 //! What a native run is told to do, and what it answers, as JSON (camelCase).
 
-use osdyno_core::spec::{StreamSpec, SyntheticSpec};
+use osdyno_core::spec::{Arrival, StreamSpec, SyntheticSpec};
 use serde::{Deserialize, Serialize};
 
 /// A block I/O engine by name.
@@ -97,4 +97,26 @@ pub struct RunSpec {
     pub interval_ns: u64,
     /// Run the hiccup meter (one thread per CPU).
     pub hiccups: bool,
+}
+
+impl JobSpec {
+    /// Which of read, write and trim the job does, reading back included.
+    #[must_use]
+    pub fn directions(&self) -> [bool; 3] {
+        let mut used = self.stream.mix.map(|share| share > 0.0);
+        if self.stream.trim_then_write {
+            used = [used[0], true, true];
+        }
+        if let Some(verify) = &self.stream.data.verify {
+            used[0] |= verify.read_back;
+        }
+        used
+    }
+
+    /// Some operations follow a schedule.
+    #[must_use]
+    pub fn scheduled(&self) -> bool {
+        let closed = |arrival: &Arrival| matches!(arrival, Arrival::Closed);
+        !self.stream.arrival.iter().all(closed)
+    }
 }

@@ -1,0 +1,278 @@
+//! Completions that are not simply whole and well: errors, short transfers, data to be verified.
+
+use osdyno_core::op::{Op, OpKind};
+use osdyno_core::spec::StreamSpec;
+use osdyno_core::verify::Verifier;
+
+use super::{InFlight, JobLoop, Phase};
+use crate::engine::{Completion, Engine};
+use crate::outcome::{JobError, VerifyMismatch, VerifyOutcome};
+
+/// Mismatches that are listed one by one.
+const LISTED: usize = 100;
+
+/// Verification of a job.
+#[derive(Debug)]
+pub(super) struct Checks {
+    verifier: Verifier,
+    fatal: bool,
+    read_back: bool,
+    max_block: u32,
+    /// The job writes nothing: every read is checked against an earlier job's writes.
+    foreign: bool,
+    pub(super) outcome: VerifyOutcome,
+}
+
+impl Checks {
+    pub(super) fn new(spec: &StreamSpec, max_block: u32) -> Option<Self> {
+        let verify = spec.data.verify.as_ref()?;
+        let foreign = spec.mix[1] <= 0.0 && !spec.trim_then_write;
+        Some(Self {
+            verifier: Verifier::new(spec)?,
+            fatal: verify.fatal,
+            read_back: verify.read_back && !foreign,
+            max_block,
+            foreign,
+            outcome: VerifyOutcome::default(),
+        })
+    }
+
+    pub(super) fn reads_back(&self) -> bool {
+        self.read_back
+    }
+
+    pub(super) fn read_back(&mut self) -> Option<Op> {
+        self.verifier.read_back(self.max_block)
+    }
+
+    pub(super) fn stamp(&mut self, op: &Op, bytes: &mut [u8]) {
+        self.verifier.stamp(op, bytes);
+    }
+
+    fn forget(&mut self, op: &Op) {
+        self.verifier.forget(op);
+    }
+
+    /// Checks a read; the message of a mismatch that ends the job.
+    fn check(&mut self, op: &Op, bytes: &[u8], path: &str, read_back: bool) -> Option<String> {
+        let mismatch = self.verifier.check_read(op, bytes);
+        if read_back || self.foreign || mismatch.is_some() {
+            self.outcome.checked_bytes += u64::from(op.length);
+            self.outcome.checked_blocks += 1;
+        }
+        let mismatch = VerifyMismatch::new(mismatch?, path.to_owned());
+        let message = format!(
+            "verification of {} bytes at {} of {path}: {:?} is {}, expected {}",
+            mismatch.length_bytes,
+            mismatch.offset_bytes,
+            mismatch.what,
+            mismatch.found,
+            mismatch.expected
+        );
+        self.outcome.mismatch_count += 1;
+        if self.outcome.mismatches.len() < LISTED {
+            self.outcome.mismatches.push(mismatch);
+        }
+        self.fatal.then_some(message)
+    }
+}
+
+/// A transfer that came back short and goes on with its rest, within the same slot.
+#[derive(Debug)]
+pub(super) struct Part {
+    slot: u32,
+    /// As it was sent first.
+    op: Op,
+    submitted_ns: u64,
+    /// What was read so far: the rest is read to the slot's start, which keeps it aligned.
+    prefix: Vec<u8>,
+}
+
+/// `errno` for people: text and name.
+pub(super) fn errno_text(errno: i32) -> String {
+    let text = std::io::Error::from_raw_os_error(errno).to_string();
+    let text = text.split(" (os error").next().unwrap_or(&text).to_owned();
+    let name = match errno {
+        libc::EIO => "EIO",
+        libc::ENOSPC => "ENOSPC",
+        libc::EINVAL => "EINVAL",
+        libc::ENODEV => "ENODEV",
+        libc::ENXIO => "ENXIO",
+        libc::EROFS => "EROFS",
+        libc::EBADF => "EBADF",
+        libc::EAGAIN => "EAGAIN",
+        libc::ENOMEM => "ENOMEM",
+        libc::EDQUOT => "EDQUOT",
+        libc::EFBIG => "EFBIG",
+        libc::ETIMEDOUT => "ETIMEDOUT",
+        libc::EOPNOTSUPP => "EOPNOTSUPP",
+        libc::ECANCELED => "ECANCELED",
+        libc::EILSEQ => "EILSEQ",
+        libc::EREMOTEIO => "EREMOTEIO",
+        libc::ENODATA => "ENODATA",
+        _ => return format!("{text} (errno {errno})"),
+    };
+    format!("{text} ({name})")
+}
+
+fn verb(kind: OpKind) -> &'static str {
+    match kind {
+        OpKind::Read => "read",
+        OpKind::Write => "write",
+        OpKind::Trim => "trim",
+        OpKind::Flush => "fsync",
+        OpKind::DataFlush => "fdatasync",
+        OpKind::WriteZeroes => "write of zeroes",
+    }
+}
+
+impl<E: Engine> JobLoop<E> {
+    pub(super) fn path(&self, file: u16) -> &str {
+        self.paths
+            .get(usize::from(file))
+            .map_or("the target", String::as_str)
+    }
+
+    /// Ends the job by an error, unless one did before. What is in flight is still awaited.
+    #[cold]
+    pub(super) fn fail(&mut self, errno: i32, message: String, at_ns: u64) {
+        self.phase = Phase::Drain;
+        self.held = None;
+        if self.error.is_none() {
+            self.error = Some(JobError {
+                errno,
+                message,
+                at_ns: at_ns.saturating_sub(self.origin_ns),
+            });
+        }
+    }
+
+    fn fail_op(&mut self, op: &Op, errno: i32, why: &str, at_ns: u64) {
+        let path = self.path(op.file);
+        let message = match op.kind {
+            OpKind::Flush | OpKind::DataFlush => format!("{} of {path}: {why}", verb(op.kind)),
+            kind => format!(
+                "{} of {} bytes at {} of {path}: {why}",
+                verb(kind),
+                op.length,
+                op.offset
+            ),
+        };
+        self.fail(errno, message, at_ns);
+    }
+
+    /// Looks at a completion that failed, was short or is to be verified. Puts the operation as it was
+    /// sent first, and when, into `flight` and `completion`; answers its result, or `None` when it goes
+    /// on.
+    #[cold]
+    pub(super) fn examine(
+        &mut self,
+        completion: &mut Completion,
+        flight: &mut InFlight,
+    ) -> Option<i32> {
+        let op = flight.op;
+        let (tag, result) = (completion.tag, completion.result);
+        let moves_data = matches!(op.kind, OpKind::Read | OpKind::Write);
+        if moves_data && result > 0 && (result as u32) < op.length {
+            self.go_on(completion, &op);
+            return None;
+        }
+        let part = self.parts.iter().position(|part| part.slot == tag);
+        let part = part.map(|index| self.parts.swap_remove(index));
+        if let Some(part) = &part {
+            flight.op = part.op;
+            completion.submitted_ns = part.submitted_ns;
+        }
+        let at_ns = completion.completed_ns;
+        if result < 0 || (moves_data && result == 0 && op.length > 0) {
+            let (errno, why) = if result < 0 {
+                (-result, errno_text(-result))
+            } else {
+                (libc::EIO, "end of file (EIO)".to_owned())
+            };
+            self.fail_op(&op, errno, &why, at_ns);
+            if let Some(checks) = &mut self.checks
+                && !matches!(op.kind, OpKind::Read | OpKind::Flush | OpKind::DataFlush)
+            {
+                checks.forget(&flight.op);
+            }
+            return Some(-errno);
+        }
+        if op.kind == OpKind::Read {
+            // SAFETY: the operation has completed, its slot is not free yet: the slot is ours alone.
+            let bytes = unsafe { self.arena.slot(tag, flight.op.length as usize) };
+            if let Some(part) = &part {
+                let prefix = &part.prefix;
+                bytes.copy_within(..op.length as usize, prefix.len());
+                bytes[..prefix.len()].copy_from_slice(prefix);
+            }
+            self.verify(&flight.op, tag, at_ns);
+        }
+        Some(if moves_data {
+            flight.op.length as i32
+        } else {
+            result
+        })
+    }
+
+    fn verify(&mut self, op: &Op, slot: u32, at_ns: u64) {
+        let Some(checks) = &mut self.checks else {
+            return;
+        };
+        // SAFETY: as in `examine`.
+        let bytes = unsafe { self.arena.slot(slot, op.length as usize) };
+        let path = self
+            .paths
+            .get(usize::from(op.file))
+            .map_or("the target", String::as_str);
+        let read_back = self.phase == Phase::ReadBack;
+        if let Some(message) = checks.check(op, bytes, path, read_back) {
+            self.fail(libc::EILSEQ, message, at_ns);
+        }
+    }
+
+    /// Sends the rest of a short transfer.
+    fn go_on(&mut self, completion: &Completion, op: &Op) {
+        let tag = completion.tag;
+        let done = completion.result as u32;
+        // SAFETY: as in `examine`.
+        let bytes = unsafe { self.arena.slot(tag, op.length as usize) };
+        let index = self.parts.iter().position(|part| part.slot == tag);
+        let index = index.unwrap_or_else(|| {
+            self.continued[op.kind as usize] += 1;
+            self.parts.push(Part {
+                slot: tag,
+                op: *op,
+                submitted_ns: completion.submitted_ns,
+                prefix: Vec::new(),
+            });
+            self.parts.len() - 1
+        });
+        if op.kind == OpKind::Read {
+            self.parts[index]
+                .prefix
+                .extend_from_slice(&bytes[..done as usize]);
+        } else {
+            bytes.copy_within(done as usize.., 0);
+        }
+        let rest = Op {
+            offset: op.offset + u64::from(done),
+            length: op.length - done,
+            ..*op
+        };
+        self.slots[tag as usize].op = rest;
+        // The operation that just completed made room for this one.
+        if self.engine.queue(&rest, tag, tag) {
+            self.requeued += 1;
+        } else {
+            self.parts.swap_remove(index);
+            self.free.push(tag);
+            self.fail_op(
+                &rest,
+                libc::EAGAIN,
+                "no room to go on",
+                completion.completed_ns,
+            );
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! The end of a job.
+
+use super::JobLoop;
+use super::check::errno_text;
+use crate::clock::now_ns;
+use crate::cpu;
+use crate::engine::{Engine, EngineError};
+use crate::exchange::LiveView;
+use crate::outcome::{GeneratorOutcome, JobEnd, JobState};
+use crate::record::LATE_THRESHOLD_NS;
+
+impl<E: Engine> JobLoop<E> {
+    /// Ends the job because its engine does not work.
+    #[cold]
+    pub fn fail_engine(&mut self, error: &EngineError) {
+        let (errno, message) = match error {
+            EngineError::System { call, source } => {
+                let errno = source.raw_os_error().unwrap_or(libc::EIO);
+                (errno, format!("{call}: {}", errno_text(errno)))
+            }
+            EngineError::Unsupported(message) => (libc::EOPNOTSUPP, message.clone()),
+        };
+        self.fail(errno, message, now_ns());
+    }
+
+    /// Ends the job with a message of the caller's.
+    pub fn fail_with(&mut self, errno: i32, message: String) {
+        self.fail(errno, message, now_ns());
+    }
+
+    /// Adds a line to the job's notes.
+    pub fn note(&mut self, note: String) {
+        self.notes.push(note);
+    }
+
+    /// Hands over the last interval and the job's last word. To be called once, after `run` or after a
+    /// turn that said `done`; on the thread that took the turns.
+    pub fn finish(mut self) {
+        let now = now_ns();
+        let inflight = self.inflight();
+        if self.recorder.pass_edges(now, inflight) {
+            self.measured_ns = self.start_ns + self.ramp_ns;
+        }
+        let usage = cpu::thread_usage().since(&self.usage);
+        let cpu_ns = cpu::thread_cpu_ns().saturating_sub(self.cpu_ns);
+        // A job stopped before its start, or within the warm-up, measured nothing.
+        let measured_ns = if self.recorder.warmup() {
+            0
+        } else {
+            now.saturating_sub(self.measured_ns)
+        };
+        self.recorder.end(now, inflight);
+        if inflight > 0 {
+            self.notes.push(format!(
+                "{inflight} operations had not completed when the job was given up; their buffers are kept"
+            ));
+        }
+        let state = if self.error.is_some() {
+            JobState::Failed
+        } else {
+            JobState::Done
+        };
+        let (ios, bytes) = self.recorder.progress();
+        self.port.live.publish(&LiveView {
+            state,
+            ios,
+            bytes,
+            inflight,
+            progress: Some(1.0),
+        });
+        let busy = cpu_ns.saturating_sub(self.spun_ns) as f64 / measured_ns.max(1) as f64;
+        let since_start = |at_ns: u64| at_ns.saturating_sub(self.origin_ns);
+        let end = JobEnd {
+            start_ns: since_start(self.start_ns.min(now)),
+            end_ns: since_start(now),
+            measured_ns,
+            cpu: usage.into(),
+            iodepth_levels: self.depth_levels.shares(),
+            submit_levels: self.submit_levels.shares(),
+            complete_levels: self.complete_levels.shares(),
+            generator: GeneratorOutcome {
+                late_count: self.lateness.count,
+                late_max_ns: self.lateness.max_ns,
+                late_threshold_ns: LATE_THRESHOLD_NS,
+                dropped_arrivals: self.dropped,
+                backlog_max: self.backlog_max,
+                busy_share: if measured_ns == 0 { 0.0 } else { busy.min(1.0) },
+            },
+            verify: self.checks.take().map(|checks| checks.outcome),
+            error: self.error.take(),
+            stopped: self.stopped,
+            notes: std::mem::take(&mut self.notes),
+            continued: self.continued,
+        };
+        let port = self.port.clone();
+        // The engine goes first: once the job has ended, its files are closed.
+        drop(self);
+        port.finish(end);
+    }
+}
