@@ -87,6 +87,10 @@ function latencyTable(record: RunRecord, colors: Colors): readonly string[] {
       }
     }
   }
+  if (record.jobs.length === 0) {
+    const kept = "no job was recorded; intervals of a killed run are in series.csv.tmp and hist/";
+    return [colors.yellow(record.state === "partial" ? kept : "there was nothing to measure")];
+  }
   if (rows === 0) {
     return [colors.yellow("no operation completed")];
   }

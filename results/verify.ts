@@ -61,6 +61,9 @@ export function verifyRun(directory: string): Verification {
     everything.add(measured);
   }
   checkTotals(record, everything, ledger);
+  if (record.state === "partial") {
+    ledger.notes.push(`the run is partial: ${record.reason ?? "no reason is given"}`);
+  }
   return {
     directory,
     state: record.state,

@@ -36,7 +36,11 @@ test("a partial run says so first; a run without operations has no table", () =>
   const partial = { state: "partial", reason: "interrupted by Ctrl-C" } as const;
   const text = normalOutput(assembleRun(fixtureRun([], partial).input), { color: false });
   expect(text.split("\n")[1]).toBe("partial: interrupted by Ctrl-C");
-  expect(text).toContain("no operation completed");
+  expect(text).toContain("no job was recorded");
+  const idle = fixtureRun([[{ ...job("idle"), intervals: {} }]]);
+  expect(normalOutput(assembleRun(idle.input), { color: false })).toContain(
+    "no operation completed",
+  );
 });
 
 test("with one mixed rate the directions share it", () => {
