@@ -34,7 +34,7 @@ export interface NativeDevice {
   commit(count: number): number;
   /** Writes at most `max` completion records, waiting at most `waitNs` for the first; returns their number. */
   poll(max: number, waitNs: number): number;
-  /** Sets, once, what `park` calls. */
+  /** Sets, once, what `park` calls. The caller MUST hold the callback: natively it is held while parked only. */
   setWake(callback: () => void): void;
   /** Calls the wake callback once, on a later turn of the event loop, when a completion can be polled. */
   park(): void;

@@ -118,7 +118,7 @@ const distantFaults = [{ effect: "error", errno: errnos.EIO, nth: 1e9 }] as cons
 const wide = { iops: 1e9, bytesPerSecond: 1e12 };
 const narrow = { iops: 40_000, bytesPerSecond: 200e6, burstOps: 4 };
 
-/** Devices of TypeScript; the native engines add theirs below. */
+/** Devices of TypeScript. */
 export const modelSubjects: readonly ConformanceSubject[] = [
   plain("memory, virtual clock", virtual, memory, null),
   plain("memory, real clock", real, memory, null),
@@ -163,5 +163,5 @@ export const faultSubject: ConformanceSubject = {
 /** Exported for subjects that need a failing device above their own. */
 export { cutShort, failAll };
 
-/** Every implementation. The native engines (io_uring, psync, memory, null) belong in this table. */
+/** The implementations in TypeScript; `native-subjects.ts` has the native engines. */
 export const subjects: readonly ConformanceSubject[] = [...modelSubjects, faultSubject];

@@ -3,6 +3,8 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "n
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { OsdynoError } from "../../engine/base/error.ts";
 import { NativeBlockDevice } from "../../engine/hot/ioengine/native-device.ts";
@@ -63,6 +65,9 @@ async function run(device: BlockDevice, ...ops: BlockOp[]): Promise<Map<number, 
   }
   return results;
 }
+
+setFlagsFromString("--expose-gc");
+const collect = runInNewContext("gc") as () => void;
 
 const openDescriptors = () => readdirSync("/proc/self/fd").length;
 
@@ -161,6 +166,15 @@ describe.each(["io_uring", "psync", "memory", "null"])("%s", (name) => {
     await new Promise((resolve) => setTimeout(resolve, 5));
     expect(calls).toBe(1);
     expect(device.poll(1)).toBe(1);
+    device.close();
+  });
+
+  it("wakes its caller although memory was collected meanwhile", async () => {
+    const device = openBlockDevice(name, options());
+    collect();
+    await run(device, op(opKinds.read, 0));
+    collect();
+    await run(device, op(opKinds.read, 4096));
     device.close();
   });
 

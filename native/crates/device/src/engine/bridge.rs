@@ -25,13 +25,15 @@ pub struct Bridge {
     outgoing: Vec<Outgoing>,
     committed: usize,
     incoming: Vec<Completion>,
+    /// By tag: handed out and not come back.
+    away: Vec<bool>,
     in_flight: usize,
     depth: usize,
     notes: Vec<String>,
 }
 
 impl Bridge {
-    /// For at most `depth` operations queued or in flight.
+    /// For at most `depth` operations queued or in flight, with tags below `depth`.
     #[must_use]
     pub fn new(depth: u32, notes: Vec<String>) -> Self {
         let depth = depth.max(1) as usize;
@@ -39,6 +41,7 @@ impl Bridge {
             outgoing: Vec::with_capacity(depth),
             committed: 0,
             incoming: Vec::with_capacity(depth),
+            away: vec![false; depth],
             in_flight: 0,
             depth,
             notes,
@@ -57,11 +60,12 @@ impl Bridge {
         self.committed = 0;
     }
 
-    /// Brings a completion in; `false` when none is due, which is an error of the device.
+    /// Brings a completion in; `false` when no such operation is away, which is an error of the device.
     #[must_use]
     pub fn deliver(&mut self, completion: Completion) -> bool {
-        if self.incoming.len() >= self.in_flight {
-            return false;
+        match self.away.get_mut(completion.tag as usize) {
+            Some(away) if *away => *away = false,
+            _ => return false,
         }
         self.incoming.push(completion);
         true
@@ -71,7 +75,7 @@ impl Bridge {
 impl Engine for Bridge {
     fn queue(&mut self, op: &Op, slot: u32, tag: u32) -> bool {
         let queued = self.outgoing.len() - self.committed;
-        if self.in_flight + queued >= self.depth {
+        if self.in_flight + queued >= self.depth || tag as usize >= self.depth {
             return false;
         }
         let op = *op;
@@ -81,6 +85,9 @@ impl Engine for Bridge {
 
     fn commit(&mut self) -> Result<u32, EngineError> {
         let count = self.outgoing.len() - self.committed;
+        for outgoing in &self.outgoing[self.committed..] {
+            self.away[outgoing.tag as usize] = true;
+        }
         self.committed += count;
         self.in_flight += count;
         Ok(count as u32)
@@ -122,24 +129,25 @@ mod tests {
             generation: 0,
         };
         let mut bridge = Bridge::new(2, Vec::new());
-        assert!(bridge.queue(&op, 0, 7));
+        assert!(bridge.queue(&op, 0, 1));
         assert!(bridge.outgoing().is_empty());
         assert!(!bridge.deliver(Completion::default()));
         assert_eq!(bridge.commit().unwrap(), 1);
-        assert_eq!(bridge.outgoing()[0].tag, 7);
+        assert_eq!(bridge.outgoing()[0].tag, 1);
         bridge.clear();
-        assert!(bridge.queue(&op, 1, 8) && !bridge.queue(&op, 1, 9));
+        assert!(bridge.queue(&op, 1, 0) && !bridge.queue(&op, 1, 1));
         let done = Completion {
-            tag: 7,
+            tag: 1,
             ..Completion::default()
         };
         assert!(bridge.deliver(done));
         assert!(!bridge.deliver(done));
+        assert!(!bridge.deliver(Completion { tag: 9, ..done }));
         let mut out = Vec::with_capacity(2);
         assert_eq!(bridge.reap(Wait::Forever, &mut out).unwrap(), 1);
-        assert!(bridge.queue(&op, 0, 9));
+        assert!(bridge.queue(&op, 0, 1));
         assert_eq!(bridge.commit().unwrap(), 2);
         let tags: Vec<u32> = bridge.outgoing().iter().map(|out| out.tag).collect();
-        assert_eq!(tags, [8, 9]);
+        assert_eq!(tags, [0, 1]);
     }
 }
