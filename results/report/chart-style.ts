@@ -178,6 +178,11 @@ export function panels(
   };
 }
 
+/** Panels of a phone stand below each other: each needs its own axis to be read while scrolling. */
+export function ownAxes(form: Form): object {
+  return form === "phone" ? { resolve: { axis: { x: "independent" } } } : {};
+}
+
 /** Title-free specification with the house's look; figures carry their titles in the page. */
 export function styled(spec: object, description: string, form: Form): TopLevelSpec {
   return {

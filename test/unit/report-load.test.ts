@@ -1,0 +1,241 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { OsdynoError } from "../../engine/base/error.ts";
+import { loadReport } from "../../results/report/load.ts";
+import type { ReportModel } from "../../results/report/model.ts";
+import type { RunRecord } from "../../results/run-record.ts";
+import { readRun } from "../../results/run-schema.ts";
+import { writeFixtureRun, writeFixtureSweep } from "./report-fixture.ts";
+
+let root = "";
+beforeAll(() => {
+  root = mkdtempSync(join(tmpdir(), "osdyno-report-"));
+});
+afterAll(() => {
+  rmSync(root, { recursive: true, force: true });
+});
+
+const reader = { name: "j", rw: "randread", ioengine: "io_uring", iodepth: 8, numjobs: 1 } as const;
+
+function made(name: string, run: Parameters<typeof writeFixtureRun>[1]): string {
+  const dir = join(root, name);
+  writeFixtureRun(dir, run);
+  return dir;
+}
+
+describe("a run", () => {
+  it("shows the figures of run.json and nothing else", () => {
+    const dir = made("plain", { jobs: [reader] });
+    const record: RunRecord = readRun(dir);
+    const model = loadReport(dir);
+    expect(model.kind).toBe("run");
+    const [entry] = model.entries;
+    const total = record.osdyno.totals.read;
+    expect(entry?.metrics["iops"]?.value).toBe(total?.iops);
+    expect(entry?.metrics["bw"]?.value).toBe(total?.bw_bytes);
+    for (const p of ["50", "99", "99.9"]) {
+      const own = total?.response_ns.percentile[Number(p).toFixed(6)];
+      expect(entry?.metrics[`response.p${p}`]?.value).toBe(own);
+    }
+    expect(entry?.metrics["response.max"]?.value).toBe(total?.response_ns.max);
+    expect(entry?.facet).toBe("4 KiB randread");
+    expect(model.answer).toHaveLength(1);
+    expect(model.answer[0]).toMatch(/^4 KiB randread with io_uring reached .* IOPS/);
+  });
+
+  it("draws the percentile plot from the histograms, up to the last solid percentile", () => {
+    const model = loadReport(made("spectrum", { jobs: [{ ...reader, samples: 4000 }] }));
+    const [entry] = model.entries;
+    const points = entry?.spectrum.response ?? [];
+    const at = (rest: number) => points.find(([x]) => x === rest)?.[1];
+    expect(at(100)).toBe(entry?.metrics["response.p99"]?.value);
+    expect(points.at(-1)?.[0]).toBeLessThanOrEqual(400);
+    const values = points.map(([, ns]) => ns);
+    expect(values).toEqual([...values].sort((a, b) => a - b));
+  });
+
+  it("joins clones without averaging percentiles", () => {
+    const dir = made("clones", {
+      jobs: [{ ...reader, ioengine: "psync", iodepth: 1, numjobs: 4 }],
+    });
+    const [entry, ...others] = loadReport(dir).entries;
+    const total = readRun(dir).osdyno.totals.read;
+    expect(others).toEqual([]);
+    expect(entry?.depth).toBe(4);
+    expect(entry?.samples).toBe(total?.service_ns.N);
+    expect(entry?.metrics["response.p99"]?.value).toBe(total?.response_ns.percentile["99.000000"]);
+  });
+
+  it("takes the warm-up out of the percentile plot and marks it over time", () => {
+    const dir = made("warm", { jobs: [{ ...reader, samples: 8000, rampMs: 2500 }] });
+    const model = loadReport(dir);
+    expect(model.timeLines[0]?.warmupStartMs).toBe(0);
+    expect(model.timeLines[0]?.warmupEndMs).toBe(2500);
+    // A quarter of the 8000 samples are warm-up: 6000 are left, so that 1/600 is the last step.
+    const last = model.entries[0]?.spectrum.response.at(-1)?.[0] ?? 0;
+    expect(last).toBeGreaterThan(500);
+    expect(last).toBeLessThanOrEqual(600);
+  });
+
+  it("keeps directions apart and percentiles without 10 samples beyond them out", () => {
+    const model = loadReport(
+      made("mixed", { jobs: [{ ...reader, name: "mix", rw: "randrw", samples: 500 }] }),
+    );
+    expect(model.entries.map((entry) => entry.facet)).toEqual([
+      "4 KiB randrw, reads",
+      "4 KiB randrw, writes",
+    ]);
+    expect(model.entries[0]?.metrics["response.p90"]?.solid).toBe(true);
+    expect(model.entries[0]?.metrics["response.p99"]?.solid).toBe(false);
+    expect(model.caveats.map((caveat) => caveat.kind)).toContain("few-samples");
+  });
+
+  it("tells a late generator and an open loop", () => {
+    const model = loadReport(
+      made("late", { jobs: [{ ...reader, rate: 1000, stall: true, late: true }] }),
+    );
+    const kinds = model.caveats.map((caveat) => caveat.kind);
+    expect(kinds[0]).toBe("late");
+    expect(kinds).not.toContain("closed-loop");
+    expect(model.entries[0]?.openLoop).toBe(true);
+    expect(model.entries[0]?.label).toContain("1k offered/s");
+  });
+
+  it("says that a run is partial, with the reason first", () => {
+    const model = loadReport(made("cut", { state: "partial", jobs: [reader] }));
+    expect(model.state).toBe("partial");
+    expect(model.caveats[0]?.kind).toBe("partial");
+    expect(model.caveats[0]?.text).toContain("stopped by SIGINT");
+  });
+
+  it("does without histograms and series, and says so", () => {
+    const dir = made("bare", { jobs: [reader] });
+    rmSync(join(dir, "hist"), { recursive: true });
+    rmSync(join(dir, "series.csv"));
+    const model = loadReport(dir);
+    expect(model.entries[0]?.spectrum.response).toEqual([]);
+    expect(model.timeLines).toEqual([]);
+    expect(model.caveats[0]?.text).toContain("hist/, series.csv");
+    expect(model.entries[0]?.metrics["response.p99"]?.solid).toBe(true);
+  });
+});
+
+it("a repeat directory gives medians of its runs", () => {
+  for (const n of [1, 2, 3]) {
+    made(`repeat/${n}`, { seed: n, jobs: [{ ...reader, samples: 3000 }] });
+  }
+  const model = loadReport(join(root, "repeat"));
+  expect(model.kind).toBe("repeat");
+  const [entry] = model.entries;
+  const values = [...(entry?.metrics["iops"]?.values ?? [])].sort((a, b) => a - b);
+  expect(values).toHaveLength(3);
+  expect(entry?.metrics["iops"]?.value).toBe(values[1]);
+  expect(entry?.metrics["iops"]?.low).toBe(values[0]);
+  expect(model.timeLines.map((line) => line.repeat)).toEqual([1, 2, 3]);
+});
+
+describe("a sweep", () => {
+  let model: ReportModel;
+  let dir = "";
+  beforeAll(() => {
+    dir = join(root, "sweep");
+    writeFixtureSweep(dir, { preview: true, repeat: 1, depths: [1, 4], samples: 1500 });
+    model = loadReport(dir);
+  });
+
+  it("arranges points by workload, engine and depth", () => {
+    expect(new Set(model.entries.map((entry) => entry.facet))).toEqual(
+      new Set(["4 KiB randread", "4 KiB randwrite", "4 KiB randwrite, O_DSYNC"]),
+    );
+    expect(new Set(model.entries.map((entry) => entry.series))).toEqual(
+      new Set(["psync", "io_uring"]),
+    );
+    expect(model.entries.map((entry) => entry.depth)).toEqual(Array(6).fill([1, 4]).flat());
+  });
+
+  it("names the best of the first metric and gives no verdict in a preview", () => {
+    expect(model.answer[0]).toMatch(/^Preview, no verdict: .*IOPS/);
+    const reads = model.entries.filter((entry) => entry.facet === "4 KiB randread");
+    const iops = reads.map((entry) => entry.metrics["iops"]?.value ?? 0);
+    const best = reads[iops.indexOf(Math.max(...iops))];
+    expect(model.answer[0]).toContain(best?.label);
+  });
+
+  it("puts verdicts of comparisons first when there are some", () => {
+    const copy = join(root, "decided");
+    mkdirSync(copy);
+    const record = JSON.parse(readFileSync(join(dir, "sweep.json"), "utf8"));
+    const comparison = {
+      metric: "iops",
+      base: "read-psync-4",
+      candidate: "read-io_uring-4",
+      ratio: 1.08,
+      low: 1.05,
+      high: 1.11,
+      p: 0.001,
+      verdict: "better",
+      reason: "the interval is above 1",
+      runs_needed: null,
+    };
+    const points = record.points.map((point: { runs: string[] }) => ({
+      ...point,
+      runs: point.runs.map((run) => join("..", "sweep", run)),
+    }));
+    const decided = { ...record, points, preview: false, comparisons: [comparison] };
+    writeFileSync(join(copy, "sweep.json"), JSON.stringify(decided));
+    expect(loadReport(copy).answer[0]).toBe(
+      "read-io_uring-4 is better than read-psync-4 in IOPS: ratio 1.080 (interval 1.050 to 1.110).",
+    );
+  });
+
+  it("reports what is there when runs are absent", () => {
+    rmSync(join(dir, "points", "read-psync-1"), { recursive: true });
+    const rest = loadReport(dir);
+    expect(rest.entries).toHaveLength(model.entries.length - 1);
+    expect(rest.caveats.find((caveat) => caveat.kind === "missing-files")?.text).toContain(
+      "points/read-psync-1/1/run.json",
+    );
+  });
+});
+
+describe("directories that hold no results", () => {
+  const failure = (dir: string): OsdynoError => {
+    try {
+      loadReport(dir);
+    } catch (error) {
+      if (error instanceof OsdynoError) {
+        return error;
+      }
+    }
+    throw new Error("nothing was refused");
+  };
+
+  it("are refused in one line", () => {
+    mkdirSync(join(root, "empty"));
+    for (const dir of [join(root, "empty"), join(root, "absent")]) {
+      const error = failure(dir);
+      expect(error.code).toBe("bad-input");
+      expect(error.line).toContain(dir);
+      expect(error.line).not.toContain("\n");
+    }
+  });
+
+  it("are refused when the record is damaged", () => {
+    for (const [name, text] of [
+      ["cut.json", "{"],
+      ["null", "null"],
+      ["list", "[]"],
+      ["other", '{"jobs": 1}'],
+    ] as const) {
+      const dir = join(root, `damaged-${name}`);
+      mkdirSync(dir);
+      writeFileSync(join(dir, "run.json"), text);
+      expect(failure(dir).code).toBe("bad-input");
+      rmSync(join(dir, "run.json"));
+      writeFileSync(join(dir, "sweep.json"), text);
+      expect(failure(dir).code).toBe("bad-input");
+    }
+  });
+});
