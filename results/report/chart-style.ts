@@ -3,24 +3,24 @@ import type { TopLevelSpec } from "vega-lite";
 import { fontFamily, textWidth } from "./fonts.ts";
 
 /**
- * Okabe and Ito's palette for colour-blind readers without its yellow, which vanishes on white. The
- * report's style sheet maps each colour to a lighter one in the dark scheme.
+ * Okabe and Ito's palette for colour-blind readers, without its yellow and with sky blue and orange
+ * darkened: every colour stands out from white by at least 3:1. The report's style sheet maps each colour to a lighter one in the dark scheme.
  */
 export const palette: readonly string[] = [
   "#0072b2",
   "#d55e00",
   "#009e73",
   "#cc79a7",
-  "#56b4e9",
-  "#e69f00",
+  "#3d9bd6",
+  "#b87a00",
   "#7a5195",
   "#444444",
 ];
 
 /** For lines in an order (depths): light to dark, so that grey shows the order too. */
 export const orderedPalette: readonly string[] = [
-  "#f2a900",
-  "#e5793a",
+  "#bf8300",
+  "#d9652b",
   "#d1495b",
   "#a8327a",
   "#7b2d8b",

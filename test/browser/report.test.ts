@@ -153,9 +153,14 @@ describe.skipIf(!present)("report.html in Chromium", () => {
     await page.context().close();
   });
 
-  it("is readable in the dark: text and marks stand out from the ground", async () => {
-    const { page } = await visit("sweep", { colorScheme: "dark" });
-    const low = await page.evaluate(`(() => {
+  it.each([
+    ["light", false],
+    ["dark", true],
+  ] as const)(
+    "is readable in the %s scheme: text and marks stand out",
+    async (colorScheme, dark) => {
+      const { page } = await visit("sweep", { colorScheme });
+      const low = await page.evaluate(`(() => {
       const light = (c) => {
         const [r, g, b] = c.match(/[0-9.]+/g).map((v) => v / 255)
           .map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
@@ -175,9 +180,10 @@ describe.skipIf(!present)("report.html in Chromium", () => {
       }
       return [ground < 0.05, poor.slice(0, 5)];
     })()`);
-    expect(low).toEqual([true, []]);
-    await page.context().close();
-  });
+      expect(low).toEqual([dark, []]);
+      await page.context().close();
+    },
+  );
 
   it("works with JavaScript off and prints in light colours", async () => {
     const { page } = await visit("sweep", { javaScriptEnabled: false, colorScheme: "dark" });

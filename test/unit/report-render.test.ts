@@ -1,7 +1,8 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { temporarySuffix } from "../../results/growing-file.ts";
 import { logDomain, logTicks, roomyLabels } from "../../results/report/chart-style.ts";
 import { chartsOf } from "../../results/report/charts.ts";
 import { textWidth } from "../../results/report/fonts.ts";
@@ -207,6 +208,10 @@ describe("files", () => {
     await expect(writeReport(dir, { format: "png", out: file })).rejects.toMatchObject({
       code: "bad-input",
     });
-    expect(existsSync(`${root}.partial`)).toBe(false);
+    expect(existsSync(join(root, "charts"))).toBe(true);
+    const left = readdirSync(root, { recursive: true }).filter((name) =>
+      String(name).endsWith(temporarySuffix),
+    );
+    expect(left).toEqual([]);
   });
 });
