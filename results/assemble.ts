@@ -1,4 +1,6 @@
-/** Makes `run.json` of what was planned and what was measured. Pure: it reads no clock and no file. */
+/**
+ * Makes `run.json` of what was planned and what was measured. Pure: it reads no clock and no file.
+ */
 import type { ParsedJobs, ResolvedJob } from "../workloads/job/model.ts";
 import type { MeasuredPhase, RunPlan } from "../workloads/plan-model.ts";
 import type { DirectionOutcome, JobOutcome, VerifyOutcome } from "../workloads/run-outcome.ts";
@@ -25,7 +27,9 @@ import {
   runSchemaName,
 } from "./run-record.ts";
 
-/** Parsers of fio's JSON read a release number and take what follows a dash for a development build. */
+/**
+ * Parsers of fio's JSON read a release number and take what follows a dash for a development build.
+ */
 export const fioVersionText = "fio-3.33-osdyno-0.1.0";
 
 export interface RunInput {

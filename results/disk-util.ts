@@ -27,7 +27,8 @@ export function diskUtilPercent(use: DiskUse): number {
 }
 
 function grown(use: DiskUse, key: keyof DiskCounters): number {
-  // A counter that went back (a device replaced under us) counts as no activity, not as a negative one.
+  // A counter that went back (a device replaced under us) counts as no activity, not as a negative
+  // one.
   return Math.max(0, use.after[key] - use.before[key]);
 }
 

@@ -1,4 +1,6 @@
-/** `--output-format json` and `json+`: fio's document, in fio's layout, with ours under `osdyno`. */
+/**
+ * `--output-format json` and `json+`: fio's document, in fio's layout, with ours under `osdyno`.
+ */
 import type { RunRecord } from "./run-record.ts";
 
 /** Keys whose numbers fio prints with six decimals; everything else is an integer. */

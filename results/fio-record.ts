@@ -68,7 +68,9 @@ export interface FioDirection {
   readonly iops_samples: number;
 }
 
-/** A latency in fio's form; percentiles only when the job asks for them and something was counted. */
+/**
+ * A latency in fio's form; percentiles only when the job asks for them and something was counted.
+ */
 export function fioLatency(
   totals: TimeTotals,
   buckets: PlatBuckets,
@@ -111,7 +113,9 @@ export function outcomesOf(
   );
 }
 
-/** Bytes per second of a group in one direction: all bytes over the longest runtime, as fio has it. */
+/**
+ * Bytes per second of a group in one direction: all bytes over the longest runtime, as fio has it.
+ */
 function groupBandwidth(group: readonly MeasuredJob[], which: readonly Direction[]): number {
   const outcomes = outcomesOf(group, which);
   const runtimeNs = Math.max(0, ...outcomes.map((outcome) => outcome.runtimeNs));
@@ -238,7 +242,9 @@ function levels(
 
 const bucketEdges: readonly number[] = [2, 4, 10, 20, 50, 100, 250, 500, 750, 1000];
 
-/** Percent of the operations whose service time lies from the previous key up to, not at, its own. */
+/**
+ * Percent of the operations whose service time lies from the previous key up to, not at, its own.
+ */
 function latencyShares(members: readonly MeasuredJob[]) {
   const counts = new Map<string, number>();
   const histogram = mergeLatencies(

@@ -1,11 +1,16 @@
-/** Judges whether the load generator kept up, and says in words what a reader of the figures must know. */
+/**
+ * Judges whether the load generator kept up, and says in words what a reader of the figures must
+ * know.
+ */
 import type { ArrivalRule } from "../workloads/job/model.ts";
 import type { HiccupOutcome, JobOutcome } from "../workloads/run-outcome.ts";
 import { directions, type MeasuredJob, outcomesOf } from "./fio-record.ts";
 import { mergeLatencies, percentileKey, summarise } from "./histogram.ts";
 import type { OsdynoGenerator } from "./run-record.ts";
 
-/** Above this share of operations sent late by the generator itself, its lateness is in the figures. */
+/**
+ * Above this share of operations sent late by the generator itself, its lateness is in the figures.
+ */
 export const lateShareLimit = 0.01;
 /** Above this busy share the generator's thread, not the target, may be what limits the rate. */
 export const busyShareLimit = 0.8;

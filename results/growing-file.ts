@@ -1,6 +1,6 @@
 /**
- * A text file that grows while a run goes on: under a temporary name until it is closed, appended in
- * batches, and never left with half a line when the disk is full.
+ * A text file that grows while a run goes on: under a temporary name until it is closed, appended
+ * in batches, and never left with half a line when the disk is full.
  */
 import { appendFileSync, renameSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 

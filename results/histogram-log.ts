@@ -1,4 +1,6 @@
-/** HdrHistogram logs, format 1.3: one line per interval, payloads as the native side encoded them. */
+/**
+ * HdrHistogram logs, format 1.3: one line per interval, payloads as the native side encoded them.
+ */
 import { closeSync, openSync, readSync } from "node:fs";
 import { HistogramLogReader } from "hdr-histogram-js";
 import { decodeHistogram, emptyHistogramText, type Histogram } from "./histogram.ts";

@@ -115,8 +115,8 @@ export function mergeLatencies(records: readonly LatencyRecord[]): Distribution 
 }
 
 /**
- * Summary with percentiles: the highest value equivalent to the bucket that the percentile falls in,
- * never above the exact maximum. Without a value there is no percentile.
+ * Summary with percentiles: the highest value equivalent to the bucket that the percentile falls
+ * in, never above the exact maximum. Without a value there is no percentile.
  */
 export function summarise(
   distribution: Distribution,

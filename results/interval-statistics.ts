@@ -58,7 +58,10 @@ export class IntervalStatistics {
   private readonly rates = new Map<string, { iops: Samples; kibPerSecond: Samples }>();
   private issued = 0;
 
-  /** @param intervalNs the nominal length; shorter intervals (ends, the cut of the warm-up) are no samples */
+  /**
+   * @param intervalNs the nominal length; shorter intervals (ends, the cut of the warm-up) are no
+   * samples
+   */
   constructor(intervalNs: number) {
     this.intervalNs = intervalNs;
   }

@@ -12,8 +12,8 @@ function fileName(name: string): string {
 }
 
 /**
- * Name by `PlannedJob.index`. A job that is alone keeps its name, clones are `<job>.<jobnum>`; sections
- * that still share a name (fio allows it) get their position as well.
+ * Name by `PlannedJob.index`. A job that is alone keeps its name, clones are `<job>.<jobnum>`;
+ * sections that still share a name (fio allows it) get their position as well.
  */
 export function seriesNames(plan: RunPlan): ReadonlyMap<number, string> {
   const jobs = plannedJobs(plan);

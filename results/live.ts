@@ -1,6 +1,6 @@
 /**
- * `--live FILE|-`: what a run does, while it does it. One JSON line per interval, or OpenMetrics text
- * that a scraper's file collector reads when FILE ends in `.prom`.
+ * `--live FILE|-`: what a run does, while it does it. One JSON line per interval, or OpenMetrics
+ * text that a scraper's file collector reads when FILE ends in `.prom`.
  */
 import { closeSync, openSync, renameSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { OsdynoError } from "../engine/base/error.ts";
@@ -71,8 +71,8 @@ class JsonLinesFeed implements LiveFeed {
     try {
       writeSync(this.file, `${liveLine(job, row, machine)}\n`);
     } catch (error) {
-      // A pipe that nobody empties for a moment loses this line; any other failure ends the feed. The
-      // run goes on: its results do not depend on who watches.
+      // A pipe that nobody empties for a moment loses this line; any other failure ends the feed.
+      // The run goes on: its results do not depend on who watches.
       this.broken = (error as NodeJS.ErrnoException).code !== "EAGAIN";
     }
   }

@@ -136,9 +136,9 @@ export function nearestMetric(name: string): string | null {
 }
 
 /**
- * Value of a metric in a run, in its unit; over all jobs of the run, whose distributions are merged,
- * never averaged. Null when the run has none: no such direction, nothing completed, a percentile that
- * was not asked for (`percentile_list`), or an unknown name.
+ * Value of a metric in a run, in its unit; over all jobs of the run, whose distributions are
+ * merged, never averaged. Null when the run has none: no such direction, nothing completed, a
+ * percentile that was not asked for (`percentile_list`), or an unknown name.
  */
 export function metric(record: RunRecord, name: string): number | null {
   const parsed = parseMetric(name);
@@ -189,7 +189,9 @@ export function jobMetric(job: JobRecord, name: string): number | null {
 /** Samples beyond a percentile below which its figure is noise. */
 const leastBeyond = 10;
 
-/** Whether at least 10 of `sampleCount` samples lie beyond the percentile; tables mark it if not. */
+/**
+ * Whether at least 10 of `sampleCount` samples lie beyond the percentile; tables mark it if not.
+ */
 export function percentileSupported(sampleCount: number, percentile: number): boolean {
   // The tolerance keeps 99.9 of 10000, whose rest is not exact in binary.
   return sampleCount * (1 - percentile / 100) >= leastBeyond - 1e-6;
@@ -259,7 +261,9 @@ function statisticOf(
   return record.percentile[percentileKey(statistic)] ?? null;
 }
 
-/** The directions of fio's records that a metric covers; `mixed` stands in where they were joined. */
+/**
+ * The directions of fio's records that a metric covers; `mixed` stands in where they were joined.
+ */
 function fioLatencies(job: JobRecord, time: FioTime, direction: DirectionPrefix): FioLatency[] {
   const names = direction === "all" ? ["read", "write", "trim"] : [direction];
   const found = names.filter((name) => job[name] !== undefined);
@@ -271,7 +275,9 @@ function fioLatencies(job: JobRecord, time: FioTime, direction: DirectionPrefix)
   });
 }
 
-/** fio's own figure from its bins, so that it is there for every percentile and for several jobs. */
+/**
+ * fio's own figure from its bins, so that it is there for every percentile and for several jobs.
+ */
 function fioStatistic(
   jobs: readonly JobRecord[],
   time: FioTime,

@@ -128,7 +128,9 @@ function jobRow(
   ];
 }
 
-/** With `unified_rw_reporting=mixed` only the sum has a rate: the direction gets its share of it. */
+/**
+ * With `unified_rw_reporting=mixed` only the sum has a rate: the direction gets its share of it.
+ */
 function mixedShare(job: JobRecord, latencies: OsdynoDirection, key: "iops" | "bw_bytes"): number {
   const mixed = job["mixed"] as Readonly<Record<string, number>> | undefined;
   const all = job.osdyno.all?.service_ns.N ?? 0;

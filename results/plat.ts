@@ -59,8 +59,8 @@ export function mergePlat(parts: readonly PlatBuckets[]): PlatBuckets {
 }
 
 /**
- * fio's percentiles: the middle of the first bucket whose cumulative count reaches p/100 of all. Not
- * clamped to the maximum, as fio does not.
+ * fio's percentiles: the middle of the first bucket whose cumulative count reaches p/100 of all.
+ * Not clamped to the maximum, as fio does not.
  */
 export function platPercentiles(
   buckets: PlatBuckets,
@@ -110,8 +110,8 @@ function roundExtended(
 }
 
 /**
- * Whether `cumulative >= percentile / 100 * total` in the 80-bit arithmetic that fio compares in: at
- * an exact boundary (p99.9 of 1000) a double would choose the neighbouring bucket.
+ * Whether `cumulative >= percentile / 100 * total` in the 80-bit arithmetic that fio compares in:
+ * at an exact boundary (p99.9 of 1000) a double would choose the neighbouring bucket.
  */
 function reaches(cumulative: number, percentile: number, total: number): boolean {
   const asDouble = (percentile / 100) * total;

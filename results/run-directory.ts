@@ -75,7 +75,9 @@ function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** Makes the directory, or clears an own one; throws `bad-input` for one that is somebody else's. */
+/**
+ * Makes the directory, or clears an own one; throws `bad-input` for one that is somebody else's.
+ */
 function prepareDirectory(options: RunWriterOptions): string {
   if (options.out === undefined) {
     return freshDirectory(
@@ -167,8 +169,8 @@ export class RunWriter {
   }
 
   /**
-   * Writes a first `run.json` that says the run has not ended, so that a crash leaves a directory that
-   * is ours and readable. `record` is of a run without results.
+   * Writes a first `run.json` that says the run has not ended, so that a crash leaves a directory
+   * that is ours and readable. `record` is of a run without results.
    */
   begin(record: RunRecord): void {
     this.guarded("run.json", () => {
@@ -208,8 +210,8 @@ export class RunWriter {
   }
 
   /**
-   * Gives every file its name, writes `run.json` and `verify.json`. Answers the record as written: a
-   * run whose results could not all be written is partial and says why.
+   * Gives every file its name, writes `run.json` and `verify.json`. Answers the record as written:
+   * a run whose results could not all be written is partial and says why.
    */
   finish(record: RunRecord): RunRecord {
     this.flush();
@@ -262,8 +264,8 @@ export class RunWriter {
   }
 
   /**
-   * Takes back what was written, for a run that ended before anything was measured; the directory too,
-   * unless somebody else keeps something in it.
+   * Takes back what was written, for a run that ended before anything was measured; the directory
+   * too, unless somebody else keeps something in it.
    */
   discard(): void {
     this.files.clear();

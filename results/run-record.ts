@@ -7,7 +7,10 @@ import type { JobError, VerifyOutcome } from "../workloads/run-outcome.ts";
 
 export const runSchemaName = "osdyno-run-1";
 
-/** `N, min, max, mean, stddev` in ns, percentiles keyed with six decimals; stddev is the sample form. */
+/**
+ * `N, min, max, mean, stddev` in ns, percentiles keyed with six decimals; stddev is the sample
+ * form.
+ */
 export interface FioLatency {
   readonly min: number;
   readonly max: number;

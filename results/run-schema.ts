@@ -244,7 +244,9 @@ export function runJsonSchemaText(): string {
 
 export const runJsonSchemaPath = fileURLToPath(new URL("run.schema.json", import.meta.url));
 
-/** Reads and checks `run.json` of a run directory; throws `bad-input` with the first thing wrong. */
+/**
+ * Reads and checks `run.json` of a run directory; throws `bad-input` with the first thing wrong.
+ */
 export function readRun(directory: string): RunRecord {
   const path = join(directory, "run.json");
   let parsed: unknown;

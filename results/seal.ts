@@ -13,7 +13,10 @@ export interface Seal {
   readonly files: Readonly<Record<string, string>>;
 }
 
-/** What results are kept in. A job may have its data files in the run's own directory: those are not. */
+/**
+ * What results are kept in. A job may have its data files in the run's own directory: those are
+ * not.
+ */
 const resultsFile = /\.(json|csv|hlog|html|md|svg|png)$/;
 
 /** Paths of the files of a run, relative, sorted, without the seal itself. */

@@ -24,7 +24,9 @@ export interface ResultsEntry {
   readonly responseP99Ns: number | null;
 }
 
-/** Everything of ours directly under `root`, oldest first; empty when there is no such directory. */
+/**
+ * Everything of ours directly under `root`, oldest first; empty when there is no such directory.
+ */
 export function listRuns(root: string = runsRoot): readonly ResultsEntry[] {
   const directory = resolve(root);
   if (!existsSync(directory)) {
@@ -128,7 +130,10 @@ export function showRun(
   return runPaths(directory).map((path) => ({ path, record: readRun(path) }));
 }
 
-/** Paths of the runs in a directory of results; those of a sweep that were not made yet are left out. */
+/**
+ * Paths of the runs in a directory of results; those of a sweep that were not made yet are left
+ * out.
+ */
 export function runPaths(directory: string): readonly string[] {
   switch (resultsKind(directory)) {
     case "run":
@@ -147,7 +152,9 @@ export function runPaths(directory: string): readonly string[] {
   }
 }
 
-/** Removes a directory of results with all it holds; throws `unsafe` for anything that is not ours. */
+/**
+ * Removes a directory of results with all it holds; throws `unsafe` for anything that is not ours.
+ */
 export function removeRun(directory: string): void {
   const path = resolve(directory);
   const around = [process.cwd(), homedir()].some(

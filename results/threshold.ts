@@ -52,7 +52,10 @@ export function parseThreshold(text: string): Threshold {
   };
 }
 
-/** Checks a run against a threshold. A metric that the run does not have fails it: nothing was shown. */
+/**
+ * Checks a run against a threshold. A metric that the run does not have fails it: nothing was
+ * shown.
+ */
 export function evaluateThreshold(record: RunRecord, threshold: Threshold): ThresholdResult {
   const value = metric(record, threshold.metric);
   return {

@@ -1,6 +1,8 @@
 /** Figures as a person reads them, and as a person writes them in a threshold. */
 
-/** Three significant digits without an exponent and without zeros that carry nothing beyond a point. */
+/**
+ * Three significant digits without an exponent and without zeros that carry nothing beyond a point.
+ */
 function threeDigits(value: number): string {
   if (value >= 100) {
     return value.toFixed(0);
@@ -8,7 +10,9 @@ function threeDigits(value: number): string {
   return value >= 10 ? value.toFixed(1) : value.toFixed(2);
 }
 
-/** Divides by 1000 (or 1024) until the rounded figure is below that, so that 999.9 k becomes 1.00 M. */
+/**
+ * Divides by 1000 (or 1024) until the rounded figure is below that, so that 999.9 k becomes 1.00 M.
+ */
 function scaled(value: number, step: number, units: readonly string[]): string {
   let unit = 0;
   let rest = Math.abs(value);

@@ -232,7 +232,9 @@ function checkLatencies(
   }
 }
 
-/** Counts and percentiles must agree to the nanosecond; extremes and mean as far as buckets tell. */
+/**
+ * Counts and percentiles must agree to the nanosecond; extremes and mean as far as buckets tell.
+ */
 function checkLatency(
   where: string,
   record: OsdynoLatency,

@@ -1,4 +1,6 @@
-/** Our JSON beside documents of fio 3.33 for the same jobs: keys, nesting, order and number formats. */
+/**
+ * Our JSON beside documents of fio 3.33 for the same jobs: keys, nesting, order and number formats.
+ */
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { assembleRun } from "../../results/assemble.ts";
@@ -163,7 +165,8 @@ for (const { name, bins, jobs } of cases) {
   });
 
   test(`${name}: indentation, separators and number formats are fio's`, () => {
-    // psync counts no slat in fio, so its zeros are printed alike but ours are not zero: only forms.
+    // psync counts no slat in fio, so its zeros are printed alike but ours are not zero: only
+    // forms.
     expect(forms(withoutOurs(ours(name, withOptions, bins)))).toEqual(forms(fioText(name)));
   });
 }

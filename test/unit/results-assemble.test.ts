@@ -77,7 +77,8 @@ test("percent of CPU, time buckets and levels are fio's", () => {
     elapsed: 2,
     latency_depth: 1,
   });
-  // Values of 1 us up to, not including, 2 us: one of each ramp; 1 ms itself is the first ms bucket.
+  // Values of 1 us up to, not including, 2 us: one of each ramp; 1 ms itself is the first ms
+  // bucket.
   const times = (unit: string) => (job?.[`latency_${unit}`] ?? {}) as Record<string, number>;
   expect(times("us")["2"]).toBeCloseTo((100 * 2) / 1500, 9);
   expect(times("ms")["2"]).toBeCloseTo(100 / 1500, 9);

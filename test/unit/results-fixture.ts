@@ -1,6 +1,6 @@
 /**
- * A run as a job loop would have measured it, made of known values: every number that results publish
- * can be computed from `values` by hand.
+ * A run as a job loop would have measured it, made of known values: every number that results
+ * publish can be computed from `values` by hand.
  */
 import { encodeIntoCompressedBase64 } from "hdr-histogram-js";
 import type { RunInput } from "../../results/assemble.ts";

@@ -140,7 +140,8 @@ test("a run of the job loop is recorded without a contradiction", async () => {
   expect(clones?.osdyno.generator.loop).toBe("closed");
   expect(open?.osdyno.generator.loop).toBe("poisson 2000/s");
   expect(open?.osdyno.write).toBeUndefined();
-  // No operation of the device is served in no time, and a response is never shorter than its service.
+  // No operation of the device is served in no time, and a response is never shorter than its
+  // service.
   expect(metric(record, "service.mean")).toBeGreaterThan(90_000);
   for (const job of record.jobs) {
     const mean = (name: string) => jobMetric(job, `${name}.mean`) ?? Number.NaN;
