@@ -8,7 +8,7 @@ import { resolvedToJson } from "../../workloads/job/resolved-json.ts";
 import { showcmd } from "../../workloads/job/showcmd.ts";
 import { environmentWith, parseArgs, parseText } from "./job-support.ts";
 
-const golden = fileURLToPath(new URL("../golden/fio/", import.meta.url));
+const golden = fileURLToPath(new URL("../golden/job/", import.meta.url));
 const variables = { OSDYNO_TEST_DIR: "/scratch" };
 const cases = readdirSync(golden)
   .filter((name) => name.endsWith(".fio"))
