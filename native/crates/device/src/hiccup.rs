@@ -10,8 +10,9 @@ use osdyno_core::hdr::Hdr;
 use crate::clock::{now_ns, sleep_until};
 use crate::cpu;
 
-/// Distance between two wake-ups.
-const TICK_NS: u64 = 1_000_000;
+/// Distance between two wake-ups. A wake-up costs 7 us on a virtual machine: 1 ms would take 0.7% of each
+/// CPU, more than a meter should.
+const TICK_NS: u64 = 2_000_000;
 
 /// Lateness of the wake-ups on one CPU.
 #[derive(Debug)]
@@ -88,14 +89,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_cpu_shows_about_a_tick_per_millisecond() {
+    fn every_cpu_shows_its_ticks() {
         let meter = HiccupMeter::start();
         std::thread::sleep(std::time::Duration::from_millis(100));
         let seen = meter.finish();
         assert_eq!(seen.len(), cpu::allowed_cpus().len());
         for hiccups in &seen {
             // Missed ticks are made up for, so the number depends on the span alone.
-            assert!(hiccups.lateness.moments().count >= 90);
+            assert!(hiccups.lateness.moments().count >= 45);
         }
     }
 }

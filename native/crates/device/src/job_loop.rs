@@ -290,7 +290,7 @@ impl<E: Engine> JobLoop<E> {
             self.submit_levels.batch(batch);
         }
         let inflight = self.inflight() > 0;
-        let done = self.phase == Phase::Drain && (!inflight || now >= self.give_up_ns);
+        let done = (self.phase == Phase::Drain && !inflight) || now >= self.give_up_ns;
         Ok(Turn {
             done,
             inflight,
