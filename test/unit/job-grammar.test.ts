@@ -99,6 +99,20 @@ describe("includes", () => {
   });
 });
 
+describe("hostile job files", () => {
+  it.each([
+    [`[a]\n${"bs=4k\n".repeat(100_000)}`, "more than 10000 options in one section"],
+    ["[a]\n".repeat(200_000), "more than 10000 sections in one job file"],
+    ["[a]\ninclude big\n", "big:10001: more than 10000 options"],
+    [`[a]\nbs=${" ".repeat(8000)}x\n`.repeat(100), "is no number"],
+    [`[a]\nsize=${"(".repeat(8000)}\n`, "is no number"],
+    [`[a]\nsize=${"-".repeat(8000)}\n`, "is no number"],
+    [`[a]\nbssplit=${"4k:".repeat(2000)}\n`, "more than 64 entries"],
+  ])("are refused soon (%#)", (text, line) => {
+    expect(refusal(() => parseText(text, { big: "bs=4k\n".repeat(150_000) }))).toContain(line);
+  });
+});
+
 describe("expansion", () => {
   it("replaces variables, then keywords, and computes only after a keyword", () => {
     const variables = { DIR: "/scratch" };

@@ -33,9 +33,9 @@ export interface Draft {
   filesize: { readonly min: number; readonly max: number } | null;
   offset: SizeValue | null;
   offsetIncrement: SizeValue | null;
-  filenames: string[];
+  filenames: readonly string[];
   filenameFormat: string;
-  directories: string[];
+  directories: readonly string[];
   nrfiles: number;
   numjobs: number;
   thread: boolean;
@@ -181,8 +181,6 @@ export function copyDraft(draft: Draft): Draft {
     bsMax: [...draft.bsMax],
     bsSplit: [...draft.bsSplit],
     blockAlign: [...draft.blockAlign],
-    filenames: [...draft.filenames],
-    directories: [...draft.directories],
     rate: [...draft.rate],
     rateIops: [...draft.rateIops],
     distribution: [...draft.distribution],

@@ -40,7 +40,7 @@ export const fileKeys: readonly SupportedKey[] = [
           `fio adds to the files already named (${draft.filenames.join(", ")}), it does not replace them`,
         );
       }
-      draft.filenames.push(...names);
+      draft.filenames = [...draft.filenames, ...names];
       if (draft.filenames.length > mostFiles) {
         throw value.refuse(`more than ${mostFiles} files`);
       }

@@ -24,6 +24,7 @@ const longestLine = 8191;
 const longestSectionName = 255;
 const deepestInclude = 32;
 const mostSections = 10_000;
+const mostSectionOptions = 10_000;
 /** A small file that includes a large one many times must not fill the memory. */
 const mostIncludedBytes = 16 * jobFileLimitBytes;
 
@@ -66,9 +67,9 @@ export function readSections(
         `option ${shown(line.text)} stands before the first section: write [global] or [name] above it`,
       );
     } else if (line.text.startsWith("include")) {
-      lines.push(...includedLines(line, [normalize(file)], reading));
+      include(line, [normalize(file)], reading, lines);
     } else {
-      lines.push(line);
+      addLine(line, lines);
     }
   }
   return sections;
@@ -103,7 +104,20 @@ function openSection(line: OptionLine, notes: Notes): Omit<RawSection, "lines"> 
   return { kind, name, place: line.place };
 }
 
-function includedLines(line: OptionLine, chain: readonly string[], reading: Reading): OptionLine[] {
+function addLine(line: OptionLine, lines: OptionLine[]): void {
+  if (lines.length === mostSectionOptions) {
+    throw badInput(line.place, `more than ${mostSectionOptions} options in one section`);
+  }
+  lines.push(line);
+}
+
+/** Adds the lines of an included file to those of the section. */
+function include(
+  line: OptionLine,
+  chain: readonly string[],
+  reading: Reading,
+  lines: OptionLine[],
+): void {
   // As in fio, the name starts after the seven letters and one more character.
   const name = line.text.slice("include".length + 1);
   if (name === "") {
@@ -120,18 +134,16 @@ function includedLines(line: OptionLine, chain: readonly string[], reading: Read
   if (reading.includedBytes > mostIncludedBytes) {
     throw badInput(line.place, `included files add up to more than ${mostIncludedBytes >> 20} MiB`);
   }
-  const lines: OptionLine[] = [];
   for (const inner of optionLines(path, text, reading.notes)) {
     if (inner.text.startsWith("[")) {
       throw badInput(inner.place, "an included file may hold options only, no [section]");
     }
     if (inner.text.startsWith("include")) {
-      lines.push(...includedLines(inner, [...chain, path], reading));
+      include(inner, [...chain, path], reading, lines);
     } else {
-      lines.push(inner);
+      addLine(inner, lines);
     }
   }
-  return lines;
 }
 
 /** As given first, then relative to the including file. */
