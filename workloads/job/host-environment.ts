@@ -83,7 +83,7 @@ function readLimited(path: string, descriptor: number): Buffer {
 
 function decode(path: string, bytes: Buffer): string {
   try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch (cause) {
     throw new OsdynoError("bad-input", "not a text file (not UTF-8)", { file: path }, cause);
   }
