@@ -114,7 +114,7 @@ fn only(samples: &[Sample], kinds: &[OpKind]) -> Vec<Sample> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases / 4, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn totals_equal_the_list(samples in prop::collection::vec(sample(), 0..200), cut in 1_usize..50) {
