@@ -217,6 +217,11 @@ impl<E: Engine> JobLoop<E> {
         &mut self.engine
     }
 
+    /// Time that whoever steps the loop spent on nothing but waiting for the next arrival.
+    pub fn add_spun(&mut self, by_ns: u64) {
+        self.spun_ns += by_ns;
+    }
+
     /// The buffers.
     #[must_use]
     pub fn arena(&self) -> &Arc<Arena> {

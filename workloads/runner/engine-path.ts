@@ -1,0 +1,263 @@
+/**
+ * The path through TypeScript: jobs that drive any `BlockDevice` from the event loop. The stream of
+ * operations, the measuring, the data and its verification are the native loop's own code
+ * (`native/crates/device/src/job_loop.rs` over its bridge engine), so that results do not know which
+ * path ran. A batch costs two native calls beside the device's own.
+ */
+import { assert } from "../../engine/base/assert.ts";
+import { native } from "../../engine/base/native.ts";
+import { SubmissionRecords } from "../../engine/hot/ioengine/records.ts";
+import { RealClock } from "../../engine/os/clock.ts";
+import { Reactor, type ReactorTask } from "../../engine/os/reactor.ts";
+import type { BlockDevice, BlockOp } from "../../engine/port/block-device.ts";
+import type { NativeOutcome, RunPoll } from "../run-outcome.ts";
+
+/** What the path itself wants to know of a `RunSpec`; the native side reads all of it. */
+export interface EnginePathSpec {
+  readonly jobs: readonly {
+    readonly name: string;
+    readonly iodepth: number;
+    readonly cpus: readonly number[];
+  }[];
+}
+
+/** Jobs that run on the engine path; as the native runner, but on this thread's event loop. */
+export interface EnginePathRun {
+  /** Takes what has come in since the last call. */
+  poll(): RunPoll;
+  /** Asks every job to end after what is in flight. */
+  stop(): void;
+  /** After `done`: what was measured. Closes nothing. */
+  result(): NativeOutcome;
+  /** Every job has ended. Never rejects: what goes wrong is in the outcome. */
+  readonly done: Promise<void>;
+}
+
+/** `native/crates/binding/src/stream.rs`: the jobs' meeting point with `poll` and `result`. */
+interface NativeEngineRun {
+  begin(): number;
+  poll(): string;
+  stop(): void;
+  result(): string;
+}
+
+/** One job's stream; see the same file. */
+interface NativeStream {
+  addFile(
+    tag: Int32Array,
+    result: Int32Array,
+    submittedNs: Float64Array,
+    completedNs: Float64Array,
+  ): void;
+  records(): ArrayBuffer;
+  state(): ArrayBuffer;
+  startNs(originNs: number): number;
+  begin(originNs: number): void;
+  deliver(file: number, count: number): void;
+  turn(): number;
+  spun(byNs: number): void;
+  fail(message: string): void;
+  end(): void;
+}
+
+interface StreamAddon {
+  readonly NativeEngineRun: new (spec: string) => NativeEngineRun;
+  readonly NativeStream: new (
+    run: NativeEngineRun,
+    job: number,
+    arena: Uint8Array,
+    slotBytes: number,
+    depth: number,
+    notes: readonly string[],
+  ) => NativeStream;
+}
+
+/** Fields of a stream's state, as `native/crates/binding/src/stream.rs` writes them. */
+const stateDone = 0;
+const stateNextNs = 1;
+
+/**
+ * How often one turn looks again for completions of what it sent: synchronous engines have them at
+ * once, and a turn of the event loop costs more than a look.
+ */
+const roundsMax = 8;
+
+/** What the jobs of a run share. */
+interface Shared {
+  readonly originNs: number;
+  readonly reactor: Reactor;
+  stopping: boolean;
+}
+
+class JobTask implements ReactorTask {
+  readonly devices: readonly BlockDevice[];
+  done = false;
+  nextNs: number;
+  readonly #stream: NativeStream;
+  readonly #records: SubmissionRecords;
+  readonly #state: Float64Array;
+  readonly #depth: number;
+  readonly #shared: Shared;
+  #spunNs = 0;
+  #begun = false;
+  readonly #op: BlockOp = { kind: 0, flags: 0, offsetBytes: 0, lengthBytes: 0, slot: 0, tag: 0 };
+
+  constructor(
+    stream: NativeStream,
+    devices: readonly BlockDevice[],
+    depth: number,
+    shared: Shared,
+  ) {
+    this.#shared = shared;
+    this.#stream = stream;
+    this.devices = devices;
+    this.#depth = depth;
+    for (const { completions } of devices) {
+      stream.addFile(
+        completions.tag,
+        completions.result,
+        completions.submittedNs,
+        completions.completedNs,
+      );
+    }
+    this.#records = new SubmissionRecords(stream.records());
+    this.#state = new Float64Array(stream.state());
+    this.nextNs = stream.startNs(shared.originNs);
+  }
+
+  turn(nowNs: number): number {
+    if (!this.#begun) {
+      if (nowNs < this.nextNs && !this.#shared.stopping) {
+        return 0;
+      }
+      this.#begun = true;
+      this.#stream.begin(this.#shared.originNs);
+    }
+    try {
+      this.#countSpinning();
+      return this.#rounds();
+    } catch (error) {
+      this.#stream.fail(error instanceof Error ? error.message : String(error));
+      this.#finish();
+      return 1;
+    }
+  }
+
+  /** Waiting for the next arrival is not work of the generator. */
+  #countSpinning(): void {
+    const { spunNs } = this.#shared.reactor;
+    if (spunNs > this.#spunNs) {
+      this.#stream.spun(spunNs - this.#spunNs);
+      this.#spunNs = spunNs;
+    }
+  }
+
+  /** Ends with a send: what was taken must not wait for the next turn. */
+  #rounds(): number {
+    let work = this.#take();
+    for (let round = 1; ; round += 1) {
+      work += this.#send();
+      if (this.done || round === roundsMax) {
+        return work;
+      }
+      const taken = this.#take();
+      if (taken === 0) {
+        return work;
+      }
+      work += taken;
+    }
+  }
+
+  #take(): number {
+    let taken = 0;
+    for (let file = 0; file < this.devices.length; file += 1) {
+      const count = (this.devices[file] as BlockDevice).poll(this.#depth);
+      if (count > 0) {
+        this.#stream.deliver(file, count);
+        taken += count;
+      }
+    }
+    return taken;
+  }
+
+  #send(): number {
+    const count = this.#stream.turn();
+    const op = this.#op;
+    for (let index = 0; index < count; index += 1) {
+      const file = this.#records.read(index, op);
+      if (this.devices[file]?.submit(op) !== true) {
+        throw new Error(`the device takes fewer than ${this.#depth} operations at once`);
+      }
+    }
+    if (count > 0) {
+      for (const device of this.devices) {
+        device.commit();
+      }
+    }
+    this.nextNs = this.#state[stateNextNs] as number;
+    if (this.#state[stateDone] === 1) {
+      this.#stream.end();
+      this.#finish();
+    }
+    return count;
+  }
+
+  #finish(): void {
+    this.done = true;
+    this.nextNs = Number.POSITIVE_INFINITY;
+  }
+}
+
+/** Operations in flight at most: what the job wants and the devices' common arena has slots for. */
+function depthOf(iodepth: number, first: BlockDevice): number {
+  return Math.max(1, Math.min(iodepth, first.arena.slotCount));
+}
+
+function notesOf(job: EnginePathSpec["jobs"][number], first: BlockDevice): string[] {
+  const notes = "notes" in first && Array.isArray(first.notes) ? first.notes.map(String) : [];
+  const depth = depthOf(job.iodepth, first);
+  if (depth < job.iodepth) {
+    notes.push(`iodepth ${job.iodepth} acts as ${depth} with this engine`);
+  }
+  if (job.cpus.length > 0) {
+    notes.push("cpus_allowed does not act on the engine path: all jobs share one thread");
+  }
+  return notes;
+}
+
+/**
+ * Starts the jobs of a `RunSpec`, job i over `devices[i]`: one device for each of its files, with slots
+ * of at least `maxBlock` bytes in one arena that they share. The devices stay open.
+ */
+export function startEnginePath(
+  spec: EnginePathSpec,
+  devices: readonly (readonly BlockDevice[])[],
+): EnginePathRun {
+  const addon = native() as unknown as StreamAddon;
+  const run = new addon.NativeEngineRun(JSON.stringify(spec));
+  const jobs = spec.jobs.map((job, index) => {
+    const own = devices[index] ?? [];
+    const first = own[0];
+    assert(first !== undefined, "a job on the engine path has no device");
+    const { bytes, slotBytes } = first.arena;
+    const depth = depthOf(job.iodepth, first);
+    const notes = notesOf(job, first);
+    const stream = new addon.NativeStream(run, index, bytes, slotBytes, depth, notes);
+    return { stream, depth, devices: own };
+  });
+  const originNs = run.begin();
+  const shared: Shared = { originNs, stopping: false, reactor: new Reactor(new RealClock()) };
+  for (const { stream, depth, devices: own } of jobs) {
+    shared.reactor.add(new JobTask(stream, own, depth, shared));
+  }
+  return {
+    poll: () => JSON.parse(run.poll()) as RunPoll,
+    stop: () => {
+      run.stop();
+      shared.stopping = true;
+      shared.reactor.wake();
+    },
+    result: () => JSON.parse(run.result()) as NativeOutcome,
+    done: shared.reactor.run(),
+  };
+}

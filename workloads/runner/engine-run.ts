@@ -1,0 +1,95 @@
+/** Runs a `RunSpec` on the engine path: opens a device for each file of each job, and closes them. */
+import { OsdynoError } from "../../engine/base/error.ts";
+import { NativeBlockDevice } from "../../engine/hot/ioengine/native-device.ts";
+import { type OpenOptions, openBlockDevice } from "../../engine/hot/ioengine/registry.ts";
+import type { BlockDevice } from "../../engine/port/block-device.ts";
+import { type EnginePathRun, type EnginePathSpec, startEnginePath } from "./engine-path.ts";
+
+/** What opening wants to know of a job; a `JobSpec` has it. */
+export interface OpenableJob {
+  readonly name: string;
+  readonly engine: { readonly kind: string; readonly [parameter: string]: unknown };
+  readonly files: readonly { readonly path: string }[];
+  readonly write: boolean;
+  readonly direct: boolean;
+  readonly sync: "none" | "sync" | "dsync";
+  readonly iodepth: number;
+  readonly maxBlock: number;
+  readonly stream: {
+    readonly regions: readonly { readonly offset: number; readonly size: number }[];
+  };
+}
+
+/** Engines that have one operation in flight, whatever `iodepth` says: as fio's synchronous ones. */
+const oneAtATime: readonly string[] = ["psync", "memory"];
+
+function openFile(job: OpenableJob, index: number, first: BlockDevice | null): BlockDevice {
+  const { kind } = job.engine;
+  const region = job.stream.regions[index];
+  const path = job.files[index]?.path;
+  const options: OpenOptions = {
+    write: job.write,
+    direct: job.direct,
+    sync: job.sync,
+    depth: oneAtATime.includes(kind) ? 1 : job.iodepth,
+    slotBytes: job.maxBlock,
+    // The job addresses its regions only; a file may grow up to there.
+    sizeBytes: region === undefined ? 0 : region.offset + region.size,
+    ...(path === undefined ? {} : { path }),
+    // Only direct I/O wants alignment; fio allows any block size without.
+    ...(job.direct && path !== undefined ? {} : { blockBytes: 1 }),
+    ...(first === null ? {} : { shareArena: first }),
+  };
+  if (kind !== "synthetic") {
+    return openBlockDevice(kind, options);
+  }
+  const { depth, slotBytes } = options;
+  return new NativeBlockDevice({
+    engine: job.engine,
+    depth,
+    slotBytes,
+    slotCount: depth,
+    blockBytes: 1,
+  });
+}
+
+/** The devices of one job, one for each file, over one arena. */
+export function openJobDevices(job: OpenableJob): BlockDevice[] {
+  const devices: BlockDevice[] = [];
+  try {
+    for (let index = 0; index < Math.max(1, job.files.length); index += 1) {
+      devices.push(openFile(job, index, devices[0] ?? null));
+    }
+  } catch (error) {
+    closeAll(devices);
+    if (error instanceof OsdynoError) {
+      const { code, message, context } = error;
+      throw new OsdynoError(code, `job ${job.name}: ${message}`, context, error);
+    }
+    throw error;
+  }
+  return devices;
+}
+
+function closeAll(devices: readonly BlockDevice[]): void {
+  for (const device of devices) {
+    device.close();
+  }
+}
+
+/** Starts a run over devices of its own, which are closed when it is done. Throws when one does not open. */
+export function startEngineRun(
+  spec: EnginePathSpec & { readonly jobs: readonly OpenableJob[] },
+): EnginePathRun {
+  const devices: BlockDevice[][] = [];
+  try {
+    for (const job of spec.jobs) {
+      devices.push(openJobDevices(job));
+    }
+    const run = startEnginePath(spec, devices);
+    return { ...run, done: run.done.finally(() => closeAll(devices.flat())) };
+  } catch (error) {
+    closeAll(devices.flat());
+    throw error;
+  }
+}
