@@ -1,6 +1,6 @@
 /** `verify.json`: the SHA-256 of every file of results in a run directory. */
 import { createHash } from "node:crypto";
-import { closeSync, openSync, readdirSync, readSync } from "node:fs";
+import { closeSync, openSync, readdirSync, readFileSync, readSync } from "node:fs";
 import { join, relative } from "node:path";
 import { writeWhole } from "./whole-file.ts";
 
@@ -46,7 +46,26 @@ export function sha256OfFile(path: string): string {
   }
 }
 
-/** Writes `verify.json` anew; whoever adds a file to a run directory (a report) calls it after. */
+/**
+ * Adds files written later (a report) to an existing seal and leaves the other hashes as they are, so
+ * that a change since the run is still found. Nothing happens without a seal.
+ */
+export function sealAdded(directory: string, paths: readonly string[]): void {
+  const sealPath = join(directory, sealName);
+  let seal: Seal;
+  try {
+    seal = JSON.parse(readFileSync(sealPath, "utf8")) as Seal;
+  } catch {
+    return;
+  }
+  const added = paths.map((path) => [relative(directory, path), sha256OfFile(path)] as const);
+  const files = Object.fromEntries(
+    [...Object.entries(seal.files), ...added].sort(([a], [b]) => (a < b ? -1 : 1)),
+  );
+  writeWhole(sealPath, `${JSON.stringify({ ...seal, files }, null, 2)}\n`);
+}
+
+/** Writes `verify.json` anew; the writer calls it when all files of the run are there. */
 export function sealRun(directory: string): Seal {
   const files = Object.fromEntries(
     sealedFiles(directory).map((path) => [path, sha256OfFile(join(directory, path))]),

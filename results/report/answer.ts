@@ -8,6 +8,7 @@ import {
   formatNs,
   higherIsBetter,
   isTime,
+  metricHeading,
   metricTitle,
 } from "./units.ts";
 
@@ -127,7 +128,7 @@ function bestSentence(metric: string, found: readonly BestOne[], chosen: boolean
   if (same) {
     return `${[...labels].join("")} had ${word} ${title} in every workload: ${text}.`;
   }
-  return chosen ? `${word} ${title} measured: ${text}.` : `${title}: ${text}.`;
+  return chosen ? `${word} ${title} measured: ${text}.` : `${metricHeading(metric)}: ${text}.`;
 }
 
 /** What the comparisons of the first metric decided; null when there are none. */

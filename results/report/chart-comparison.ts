@@ -38,12 +38,13 @@ interface Row {
 const mostMetrics = 3;
 const rowPx = 17;
 
-/** Null for a single configuration. */
+/** Null where nothing stands beside anything else. */
 export function comparisonChart(model: ReportModel): Chart | null {
   const metrics = model.metrics
     .filter((metric) => model.entries.some((entry) => entry.metrics[metric]?.solid === true))
     .slice(0, mostMetrics);
-  if (model.entries.length < 2 || metrics.length === 0) {
+  const alone = byFacet(model.entries).size === model.entries.length;
+  if (alone || metrics.length === 0) {
     return null;
   }
   const repeated = model.entries.some((entry) => entry.replicates > 1);
@@ -66,7 +67,8 @@ function specOf(entries: readonly Entry[], metrics: readonly string[], form: For
   const across = form === "phone" ? 1 : metrics.length;
   const cellPx = Math.floor((formWidth[form] - labelPx - 20 * (across - 1) - 30) / across);
   const blocks = [...byFacet(entries)].flatMap(([facet, own]) => {
-    const cells = metrics.map((metric, index) => {
+    const shown = metrics.filter((metric) => own.some((e) => e.metrics[metric]?.solid === true));
+    const cells = shown.map((metric, index) => {
       const labelled = index === 0 || form === "phone";
       return cell({
         facet,
@@ -79,6 +81,9 @@ function specOf(entries: readonly Entry[], metrics: readonly string[], form: For
         first: index === 0,
       });
     });
+    if (cells.length === 0) {
+      return [];
+    }
     return form === "phone" ? cells : [{ hconcat: cells, spacing: 20 }];
   });
   return styled({ vconcat: blocks, spacing: 26 }, "Configurations compared by metric", form);

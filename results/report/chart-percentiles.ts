@@ -181,7 +181,11 @@ function specOf(rows: readonly Row[], form: Form) {
     ...row,
     whole: quantileTicks.includes(row.rest) || Math.abs(row.rest - 2) < 0.3,
     labelled: labelled.has(row),
-    short: key.domain.length > 1 ? row.line.replace(/ outstanding| offered\/s/, "") : "",
+    // A single panel has its legend close by, and its names are long.
+    short:
+      names.length > 1 && key.domain.length > 1
+        ? row.line.replace(/ outstanding| offered\/s/, "")
+        : "",
   }));
   const plot = { width, height, layer };
   return styled(

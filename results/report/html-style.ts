@@ -91,8 +91,9 @@ figcaption{font-size:.85rem;margin-top:.4rem}
 font-size:.8rem;line-height:1.35;border-radius:.3rem;pointer-events:none}
 .ring{position:absolute;width:18px;height:18px;margin:-9px 0 0 -9px;border:2px solid var(--ink);border-radius:50%;pointer-events:none}
 pre{background:var(--panel);padding:.7rem .9rem;overflow-x:auto;font:.85rem/1.5 "DejaVu Sans Mono",ui-monospace,monospace}
-.facts{display:grid;grid-template-columns:minmax(8rem,max-content) 1fr;gap:.15rem 1rem;font-size:.85rem;margin:.2rem 0}
+.facts{display:grid;grid-template-columns:minmax(7rem,auto) minmax(0,2fr);gap:.15rem 1rem;font-size:.85rem;margin:.2rem 0}
 .facts dt{color:var(--soft)}.facts dd{margin:0;overflow-wrap:anywhere}
+.env{columns:2 22rem;column-gap:2rem}.group{break-inside:avoid;padding-bottom:.5rem}.group h3{margin-top:.3rem}
 details{margin:.6rem 0}summary{cursor:pointer}
 footer{margin-top:3rem;padding-top:1rem;padding-bottom:2rem;border-top:1px solid var(--line);font-size:.85rem;color:var(--soft)}
 @media screen and (max-width:42rem){

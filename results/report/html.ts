@@ -150,9 +150,12 @@ function tableBody(group: TableGroup, columns: number): Markup {
   const rows = group.rows.map((row) => {
     const cells = row.cells.map((cell) => {
       const range = cell.range === "" ? nothing : html`<small>${cell.range}</small>`;
+      // The binary form of a bandwidth goes below the decimal one: columns are narrow.
+      const [figure = "", other] = cell.text.split(/ (?=\()/);
+      const text = other === undefined ? html`${figure}` : html`${figure} <small>${other}</small>`;
       return cell.mark === ""
-        ? html`<td>${cell.text}${range}</td>`
-        : html`<td class="best">${cell.text}<span class="hidden"> (${cell.mark})</span>${range}</td>`;
+        ? html`<td>${text}${range}</td>`
+        : html`<td class="best">${text}<span class="hidden"> (${cell.mark})</span>${range}</td>`;
     });
     return html`<tr><th scope="row">${row.label}</th>${cells}</tr>`;
   });
@@ -270,14 +273,15 @@ function environment(model: ReportModel): Markup {
   };
   const groups = [own, ...model.environment].map((group) => {
     const facts = group.facts.map((fact) => html`<dt>${fact.name}</dt><dd>${fact.value}</dd>`);
-    return html`<h3>${group.title}</h3>
+    return html`<div class="group"><h3>${group.title}</h3>
 <dl class="facts">
 ${facts}
-</dl>`;
+</dl></div>`;
   });
   return html`<section aria-labelledby="environment"><h2 id="environment">Environment</h2>
+<div class="env">
 ${groups}
-</section>`;
+</div></section>`;
 }
 
 function repeat(model: ReportModel): Markup {

@@ -3,8 +3,7 @@ import { existsSync, mkdirSync, renameSync, rmSync, statSync, writeFileSync } fr
 import { dirname, join } from "node:path";
 import { OsdynoError } from "../../engine/base/error.ts";
 import { temporarySuffix } from "../growing-file.ts";
-import { resultsKind } from "../ownership.ts";
-import { sealRun } from "../seal.ts";
+import { sealAdded } from "../seal.ts";
 import { chartsOf } from "./charts.ts";
 import { renderHtml } from "./html.ts";
 import { loadReport } from "./load.ts";
@@ -45,9 +44,8 @@ export async function writeReport(
     format === "svg" || format === "png"
       ? await writeCharts(model, format, options.out ?? join(dir, "charts"))
       : [await writeText(model, format, options.out ?? join(dir, `report.${format}`))];
-  // The seal of a run covers every file in it.
-  if (options.out === undefined && resultsKind(dir) === "run") {
-    sealRun(dir);
+  if (options.out === undefined) {
+    sealAdded(dir, written);
   }
   return { files: written, model };
 }

@@ -1,4 +1,11 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import {
+  appendFileSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -188,6 +195,16 @@ describe("files", () => {
     expect(written.files).toEqual([join(dir, "report.html")]);
     const seal = JSON.parse(readFileSync(join(dir, sealName), "utf8"));
     expect(Object.keys(seal.files)).toContain("report.html");
+  });
+
+  it("do not hide that the run was changed after it was sealed", async () => {
+    const dir = join(root, "changed");
+    writeFixtureRun(dir, { jobs: [run] });
+    const before = JSON.parse(readFileSync(join(dir, sealName), "utf8")).files["run.json"];
+    appendFileSync(join(dir, "run.json"), " ");
+    await writeReport(dir);
+    const after = JSON.parse(readFileSync(join(dir, sealName), "utf8")).files["run.json"];
+    expect(after).toBe(before);
   });
 
   it("PNG and SVG: one file per chart, with a title", async () => {
