@@ -6,7 +6,9 @@
 //! `run` is nothing but turns and waits. No step allocates or locks on the path of an I/O.
 
 mod check;
+mod edge;
 mod finish;
+mod thread;
 
 use std::sync::Arc;
 
@@ -18,21 +20,17 @@ use osdyno_core::stream::OpStream;
 
 use self::check::{Checks, Part};
 use crate::arena::Arena;
-use crate::clock::{now_ns, sleep_until};
+use crate::clock::now_ns;
 use crate::cpu::{self, Usage};
 use crate::engine::{Completion, Engine, EngineError, Wait};
-use crate::exchange::{JobPort, LiveView};
-use crate::outcome::{JobError, JobState};
+use crate::exchange::JobPort;
+use crate::outcome::JobError;
 use crate::pace::Pace;
 use crate::record::{Lateness, Levels, Recorder};
 use crate::spec::JobSpec;
 
 /// Longest wait without a look at the flag that stops the job.
 const LOOK_NS: u64 = 50_000_000;
-/// What a device that never completes is given after `stop`, before the job ends without it.
-const STOP_GRACE_NS: u64 = 5_000_000_000;
-/// The same after the runtime's end, when nobody has asked to stop.
-const END_GRACE_NS: u64 = 60_000_000_000;
 /// Scheduled operations that may wait unsent, unless the job says otherwise.
 const BACKLOG_CAP: u64 = 1_000_000;
 
@@ -433,131 +431,5 @@ impl<E: Engine> JobLoop<E> {
             self.freed_ns = last.completed_ns;
         }
         self.out.clear();
-    }
-
-    /// What is to be done beside I/O: ends of intervals, of the warm-up and of the runtime, the backlog,
-    /// `stop`.
-    #[cold]
-    fn at_edge(&mut self, now: u64) {
-        let inflight = self.inflight();
-        if self.recorder.pass_edges(now, inflight) {
-            self.begin_measuring(self.start_ns + self.ramp_ns);
-        }
-        if self.scheduled && self.phase == Phase::Stream {
-            let since = now.saturating_sub(self.start_ns);
-            self.backlog_max = self.backlog_max.max(self.stream.backlog(since));
-            self.dropped += self.stream.drop_backlog(since, self.backlog_cap);
-        }
-        if self.port.stopping() && !self.stopped {
-            self.stopped = true;
-            self.stop_sending();
-            self.give_up_ns = now + STOP_GRACE_NS;
-        }
-        if now >= self.end_ns {
-            self.end_ns = u64::MAX;
-            if self.phase == Phase::Stream {
-                self.stop_sending();
-                self.give_up_ns = self.give_up_ns.min(now + END_GRACE_NS);
-            }
-        }
-        if self.phase == Phase::ReadBack && !self.stopped {
-            self.give_up_ns = u64::MAX;
-        }
-        self.publish();
-        self.edge_ns = (now + LOOK_NS)
-            .min(self.recorder.edge_ns())
-            .min(self.end_ns)
-            .min(self.give_up_ns.max(now + 1));
-    }
-
-    /// Nothing more from the stream but what `end_fsync` asks for.
-    fn stop_sending(&mut self) {
-        if let Some(op) = self.held.take()
-            && self.phase == Phase::Stream
-        {
-            self.stream.completed(&op, 0);
-        }
-        match self.phase {
-            Phase::Stream if self.error.is_none() => self.stream.stop(),
-            _ => self.phase = Phase::Drain,
-        }
-    }
-
-    fn state(&self) -> JobState {
-        match self.phase {
-            _ if self.recorder.warmup() => JobState::Warmup,
-            Phase::ReadBack => JobState::Verifying,
-            Phase::Stream | Phase::Drain => JobState::Running,
-        }
-    }
-
-    fn publish(&self) {
-        let (ios, bytes) = self.recorder.progress();
-        let elapsed = now_ns().saturating_sub(self.start_ns) as f64;
-        let by_time = self
-            .runtime_ns
-            .map(|runtime| (elapsed / runtime.max(1) as f64).min(1.0));
-        let progress = match (by_time, self.stream.progress()) {
-            (Some(time), Some(stream)) => Some(time.max(stream)),
-            (time, stream) => time.or(stream),
-        };
-        self.port.live.publish(&LiveView {
-            state: self.state(),
-            ios,
-            bytes,
-            inflight: self.inflight(),
-            progress,
-        });
-    }
-
-    /// Runs the job on this thread, to its end: turns and waits.
-    pub fn run(&mut self) {
-        loop {
-            match self.turn() {
-                Ok(turn) if turn.done => return,
-                Ok(turn) => {
-                    if let Err(error) = self.wait(&turn) {
-                        return self.fail_engine(&error);
-                    }
-                }
-                Err(error) => return self.fail_engine(&error),
-            }
-        }
-    }
-
-    #[inline]
-    fn wait(&mut self, turn: &Turn) -> Result<(), EngineError> {
-        let Some(arrival_ns) = turn.arrival_ns else {
-            if turn.inflight {
-                self.engine
-                    .reap(Wait::Until(turn.until_ns), &mut self.out)?;
-            } else {
-                sleep_until(turn.until_ns);
-            }
-            return Ok(());
-        };
-        let now = now_ns();
-        if turn.worked {
-            // Completions and arrivals that came meanwhile first.
-            return Ok(());
-        }
-        let wake_ns = self.pace.sleep_until(now, arrival_ns);
-        match wake_ns.map(|wake_ns| wake_ns.min(turn.until_ns)) {
-            Some(wake_ns) if turn.inflight => {
-                self.engine.reap(Wait::Until(wake_ns), &mut self.out)?;
-                if self.out.is_empty() {
-                    self.pace.learn(wake_ns, now_ns());
-                }
-            }
-            Some(wake_ns) => {
-                sleep_until(wake_ns);
-                self.pace.learn(wake_ns, now_ns());
-            }
-            None => {
-                std::hint::spin_loop();
-                self.spun_ns += now_ns() - turn.now_ns.min(now);
-            }
-        }
-        Ok(())
     }
 }
