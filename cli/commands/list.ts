@@ -1,0 +1,96 @@
+/** `osdyno list`: what there is to choose from, by name. */
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import Table from "cli-table3";
+import { Command } from "commander";
+import { OsdynoError } from "../../engine/base/error.ts";
+import { nearest } from "../../engine/base/nearest.ts";
+import { ioEngines } from "../../engine/hot/ioengine/registry.ts";
+import { targetKinds } from "../../workloads/target.ts";
+
+interface Row {
+  readonly name: string;
+  readonly description: string;
+}
+
+const profiles = fileURLToPath(new URL("../../profiles", import.meta.url));
+
+/** First comment of a job or sweep file, up to the first line that is none. */
+function opening(file: string): string {
+  const lines = readFileSync(file, "utf8").split("\n");
+  const end = lines.findIndex((line) => !/^[#;]/.test(line));
+  return lines
+    .slice(0, end < 0 ? undefined : end)
+    .map((line) => line.replace(/^[#;]+\s?/, "").trim())
+    .join(" ")
+    .trim();
+}
+
+function profileRows(): Row[] {
+  return ["jobs", "sweeps", "devices", "clusters"].flatMap((folder) => {
+    let names: string[];
+    try {
+      names = readdirSync(join(profiles, folder)).sort();
+    } catch {
+      return [];
+    }
+    return names
+      .filter((name) => /\.(fio|yaml)$/.test(name))
+      .map((name) => ({
+        name: `profiles/${folder}/${name}`,
+        description: opening(join(profiles, folder, name)),
+      }));
+  });
+}
+
+/** What can be listed; hot paths join as they are built. */
+const lists: Readonly<Record<string, { readonly title: string; readonly rows: () => Row[] }>> = {
+  ioengine: { title: "hot path: block I/O engine (fio's ioengine)", rows: () => [...ioEngines()] },
+  profiles: { title: "job and sweep files that come with osdyno", rows: profileRows },
+  targets: {
+    title: "targets",
+    rows: () => targetKinds.map((kind) => ({ name: kind.example, description: kind.description })),
+  },
+};
+
+function print(name: string): void {
+  const list = lists[name];
+  if (list === undefined) {
+    const guess = nearest(name, Object.keys(lists));
+    throw new OsdynoError(
+      "bad-input",
+      `nothing to list under ${name}${guess === null ? "" : `; did you mean ${guess}?`} (there are ${Object.keys(lists).join(", ")})`,
+    );
+  }
+  const table = new Table({
+    head: ["name", "description"],
+    style: { head: [], border: [], compact: true },
+    colWidths: [42, 90],
+    wordWrap: true,
+  });
+  for (const row of list.rows()) {
+    table.push([row.name, row.description]);
+  }
+  process.stdout.write(`${list.title}\n${table.toString()}\n`);
+}
+
+export function listCommand(): Command {
+  return new Command("list")
+    .description("what there is to choose from: a hot path, profiles, targets")
+    .argument("[what]", `one of ${Object.keys(lists).join(", ")}; all without it`)
+    .option("--json", "print one JSON document")
+    .action((what: string | undefined, flags: { json?: true }) => {
+      if (flags.json === true) {
+        const wanted = what === undefined ? Object.keys(lists) : [what];
+        const document = Object.fromEntries(
+          wanted.map((name) => [name, lists[name]?.rows() ?? []]),
+        );
+        process.stdout.write(`${JSON.stringify(document, null, 2)}\n`);
+        return;
+      }
+      for (const name of what === undefined ? Object.keys(lists) : [what]) {
+        print(name);
+      }
+    });
+}

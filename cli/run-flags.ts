@@ -1,0 +1,50 @@
+/** Flags of `run` and `sweep` (`cli.md`); what is not among them is a fio key. */
+import { OsdynoError } from "../engine/base/error.ts";
+import type { OwnFlag, SplitArguments } from "./split-arguments.ts";
+
+export interface RunFlag extends OwnFlag {
+  readonly help: string;
+}
+
+const flag = (name: string, value: boolean, help: string): RunFlag => ({ name, value, help });
+
+export const runFlags: readonly RunFlag[] = [
+  flag("section", true, "only this section of the job files (repeatable)"),
+  flag("target", true, "where every job runs: raw:PATH, null:, null:?service=50us&... (osdyno list targets)"),
+  flag("repeat", true, "independent runs, each in a directory of its own"),
+  flag("seed", true, "seed of the operation stream; replaces randseed"),
+  flag("label", true, "part of the run directory's name"),
+  flag("out", true, "the run directory (default: results/runs/<time>-<label>)"),
+  flag("path", true, "native (default) or engine: through the TypeScript block device"),
+  flag("destroy", false, "allow writing to what is not a scratch place"),
+  flag("threshold", true, "'METRIC OP VALUE', e.g. 'write.response.p99 < 2ms'; exit 3 if it does not hold (repeatable)"),
+  flag("output-format", true, "normal (default), json, json+"),
+  flag("output", true, "write the result there instead of stdout"),
+  flag("live", true, "one JSON line per interval to a file or - (stdout); OpenMetrics text if it ends in .prom"),
+  flag("interval", true, "length of an interval of the time series, ms (default 1000)"),
+  flag("parse-only", false, "check the job; with --json print the resolved values"),
+  flag("json", false, "with --parse-only or --dry-run: one JSON document"),
+  flag("showcmd", false, "print the jobs as a command line, as fio does"),
+  flag("dry-run", false, "print the plan, its time, bytes and safety verdict"),
+  flag("no-progress", false, "no progress on stderr"),
+  flag("no-report", false, "do not write report.html"),
+];
+
+/** Flags of the contract whose part is not built yet: known, refused by name. */
+export const laterFlags: readonly RunFlag[] = [
+  flag("set", true, "an option of a layer above the target (no target of this version has one)"),
+  flag("preset", true, "a set of such options (not in this version)"),
+  flag("shape", true, "the synthetic device as a wrapper (not in this version)"),
+  flag("device-class", true, "overrides the device class (nothing depends on it in this version)"),
+  flag("plugin", true, "an implementation of your own for a hot path (not in this version)"),
+  flag("load-curve", false, "latency at 10 to 100% of the highest rate (not in this version)"),
+];
+
+/** Refuses a flag whose part does not exist: ignoring it would make a wrong number. */
+export function refuseLaterFlags(own: SplitArguments["own"]): void {
+  const found = laterFlags.find((candidate) => own.has(candidate.name));
+  if (found !== undefined) {
+    const value = own.get(found.name)?.at(-1) ?? "";
+    throw new OsdynoError("bad-input", `--${found.name}${value === "" ? "" : ` ${value}`}: ${found.help}`);
+  }
+}

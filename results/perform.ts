@@ -1,0 +1,259 @@
+/**
+ * Performs a run and records it: plan, safety verdict, layout, measurement, run directory, report.
+ * Everything that `osdyno run`, sweeps and repeats do with one run passes through here.
+ */
+import { rmSync } from "node:fs";
+import { OsdynoError } from "../engine/base/error.ts";
+import type { ParsedJobs } from "../workloads/job/model.ts";
+import type { MeasuredPhase, PlannedJob, RunPlan } from "../workloads/plan-model.ts";
+import { filesOf, planRun, seedOfRun } from "../workloads/planner.ts";
+import type { RunPoll } from "../workloads/run-outcome.ts";
+import { DeviceMonitor } from "../workloads/runner/device-stats.ts";
+import { execute } from "../workloads/runner/execute.ts";
+import { layOut } from "../workloads/runner/layout.ts";
+import { judgeWrites, refuseUnsafe } from "../workloads/safety.ts";
+import { scratchPlaces } from "../workloads/scratch.ts";
+import { assembleRun, type RunInput } from "./assemble.ts";
+import { collectEnvironment } from "./environment.ts";
+import { IntervalStatistics } from "./interval-statistics.ts";
+import { type LiveFeed, openLive } from "./live.ts";
+import { writeReport } from "./report/write.ts";
+import { RunWriter } from "./run-directory.ts";
+import type { RunRecord } from "./run-record.ts";
+
+/** What holds for every run of a command. */
+export interface RunSettings {
+  /** The command line, one argument each. */
+  readonly command: readonly string[];
+  readonly label: string;
+  /** Replaces the jobs' targets. */
+  readonly target: string | null;
+  readonly path: "native" | "engine";
+  readonly seed: number | null;
+  readonly destroy: boolean;
+  /** `--live`: a file, `-` for stdout. */
+  readonly live: string | null;
+  readonly report: boolean;
+  readonly intervalMs: number;
+  /** Relative file names of jobs are taken from here. */
+  readonly workingDirectory: string;
+  readonly signal: AbortSignal;
+}
+
+/** What a run tells while it goes on. */
+export interface RunEvents {
+  layout(path: string, doneBytes: number, totalBytes: number): void;
+  progress(poll: RunPoll, jobs: readonly PlannedJob[]): void;
+  note(line: string): void;
+}
+
+export interface RunRequest {
+  readonly parsed: ParsedJobs;
+  /** The run directory; null = a new one under `results/runs`. */
+  readonly directory: string | null;
+  readonly settings: RunSettings;
+  readonly events: RunEvents;
+  /** Files that earlier runs of the same command created: this one may write to them. */
+  readonly ownFiles?: readonly string[];
+}
+
+export interface PerformedRun {
+  readonly record: RunRecord;
+  readonly directory: string;
+  /** Why the run is not as it should be, with the exit code's class; null when all went well. */
+  readonly failure: OsdynoError | null;
+  /** Files that this run created. */
+  readonly created: readonly string[];
+}
+
+/** The plan of a request, with the safety verdict already passed. */
+function safePlan(request: RunRequest): RunPlan {
+  const { settings } = request;
+  const plan = planRun(request.parsed.jobs, {
+    target: settings.target,
+    path: settings.path,
+    seed: settings.seed,
+    directory: settings.workingDirectory,
+  });
+  refuseUnsafe(
+    judgeWrites(plan, {
+      destroy: settings.destroy,
+      scratch: scratchPlaces(request.directory ?? undefined).map((place) => place.path),
+      ownFiles: request.ownFiles ?? [],
+    }),
+  );
+  return plan;
+}
+
+/** What went wrong, worst first: an I/O error, a verification mismatch, a signal, lost results. */
+function failureOf(
+  phases: readonly MeasuredPhase[],
+  signal: AbortSignal,
+  problem: string | null,
+): OsdynoError | null {
+  const jobs = phases.flatMap((phase) => phase.outcome.jobs);
+  const failed = jobs.find((job) => job.error !== null);
+  if (failed?.error !== undefined && failed.error !== null) {
+    return new OsdynoError("io", `job ${failed.name}: ${failed.error.message}`);
+  }
+  const corrupt = jobs.find((job) => (job.verify?.mismatchCount ?? 0) > 0);
+  if (corrupt?.verify !== undefined && corrupt.verify !== null) {
+    const first = corrupt.verify.mismatches[0];
+    const where =
+      first === undefined
+        ? ""
+        : `; the first in ${first.file} at ${first.offsetBytes} (${first.what}: expected ${first.expected}, found ${first.found})`;
+    return new OsdynoError(
+      "verify",
+      `job ${corrupt.name}: verification found ${corrupt.verify.mismatchCount} wrong blocks${where}`,
+    );
+  }
+  if (signal.aborted) {
+    return new OsdynoError("interrupted", `stopped by ${signal.reason}`);
+  }
+  return problem === null ? null : new OsdynoError("io", problem);
+}
+
+function removeFiles(plan: RunPlan): void {
+  for (const job of plan.phases.flatMap((phase) => phase.jobs)) {
+    if (job.resolved.unlink) {
+      for (const file of job.files.filter((candidate) => candidate.kind === "file")) {
+        rmSync(file.path, { force: true });
+      }
+    }
+  }
+}
+
+/**
+ * Performs one run. Throws for what prevents it (bad input, unsafe, nothing could be opened) and then
+ * leaves nothing behind; what happens once it measures is in the answer, with what was measured.
+ */
+export async function performRun(request: RunRequest): Promise<PerformedRun> {
+  const { settings, events, parsed } = request;
+  const plan = safePlan(request);
+  const startedEpochMs = Date.now();
+  const paths = filesOf(plan)
+    .filter((file) => file.kind === "file" || file.kind === "block")
+    .map((file) => file.path);
+  const writer = RunWriter.create({
+    ...(request.directory === null ? {} : { out: request.directory }),
+    label: settings.label,
+    startedEpochMs,
+    plan,
+  });
+  let live: LiveFeed | null = null;
+  let created: readonly string[] = [];
+  try {
+    created = await layOut(plan, events.layout, settings.signal);
+    const environment = await collectEnvironment(paths);
+    live = settings.live === null ? null : openLive(settings.live, plan, startedEpochMs);
+    const monitor = new DeviceMonitor(paths);
+    const intervals = new IntervalStatistics(settings.intervalMs * 1e6);
+    const base: Omit<RunInput, "phases" | "disks" | "state" | "endedEpochMs" | "rssBytes"> = {
+      parsed,
+      plan,
+      intervals,
+      environment: { ...environment },
+      command: settings.command,
+      label: settings.label,
+      seed: seedOfRun(parsed.jobs, settings.seed),
+      target: targetText(plan),
+      chain: [targetText(plan)],
+      options: {},
+      startedEpochMs,
+    };
+    writer.begin(
+      assembleRun({
+        ...base,
+        phases: [],
+        disks: [],
+        state: "partial",
+        endedEpochMs: startedEpochMs,
+        rssBytes: process.memoryUsage.rss(),
+      }),
+    );
+    const phases = await measure(plan, request, writer, live, monitor, intervals);
+    const failure = failureOf(phases, settings.signal, writer.problem);
+    const corrupt = failure?.code === "verify";
+    const record = writer.finish(
+      assembleRun({
+        ...base,
+        phases,
+        disks: monitor.disks(),
+        state: failure === null || corrupt ? "complete" : "partial",
+        ...(failure === null || corrupt ? {} : { reason: failure.message }),
+        endedEpochMs: Date.now(),
+        rssBytes: monitor.maxRssBytes(),
+      }),
+    );
+    removeFiles(plan);
+    if (settings.report) {
+      await writeReport(writer.directory, {});
+    }
+    const lost = failure === null && writer.problem !== null;
+    return {
+      record,
+      directory: writer.directory,
+      failure: lost ? new OsdynoError("io", writer.problem ?? "") : failure,
+      created,
+    };
+  } catch (error) {
+    // Nothing was measured: neither a directory without results nor half a layout stays behind.
+    writer.discard();
+    for (const path of created) {
+      rmSync(path, { force: true });
+    }
+    throw error;
+  } finally {
+    live?.close();
+  }
+}
+
+function targetText(plan: RunPlan): string {
+  const files = filesOf(plan);
+  const texts = files.map((file) =>
+    file.kind === "file" || file.kind === "block" ? `raw:${file.path}` : file.path,
+  );
+  return texts.join(" ");
+}
+
+async function measure(
+  plan: RunPlan,
+  request: RunRequest,
+  writer: RunWriter,
+  live: LiveFeed | null,
+  monitor: DeviceMonitor,
+  intervals: IntervalStatistics,
+): Promise<MeasuredPhase[]> {
+  if (plan.phases.every((phase) => phase.jobs.every((job) => job.resolved.createOnly))) {
+    return [];
+  }
+  let flushedMs = 0;
+  return await execute(
+    plan,
+    {
+      intervalNs: request.settings.intervalMs * 1e6,
+      hiccups: true,
+      signal: request.settings.signal,
+    },
+    {
+      phase() {},
+      intervals(rows, jobs) {
+        const machine = monitor.sample();
+        for (const row of rows) {
+          const job = jobs[row.job];
+          if (job !== undefined) {
+            intervals.add(job.index, row);
+            writer.interval(job, row, machine);
+          }
+        }
+        live?.intervals(rows, jobs, machine);
+        if (Date.now() - flushedMs > 1000) {
+          flushedMs = Date.now();
+          writer.flush();
+        }
+      },
+      progress: request.events.progress,
+    },
+  );
+}

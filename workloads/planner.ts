@@ -1,0 +1,314 @@
+/**
+ * From resolved jobs to a plan: which files, regions, groups, phases and seeds, decided before
+ * anything is opened. Follows fio where fio decides (file names, sizes, groups, stonewalls).
+ */
+import { createHash } from "node:crypto";
+import { readFileSync, type Stats, statSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { OsdynoError } from "../engine/base/error.ts";
+import type { BlockSizeRule, PerDirection, ResolvedJob, SizeValue } from "./job/model.ts";
+import type { PlannedFile, PlannedJob, PlannedPhase, RunPlan } from "./plan-model.ts";
+import { parseTarget, type Target } from "./target.ts";
+
+export interface PlanOptions {
+  /** Replaces the target of every job. */
+  readonly target: string | null;
+  readonly path: "native" | "engine";
+  /** Replaces the jobs' `randseed`. */
+  readonly seed: number | null;
+  /** Relative file names are taken from here. */
+  readonly directory: string;
+}
+
+/** What one job reads and writes. */
+export function directionsOf(job: ResolvedJob): { read: boolean; write: boolean; trim: boolean } {
+  const { rw } = job;
+  const mixed = rw === "rw" || rw === "randrw";
+  return {
+    read: rw === "read" || rw === "randread" || (mixed && job.rwmixread > 0),
+    write:
+      rw === "write" ||
+      rw === "randwrite" ||
+      rw === "trimwrite" ||
+      rw === "randtrimwrite" ||
+      (mixed && job.rwmixread < 100),
+    trim: rw.includes("trim"),
+  };
+}
+
+function refuse(job: ResolvedJob, message: string): never {
+  throw new OsdynoError("bad-input", `job ${job.name}: ${message}`, job.place);
+}
+
+/** The sizes a rule can give, bytes. */
+export function sizesOf(rule: BlockSizeRule): { min: number; max: number } {
+  if (rule.kind === "fixed") {
+    return { min: rule.bytes, max: rule.bytes };
+  }
+  if (rule.kind === "range") {
+    return { min: rule.min, max: rule.max };
+  }
+  const sizes = rule.entries.map((entry) => entry.bytes);
+  return { min: Math.min(...sizes), max: Math.max(...sizes) };
+}
+
+/** Smallest and largest block over the directions in use, bytes. */
+export function blockLimits(job: ResolvedJob): { min: number; max: number } {
+  const used = directionsOf(job);
+  const flags: PerDirection<boolean> = [used.read, used.write, used.trim];
+  const limits = job.blockSizes.filter((_, index) => flags[index] === true).map(sizesOf);
+  return {
+    min: Math.min(...limits.map((limit) => limit.min)),
+    max: Math.max(...limits.map((limit) => limit.max)),
+  };
+}
+
+function bytesOf(value: SizeValue, whole: number): number {
+  return value.kind === "bytes" ? value.bytes : Math.floor((whole * value.percent) / 100);
+}
+
+function lookUp(path: string): Stats | null {
+  try {
+    return statSync(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") {
+      return null;
+    }
+    throw new OsdynoError("bad-input", `${path}: ${(error as Error).message}`, {}, error);
+  }
+}
+
+/** Size of a block device, bytes, from sysfs: nothing is opened. */
+function blockDeviceBytes(path: string, facts: Stats): number {
+  const major = Number((BigInt(facts.rdev) >> 8n) & 0xfffn);
+  const minor = Number((BigInt(facts.rdev) & 0xffn) | ((BigInt(facts.rdev) >> 12n) & 0xfff00n));
+  try {
+    return Number(readFileSync(`/sys/dev/block/${major}:${minor}/size`, "utf8")) * 512;
+  } catch (error) {
+    throw new OsdynoError("io", `${path}: the kernel does not tell the device's size`, {}, error);
+  }
+}
+
+function fileNames(job: ResolvedJob, jobnum: number, directory: string): string[] {
+  const folder = job.directories[jobnum % Math.max(1, job.directories.length)];
+  const place = (name: string) =>
+    resolve(directory, folder === undefined ? name : join(folder, name));
+  if (job.filenames.length > 0) {
+    return job.filenames.map(place);
+  }
+  const values: Record<string, string> = {
+    jobname: job.name.replaceAll("/", "_"),
+    jobnum: String(jobnum),
+    clientuid: "localhost",
+  };
+  return Array.from({ length: job.nrfiles }, (_, filenum) =>
+    place(
+      job.filenameFormat.replace(/\$(jobname|jobnum|filenum|clientuid)/gi, (_text, key: string) =>
+        key.toLowerCase() === "filenum" ? String(filenum) : (values[key.toLowerCase()] ?? ""),
+      ),
+    ),
+  );
+}
+
+/** Region of one file: fio's `size`, `filesize`, `offset`, `offset_increment` over `count` files. */
+function planFile(job: ResolvedJob, jobnum: number, path: string, count: number): PlannedFile {
+  const found = lookUp(path);
+  const unit = blockLimits(job).min;
+  if (found?.isDirectory() === true) {
+    refuse(job, `${path} is a directory; name a file or device, or use directory=`);
+  }
+  const block = found?.isBlockDevice() === true;
+  if (found !== null && !block && !found.isFile()) {
+    refuse(job, `${path} is neither a file nor a block device`);
+  }
+  const present = found === null ? 0 : block ? blockDeviceBytes(path, found) : found.size;
+  const declared = job.filesizeBytes?.max ?? null;
+  const whole = block ? present : (declared ?? present);
+  const offset = bytesOf(job.offset, whole) + bytesOf(job.offsetIncrement, whole) * jobnum;
+  let size: number;
+  if (declared !== null && job.size === null) {
+    size = declared - offset;
+  } else if (job.size === null) {
+    size = present - offset;
+    if (found === null || present === 0) {
+      refuse(job, `${path} does not exist yet and no size is given; add size=`);
+    }
+  } else if (job.size.kind === "percent") {
+    if (whole === 0) {
+      refuse(job, `size=${job.size.percent}% of ${path}, which has no size yet; add filesize=`);
+    }
+    size = Math.min(bytesOf(job.size, whole), whole - offset);
+  } else {
+    size = Math.floor(job.size.bytes / count);
+  }
+  size -= size % unit;
+  if (size <= 0) {
+    refuse(
+      job,
+      offset >= whole && whole > 0
+        ? `offset ${offset} leaves nothing of ${path} (${whole} bytes)`
+        : `${path}: the region is smaller than one block of ${unit} bytes; raise size= or lower bs=`,
+    );
+  }
+  if (block && offset + size > present) {
+    refuse(
+      job,
+      `${path} has ${present} bytes, the job wants ${offset + size}; lower size= or offset= (size=100% takes all)`,
+    );
+  }
+  const fileBytes = block ? present : Math.max(offset + size, declared ?? 0);
+  return {
+    path,
+    kind: block ? "block" : "file",
+    offsetBytes: offset,
+    sizeBytes: size,
+    fileBytes,
+    created: found === null,
+  };
+}
+
+function planSynthetic(job: ResolvedJob, jobnum: number, target: Target): PlannedFile {
+  const unit = blockLimits(job).min;
+  const modelBytes = target.kind === "null" ? (target.model?.size ?? null) : null;
+  const whole = modelBytes ?? job.filesizeBytes?.max ?? 0;
+  const asked = job.size === null ? whole : bytesOf(job.size, whole);
+  const offset = bytesOf(job.offset, whole) + bytesOf(job.offsetIncrement, whole) * jobnum;
+  let size = job.size === null ? whole - offset : asked;
+  size -= size % unit;
+  if (size <= 0) {
+    refuse(
+      job,
+      `target ${target.text} has no size here; add size= to the job or &size= to the target`,
+    );
+  }
+  if (modelBytes !== null && target.text.includes("size=") && offset + size > modelBytes) {
+    refuse(job, `target ${target.text} has ${modelBytes} bytes, the job wants ${offset + size}`);
+  }
+  const kind = target.kind === "null" && target.model !== null ? "synthetic" : "null";
+  return {
+    path: target.text,
+    kind,
+    offsetBytes: offset,
+    sizeBytes: size,
+    fileBytes: offset + size,
+    created: false,
+  };
+}
+
+/** A job's own seed: from the run's seed and its place, 48 bits. */
+function seedOf(base: number, index: number): number {
+  return createHash("sha256").update(`osdyno ${base} ${index}`).digest().readUIntBE(0, 6);
+}
+
+function targetOf(job: ResolvedJob, options: PlanOptions): Target | null {
+  const text = options.target ?? job.target;
+  if (text !== null) {
+    return parseTarget(text);
+  }
+  return job.ioengine === "null" ? { kind: "null", text: "null:", model: null } : null;
+}
+
+function planJob(job: ResolvedJob, jobnum: number, options: PlanOptions): readonly PlannedFile[] {
+  const target = targetOf(job, options);
+  if (target !== null && target.kind !== "raw") {
+    return [planSynthetic(job, jobnum, target)];
+  }
+  const names =
+    target === null
+      ? fileNames(job, jobnum, options.directory)
+      : [resolve(options.directory, target.path)];
+  return names.map((path) => planFile(job, jobnum, path, names.length));
+}
+
+function ioBytesOf(job: ResolvedJob, files: readonly PlannedFile[]): number | null {
+  if (job.timeBased) {
+    return null;
+  }
+  const region = files.reduce((sum, file) => sum + file.sizeBytes, 0);
+  const once = job.ioSize === null ? region : bytesOf(job.ioSize, region);
+  const limited =
+    job.numberIos === null ? once : Math.min(once, job.numberIos * blockLimits(job).max);
+  return limited * job.loops;
+}
+
+/** Seed of a run: given, or the jobs' own `randseed`, or (randrepeat=0) a fresh one, which is recorded. */
+export function seedOfRun(jobs: readonly ResolvedJob[], seed: number | null): number {
+  const first = jobs[0];
+  if (seed !== null || first === undefined) {
+    return seed ?? 0x89;
+  }
+  return first.randrepeat ? first.randseed : Math.floor(Math.random() * 2 ** 48);
+}
+
+/** Makes the plan; throws `bad-input` with the job's place for what cannot be run. */
+export function planRun(jobs: readonly ResolvedJob[], options: PlanOptions): RunPlan {
+  const phases: PlannedJob[][] = [];
+  const seed = seedOfRun(jobs, options.seed);
+  let groupId = 0;
+  let index = 0;
+  for (const [position, job] of jobs.entries()) {
+    if (position > 0 && (job.stonewall || job.newGroup)) {
+      groupId += 1;
+    }
+    if (position === 0 || job.stonewall) {
+      phases.push([]);
+    }
+    for (let jobnum = 0; jobnum < job.numjobs; jobnum += 1) {
+      const files = planJob(job, jobnum, options);
+      const used = directionsOf(job);
+      phases.at(-1)?.push({
+        resolved: job,
+        jobnum,
+        index,
+        groupId,
+        files,
+        writes: used.write || used.trim,
+        iodepth: job.iodepth,
+        ioBytes: ioBytesOf(job, files),
+        seed: seedOf(seed, index),
+      });
+      index += 1;
+    }
+  }
+  return {
+    phases: phases.map((planned) => ({ jobs: planned })),
+    path: options.path,
+    ...expected(phases),
+  };
+}
+
+function expected(
+  phases: readonly (readonly PlannedJob[])[],
+): Pick<RunPlan, "expectedSeconds" | "expectedWriteBytes"> {
+  let seconds: number | null = 0;
+  let bytes: number | null = 0;
+  for (const phase of phases) {
+    let longest: number | null = 0;
+    for (const { resolved, ioBytes, writes } of phase) {
+      longest =
+        longest === null || resolved.runtimeNs === null
+          ? null
+          : Math.max(longest, (resolved.startDelayNs + resolved.rampNs + resolved.runtimeNs) / 1e9);
+      if (writes) {
+        const share = directionsOf(resolved).read ? (100 - resolved.rwmixread) / 100 : 1;
+        bytes = bytes === null || ioBytes === null ? null : bytes + ioBytes * share;
+      }
+    }
+    seconds = seconds === null || longest === null ? null : seconds + longest;
+  }
+  return { expectedSeconds: seconds, expectedWriteBytes: bytes };
+}
+
+/** Every file and device of a plan, once. */
+export function filesOf(plan: RunPlan): readonly PlannedFile[] {
+  const byPath = new Map<string, PlannedFile>();
+  for (const phase of plan.phases as readonly PlannedPhase[]) {
+    for (const file of phase.jobs.flatMap((job) => job.files)) {
+      const known = byPath.get(file.path);
+      if (known === undefined || known.fileBytes < file.fileBytes) {
+        byPath.set(file.path, file);
+      }
+    }
+  }
+  return [...byPath.values()];
+}

@@ -1,0 +1,111 @@
+/** Executes a plan phase by phase and tells an observer what comes in. */
+import { native } from "../../engine/base/native.ts";
+import type { MeasuredPhase, PlannedJob, PlannedPhase, RunPlan } from "../plan-model.ts";
+import type { IntervalRow, NativeOutcome, RunPoll } from "../run-outcome.ts";
+import { startEngineRun } from "./engine-run.ts";
+import { jobSpec } from "./native-plan.ts";
+import type { RunSpec } from "./native-spec.ts";
+
+/** A phase that is going on, on either path. */
+export interface RunningPhase {
+  poll(): RunPoll;
+  stop(): void;
+  result(): NativeOutcome;
+}
+
+export interface RunObserver {
+  /** A phase begins; interval rows that follow name jobs by their place in it. */
+  phase(jobs: readonly PlannedJob[]): void;
+  /** Times of the rows are already since the run's start. */
+  intervals(rows: readonly IntervalRow[], jobs: readonly PlannedJob[]): void;
+  progress(poll: RunPoll, jobs: readonly PlannedJob[]): void;
+}
+
+export interface ExecuteOptions {
+  readonly intervalNs: number;
+  readonly hiccups: boolean;
+  /** Aborting stops the run; what was measured is returned. */
+  readonly signal: AbortSignal;
+}
+
+/** How often what came in is taken, ms. The job threads do not depend on it. */
+const pollEveryMs = 100;
+
+function start(phase: PlannedPhase, plan: RunPlan, options: ExecuteOptions): RunningPhase {
+  const spec: RunSpec = {
+    jobs: phase.jobs.map(jobSpec),
+    intervalNs: options.intervalNs,
+    hiccups: options.hiccups,
+  };
+  if (plan.path === "engine") {
+    return startEngineRun(spec);
+  }
+  const run = native().startRun(JSON.stringify(spec));
+  return {
+    poll: () => JSON.parse(run.poll()) as RunPoll,
+    stop: () => run.stop(),
+    result: () => JSON.parse(run.result()) as NativeOutcome,
+  };
+}
+
+function pause(signal: AbortSignal): Promise<void> {
+  return new Promise((done) => {
+    const wake = () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", wake);
+      done();
+    };
+    const timer = setTimeout(wake, pollEveryMs);
+    if (!signal.aborted) {
+      signal.addEventListener("abort", wake);
+    }
+  });
+}
+
+/** A job failed: the phases after it do not start, as in fio. */
+function failed(outcome: NativeOutcome): boolean {
+  return outcome.jobs.some((job) => job.error !== null);
+}
+
+/** Runs every phase; ends early when a job fails or the signal aborts. */
+export async function execute(
+  plan: RunPlan,
+  options: ExecuteOptions,
+  observer: RunObserver,
+): Promise<MeasuredPhase[]> {
+  const measured: MeasuredPhase[] = [];
+  let offsetNs = 0;
+  for (const phase of plan.phases) {
+    if (options.signal.aborted) {
+      break;
+    }
+    const jobs = phase.jobs;
+    observer.phase(jobs);
+    const run = start(phase, plan, options);
+    const shift = offsetNs;
+    for (;;) {
+      const poll = run.poll();
+      if (poll.intervals.length > 0) {
+        observer.intervals(
+          poll.intervals.map((row) => ({ ...row, endNs: row.endNs + shift })),
+          jobs,
+        );
+      }
+      observer.progress(poll, jobs);
+      if (poll.finished) {
+        break;
+      }
+      if (options.signal.aborted) {
+        run.stop();
+      }
+      await pause(options.signal);
+    }
+    const outcome = run.result();
+    measured.push({ jobs, outcome, offsetNs });
+    offsetNs += outcome.runtimeNs;
+    if (failed(outcome)) {
+      break;
+    }
+  }
+  return measured;
+}

@@ -1,0 +1,137 @@
+/**
+ * Lays files out before a run, as fio does: a file that is missing or too short is written to its
+ * full length with incompressible data when the job reads it, and only allocated when it does not.
+ */
+import { randomFillSync } from "node:crypto";
+import { type FileHandle, open } from "node:fs/promises";
+import { dirname } from "node:path";
+import { OsdynoError } from "../../engine/base/error.ts";
+import type { PlannedFile, RunPlan } from "../plan-model.ts";
+import { directionsOf } from "../planner.ts";
+
+/** Called as bytes are written: file, bytes done, bytes in all. */
+export type LayoutProgress = (path: string, doneBytes: number, totalBytes: number) => void;
+
+const pieceBytes = 1 << 20;
+/** Random bytes that pieces are cut from at ever other places: device compression finds nothing. */
+const poolBytes = 8 << 20;
+
+async function fill(
+  file: FileHandle,
+  path: string,
+  from: number,
+  to: number,
+  progress: LayoutProgress,
+  signal: AbortSignal,
+): Promise<void> {
+  const pool = Buffer.allocUnsafe(poolBytes);
+  randomFillSync(pool);
+  let cut = 0;
+  for (let at = from; at < to; ) {
+    if (signal.aborted) {
+      throw new OsdynoError("interrupted", `stopped while laying out ${path}`);
+    }
+    const length = Math.min(pieceBytes, to - at);
+    cut = (cut + 4099 * 13) % (poolBytes - pieceBytes);
+    const piece = pool.subarray(cut, cut + length);
+    piece.writeDoubleLE(at, 0);
+    const { bytesWritten } = await file.write(piece, 0, length, at);
+    at += bytesWritten;
+    progress(path, at, to);
+  }
+}
+
+async function layOutFile(
+  file: PlannedFile,
+  needsData: boolean,
+  progress: LayoutProgress,
+  signal: AbortSignal,
+): Promise<void> {
+  let handle: FileHandle;
+  try {
+    handle = await open(file.path, file.created ? "wx+" : "r+");
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    const hint = code === "ENOENT" ? `; create the folder ${dirname(file.path)} first` : "";
+    throw new OsdynoError("bad-input", `cannot create ${file.path}: ${code}${hint}`, {}, error);
+  }
+  try {
+    const { size } = await handle.stat();
+    if (size >= file.fileBytes) {
+      return;
+    }
+    if (needsData) {
+      await fill(handle, file.path, size, file.fileBytes, progress, signal);
+    } else {
+      await handle.truncate(file.fileBytes);
+    }
+    await handle.sync();
+  } catch (error) {
+    if (error instanceof OsdynoError) {
+      throw error;
+    }
+    const code = (error as NodeJS.ErrnoException).code;
+    const what = code === "ENOSPC" ? "no space left on the device" : (error as Error).message;
+    throw new OsdynoError("io", `cannot lay out ${file.path}: ${what}`, {}, error);
+  } finally {
+    await handle.close();
+  }
+}
+
+/**
+ * Creates and fills every file of the plan that needs it; returns the files it created. Writes only
+ * files: block devices have their size. Call it after the safety verdict.
+ */
+export async function layOut(
+  plan: RunPlan,
+  progress: LayoutProgress,
+  signal: AbortSignal,
+): Promise<string[]> {
+  const created: string[] = [];
+  const wanted = new Map<string, { file: PlannedFile; needsData: boolean }>();
+  for (const job of plan.phases.flatMap((phase) => phase.jobs)) {
+    const reads = directionsOf(job.resolved).read;
+    for (const file of job.files.filter((candidate) => candidate.kind === "file")) {
+      const known = wanted.get(file.path);
+      wanted.set(file.path, {
+        file: known !== undefined && known.file.fileBytes > file.fileBytes ? known.file : file,
+        needsData: reads || known?.needsData === true,
+      });
+    }
+  }
+  for (const { file, needsData } of wanted.values()) {
+    if (file.created) {
+      created.push(file.path);
+    }
+    await layOutFile(file, needsData, progress, signal);
+  }
+  return created;
+}
+
+/** Bytes that `layOut` is going to write. */
+export function layoutBytes(plan: RunPlan): number {
+  const files = new Map<string, number>();
+  for (const job of plan.phases.flatMap((phase) => phase.jobs)) {
+    if (directionsOf(job.resolved).read) {
+      for (const file of job.files.filter((candidate) => candidate.created)) {
+        files.set(file.path, Math.max(files.get(file.path) ?? 0, file.fileBytes));
+      }
+    }
+  }
+  return [...files.values()].reduce((sum, bytes) => sum + bytes, 0);
+}
+
+/** Writes a new file of incompressible data, for benches that bring their own target. */
+export async function writeScratchFile(
+  path: string,
+  bytes: number,
+  signal: AbortSignal,
+): Promise<void> {
+  const handle = await open(path, "wx");
+  try {
+    await fill(handle, path, 0, bytes, () => {}, signal);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}

@@ -1,0 +1,162 @@
+/** From a planned job to the specification that the native side executes. */
+import { OsdynoError } from "../../engine/base/error.ts";
+import type { ArrivalRule, BlockSizeRule, PerDirection, ResolvedJob } from "../job/model.ts";
+import type { PlannedJob } from "../plan-model.ts";
+import { blockLimits, directionsOf } from "../planner.ts";
+import { parseTarget } from "../target.ts";
+import type {
+  EngineSpec,
+  JobSpec,
+  SpecArrival,
+  SpecBlockSizes,
+  StreamSpec,
+} from "./native-spec.ts";
+
+/** Values of fio's `ioengine` that the native loop runs, with their engine. */
+export const fileEngines: Readonly<Record<string, "io_uring" | "psync">> = Object.freeze({
+  io_uring: "io_uring",
+  psync: "psync",
+});
+
+function mixOf(job: ResolvedJob): PerDirection<number> {
+  const used = directionsOf(job);
+  if (used.trim) {
+    return used.write ? [0, 50, 50] : [0, 0, 100];
+  }
+  if (used.read && used.write) {
+    return [job.rwmixread, 100 - job.rwmixread, 0];
+  }
+  return used.read ? [100, 0, 0] : [0, 100, 0];
+}
+
+function sizesSpec(rule: BlockSizeRule): SpecBlockSizes {
+  return rule.kind === "split" ? { kind: "split", entries: rule.entries } : { ...rule };
+}
+
+function arrivalSpec(rule: ArrivalRule | null): SpecArrival {
+  return rule === null ? { kind: "closed" } : rule;
+}
+
+function map3<A, B>(values: PerDirection<A>, change: (value: A) => B): PerDirection<B> {
+  return [change(values[0]), change(values[1]), change(values[2])];
+}
+
+function greatestCommonDivisor(a: number, b: number): number {
+  return b === 0 ? a : greatestCommonDivisor(b, a % b);
+}
+
+/** Bytes that carry a verification header of their own: what divides every block size in use. */
+function verifyInterval(job: ResolvedJob): number {
+  const used = directionsOf(job);
+  const flags: PerDirection<boolean> = [used.read, used.write, used.trim];
+  let common = 0;
+  for (const [index, rule] of job.blockSizes.entries()) {
+    if (flags[index] === true) {
+      const sizes =
+        rule.kind === "split" ? rule.entries.map((entry) => entry.bytes) : Object.values(rule);
+      for (const size of sizes) {
+        common = typeof size === "number" ? greatestCommonDivisor(common, size) : common;
+      }
+    }
+  }
+  return common;
+}
+
+/** The op stream of one planned job; the same on every engine and path. */
+export function streamSpec(job: PlannedJob): StreamSpec {
+  const { resolved } = job;
+  const region = job.files.reduce((sum, file) => sum + file.sizeBytes, 0);
+  const { ioSize } = resolved;
+  const ioBytes =
+    ioSize === null
+      ? region
+      : ioSize.kind === "bytes"
+        ? ioSize.bytes
+        : Math.floor((region * ioSize.percent) / 100);
+  const target = job.files.every((file) => file.kind !== "file" && file.kind !== "block");
+  return {
+    seed: job.seed,
+    pattern: resolved.rw.startsWith("rand") ? "random" : "sequential",
+    mix: mixOf(resolved),
+    trimThenWrite: resolved.rw === "trimwrite" || resolved.rw === "randtrimwrite",
+    sequentialStep: resolved.sequentialStepBytes,
+    opsPerDraw: resolved.opsPerDraw,
+    regions: job.files.map((file) => ({ offset: file.offsetBytes, size: file.sizeBytes })),
+    blockSizes: map3(resolved.blockSizes, sizesSpec),
+    blockAlign: resolved.blockAlignBytes,
+    distribution: resolved.distribution,
+    percentageRandom: resolved.percentageRandom,
+    randomMap: resolved.randomMap && resolved.distribution.every((rule) => rule.kind === "random"),
+    ioBytes,
+    numberIos: resolved.numberIos,
+    loops: resolved.loops,
+    timeBased: resolved.timeBased,
+    arrival: map3(resolved.arrival, arrivalSpec),
+    thinktimeNs: resolved.thinktimeNs,
+    thinktimeBlocks: resolved.thinktimeBlocks,
+    fsyncEvery: resolved.fsync,
+    fdatasyncEvery: resolved.fdatasync,
+    endFsync: resolved.endFsync,
+    fua: target && resolved.sync !== "none",
+    data: {
+      zero: resolved.zeroBuffers,
+      refill: resolved.refillBuffers,
+      compressPercent: resolved.bufferCompressPercent,
+      verify:
+        resolved.verify === null
+          ? null
+          : { ...resolved.verify, interval: verifyInterval(resolved) },
+    },
+  };
+}
+
+function engineSpec(job: PlannedJob): EngineSpec {
+  const first = job.files[0];
+  if (first?.kind === "null") {
+    return { kind: "null" };
+  }
+  if (first?.kind === "synthetic") {
+    const target = parseTarget(first.path);
+    if (target.kind === "null" && target.model !== null) {
+      const size = Math.max(target.model.size, first.fileBytes);
+      return { kind: "synthetic", model: { ...target.model, size } };
+    }
+  }
+  const kind = fileEngines[job.resolved.ioengine];
+  if (kind === undefined) {
+    throw new OsdynoError(
+      "bad-input",
+      `job ${job.resolved.name}: ioengine=${job.resolved.ioengine} is known to fio, not supported here (there are ${[...Object.keys(fileEngines), "null"].join(", ")})`,
+      job.resolved.place,
+    );
+  }
+  return { kind };
+}
+
+/** fio's synchronous engines have one operation in flight, whatever `iodepth` says. */
+export function effectiveDepth(job: PlannedJob): number {
+  return engineSpec(job).kind === "psync" ? 1 : job.iodepth;
+}
+
+/** The whole specification of one planned job. */
+export function jobSpec(job: PlannedJob): JobSpec {
+  const { resolved } = job;
+  const onFiles = job.files.some((file) => file.kind === "file" || file.kind === "block");
+  return {
+    name: resolved.name,
+    engine: engineSpec(job),
+    files: onFiles ? job.files.map((file) => ({ path: file.path })) : [],
+    write: job.writes,
+    direct: resolved.direct,
+    sync: onFiles ? resolved.sync : "none",
+    iodepth: effectiveDepth(job),
+    maxBlock: blockLimits(resolved).max,
+    stream: streamSpec(job),
+    startDelayNs: resolved.startDelayNs,
+    runtimeNs: resolved.runtimeNs === null ? null : resolved.runtimeNs + resolved.rampNs,
+    rampNs: resolved.rampNs,
+    cpus: resolved.cpusAllowed,
+    backlogCap: resolved.backlogCap,
+    percentiles: resolved.percentiles,
+  };
+}

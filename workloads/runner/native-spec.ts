@@ -1,0 +1,113 @@
+/**
+ * The JSON that the native side takes: mirrors `native/crates/core/src/spec.rs` and
+ * `native/crates/device/src/spec.rs`. Times in ns, sizes in bytes, triples are read, write, trim.
+ */
+import type { SyntheticSpec } from "../../engine/device/synthetic-spec.ts";
+import type { PerDirection } from "../job/model.ts";
+
+export type SpecArrival =
+  | { readonly kind: "closed" }
+  | { readonly kind: "constant" | "poisson"; readonly rate: number; readonly byBytes: boolean }
+  | {
+      readonly kind: "burst";
+      readonly rate: number;
+      readonly onNs: number;
+      readonly offNs: number;
+      readonly poisson: boolean;
+    }
+  | {
+      readonly kind: "profile";
+      readonly points: readonly (readonly [number, number])[];
+      readonly poisson: boolean;
+      readonly repeat: boolean;
+    };
+
+export type SpecBlockSizes =
+  | { readonly kind: "fixed"; readonly bytes: number }
+  | { readonly kind: "range"; readonly min: number; readonly max: number }
+  | {
+      readonly kind: "split";
+      readonly entries: readonly { readonly bytes: number; readonly percent: number }[];
+    };
+
+export type SpecDistribution =
+  | { readonly kind: "random" }
+  | { readonly kind: "zipf"; readonly theta: number; readonly center: number | null }
+  | { readonly kind: "pareto"; readonly h: number; readonly center: number | null }
+  | { readonly kind: "normal"; readonly deviation: number; readonly center: number | null }
+  | {
+      readonly kind: "zoned" | "zonedAbs";
+      readonly zones: readonly { readonly access: number; readonly size: number }[];
+    };
+
+export interface VerifySpec {
+  readonly kind: "crc32c" | "pattern" | "meta";
+  readonly pattern: readonly number[];
+  readonly patternOffsets: readonly number[];
+  readonly fatal: boolean;
+  readonly readBack: boolean;
+  readonly interval: number;
+}
+
+export interface StreamSpec {
+  readonly seed: number;
+  readonly pattern: "sequential" | "random";
+  readonly mix: PerDirection<number>;
+  readonly trimThenWrite: boolean;
+  readonly sequentialStep: number;
+  readonly opsPerDraw: number;
+  readonly regions: readonly { readonly offset: number; readonly size: number }[];
+  readonly blockSizes: PerDirection<SpecBlockSizes>;
+  readonly blockAlign: PerDirection<number>;
+  readonly distribution: PerDirection<SpecDistribution>;
+  readonly percentageRandom: PerDirection<number>;
+  readonly randomMap: boolean;
+  readonly ioBytes: number;
+  readonly numberIos: number | null;
+  readonly loops: number;
+  readonly timeBased: boolean;
+  readonly arrival: PerDirection<SpecArrival>;
+  readonly thinktimeNs: number;
+  readonly thinktimeBlocks: number;
+  readonly fsyncEvery: number;
+  readonly fdatasyncEvery: number;
+  readonly endFsync: boolean;
+  readonly fua: boolean;
+  readonly data: {
+    readonly zero: boolean;
+    readonly refill: boolean;
+    readonly compressPercent: number;
+    readonly verify: VerifySpec | null;
+  };
+}
+
+export type EngineSpec =
+  | { readonly kind: "io_uring" }
+  | { readonly kind: "psync" }
+  | { readonly kind: "memory"; readonly size: number }
+  | { readonly kind: "null" }
+  | { readonly kind: "synthetic"; readonly model: SyntheticSpec };
+
+export interface JobSpec {
+  readonly name: string;
+  readonly engine: EngineSpec;
+  readonly files: readonly { readonly path: string }[];
+  readonly write: boolean;
+  readonly direct: boolean;
+  readonly sync: "none" | "sync" | "dsync";
+  readonly iodepth: number;
+  readonly maxBlock: number;
+  readonly stream: StreamSpec;
+  readonly startDelayNs: number;
+  readonly runtimeNs: number | null;
+  readonly rampNs: number;
+  readonly cpus: readonly number[];
+  readonly backlogCap: number | null;
+  readonly percentiles: readonly number[];
+}
+
+export interface RunSpec {
+  readonly jobs: readonly JobSpec[];
+  readonly intervalNs: number;
+  readonly hiccups: boolean;
+}

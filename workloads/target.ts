@@ -1,0 +1,57 @@
+/** Targets as URIs (`cli.md`, Targets): what a job drives. */
+
+import { OsdynoError } from "../engine/base/error.ts";
+import { nearest } from "../engine/base/nearest.ts";
+import { parseNullTarget, type SyntheticSpec } from "../engine/device/synthetic-spec.ts";
+
+export type Target =
+  | { readonly kind: "raw"; readonly text: string; readonly path: string }
+  /** `model` null: completes at once. */
+  | { readonly kind: "null"; readonly text: string; readonly model: SyntheticSpec | null };
+
+/** A kind of target, for `osdyno list targets`. */
+export interface TargetKind {
+  readonly scheme: string;
+  readonly example: string;
+  readonly description: string;
+}
+
+/** The kinds that exist in this version. */
+export const targetKinds: readonly TargetKind[] = Object.freeze([
+  {
+    scheme: "raw",
+    example: "raw:/dev/nvme0n1",
+    description: "a block device or file, through the job's ioengine",
+  },
+  { scheme: "null", example: "null:", description: "completes at once and moves no data" },
+  {
+    scheme: "null",
+    example: "null:?service=50us&jitter=exp",
+    description: "the synthetic device: service-time law, jitter, stalls, errors, rate limits",
+  },
+]);
+
+/** Reads a target's text; throws `bad-input` with the nearest known scheme. */
+export function parseTarget(text: string): Target {
+  const colon = text.indexOf(":");
+  const scheme = colon < 0 ? text : text.slice(0, colon);
+  if (colon > 0 && scheme === "raw") {
+    const path = text.slice(colon + 1);
+    if (path === "") {
+      throw new OsdynoError("bad-input", `target ${text}: a path must follow raw:`);
+    }
+    return { kind: "raw", text, path };
+  }
+  if (colon > 0 && scheme === "null") {
+    return { kind: "null", text, model: parseNullTarget(text) };
+  }
+  const schemes = [...new Set(targetKinds.map((kind) => kind.scheme))];
+  if (text.startsWith("/") || text.startsWith("./")) {
+    throw new OsdynoError("bad-input", `target ${text}: write raw:${text}`);
+  }
+  const guess = nearest(scheme, schemes);
+  throw new OsdynoError(
+    "bad-input",
+    `target ${text}: ${guess === null ? "no such kind of target" : `did you mean ${guess}:?`} (known: ${schemes.map((name) => `${name}:`).join(", ")})`,
+  );
+}
