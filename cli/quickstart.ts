@@ -2,8 +2,8 @@
 import { rmSync } from "node:fs";
 import { join, relative } from "node:path";
 import { exitCodeOf, OsdynoError } from "../engine/base/error.ts";
-import { answerOf } from "../results/report/answer.ts";
-import { sweepTable } from "../results/report/sweep-table.ts";
+import { loadReport } from "../results/report/load.ts";
+import { tableText } from "../results/sweep/table-text.ts";
 import { scratchDirectory } from "../workloads/scratch.ts";
 import { sweepWith } from "./commands/sweep.ts";
 
@@ -16,7 +16,8 @@ async function quickstart(): Promise<number> {
       [sweepFile, "--interval=100", ...process.argv.slice(2)],
       ["sweep", sweepFile, "--interval=100", ...process.argv.slice(2)],
     );
-    process.stdout.write(`${sweepTable(result.directory)}\n\n${answerOf(result.directory)}\n`);
+    const model = loadReport(result.directory);
+    process.stdout.write(`${tableText(model)}\n\n${model.answer.slice(0, 2).join("\n")}\n`);
     if (report !== null) {
       process.stdout.write(`\nreport: ${relative(process.cwd(), report)}\n`);
     }

@@ -10,17 +10,29 @@ const flag = (name: string, value: boolean, help: string): RunFlag => ({ name, v
 
 export const runFlags: readonly RunFlag[] = [
   flag("section", true, "only this section of the job files (repeatable)"),
-  flag("target", true, "where every job runs: raw:PATH, null:, null:?service=50us&... (osdyno list targets)"),
+  flag(
+    "target",
+    true,
+    "where every job runs: raw:PATH, null:, null:?service=50us&... (osdyno list targets)",
+  ),
   flag("repeat", true, "independent runs, each in a directory of its own"),
   flag("seed", true, "seed of the operation stream; replaces randseed"),
   flag("label", true, "part of the run directory's name"),
   flag("out", true, "the run directory (default: results/runs/<time>-<label>)"),
   flag("path", true, "native (default) or engine: through the TypeScript block device"),
   flag("destroy", false, "allow writing to what is not a scratch place"),
-  flag("threshold", true, "'METRIC OP VALUE', e.g. 'write.response.p99 < 2ms'; exit 3 if it does not hold (repeatable)"),
+  flag(
+    "threshold",
+    true,
+    "'METRIC OP VALUE', e.g. 'write.response.p99 < 2ms'; exit 3 if it does not hold (repeatable)",
+  ),
   flag("output-format", true, "normal (default), json, json+"),
   flag("output", true, "write the result there instead of stdout"),
-  flag("live", true, "one JSON line per interval to a file or - (stdout); OpenMetrics text if it ends in .prom"),
+  flag(
+    "live",
+    true,
+    "one JSON line per interval to a file or - (stdout); OpenMetrics text if it ends in .prom",
+  ),
   flag("interval", true, "length of an interval of the time series, ms (default 1000)"),
   flag("parse-only", false, "check the job; with --json print the resolved values"),
   flag("json", false, "with --parse-only or --dry-run: one JSON document"),
@@ -45,6 +57,9 @@ export function refuseLaterFlags(own: SplitArguments["own"]): void {
   const found = laterFlags.find((candidate) => own.has(candidate.name));
   if (found !== undefined) {
     const value = own.get(found.name)?.at(-1) ?? "";
-    throw new OsdynoError("bad-input", `--${found.name}${value === "" ? "" : ` ${value}`}: ${found.help}`);
+    throw new OsdynoError(
+      "bad-input",
+      `--${found.name}${value === "" ? "" : ` ${value}`}: ${found.help}`,
+    );
   }
 }

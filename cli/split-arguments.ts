@@ -17,34 +17,20 @@ export interface SplitArguments {
   readonly jobs: readonly string[];
 }
 
-/** `takesNoValue` knows fio keys that stand alone (`--time_based`). */
-export function splitArguments(
-  args: readonly string[],
-  flags: readonly OwnFlag[],
-  takesNoValue: (key: string) => boolean,
-): SplitArguments {
+/** Splits a command line; what is no flag of ours is left as it stands, for the job parser. */
+export function splitArguments(args: readonly string[], flags: readonly OwnFlag[]): SplitArguments {
   const own = new Map<string, string[]>();
   const jobs: string[] = [];
   for (let at = 0; at < args.length; at += 1) {
     const argument = args[at] ?? "";
-    if (!argument.startsWith("--") || argument === "--") {
-      if (argument.startsWith("-") && argument !== "-" && argument !== "--") {
-        throw new OsdynoError("bad-input", `${argument}: no such flag; flags begin with --`);
-      }
-      if (argument !== "--") {
-        jobs.push(argument);
-      }
-      continue;
-    }
     const equals = argument.indexOf("=");
     const name = argument.slice(2, equals < 0 ? undefined : equals);
-    const flag = flags.find((candidate) => candidate.name === name);
+    const flag = argument.startsWith("--")
+      ? flags.find((candidate) => candidate.name === name)
+      : undefined;
     const next = args[at + 1];
     if (flag === undefined) {
-      const joins =
-        equals < 0 && next !== undefined && !next.startsWith("--") && !takesNoValue(name);
-      jobs.push(joins ? `${argument}=${next}` : argument);
-      at += joins ? 1 : 0;
+      jobs.push(argument);
       continue;
     }
     const values = own.get(name) ?? [];

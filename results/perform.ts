@@ -8,7 +8,7 @@ import type { ParsedJobs } from "../workloads/job/model.ts";
 import type { MeasuredPhase, PlannedJob, RunPlan } from "../workloads/plan-model.ts";
 import { filesOf, planRun, seedOfRun } from "../workloads/planner.ts";
 import type { RunPoll } from "../workloads/run-outcome.ts";
-import { DeviceMonitor } from "../workloads/runner/device-stats.ts";
+import { DeviceMonitor } from "../workloads/runner/device-monitor.ts";
 import { execute } from "../workloads/runner/execute.ts";
 import { layOut } from "../workloads/runner/layout.ts";
 import { judgeWrites, refuseUnsafe } from "../workloads/safety.ts";
@@ -16,7 +16,8 @@ import { scratchPlaces } from "../workloads/scratch.ts";
 import { assembleRun, type RunInput } from "./assemble.ts";
 import { collectEnvironment } from "./environment.ts";
 import { IntervalStatistics } from "./interval-statistics.ts";
-import { type LiveFeed, openLive } from "./live.ts";
+import { seriesNames } from "./job-names.ts";
+import { type LiveFeed, openLiveFeed } from "./live.ts";
 import { writeReport } from "./report/write.ts";
 import { RunWriter } from "./run-directory.ts";
 import type { RunRecord } from "./run-record.ts";
@@ -146,7 +147,7 @@ export async function performRun(request: RunRequest): Promise<PerformedRun> {
   try {
     created = await layOut(plan, events.layout, settings.signal);
     const environment = await collectEnvironment(paths);
-    live = settings.live === null ? null : openLive(settings.live, plan, startedEpochMs);
+    live = settings.live === null ? null : openLiveFeed(settings.live);
     const monitor = new DeviceMonitor(paths);
     const intervals = new IntervalStatistics(settings.intervalMs * 1e6);
     const base: Omit<RunInput, "phases" | "disks" | "state" | "endedEpochMs" | "rssBytes"> = {
@@ -188,7 +189,7 @@ export async function performRun(request: RunRequest): Promise<PerformedRun> {
     );
     removeFiles(plan);
     if (settings.report) {
-      await writeReport(writer.directory, {});
+      await writeReport(writer.directory);
     }
     const lost = failure === null && writer.problem !== null;
     return {
@@ -228,6 +229,7 @@ async function measure(
   if (plan.phases.every((phase) => phase.jobs.every((job) => job.resolved.createOnly))) {
     return [];
   }
+  const names = seriesNames(plan);
   let flushedMs = 0;
   return await execute(
     plan,
@@ -245,9 +247,10 @@ async function measure(
           if (job !== undefined) {
             intervals.add(job.index, row);
             writer.interval(job, row, machine);
+            live?.interval(names.get(job.index) ?? job.resolved.name, row, machine);
           }
         }
-        live?.intervals(rows, jobs, machine);
+        live?.flush();
         if (Date.now() - flushedMs > 1000) {
           flushedMs = Date.now();
           writer.flush();

@@ -34,6 +34,8 @@ export interface SweepRecord {
   readonly question: string;
   /** The command that made it, for repeating it. */
   readonly command?: readonly string[];
+  /** Seed of the order within each block and of the runs. */
+  readonly seed?: number;
   /** The parameters varied, with their values in the order of the sweep file. */
   readonly parameters: Readonly<Record<string, readonly string[]>>;
   readonly repeat: number;

@@ -1,7 +1,7 @@
 /** Targets as URIs (`cli.md`, Targets): what a job drives. */
 
 import { OsdynoError } from "../engine/base/error.ts";
-import { nearest } from "../engine/base/nearest.ts";
+import { nearestName } from "../engine/base/nearest-name.ts";
 import { parseNullTarget, type SyntheticSpec } from "../engine/device/synthetic-spec.ts";
 
 export type Target =
@@ -49,7 +49,7 @@ export function parseTarget(text: string): Target {
   if (text.startsWith("/") || text.startsWith("./")) {
     throw new OsdynoError("bad-input", `target ${text}: write raw:${text}`);
   }
-  const guess = nearest(scheme, schemes);
+  const guess = nearestName(scheme, schemes);
   throw new OsdynoError(
     "bad-input",
     `target ${text}: ${guess === null ? "no such kind of target" : `did you mean ${guess}:?`} (known: ${schemes.map((name) => `${name}:`).join(", ")})`,

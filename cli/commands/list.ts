@@ -5,8 +5,8 @@ import { fileURLToPath } from "node:url";
 import Table from "cli-table3";
 import { Command } from "commander";
 import { OsdynoError } from "../../engine/base/error.ts";
-import { nearest } from "../../engine/base/nearest.ts";
-import { ioEngines } from "../../engine/hot/ioengine/registry.ts";
+import { nearestName } from "../../engine/base/nearest-name.ts";
+import { blockEngines } from "../../engine/hot/ioengine/registry.ts";
 import { targetKinds } from "../../workloads/target.ts";
 
 interface Row {
@@ -46,7 +46,11 @@ function profileRows(): Row[] {
 
 /** What can be listed; hot paths join as they are built. */
 const lists: Readonly<Record<string, { readonly title: string; readonly rows: () => Row[] }>> = {
-  ioengine: { title: "hot path: block I/O engine (fio's ioengine)", rows: () => [...ioEngines()] },
+  ioengine: {
+    title: "hot path: block I/O engine (fio's ioengine)",
+    rows: () =>
+      blockEngines().map((engine) => ({ name: engine.name, description: engine.describe })),
+  },
   profiles: { title: "job and sweep files that come with osdyno", rows: profileRows },
   targets: {
     title: "targets",
@@ -57,7 +61,7 @@ const lists: Readonly<Record<string, { readonly title: string; readonly rows: ()
 function print(name: string): void {
   const list = lists[name];
   if (list === undefined) {
-    const guess = nearest(name, Object.keys(lists));
+    const guess = nearestName(name, Object.keys(lists));
     throw new OsdynoError(
       "bad-input",
       `nothing to list under ${name}${guess === null ? "" : `; did you mean ${guess}?`} (there are ${Object.keys(lists).join(", ")})`,

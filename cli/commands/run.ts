@@ -3,21 +3,24 @@ import { mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import { Command } from "commander";
 import { OsdynoError } from "../../engine/base/error.ts";
-import { hostEnvironment } from "../../workloads/job/host-environment.ts";
-import type { ParsedJobs } from "../../workloads/job/model.ts";
-import { parseJobs, resolvedToJson, showcmd, takesNoValue } from "../../workloads/job/parse.ts";
-import { planRun } from "../../workloads/planner.ts";
-import { layoutBytes } from "../../workloads/runner/layout.ts";
-import { judgeWrites } from "../../workloads/safety.ts";
-import { scratchDirectory, scratchPlaces } from "../../workloads/scratch.ts";
 import { fioDocument } from "../../results/fio-output.ts";
-import { normalOutput } from "../../results/normal-output.ts";
+import { normalOutput, wantsColor } from "../../results/normal-output.ts";
 import { type PerformedRun, performRun, type RunSettings } from "../../results/perform.ts";
 import { writeReport } from "../../results/report/write.ts";
 import { runDirectoryName, runsRoot } from "../../results/run-directory.ts";
 import type { RunRecord } from "../../results/run-record.ts";
 import { evaluateThreshold, parseThreshold, thresholdLine } from "../../results/threshold.ts";
 import { formatBytes } from "../../results/units.ts";
+import { jobInputs } from "../../workloads/job/arguments.ts";
+import { hostEnvironment, readJobFile } from "../../workloads/job/host-environment.ts";
+import type { ParsedJobs } from "../../workloads/job/model.ts";
+import { parseJobs } from "../../workloads/job/parse.ts";
+import { resolvedToJson } from "../../workloads/job/resolved-json.ts";
+import { showcmd } from "../../workloads/job/showcmd.ts";
+import { planRun } from "../../workloads/planner.ts";
+import { layoutBytes } from "../../workloads/runner/layout.ts";
+import { judgeWrites } from "../../workloads/safety.ts";
+import { scratchDirectory, scratchPlaces } from "../../workloads/scratch.ts";
 import { watchInterrupts } from "../interrupt.ts";
 import { formatSeconds, makeProgress } from "../progress.ts";
 import { runEvents } from "../run-events.ts";
@@ -56,14 +59,15 @@ export function parseArguments(own: Own, jobs: readonly string[]): ParsedJobs {
     ...host,
     variables: { ...host.variables, SCRATCH: host.variables["SCRATCH"] ?? scratchDirectory() },
   };
-  const sections = (own.get("section") ?? []).map((name) => `--section=${name}`);
   if (jobs.length === 0) {
     throw new OsdynoError(
       "bad-input",
       "no job: name a job file (osdyno list profiles shows some), or give --name=JOB --rw=... --filename=...",
     );
   }
-  return parseJobs([...sections, ...jobs], environment);
+  return parseJobs(jobInputs(jobs, readJobFile), environment, {
+    sections: own.get("section") ?? [],
+  });
 }
 
 /** Settings that `run` and `sweep` share. */
@@ -87,7 +91,10 @@ export function settingsOf(own: Own, command: readonly string[], signal: AbortSi
 /** A label from the job files or the first job. */
 function labelOf(own: Own, jobs: readonly string[], parsed: ParsedJobs): string {
   const file = jobs.find((name) => !name.startsWith("-"));
-  const stem = file?.split("/").at(-1)?.replace(/\.[^.]*$/, "");
+  const stem = file
+    ?.split("/")
+    .at(-1)
+    ?.replace(/\.[^.]*$/, "");
   return last(own, "label") ?? stem ?? parsed.jobs[0]?.name ?? "run";
 }
 
@@ -102,7 +109,9 @@ function dryRun(parsed: ParsedJobs, settings: RunSettings, json: boolean): numbe
   const verdict = judgeWrites(plan, { destroy: settings.destroy, scratch: places });
   const layout = layoutBytes(plan);
   if (json) {
-    process.stdout.write(`${JSON.stringify({ plan, layoutBytes: layout, safety: verdict }, null, 2)}\n`);
+    process.stdout.write(
+      `${JSON.stringify({ plan, layoutBytes: layout, safety: verdict }, null, 2)}\n`,
+    );
     return verdict.allowed ? 0 : 4;
   }
   const lines = plan.phases.flatMap((phase, number) => [
@@ -120,7 +129,9 @@ function dryRun(parsed: ParsedJobs, settings: RunSettings, json: boolean): numbe
     `time: ${plan.expectedSeconds === null ? "not known (no runtime)" : formatSeconds(plan.expectedSeconds)}`,
     `laid out first: ${formatBytes(layout)}`,
     `written by the jobs: ${plan.expectedWriteBytes === null ? "as much as the runtime allows" : formatBytes(plan.expectedWriteBytes)}`,
-    ...verdict.files.map((file) => `safety: ${file.path} ${file.reason}: ${file.allowed ? "allowed" : "REFUSED"}`),
+    ...verdict.files.map(
+      (file) => `safety: ${file.path} ${file.reason}: ${file.allowed ? "allowed" : "REFUSED"}`,
+    ),
   );
   if (verdict.files.length === 0) {
     lines.push("safety: nothing is written");
@@ -143,12 +154,15 @@ function show(own: Own, runs: readonly PerformedRun[]): void {
   const output = last(own, "output");
   const records = runs.map((run) => run.record);
   if (format !== "normal") {
-    const documents = runs.map((run) => fioDocument(run.record, format));
+    const documents = runs.map((run) => fioDocument(run.record, format === "json+"));
     // Several repeats are one document still: an array of fio documents.
-    writeOutput(output, documents.length === 1 ? (documents[0] ?? "") : `[\n${documents.join(",\n")}]\n`);
+    writeOutput(
+      output,
+      documents.length === 1 ? (documents[0] ?? "") : `[\n${documents.join(",\n")}]\n`,
+    );
     return;
   }
-  const color = output === undefined && process.stdout.isTTY === true;
+  const color = output === undefined && wantsColor(process.stdout);
   const text = records.map((record) => normalOutput(record, { color })).join("\n");
   writeOutput(output, text.endsWith("\n") ? text : `${text}\n`);
 }
@@ -178,7 +192,9 @@ async function performAll(
   const progress = makeProgress(!own.has("no-progress"));
   const events = runEvents(progress);
   const base =
-    repeat === 1 ? (out ?? null) : resolve(out ?? join(runsRoot, runDirectoryName(Date.now(), label)));
+    repeat === 1
+      ? (out ?? null)
+      : resolve(out ?? join(runsRoot, runDirectoryName(Date.now(), label)));
   const runs: PerformedRun[] = [];
   const ownFiles: string[] = [];
   try {
@@ -210,13 +226,13 @@ async function performAll(
   }
   const directory = repeat === 1 ? (runs[0]?.directory ?? "") : (base ?? "");
   if (repeat > 1 && settings.report && runs.length > 0) {
-    await writeReport(directory, {});
+    await writeReport(directory);
   }
   return { runs, directory };
 }
 
 async function run(args: readonly string[]): Promise<number> {
-  const { own, jobs } = splitArguments(args, [...runFlags, ...laterFlags], takesNoValue);
+  const { own, jobs } = splitArguments(args, [...runFlags, ...laterFlags]);
   refuseLaterFlags(own);
   for (const text of own.get("threshold") ?? []) {
     parseThreshold(text);
@@ -246,7 +262,10 @@ async function run(args: readonly string[]): Promise<number> {
     }
     const { runs, directory } = await performAll(own, jobs, parsed, settings);
     show(own, runs);
-    const good = judgeThresholds(own, runs.map((each) => each.record));
+    const good = judgeThresholds(
+      own,
+      runs.map((each) => each.record),
+    );
     const shown = relative(process.cwd(), directory);
     process.stderr.write(`results: ${shown.startsWith("..") ? directory : shown || "."}\n`);
     const failure = runs.find((each) => each.failure !== null)?.failure;

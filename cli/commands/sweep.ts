@@ -2,14 +2,14 @@
 import { join, relative, resolve } from "node:path";
 import { Command } from "commander";
 import { OsdynoError } from "../../engine/base/error.ts";
-import { takesNoValue } from "../../workloads/job/parse.ts";
-import { hostEnvironment } from "../../workloads/job/host-environment.ts";
-import { scratchDirectory } from "../../workloads/scratch.ts";
-import { sweepTable } from "../../results/report/sweep-table.ts";
+import { loadReport } from "../../results/report/load.ts";
 import { writeReport } from "../../results/report/write.ts";
 import { runDirectoryName, runsRoot } from "../../results/run-directory.ts";
 import { runSweep, type SweepResult } from "../../results/sweep/run-sweep.ts";
 import { readSweep } from "../../results/sweep/spec.ts";
+import { tableText } from "../../results/sweep/table-text.ts";
+import { hostEnvironment } from "../../workloads/job/host-environment.ts";
+import { scratchDirectory } from "../../workloads/scratch.ts";
 import { watchInterrupts } from "../interrupt.ts";
 import { makeProgress } from "../progress.ts";
 import { runEvents } from "../run-events.ts";
@@ -19,7 +19,17 @@ import { settingsOf } from "./run.ts";
 
 const sweepFlags = [
   ...runFlags.filter(
-    (flag) => !["section", "parse-only", "showcmd", "dry-run", "output-format", "output", "json", "threshold"].includes(flag.name),
+    (flag) =>
+      ![
+        "section",
+        "parse-only",
+        "showcmd",
+        "dry-run",
+        "output-format",
+        "output",
+        "json",
+        "threshold",
+      ].includes(flag.name),
   ),
   { name: "resume", value: true, help: "finish the sweep in this directory" },
   { name: "budget", value: true, help: "start no further run after this time, e.g. 20m" },
@@ -40,16 +50,25 @@ export interface SweepOutcome {
 }
 
 /** Reads, runs and reports a sweep; used by the command and by `npm start`. */
-export async function sweepWith(args: readonly string[], command: readonly string[]): Promise<SweepOutcome> {
-  const { own, jobs } = splitArguments(args, [...sweepFlags, ...laterFlags], takesNoValue);
+export async function sweepWith(
+  args: readonly string[],
+  command: readonly string[],
+): Promise<SweepOutcome> {
+  const { own, jobs } = splitArguments(args, [...sweepFlags, ...laterFlags]);
   refuseLaterFlags(own);
   const [file, ...overrides] = jobs;
   if (file === undefined || file.startsWith("--")) {
-    throw new OsdynoError("bad-input", "name the sweep file first (osdyno list profiles shows some)");
+    throw new OsdynoError(
+      "bad-input",
+      "name the sweep file first (osdyno list profiles shows some)",
+    );
   }
   const stray = overrides.find((argument) => !argument.startsWith("--"));
   if (stray !== undefined) {
-    throw new OsdynoError("bad-input", `${stray}: a sweep takes one file and fio keys as --KEY=VALUE`);
+    throw new OsdynoError(
+      "bad-input",
+      `${stray}: a sweep takes one file and fio keys as --KEY=VALUE`,
+    );
   }
   const read = readSweep(file);
   const repeat = own.get("repeat")?.at(-1);
@@ -79,11 +98,13 @@ export async function sweepWith(args: readonly string[], command: readonly strin
       events: {
         ...events,
         point: (point, repetition, done, total) =>
-          events.begin(`${done + 1}/${total} ${Object.values(point.parameters).join(", ")} (repeat ${repetition})`),
+          events.begin(
+            `${done + 1}/${total} ${Object.values(point.parameters).join(", ")} (repeat ${repetition})`,
+          ),
       },
     });
     progress.end();
-    const report = settings.report ? await writeReport(directory, {}) : null;
+    const report = settings.report ? ((await writeReport(directory)).files[0] ?? null) : null;
     return { result, report };
   } finally {
     progress.end();
@@ -93,7 +114,7 @@ export async function sweepWith(args: readonly string[], command: readonly strin
 
 async function sweep(args: readonly string[]): Promise<number> {
   const { result } = await sweepWith(args, ["sweep", ...args]);
-  process.stdout.write(`${sweepTable(result.directory)}\n`);
+  process.stdout.write(`${tableText(loadReport(result.directory))}\n`);
   const shown = relative(process.cwd(), result.directory);
   process.stderr.write(`results: ${shown.startsWith("..") ? result.directory : shown}\n`);
   if (result.failure !== null) {

@@ -1,6 +1,6 @@
 /** The synthetic device's specification, and its text as a target: `null:?service=50us&...`. */
 import { OsdynoError } from "../base/error.ts";
-import { nearest } from "../base/nearest.ts";
+import { nearestName } from "../base/nearest-name.ts";
 
 export const jitterLaws = Object.freeze(["none", "exp", "uniform", "lognormal"] as const);
 export type JitterLaw = (typeof jitterLaws)[number];
@@ -188,7 +188,7 @@ function findParameter(text: string, name: string): Parameter {
     return found;
   }
   const names = syntheticParameters.map((parameter) => parameter.name);
-  const guess = nearest(name, names);
+  const guess = nearestName(name, names);
   const hint = guess === null ? "" : `did you mean ${guess}? `;
   return refuse(text, `unknown parameter "${name}"; ${hint}(known: ${names.join(", ")})`);
 }

@@ -6,7 +6,7 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { OsdynoError } from "../../engine/base/error.ts";
-import { seededRandom } from "../../engine/base/random.ts";
+import { SeededRandom } from "../../engine/base/random.ts";
 import type { JobEnvironment } from "../../workloads/job/environment.ts";
 import { parseJobs } from "../../workloads/job/parse.ts";
 import { type PerformedRun, performRun, type RunEvents, type RunSettings } from "../perform.ts";
@@ -65,7 +65,9 @@ function done(directory: string, run: string): boolean {
 }
 
 function runsOf(point: Point, repeat: number): string[] {
-  return Array.from({ length: repeat }, (_, number) => join("points", point.id, String(number + 1)));
+  return Array.from({ length: repeat }, (_, number) =>
+    join("points", point.id, String(number + 1)),
+  );
 }
 
 function baseRecord(request: SweepRequest, points: readonly Point[]): SweepRecord {
@@ -134,7 +136,11 @@ async function runPoint(
   const flags = Object.entries(point.settings).map(([key, value]) => `--${key}=${value}`);
   const parsed = parseJobs(
     [
-      { kind: "file", name: spec.job.name, text: fillIn(spec.job.text, { ...variables, ...point.parameters }) },
+      {
+        kind: "file",
+        name: spec.job.name,
+        text: fillIn(spec.job.text, { ...variables, ...point.parameters }),
+      },
       { kind: "args", args: [...flags, ...request.overrides] },
     ],
     request.environment,
@@ -158,7 +164,7 @@ export async function runSweep(request: SweepRequest): Promise<SweepResult> {
   const empty = baseRecord(request, points);
   prepareDirectory(request, empty);
   writeRecord(request.directory, empty);
-  const random = seededRandom(request.seed);
+  const random = new SeededRandom(request.seed);
   const blocks = blocksOf(points.length, request.spec.repeat, () => random.unit());
   const total = points.length * request.spec.repeat;
   const startedMs = performance.now();
@@ -176,7 +182,10 @@ export async function runSweep(request: SweepRequest): Promise<SweepResult> {
         request.budgetSeconds !== null &&
         (performance.now() - startedMs) / 1000 > request.budgetSeconds
       ) {
-        failure = new OsdynoError("interrupted", `the budget of ${request.budgetSeconds} s is used up`);
+        failure = new OsdynoError(
+          "interrupted",
+          `the budget of ${request.budgetSeconds} s is used up`,
+        );
         break outer;
       }
       request.events.point(point, block + 1, finished, total);
@@ -184,7 +193,8 @@ export async function runSweep(request: SweepRequest): Promise<SweepResult> {
         const performed = await runPoint(request, point, run, block + 1);
         failure = performed.failure;
       } catch (error) {
-        failure = error instanceof OsdynoError ? error : new OsdynoError("io", String(error), {}, error);
+        failure =
+          error instanceof OsdynoError ? error : new OsdynoError("io", String(error), {}, error);
       }
       if (failure !== null) {
         break outer;

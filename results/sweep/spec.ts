@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { LineCounter, parseDocument } from "yaml";
 import { z } from "zod";
 import { OsdynoError } from "../../engine/base/error.ts";
-import { nearest } from "../../engine/base/nearest.ts";
+import { nearestName } from "../../engine/base/nearest-name.ts";
 
 const scalar = z.union([z.string(), z.number(), z.boolean()]).transform(String);
 /** Job keys and values that one named value of an axis sets together. */
@@ -116,7 +116,7 @@ export function readSweep(path: string): SweepSpec {
       refuse([key], `${key}: ${laterKeys[key]} is not in this version`);
     }
     if (!(key in sweepSchema.shape)) {
-      const guess = nearest(key, Object.keys(sweepSchema.shape));
+      const guess = nearestName(key, Object.keys(sweepSchema.shape));
       refuse([key], `${key}: no such key${guess === null ? "" : `; did you mean ${guess}?`}`);
     }
   }

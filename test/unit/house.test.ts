@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, expect, test } from "vitest";
-import { nearest } from "../../engine/base/nearest.ts";
+import { nearestName } from "../../engine/base/nearest-name.ts";
 import { medianInterval, medianRanks } from "../../results/statistics.ts";
 import { offences } from "../layers.ts";
 
@@ -48,8 +48,8 @@ test.each([
 });
 
 test("the nearest word is found, and none when all are far", () => {
-  expect(nearest("iodepht", ["iodepth", "rw", "bs"])).toBe("iodepth");
-  expect(nearest("zzzzzzzz", ["iodepth", "rw", "bs"])).toBeNull();
+  expect(nearestName("iodepht", ["iodepth", "rw", "bs"])).toBe("iodepth");
+  expect(nearestName("zzzzzzzz", ["iodepth", "rw", "bs"])).toBeNull();
 });
 
 // The published table of ranks for the median at 95%: n -> (low, high).

@@ -1,0 +1,43 @@
+/** The table of a report for a terminal: the same figures as in the HTML and the Markdown. */
+import Table from "cli-table3";
+import type { ReportModel } from "../report/model.ts";
+import { tableOf } from "../report/table.ts";
+
+const columnsShown = [
+  "Iops",
+  "IOPS",
+  "Bandwidth",
+  "Response p50",
+  "Response p99",
+  "Response p99.9",
+  "CPU per I/O",
+];
+
+/** One block per question asked, one line per configuration. Ends without a newline. */
+export function tableText(model: ReportModel): string {
+  const { columns, groups, hasWeak } = tableOf(model);
+  const places = columns.flatMap((name, place) => (columnsShown.includes(name) ? [place] : []));
+  const table = new Table({
+    head: ["", ...places.map((place) => columns[place] ?? "")],
+    style: { head: [], border: [], compact: true },
+    colAligns: ["left", ...places.map(() => "right" as const)],
+  });
+  for (const group of groups) {
+    table.push([{ content: group.title, colSpan: places.length + 1 }]);
+    for (const row of group.rows) {
+      const cells = places.map((place) => {
+        const cell = row.cells[place];
+        const range = cell === undefined || cell.range === "" ? "" : ` [${cell.range}]`;
+        return `${cell?.text ?? ""}${range}${cell?.mark === "" ? "" : " *"}`;
+      });
+      table.push([`  ${row.label}`, ...cells]);
+    }
+  }
+  const notes = [
+    ...(groups.some((group) => group.rows.some((row) => row.cells.some((cell) => cell.mark !== "")))
+      ? ["* best of its group in what was asked for"]
+      : []),
+    ...(hasWeak ? ["- fewer than 10 samples lie beyond this percentile"] : []),
+  ];
+  return [table.toString(), ...notes].join("\n");
+}
