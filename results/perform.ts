@@ -18,7 +18,6 @@ import { collectEnvironment } from "./environment.ts";
 import { IntervalStatistics } from "./interval-statistics.ts";
 import { seriesNames } from "./job-names.ts";
 import { type LiveFeed, openLiveFeed } from "./live.ts";
-import { writeReport } from "./report/write.ts";
 import { RunWriter } from "./run-directory.ts";
 import type { RunRecord } from "./run-record.ts";
 
@@ -189,6 +188,8 @@ export async function performRun(request: RunRequest): Promise<PerformedRun> {
     );
     removeFiles(plan);
     if (settings.report) {
+      // Drawing needs Vega, which a run without a report must not carry in memory.
+      const { writeReport } = await import("./report/write.ts");
       await writeReport(writer.directory);
     }
     const lost = failure === null && writer.problem !== null;

@@ -6,7 +6,6 @@ import { OsdynoError } from "../../engine/base/error.ts";
 import { fioDocument } from "../../results/fio-output.ts";
 import { normalOutput, wantsColor } from "../../results/normal-output.ts";
 import { type PerformedRun, performRun, type RunSettings } from "../../results/perform.ts";
-import { writeReport } from "../../results/report/write.ts";
 import { runDirectoryName, runsRoot } from "../../results/run-directory.ts";
 import type { RunRecord } from "../../results/run-record.ts";
 import { evaluateThreshold, parseThreshold, thresholdLine } from "../../results/threshold.ts";
@@ -226,6 +225,7 @@ async function performAll(
   }
   const directory = repeat === 1 ? (runs[0]?.directory ?? "") : (base ?? "");
   if (repeat > 1 && settings.report && runs.length > 0) {
+    const { writeReport } = await import("../../results/report/write.ts");
     await writeReport(directory);
   }
   return { runs, directory };
@@ -294,13 +294,9 @@ export function runCommand(finish: (code: number) => void): Command {
       }
       finish(await run(args));
     });
-  for (const flag of [...runFlags, ...laterFlags]) {
-    if (flag.help !== undefined) {
-      command.addHelpText(
-        "after",
-        `${flag === runFlags[0] ? "\nFlags:\n" : ""}  --${`${flag.name}${flag.value ? " X" : ""}`.padEnd(24)} ${flag.help}`,
-      );
-    }
-  }
+  const lines = [...runFlags, ...laterFlags].map(
+    (flag) => `  --${`${flag.name}${flag.value ? " X" : ""}`.padEnd(24)} ${flag.help}`,
+  );
+  command.addHelpText("after", `\nFlags:\n${lines.join("\n")}`);
   return command;
 }

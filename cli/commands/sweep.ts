@@ -3,7 +3,6 @@ import { join, relative, resolve } from "node:path";
 import { Command } from "commander";
 import { OsdynoError } from "../../engine/base/error.ts";
 import { loadReport } from "../../results/report/load.ts";
-import { writeReport } from "../../results/report/write.ts";
 import { runDirectoryName, runsRoot } from "../../results/run-directory.ts";
 import { runSweep, type SweepResult } from "../../results/sweep/run-sweep.ts";
 import { readSweep } from "../../results/sweep/spec.ts";
