@@ -2,15 +2,21 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { exitCodeOf, OsdynoError } from "../engine/base/error.ts";
-import { calibrateCommand } from "./commands/calibrate.ts";
-import { devicesCommand } from "./commands/devices.ts";
-import { listCommand } from "./commands/list.ts";
-import { reportCommand } from "./commands/report.ts";
-import { resultsCommand } from "./commands/results.ts";
-import { runCommand } from "./commands/run.ts";
-import { sweepCommand } from "./commands/sweep.ts";
 
-function program(finish: (code: number) => void): Command {
+type Finish = (code: number) => void;
+
+/** Each command's module is loaded only when it is used: a run must not carry the report's libraries. */
+const commands: Readonly<Record<string, (finish: Finish) => Promise<Command>>> = {
+  devices: async () => (await import("./commands/devices.ts")).devicesCommand(),
+  run: async (finish) => (await import("./commands/run.ts")).runCommand(finish),
+  sweep: async (finish) => (await import("./commands/sweep.ts")).sweepCommand(finish),
+  report: async () => (await import("./commands/report.ts")).reportCommand(),
+  calibrate: async (finish) => (await import("./commands/calibrate.ts")).calibrateCommand(finish),
+  list: async () => (await import("./commands/list.ts")).listCommand(),
+  results: async () => (await import("./commands/results.ts")).resultsCommand(),
+};
+
+async function program(name: string | undefined, finish: Finish): Promise<Command> {
   const { version } = JSON.parse(
     readFileSync(new URL("../package.json", import.meta.url), "utf8"),
   ) as { version: string };
@@ -19,19 +25,20 @@ function program(finish: (code: number) => void): Command {
       "A dynamometer for storage stacks: drive a device, measure it truly, publish the report.",
     )
     .version(version)
-    .showSuggestionAfterError(true)
-    .addCommand(devicesCommand())
-    .addCommand(runCommand(finish))
-    .addCommand(sweepCommand(finish))
-    .addCommand(reportCommand())
-    .addCommand(calibrateCommand(finish))
-    .addCommand(listCommand())
-    .addCommand(resultsCommand());
-  const quiet = (command: Command) => {
+    .showSuggestionAfterError(true);
+  const wanted =
+    name !== undefined && Object.hasOwn(commands, name) ? [name] : Object.keys(commands);
+  for (const each of wanted) {
+    const made = await commands[each]?.(finish);
+    if (made !== undefined) {
+      root.addCommand(made);
+    }
+  }
+  const throwing = (command: Command) => {
     command.exitOverride();
-    command.commands.forEach(quiet);
+    command.commands.forEach(throwing);
   };
-  quiet(root);
+  throwing(root);
   return root;
 }
 
@@ -43,9 +50,14 @@ export async function main(args: readonly string[]): Promise<number> {
     process.exit(error.code === "EPIPE" ? 0 : 1);
   });
   try {
-    await program((result) => {
+    const root = await program(args[0], (result) => {
       code = result;
-    }).parseAsync([...args], { from: "user" });
+    });
+    if (args.length === 0) {
+      root.outputHelp();
+      return 2;
+    }
+    await root.parseAsync([...args], { from: "user" });
     return code;
   } catch (error) {
     if (error instanceof CommanderError) {

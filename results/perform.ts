@@ -10,13 +10,13 @@ import { filesOf, planRun, seedOfRun } from "../workloads/planner.ts";
 import type { RunPoll } from "../workloads/run-outcome.ts";
 import { DeviceMonitor } from "../workloads/runner/device-monitor.ts";
 import { execute } from "../workloads/runner/execute.ts";
-import { layOut } from "../workloads/runner/layout.ts";
+import { holesNote, layOut } from "../workloads/runner/layout.ts";
 import { judgeWrites, refuseUnsafe } from "../workloads/safety.ts";
 import { scratchPlaces } from "../workloads/scratch.ts";
 import { assembleRun, type RunInput } from "./assemble.ts";
 import { collectEnvironment } from "./environment.ts";
 import { IntervalStatistics } from "./interval-statistics.ts";
-import { seriesNames } from "./job-names.ts";
+import { plannedJobs, seriesNames } from "./job-names.ts";
 import { type LiveFeed, openLiveFeed } from "./live.ts";
 import { RunWriter } from "./run-directory.ts";
 import type { RunRecord } from "./run-record.ts";
@@ -66,8 +66,10 @@ export interface PerformedRun {
   readonly created: readonly string[];
 }
 
-/** The plan of a request, with the safety verdict already passed. */
-function safePlan(request: RunRequest): RunPlan {
+/** The plan of a request, with the safety verdict already passed: throws `unsafe` otherwise. */
+export function safePlan(
+  request: Pick<RunRequest, "parsed" | "directory" | "settings" | "ownFiles">,
+): RunPlan {
   const { settings } = request;
   const plan = planRun(request.parsed.jobs, {
     target: settings.target,
@@ -144,7 +146,7 @@ export async function performRun(request: RunRequest): Promise<PerformedRun> {
   let live: LiveFeed | null = null;
   let created: readonly string[] = [];
   try {
-    created = await layOut(plan, events.layout, settings.signal);
+    created = await layOut([plan], events.layout, settings.signal);
     const environment = await collectEnvironment(paths);
     live = settings.live === null ? null : openLiveFeed(settings.live);
     const monitor = new DeviceMonitor(paths);
@@ -172,7 +174,8 @@ export async function performRun(request: RunRequest): Promise<PerformedRun> {
         rssBytes: process.memoryUsage.rss(),
       }),
     );
-    const phases = await measure(plan, request, writer, live, monitor, intervals);
+    const holes = new Map(plannedJobs(plan).map((job) => [job.index, holesNote(job)]));
+    const phases = withNotes(await measure(plan, request, writer, live, monitor, intervals), holes);
     const failure = failureOf(phases, settings.signal, writer.problem);
     const corrupt = failure?.code === "verify";
     const record = writer.finish(
@@ -209,6 +212,23 @@ export async function performRun(request: RunRequest): Promise<PerformedRun> {
   } finally {
     live?.close();
   }
+}
+
+/** Adds what was known of a job before it ran to what its engine found out. */
+function withNotes(
+  phases: readonly MeasuredPhase[],
+  notes: ReadonlyMap<number, readonly string[]>,
+): MeasuredPhase[] {
+  return phases.map((phase) => ({
+    ...phase,
+    outcome: {
+      ...phase.outcome,
+      jobs: phase.outcome.jobs.map((job, place) => ({
+        ...job,
+        notes: [...job.notes, ...(notes.get(phase.jobs[place]?.index ?? -1) ?? [])],
+      })),
+    },
+  }));
 }
 
 function targetText(plan: RunPlan): string {

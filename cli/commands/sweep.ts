@@ -103,6 +103,10 @@ export async function sweepWith(
       },
     });
     progress.end();
+    if (result.completed === 0 && result.failure !== null) {
+      throw result.failure;
+    }
+    const { writeReport } = await import("../../results/report/write.ts");
     const report = settings.report ? ((await writeReport(directory)).files[0] ?? null) : null;
     return { result, report };
   } finally {

@@ -9,7 +9,14 @@ import { OsdynoError } from "../../engine/base/error.ts";
 import { SeededRandom } from "../../engine/base/random.ts";
 import type { JobEnvironment } from "../../workloads/job/environment.ts";
 import { parseJobs } from "../../workloads/job/parse.ts";
-import { type PerformedRun, performRun, type RunEvents, type RunSettings } from "../perform.ts";
+import { layOut } from "../../workloads/runner/layout.ts";
+import {
+  performRun,
+  type RunEvents,
+  type RunRequest,
+  type RunSettings,
+  safePlan,
+} from "../perform.ts";
 import type { SweepRecord } from "../sweep-record.ts";
 import { blocksOf, fillIn, type Point, pointsOf } from "./points.ts";
 import type { SweepSpec } from "./spec.ts";
@@ -42,6 +49,8 @@ export interface SweepEvents extends RunEvents {
 export interface SweepResult {
   readonly record: SweepRecord;
   readonly directory: string;
+  /** Runs that are there. */
+  readonly completed: number;
   /** What ended the sweep early. */
   readonly failure: OsdynoError | null;
 }
@@ -101,13 +110,12 @@ function baseRecord(request: SweepRequest, points: readonly Point[]): SweepRecor
 }
 
 /** The directory of a sweep is empty, or holds the same sweep when it is to be resumed. */
-function prepareDirectory(request: SweepRequest, record: SweepRecord): void {
+function checkDirectory(request: SweepRequest, record: SweepRecord): void {
   const path = join(request.directory, "sweep.json");
   if (!existsSync(path)) {
     if (request.resume) {
       throw new OsdynoError("bad-input", `--resume ${request.directory}: there is no sweep.json`);
     }
-    mkdirSync(request.directory, { recursive: true });
     return;
   }
   if (!request.resume) {
@@ -126,12 +134,13 @@ function prepareDirectory(request: SweepRequest, record: SweepRecord): void {
   }
 }
 
-async function runPoint(
+/** The request of one run: the job with the point's settings. */
+function runRequest(
   request: SweepRequest,
   point: Point,
-  run: string,
   repetition: number,
-): Promise<PerformedRun> {
+  ownFiles: readonly string[],
+): RunRequest {
   const { spec, variables } = request;
   const flags = Object.entries(point.settings).map(([key, value]) => `--${key}=${value}`);
   const parsed = parseJobs(
@@ -145,9 +154,9 @@ async function runPoint(
     ],
     request.environment,
   );
-  return await performRun({
+  return {
     parsed,
-    directory: join(request.directory, run),
+    directory: join(request.directory, "points", point.id, String(repetition)),
     settings: {
       ...request.settings,
       label: `${point.id}-${repetition}`,
@@ -155,14 +164,29 @@ async function runPoint(
       seed: request.settings.seed ?? request.seed + repetition,
     },
     events: request.events,
-  });
+    ownFiles,
+  };
+}
+
+/**
+ * Plans every point, so that bad input and refusals show before anything is created, and lays out what
+ * they all need: no point pays for it, and each finds the files in the same state.
+ */
+async function prepare(
+  request: SweepRequest,
+  points: readonly Point[],
+): Promise<readonly string[]> {
+  const plans = points.map((point) => safePlan(runRequest(request, point, 1, [])));
+  return await layOut(plans, request.events.layout, request.settings.signal, true);
 }
 
 /** Runs what is missing; never throws for a failing run: the sweep is then partial and says why. */
 export async function runSweep(request: SweepRequest): Promise<SweepResult> {
   const points = pointsOf(request.spec, request.variables);
   const empty = baseRecord(request, points);
-  prepareDirectory(request, empty);
+  checkDirectory(request, empty);
+  const ownFiles = await prepare(request, points);
+  mkdirSync(request.directory, { recursive: true });
   writeRecord(request.directory, empty);
   const random = new SeededRandom(request.seed);
   const blocks = blocksOf(points.length, request.spec.repeat, () => random.unit());
@@ -190,8 +214,7 @@ export async function runSweep(request: SweepRequest): Promise<SweepResult> {
       }
       request.events.point(point, block + 1, finished, total);
       try {
-        const performed = await runPoint(request, point, run, block + 1);
-        failure = performed.failure;
+        failure = (await performRun(runRequest(request, point, block + 1, ownFiles))).failure;
       } catch (error) {
         failure =
           error instanceof OsdynoError ? error : new OsdynoError("io", String(error), {}, error);
@@ -208,5 +231,5 @@ export async function runSweep(request: SweepRequest): Promise<SweepResult> {
       ? { ...rest, state: "complete" }
       : { ...empty, reason: `${finished} of ${total} runs: ${failure.line}` };
   writeRecord(request.directory, record);
-  return { record, directory: request.directory, failure };
+  return { record, directory: request.directory, completed: finished, failure };
 }

@@ -79,9 +79,14 @@ function read(file: string): string {
   }
 }
 
-function axisOf(name: string, values: z.infer<typeof axis>): SweepAxis {
+/** An axis that is mentioned as `${name}` is a variable; any other list is a job key's values. */
+function axisOf(name: string, values: z.infer<typeof axis>, mentions: string): SweepAxis {
   if (Array.isArray(values)) {
-    return { name, values: values.map((value) => ({ name: value, settings: { [name]: value } })) };
+    const variable = mentions.includes(`\${${name}}`);
+    return {
+      name,
+      values: values.map((value) => ({ name: value, settings: variable ? {} : { [name]: value } })),
+    };
   }
   return {
     name,
@@ -129,16 +134,18 @@ export function readSweep(path: string): SweepSpec {
   const spec = checked.data;
   const inline = spec.job.includes("\n") || spec.job.trimStart().startsWith("[");
   const jobFile = inline ? null : findJob(spec.job, file);
+  const job =
+    jobFile === null
+      ? { name: `${path} job`, text: spec.job }
+      : { name: jobFile, text: read(jobFile) };
+  const mentions = JSON.stringify([job.text, spec.matrix, spec.targets]);
   return {
     file: path,
     name: spec.name,
     question: spec.question,
-    job:
-      jobFile === null
-        ? { name: `${path} job`, text: spec.job }
-        : { name: jobFile, text: read(jobFile) },
+    job,
     targets: spec.targets ?? [],
-    axes: Object.entries(spec.matrix).map(([name, values]) => axisOf(name, values)),
+    axes: Object.entries(spec.matrix).map(([name, values]) => axisOf(name, values, mentions)),
     exclude: spec.exclude,
     repeat: spec.repeat,
     metrics: spec.metrics,

@@ -38,7 +38,7 @@ function start(phase: PlannedPhase, plan: RunPlan, options: ExecuteOptions): Run
     hiccups: options.hiccups,
   };
   if (plan.path === "engine") {
-    return startEngineRun();
+    return startEngineRun(spec);
   }
   const run = native().startRun(JSON.stringify(spec));
   return {

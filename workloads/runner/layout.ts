@@ -3,10 +3,11 @@
  * full length with incompressible data when the job reads it, and only allocated when it does not.
  */
 import { randomFillSync } from "node:crypto";
+import { statSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { dirname } from "node:path";
 import { OsdynoError } from "../../engine/base/error.ts";
-import type { PlannedFile, RunPlan } from "../plan-model.ts";
+import type { PlannedFile, PlannedJob, RunPlan } from "../plan-model.ts";
 import { directionsOf } from "../planner.ts";
 
 /** Called as bytes are written: file, bytes done, bytes in all. */
@@ -79,18 +80,20 @@ async function layOutFile(
 }
 
 /**
- * Creates and fills every file of the plan that needs it; returns the files it created. Writes only
- * files: block devices have their size. Call it after the safety verdict.
+ * Creates and fills every file of the plans that needs it; returns the files it created. Writes only
+ * files: block devices have their size. Call it after the safety verdict. `fillAll`: files that are
+ * only written get data too, so that the first of several runs does not pay for their allocation.
  */
 export async function layOut(
-  plan: RunPlan,
+  plans: readonly RunPlan[],
   progress: LayoutProgress,
   signal: AbortSignal,
+  fillAll = false,
 ): Promise<string[]> {
   const created: string[] = [];
   const wanted = new Map<string, { file: PlannedFile; needsData: boolean }>();
-  for (const job of plan.phases.flatMap((phase) => phase.jobs)) {
-    const reads = directionsOf(job.resolved).read;
+  for (const job of plans.flatMap((plan) => plan.phases.flatMap((phase) => phase.jobs))) {
+    const reads = fillAll || directionsOf(job.resolved).read;
     for (const file of job.files.filter((candidate) => candidate.kind === "file")) {
       const known = wanted.get(file.path);
       wanted.set(file.path, {
@@ -134,4 +137,25 @@ export async function writeScratchFile(
   } finally {
     await handle.close();
   }
+}
+
+/**
+ * Files that jobs read and that have holes: reads of a hole never reach the device, so the figures would
+ * not be the device's. One line each. Source: st_blocks of stat(2), in 512-byte units.
+ */
+export function holesNote(job: PlannedJob): string[] {
+  if (!directionsOf(job.resolved).read) {
+    return [];
+  }
+  return job.files
+    .filter((file) => file.kind === "file")
+    .flatMap((file) => {
+      const facts = statSync(file.path, { throwIfNoEntry: false });
+      const missing = facts === undefined ? 0 : facts.size - facts.blocks * 512;
+      return missing < 4096
+        ? []
+        : [
+            `${file.path} has holes (${missing} of ${facts?.size} bytes): reads there never reach the device`,
+          ];
+    });
 }
