@@ -20,6 +20,7 @@ import { plannedJobs, seriesNames } from "./job-names.ts";
 import { type LiveFeed, openLiveFeed } from "./live.ts";
 import { RunWriter } from "./run-directory.ts";
 import type { RunRecord } from "./run-record.ts";
+import { evaluateThreshold, type Threshold } from "./threshold.ts";
 
 /** What holds for every run of a command. */
 export interface RunSettings {
@@ -34,6 +35,8 @@ export interface RunSettings {
   /** `--live`: a file, `-` for stdout. */
   readonly live: string | null;
   readonly report: boolean;
+  /** Recorded with the results; whoever called judges them. */
+  readonly thresholds: readonly Threshold[];
   readonly intervalMs: number;
   /** Relative file names of jobs are taken from here. */
   readonly workingDirectory: string;
@@ -77,14 +80,26 @@ export function safePlan(
     seed: settings.seed,
     directory: settings.workingDirectory,
   });
-  refuseUnsafe(
-    judgeWrites(plan, {
-      destroy: settings.destroy,
-      scratch: scratchPlaces(request.directory ?? undefined).map((place) => place.path),
-      ownFiles: request.ownFiles ?? [],
-    }),
-  );
-  return plan;
+  const verdict = judgeWrites(plan, {
+    destroy: settings.destroy,
+    scratch: scratchPlaces(request.directory ?? undefined).map((place) => place.path),
+    ownFiles: request.ownFiles ?? [],
+  });
+  refuseUnsafe(verdict);
+  return withPaths(plan, new Map(verdict.files.map((file) => [file.path, file.resolvedPath])));
+}
+
+/** What was judged is what is opened: a link that is changed after the verdict leads nowhere else. */
+function withPaths(plan: RunPlan, paths: ReadonlyMap<string, string>): RunPlan {
+  return {
+    ...plan,
+    phases: plan.phases.map((phase) => ({
+      jobs: phase.jobs.map((job) => ({
+        ...job,
+        files: job.files.map((file) => ({ ...file, path: paths.get(file.path) ?? file.path })),
+      })),
+    })),
+  };
 }
 
 /** What went wrong, worst first: an I/O error, a verification mismatch, a signal, lost results. */
@@ -179,15 +194,18 @@ export async function performRun(request: RunRequest): Promise<PerformedRun> {
     const failure = failureOf(phases, settings.signal, writer.problem);
     const corrupt = failure?.code === "verify";
     const record = writer.finish(
-      assembleRun({
-        ...base,
-        phases,
-        disks: monitor.disks(),
-        state: failure === null || corrupt ? "complete" : "partial",
-        ...(failure === null || corrupt ? {} : { reason: failure.message }),
-        endedEpochMs: Date.now(),
-        rssBytes: monitor.maxRssBytes(),
-      }),
+      withThresholds(
+        settings.thresholds,
+        assembleRun({
+          ...base,
+          phases,
+          disks: monitor.disks(),
+          state: failure === null || corrupt ? "complete" : "partial",
+          ...(failure === null || corrupt ? {} : { reason: failure.message }),
+          endedEpochMs: Date.now(),
+          rssBytes: monitor.maxRssBytes(),
+        }),
+      ),
     );
     removeFiles(plan);
     if (settings.report) {
@@ -229,6 +247,13 @@ function withNotes(
       })),
     },
   }));
+}
+
+function withThresholds(thresholds: readonly Threshold[], record: RunRecord): RunRecord {
+  const results = thresholds.map((threshold) => evaluateThreshold(record, threshold));
+  return results.length === 0
+    ? record
+    : { ...record, osdyno: { ...record.osdyno, threshold_results: results } };
 }
 
 function targetText(plan: RunPlan): string {

@@ -184,10 +184,10 @@ function planSynthetic(job: ResolvedJob, jobnum: number, target: Target): Planne
   if (modelBytes !== null && target.text.includes("size=") && offset + size > modelBytes) {
     refuse(job, `target ${target.text} has ${modelBytes} bytes, the job wants ${offset + size}`);
   }
-  const kind = target.kind === "null" && target.model !== null ? "synthetic" : "null";
+  const synthetic = target.kind === "null" && target.model !== null;
   return {
     path: target.text,
-    kind,
+    kind: target.kind === "memory" ? "memory" : synthetic ? "synthetic" : "null",
     offsetBytes: offset,
     sizeBytes: size,
     fileBytes: offset + size,
@@ -205,7 +205,10 @@ function targetOf(job: ResolvedJob, options: PlanOptions): Target | null {
   if (text !== null) {
     return parseTarget(text);
   }
-  return job.ioengine === "null" ? { kind: "null", text: "null:", model: null } : null;
+  if (job.ioengine === "null") {
+    return { kind: "null", text: "null:", model: null };
+  }
+  return job.ioengine === "memory" ? { kind: "memory", text: "memory:" } : null;
 }
 
 function planJob(job: ResolvedJob, jobnum: number, options: PlanOptions): readonly PlannedFile[] {

@@ -6,6 +6,8 @@ import { parseNullTarget, type SyntheticSpec } from "../engine/device/synthetic-
 
 export type Target =
   | { readonly kind: "raw"; readonly text: string; readonly path: string }
+  /** Of `ioengine=memory`: a buffer as large as the job's region. */
+  | { readonly kind: "memory"; readonly text: string }
   /** `model` null: completes at once. */
   | { readonly kind: "null"; readonly text: string; readonly model: SyntheticSpec | null };
 

@@ -8,7 +8,7 @@ import { normalOutput, wantsColor } from "../../results/normal-output.ts";
 import { type PerformedRun, performRun, type RunSettings } from "../../results/perform.ts";
 import { runDirectoryName, runsRoot } from "../../results/run-directory.ts";
 import type { RunRecord } from "../../results/run-record.ts";
-import { evaluateThreshold, parseThreshold, thresholdLine } from "../../results/threshold.ts";
+import { parseThreshold, thresholdLine } from "../../results/threshold.ts";
 import { formatBytes } from "../../results/units.ts";
 import { jobInputs } from "../../workloads/job/arguments.ts";
 import { hostEnvironment, readJobFile } from "../../workloads/job/host-environment.ts";
@@ -80,6 +80,7 @@ export function settingsOf(own: Own, command: readonly string[], signal: AbortSi
     seed: wholeNumber(own, "seed", 0),
     destroy: own.has("destroy"),
     live: last(own, "live") ?? null,
+    thresholds: (own.get("threshold") ?? []).map(parseThreshold),
     report: !own.has("no-report"),
     intervalMs,
     workingDirectory: process.cwd(),
@@ -166,17 +167,12 @@ function show(own: Own, runs: readonly PerformedRun[]): void {
   writeOutput(output, text.endsWith("\n") ? text : `${text}\n`);
 }
 
-function judgeThresholds(own: Own, records: readonly RunRecord[]): boolean {
-  let good = true;
-  for (const text of own.get("threshold") ?? []) {
-    const threshold = parseThreshold(text);
-    for (const record of records) {
-      const result = evaluateThreshold(record, threshold);
-      process.stderr.write(`${thresholdLine(result)}\n`);
-      good &&= result.passed;
-    }
+function judgeThresholds(records: readonly RunRecord[]): boolean {
+  const results = records.flatMap((record) => record.osdyno.threshold_results ?? []);
+  for (const result of results) {
+    process.stderr.write(`${thresholdLine(result)}\n`);
   }
-  return good;
+  return results.every((result) => result.passed);
 }
 
 async function performAll(
@@ -234,9 +230,6 @@ async function performAll(
 async function run(args: readonly string[]): Promise<number> {
   const { own, jobs } = splitArguments(args, [...runFlags, ...laterFlags]);
   refuseLaterFlags(own);
-  for (const text of own.get("threshold") ?? []) {
-    parseThreshold(text);
-  }
   choice(own, "output-format", ["normal", "json", "json+"], "normal");
   const parsed = parseArguments(own, jobs);
   for (const note of parsed.notes) {
@@ -262,10 +255,7 @@ async function run(args: readonly string[]): Promise<number> {
     }
     const { runs, directory } = await performAll(own, jobs, parsed, settings);
     show(own, runs);
-    const good = judgeThresholds(
-      own,
-      runs.map((each) => each.record),
-    );
+    const good = judgeThresholds(runs.map((each) => each.record));
     const shown = relative(process.cwd(), directory);
     process.stderr.write(`results: ${shown.startsWith("..") ? directory : shown || "."}\n`);
     const failure = runs.find((each) => each.failure !== null)?.failure;

@@ -115,6 +115,9 @@ function engineSpec(job: PlannedJob): EngineSpec {
   if (first?.kind === "null") {
     return { kind: "null" };
   }
+  if (first?.kind === "memory") {
+    return { kind: "memory", size: first.fileBytes };
+  }
   if (first?.kind === "synthetic") {
     const target = parseTarget(first.path);
     if (target.kind === "null" && target.model !== null) {
