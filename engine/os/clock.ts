@@ -6,6 +6,7 @@ import type { CancelTimer, Clock } from "../port/clock.ts";
 interface NativeTimer {
   set(deadlineNs: number): void;
   clear(): void;
+  close(): void;
 }
 
 interface Timer {
@@ -43,6 +44,14 @@ export class RealClock implements Clock {
       timer.callback = null;
       this.#arm();
     };
+  }
+
+  /** Forgets every timer and gives the kernel's one back. It may be used again. */
+  close(): void {
+    this.#timers.clear();
+    this.#timer?.close();
+    this.#timer = null;
+    this.#wakesNs = Number.POSITIVE_INFINITY;
   }
 
   /** Sets the native timer to the next deadline; without one it is unset, so that the process can end. */

@@ -19,6 +19,7 @@ export interface EnginePathSpec {
     readonly iodepth: number;
     readonly cpus: readonly number[];
   }[];
+  readonly intervalNs: number;
 }
 
 /** Jobs that run on the engine path; as the native runner, but on this thread's event loop. */
@@ -36,6 +37,7 @@ export interface EnginePathRun {
 /** `native/crates/binding/src/stream.rs`: the jobs' meeting point with `poll` and `result`. */
 interface NativeEngineRun {
   begin(): number;
+  collect(): boolean;
   poll(): string;
   stop(): void;
   result(): string;
@@ -208,6 +210,39 @@ class JobTask implements ReactorTask {
   }
 }
 
+/** Gathers what the jobs hand over, whether or not somebody polls: they have few sets to record into. */
+class CollectTask implements ReactorTask {
+  readonly devices: readonly BlockDevice[] = [];
+  nextNs: number;
+  readonly #run: NativeEngineRun;
+  readonly #jobs: readonly JobTask[];
+  readonly #everyNs: number;
+
+  constructor(
+    run: NativeEngineRun,
+    jobs: readonly JobTask[],
+    intervalNs: number,
+    originNs: number,
+  ) {
+    this.#run = run;
+    this.#jobs = jobs;
+    this.#everyNs = Math.max(intervalNs / 2, 1e6);
+    this.nextNs = originNs + this.#everyNs;
+  }
+
+  get done(): boolean {
+    return this.#jobs.every((job) => job.done);
+  }
+
+  turn(nowNs: number): number {
+    if (nowNs >= this.nextNs) {
+      this.#run.collect();
+      this.nextNs = nowNs + this.#everyNs;
+    }
+    return 0;
+  }
+}
+
 /** Operations in flight at most: what the job wants and the devices' common arena has slots for. */
 function depthOf(iodepth: number, first: BlockDevice): number {
   return Math.max(1, Math.min(iodepth, first.arena.slotCount));
@@ -246,9 +281,13 @@ export function startEnginePath(
     return { stream, depth, devices: own };
   });
   const originNs = run.begin();
-  const shared: Shared = { originNs, stopping: false, reactor: new Reactor(new RealClock()) };
-  for (const { stream, depth, devices: own } of jobs) {
-    shared.reactor.add(new JobTask(stream, own, depth, shared));
+  const clock = new RealClock();
+  const shared: Shared = { originNs, stopping: false, reactor: new Reactor(clock) };
+  const tasks = jobs.map(
+    ({ stream, depth, devices: own }) => new JobTask(stream, own, depth, shared),
+  );
+  for (const task of [...tasks, new CollectTask(run, tasks, spec.intervalNs, originNs)]) {
+    shared.reactor.add(task);
   }
   return {
     poll: () => JSON.parse(run.poll()) as RunPoll,
@@ -258,6 +297,6 @@ export function startEnginePath(
       shared.reactor.wake();
     },
     result: () => JSON.parse(run.result()) as NativeOutcome,
-    done: shared.reactor.run(),
+    done: shared.reactor.run().finally(() => clock.close()),
   };
 }

@@ -89,7 +89,9 @@ impl NativeEngineRun {
         serde_json::to_string(&self.collector.outcome()).map_err(to_error)
     }
 
-    fn collect(&mut self) -> bool {
+    /// Takes what the jobs handed over; to be called about once an interval. `true`: all have ended.
+    #[napi]
+    pub fn collect(&mut self) -> bool {
         let finished = self.collector.collect();
         if finished && let Some(meter) = self.meter.take() {
             self.collector.set_hiccups(meter.finish());

@@ -12,9 +12,8 @@ use crate::parking::Parking;
 /// Calls back once when a time has come.
 #[napi]
 pub struct NativeTimer {
-    /// Dropped before the descriptor that it watches.
-    parking: Option<Parking>,
-    timer: OwnedFd,
+    /// Both or none. The parking is dropped first: it watches the descriptor.
+    open: Option<(Parking, OwnedFd)>,
 }
 
 #[napi]
@@ -35,28 +34,28 @@ impl NativeTimer {
         // SAFETY: it was just created and nothing else owns it.
         let timer = unsafe { OwnedFd::from_raw_fd(raw) };
         let parking = Parking::new(&env, &callback, Some(raw))?;
-        let parking = Some(parking);
-        Ok(Self { parking, timer })
+        Ok(Self {
+            open: Some((parking, timer)),
+        })
     }
 
     /// Sets it, replacing an earlier setting. A time that has passed calls back at once.
     #[napi]
     pub fn set(&mut self, deadline_ns: f64) -> Result<()> {
-        let Some(parking) = self.parking.as_mut() else {
-            return Ok(());
-        };
-        let delay = (deadline_ns - clock::now_ns() as f64).max(1.0) as u64;
-        set(&self.timer, delay)?;
-        parking.arm(false);
+        if let Some((parking, timer)) = self.open.as_mut() {
+            let delay = (deadline_ns - clock::now_ns() as f64).max(1.0) as u64;
+            set(timer, delay)?;
+            parking.arm(false);
+        }
         Ok(())
     }
 
     /// Unsets it: no call until it is set again. The event loop does not wait for it.
     #[napi]
     pub fn clear(&mut self) -> Result<()> {
-        if let Some(parking) = self.parking.as_mut() {
+        if let Some((parking, timer)) = self.open.as_mut() {
             parking.disarm();
-            set(&self.timer, 0)?;
+            set(timer, 0)?;
         }
         Ok(())
     }
@@ -64,7 +63,7 @@ impl NativeTimer {
     /// Frees it.
     #[napi]
     pub fn close(&mut self) {
-        self.parking = None;
+        self.open = None;
     }
 }
 
