@@ -114,7 +114,7 @@ function aboutSamples(input: CaveatInput): readonly Caveat[] {
     });
     if (weak.length > 0) {
       const text =
-        `${percentile} is not shown for ${weak.length} of ${input.entries.length} rows: ` +
+        `${percentile} is not shown${weak.length === input.entries.length ? "" : ` for ${weak.length} of ${input.entries.length} rows`}: ` +
         `a percentile needs at least ${samplesBeyond} samples beyond it.`;
       caveats.push({ kind: "few-samples", weight: "mind", text });
       break;

@@ -41,6 +41,7 @@ export function loadLatencyChart(model: ReportModel): Chart | null {
     return null;
   }
   const open = model.entries.every((entry) => entry.openLoop);
+  const cloud = model.entries.length <= mostClouds ? cloudOf(model) : [];
   const lines = new Set(found.map((row) => `${row.facet}|${row.series}`)).size;
   const joined = lines < found.length / 2;
   // Points without a line share one panel, so that they can be compared.
@@ -50,11 +51,40 @@ export function loadLatencyChart(model: ReportModel): Chart | null {
     name: "iops-latency",
     title: "IOPS against response time",
     caption:
-      `Median (p50, dashed) and 99th percentile (p99, solid) of response time at the IOPS reached` +
-      `${joined ? `; lines connect the ${steps}, which the numbers give` : ""}. ` +
+      (joined
+        ? `Median (p50, dashed) and 99th percentile (p99, solid) of response time at the IOPS reached; lines connect the ${steps}, which the numbers give. `
+        : "Median (p50) and 99th percentile (p99) of response time at the IOPS reached. ") +
+      (cloud.length > 0 && !joined ? "Small dots: each interval's p99. " : "") +
       "Further right is more work, lower is less waiting. Both axes are logarithmic.",
-    spec: (form) => specOf(rows, form, joined),
+    spec: (form) => specOf(rows, form, joined, joined ? [] : cloud),
   };
+}
+
+/** One interval of one run. */
+interface Dot {
+  readonly facet: string;
+  readonly series: string;
+  readonly iops: number;
+  readonly ns: number;
+}
+
+/** More entries than this would hide each other's clouds. */
+const mostClouds = 4;
+const mostDots = 400;
+
+/** IOPS and p99 of the measured intervals: how steady the one figure is. */
+function cloudOf(model: ReportModel): readonly Dot[] {
+  const dots = model.timeLines.flatMap((line) => {
+    const entry = model.entries.find((one) => one.id === line.entry);
+    const series = entry === undefined ? "" : `${entry.facet}, ${entry.label}`;
+    return line.rows
+      .filter((row) => row.ms > line.warmupEndMs && row.iops > 0)
+      .flatMap(({ iops, p99 }) => {
+        return p99 === null || p99 <= 0 ? [] : [{ facet: "", series, iops, ns: p99 }];
+      });
+  });
+  const stride = Math.max(1, Math.ceil(dots.length / mostDots));
+  return dots.filter((_, index) => index % stride === 0);
 }
 
 function alone(row: Row): { readonly facet: string; readonly series: string } {
@@ -105,12 +135,15 @@ function labelledRows(rows: readonly Row[], place: (row: Row) => Label): Set<Row
   return new Set(placed.filter((one) => kept.has(one.at)).map((one) => one.row));
 }
 
-function specOf(rows: readonly Row[], form: Form, joined: boolean) {
+function specOf(rows: readonly Row[], form: Form, joined: boolean, cloud: readonly Dot[]) {
   const facets = [...new Set(rows.map((row) => row.facet))];
   const { columns, width } = panels(facets.length, form, 3);
   const key = keyOf(rows.map((row) => row.series));
-  const xDomain = logDomain(rows.map((row) => row.iops));
-  const yDomain = logDomain(rows.flatMap((row) => [row.low, row.high]));
+  const xDomain = logDomain([...rows, ...cloud].map((row) => row.iops));
+  const yDomain = logDomain([
+    ...rows.flatMap((row) => [row.low, row.high]),
+    ...cloud.map((dot) => dot.ns),
+  ]);
   const height = form === "phone" ? 240 : columns === 1 ? 340 : 280;
   const x = {
     field: "iops",
@@ -153,6 +186,15 @@ function specOf(rows: readonly Row[], form: Form, joined: boolean) {
   };
   const base = { x, y, color: colour };
   const layer = [
+    ...(cloud.length === 0
+      ? []
+      : [
+          {
+            data: { values: cloud },
+            mark: { type: "point", size: 14, opacity: 0.45, strokeWidth: 1, aria: false },
+            encoding: base,
+          },
+        ]),
     {
       mark: { type: "rule", strokeWidth: 1 },
       transform: [{ filter: "datum.high > datum.low * 1.02" }],

@@ -111,7 +111,9 @@ function specOf(rows: readonly Row[], form: Form) {
   const { columns, width } = panels(names.length, form, names.length === 4 ? 2 : 3);
   const lines = rows.map((row) => row.line);
   const key = keyOf(lines, names.length > 1 ? orderedPalette : palette);
-  const domain = logDomain(rows.map((row) => row.ns));
+  // The fastest few may be a thousandth of the median; the axis begins where a quarter is done.
+  const usual = rows.filter((row) => row.rest >= 4 / 3);
+  const domain = logDomain((usual.length > 0 ? usual : rows).map((row) => row.ns));
   const far = rows.reduce((most, row) => Math.max(most, row.rest), 10);
   const labels = quantileTicks.map((rest) => `${rest}: '${percentText(rest)}%'`).join(", ");
   const x = {
@@ -120,7 +122,7 @@ function specOf(rows: readonly Row[], form: Form) {
     title: "Percentile (HDR scale)",
     scale: { type: "log", domain: [1, far * (far / 1) ** 0.04], nice: false },
     axis: {
-      values: quantileTicks.filter((rest) => rest <= far && (rest !== 1 || width > 300)),
+      values: quantileTicks.filter((rest) => rest <= far && (rest !== 1 || width > 500)),
       labelExpr: `{${labels}}[datum.value]`,
     },
   };
@@ -153,13 +155,17 @@ function specOf(rows: readonly Row[], form: Form) {
   const description = { field: "tip", type: "nominal" };
   const layer = [
     {
-      mark: { type: "line", aria: false },
+      mark: { type: "line", aria: false, clip: true },
       encoding: { x, y, color, strokeDash: dash },
     },
     {
       // Marks to point at: one at each whole number of nines, and at the end.
       mark: { type: "point", filled: true, size: 34, opacity: 1 },
-      transform: [{ filter: "datum.kind == 'response' && (datum.whole || datum.last)" }],
+      transform: [
+        {
+          filter: `datum.kind == 'response' && (datum.whole || datum.last) && datum.ns >= ${domain[0]}`,
+        },
+      ],
       encoding: { x, y, color, shape, description },
     },
     {

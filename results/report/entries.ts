@@ -25,6 +25,7 @@ interface Draft {
   readonly measures: readonly Measure[];
   /** Names in `series.csv` and `hist/` that it stands for. */
   readonly sources: ReadonlySet<string>;
+  readonly openLoop: boolean;
 }
 
 export interface PlacedEntry {
@@ -47,7 +48,7 @@ export function makeEntries(
   wholePoint: boolean,
 ): readonly PlacedEntry[] {
   const drafts = points.flatMap((point) => draftsOf(point, wholePoint));
-  const facets = drafts.map(facetOf);
+  const facets = drafts.map((draft) => facetOf(draft, drafts));
   const series = seriesOf(drafts, facets);
   const severalDepths = new Set(drafts.map(depthOf)).size > 1;
   return drafts.map((draft, index) => {
@@ -75,7 +76,7 @@ export function makeEntries(
         service: spectrumOf(draft.measures.map((m) => m.histograms.service)),
         response: spectrumOf(draft.measures.map((m) => m.histograms.response)),
       },
-      openLoop: rate !== null,
+      openLoop: draft.openLoop,
     };
     return { entry, sources: draft.sources };
   });
@@ -101,7 +102,9 @@ function draftsOf(point: LoadedPoint, wholePoint: boolean): readonly Draft[] {
         const { id, parameters } = point;
         const facts = jobFacts(first.record, name);
         const sources = new Set(own.flatMap((job) => job.osdyno.sources));
-        drafts.push({ point: id, job: name, direction, parameters, facts, measures, sources });
+        const openLoop = own.every((job) => !job.osdyno.generator.loop.includes("closed"));
+        const draft = { point: id, job: name, direction, parameters, facts };
+        drafts.push({ ...draft, measures, sources, openLoop });
       }
     }
   }
@@ -112,10 +115,15 @@ function depthOf(draft: Draft): number {
   return draft.facts.rate(draft.direction) ?? draft.facts.outstanding;
 }
 
-function facetOf(draft: Draft): string {
+/** A job that goes both ways (or reads back what it wrote) has a facet for each. */
+function facetOf(draft: Draft, all: readonly Draft[]): string {
   const { facts, direction } = draft;
   const size = facts.blockSize(direction);
-  const mixed = /rw|readwrite|trimwrite/.test(facts.rw) ? `, ${direction}s` : "";
+  const several = all.some(
+    (other) =>
+      other.point === draft.point && other.job === draft.job && other.direction !== direction,
+  );
+  const mixed = several ? `, ${direction}s` : "";
   return `${size === "" ? "" : `${size} `}${facts.rw}${facts.durability}${mixed}`;
 }
 
@@ -125,28 +133,35 @@ function facetOf(draft: Draft): string {
  */
 function seriesOf(drafts: readonly Draft[], facets: readonly string[]): readonly string[] {
   const names = [...new Set(drafts.flatMap((draft) => Object.keys(draft.parameters)))];
-  const varied = names.filter(
-    (name) => !factual.has(name) && new Set(drafts.map((d) => d.parameters[name])).size > 1,
-  );
+  const varied = names.filter((name) => new Set(drafts.map((d) => d.parameters[name])).size > 1);
+  const own = varied.filter((name) => !factual.has(name));
   const several = new Set(drafts.map((draft) => draft.facts.ioengine)).size > 1;
-  const text = (draft: Draft, wanted: readonly string[], job: boolean): string => {
-    const parts = wanted.map((name) => `${name}=${draft.parameters[name] ?? "-"}`);
-    const engine = several || parts.length + Number(job) === 0 ? [draft.facts.ioengine] : [];
-    return [...engine, ...(job ? [draft.job] : []), ...parts].join(", ");
+  const text = (draft: Draft, wanted: readonly string[], extra: readonly string[]): string => {
+    const parts = [...extra, ...wanted.map((name) => `${name}=${draft.parameters[name] ?? "-"}`)];
+    return (several || parts.length === 0 ? [draft.facts.ioengine, ...parts] : parts).join(", ");
   };
-  const unique = (wanted: readonly string[], job: boolean): boolean => {
-    const keys = drafts.map((d, i) => `${facets[i]}|${text(d, wanted, job)}|${depthOf(d)}`);
+  const series = (wanted: readonly string[], extra: (draft: Draft) => readonly string[]) =>
+    drafts.map((draft) => text(draft, wanted, extra(draft)));
+  const unique = (candidate: readonly string[]): boolean => {
+    const keys = drafts.map((draft, i) => `${facets[i]}|${candidate[i]}|${depthOf(draft)}`);
     return new Set(keys).size === drafts.length;
   };
-  let needed: readonly string[] = varied;
-  for (const name of varied) {
+  const none = () => [];
+  let needed: readonly string[] = own;
+  for (const name of own) {
     const without = needed.filter((other) => other !== name);
-    if (unique(without, false)) {
+    if (unique(series(without, none))) {
       needed = without;
     }
   }
-  const job = !unique(needed, false);
-  return drafts.map((draft) => text(draft, needed, job));
+  // In the end the names of the point and the job tell apart whatever nothing else does.
+  const candidates = [
+    series(needed, none),
+    series(needed, (draft) => [draft.job]),
+    series(varied, none),
+    series(varied, (draft) => [draft.point, draft.job]),
+  ];
+  return candidates.find(unique) ?? candidates[0] ?? [];
 }
 
 function metricsOf(measures: readonly Measure[]): Readonly<Record<string, MetricValue>> {

@@ -2,7 +2,7 @@
 import { type Chart, chartsOf } from "./charts.ts";
 import { tooltipScript } from "./html-script.ts";
 import { styleSheet } from "./html-style.ts";
-import type { ReportModel, RunSummary } from "./model.ts";
+import type { FactGroup, ReportModel, RunSummary } from "./model.ts";
 import { renderSvg } from "./render.ts";
 import { type TableGroup, tableOf } from "./table.ts";
 import { formatNs, formatSeconds, formatShare, metricHeading } from "./units.ts";
@@ -271,17 +271,35 @@ function environment(model: ReportModel): Markup {
       { name: "seed", value: String(model.seed) },
     ],
   };
-  const groups = [own, ...model.environment].map((group) => {
-    const facts = group.facts.map((fact) => html`<dt>${fact.name}</dt><dd>${fact.value}</dd>`);
-    return html`<div class="group"><h3>${group.title}</h3>
+  const first = (title: string) => shownFirst.includes(title);
+  const shown = [own, ...model.environment.filter((group) => first(group.title))];
+  const rest = model.environment.filter((group) => !first(group.title));
+  const more =
+    rest.length === 0
+      ? nothing
+      : html`<details><summary>Everything else recorded of the machine</summary>
+<div class="env">
+${rest.map(factGroup)}
+</div></details>`;
+  return html`<section aria-labelledby="environment"><h2 id="environment">Environment</h2>
+<div class="env">
+${shown.map(factGroup)}
+</div>
+${more}
+</section>`;
+}
+
+/** What a reader asks for first. */
+const shownFirst = ["devices", "cpu", "host", "kernel", "os", "versions"];
+
+function factGroup(group: FactGroup): Markup {
+  const facts = group.facts
+    .filter((fact) => fact.value !== "")
+    .map((fact) => html`<dt>${fact.name}</dt><dd>${fact.value}</dd>`);
+  return html`<div class="group"><h3>${group.title}</h3>
 <dl class="facts">
 ${facts}
 </dl></div>`;
-  });
-  return html`<section aria-labelledby="environment"><h2 id="environment">Environment</h2>
-<div class="env">
-${groups}
-</div></section>`;
 }
 
 function repeat(model: ReportModel): Markup {

@@ -51,24 +51,31 @@ export function timeLinesOf(
 
 /** Rates add up; a percentile is that of the worst clone, since percentiles cannot be merged. */
 function joinClones(rows: readonly SeriesPoint[]): readonly TimeRow[] {
-  const intervalMs = usualGap(rows);
   const byTime = new Map<number, TimeRow>();
-  for (const point of rows) {
+  for (const point of withoutStumps(rows)) {
     const row = rowOf(point);
-    // Clones end their intervals within a few ms of each other.
-    const key = Math.round(row.ms / intervalMs);
-    const before = byTime.get(key);
-    byTime.set(key, before === undefined ? row : combine(before, row, 1));
+    const before = byTime.get(row.ms);
+    byTime.set(row.ms, before === undefined ? row : combine(before, row, 1));
   }
   return [...byTime.values()].sort((a, b) => a.ms - b.ms);
 }
 
-/** Median distance of a source's rows, ms. */
-function usualGap(rows: readonly SeriesPoint[]): number {
-  const source = rows[0]?.job;
-  const times = rows.filter((row) => row.job === source).map((row) => row.timeMs);
-  const gaps = times.slice(1).map((time, index) => time - (times[index] ?? 0));
-  return gaps.sort((a, b) => a - b)[Math.floor(gaps.length / 2)] || 1;
+/**
+ * Without a job's last interval when it is less than half as long as the others: the operations still
+ * in flight complete in it, and their rate over some microseconds means nothing.
+ */
+function withoutStumps(rows: readonly SeriesPoint[]): readonly SeriesPoint[] {
+  const bySource = new Map<string, SeriesPoint[]>();
+  for (const row of rows) {
+    const own = bySource.get(row.job) ?? [];
+    own.push(row);
+    bySource.set(row.job, own);
+  }
+  return [...bySource.values()].flatMap((own) => {
+    const gaps = own.map((row, index) => row.timeMs - (own[index - 1]?.timeMs ?? 0)).slice(1);
+    const usual = [...gaps].sort((a, b) => a - b)[Math.floor(gaps.length / 2)] ?? 0;
+    return (gaps.at(-1) ?? usual) < usual / 2 ? own.slice(0, -1) : own;
+  });
 }
 
 function rowOf(point: SeriesPoint): TimeRow {

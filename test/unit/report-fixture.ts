@@ -19,6 +19,7 @@ import type {
   NativeOutcome,
   PlatRecord,
 } from "../../workloads/run-outcome.ts";
+import { resolvedJob } from "./results-fixture.ts";
 
 export interface FixtureJob {
   readonly name: string;
@@ -152,74 +153,20 @@ function rowOf(
 }
 
 function resolvedOf(job: FixtureJob): ResolvedJob {
-  const size = { kind: "fixed", bytes: 4096 } as const;
   const rate = job.rate === undefined ? null : job.rate / job.numjobs;
   const rule = rate === null ? null : ({ kind: "constant", rate, byBytes: false } as const);
-  const uniform = { kind: "random" } as const;
-  return {
-    name: job.name,
-    place: { file: "a b.fio", line: 1 },
-    description: null,
+  return resolvedJob(job.name, {
     rw: job.rw,
-    sequentialStepBytes: 0,
-    opsPerDraw: 1,
-    rwmixread: 50,
-    blockSizes: [size, size, size],
-    blockAlignBytes: [4096, 4096, 4096],
-    size: { kind: "bytes", bytes: 2 ** 30 },
-    ioSize: null,
-    filesizeBytes: null,
-    offset: { kind: "bytes", bytes: 0 },
-    offsetIncrement: { kind: "bytes", bytes: 0 },
-    filenames: ["scratch.img"],
-    filenameFormat: "",
-    directories: [],
-    nrfiles: 1,
     numjobs: job.numjobs,
-    thread: true,
     ioengine: job.ioengine,
     iodepth: job.iodepth,
     direct: true,
     sync: job.sync ?? "none",
-    fsync: 0,
-    fdatasync: 0,
-    endFsync: false,
     runtimeNs: 10e9,
-    timeBased: true,
     rampNs: (job.rampMs ?? 0) * 1e6,
-    startDelayNs: 0,
-    stonewall: false,
-    newGroup: false,
-    groupReporting: false,
-    loops: 1,
-    numberIos: null,
     arrival: [rule, rule, null],
-    backlogCap: null,
-    thinktimeNs: 0,
-    thinktimeBlocks: 1,
-    distribution: [uniform, uniform, uniform],
-    percentageRandom: [100, 100, 100],
-    randomMap: true,
-    randrepeat: true,
-    randseed: 1,
-    verify: null,
-    zeroBuffers: false,
-    refillBuffers: false,
-    bufferCompressPercent: 0,
     percentiles: [50, 99],
-    clatPercentiles: true,
-    slatPercentiles: false,
-    latPercentiles: false,
-    cpusAllowed: [],
-    unlink: false,
-    createOnly: false,
-    kbBase: 1024,
-    unifiedRwReporting: "none",
-    target: null,
-    opClass: "client",
-    clientId: 0,
-    given: new Map([["rw", job.rw]]),
-  };
+  });
 }
 
 function cloneOutcome(job: FixtureJob, read: Made | null, write: Made | null): JobOutcome {

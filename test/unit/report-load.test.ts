@@ -1,4 +1,11 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -90,6 +97,29 @@ describe("a run", () => {
     expect(model.entries[0]?.metrics["response.p90"]?.solid).toBe(true);
     expect(model.entries[0]?.metrics["response.p99"]?.solid).toBe(false);
     expect(model.caveats.map((caveat) => caveat.kind)).toContain("few-samples");
+  });
+
+  it("leaves the stump of a last interval out of the time lines", () => {
+    const dir = made("stump", { jobs: [reader] });
+    const before = loadReport(dir).timeLines[0]?.rows ?? [];
+    const last = before.at(-1);
+    const file = join(dir, "series.csv");
+    appendFileSync(file, "10000.04,j,read,1600000,6553600000,1,1,1,1,1,0,,,,,\n");
+    expect(loadReport(dir).timeLines[0]?.rows.at(-1)).toEqual(last);
+    appendFileSync(file, "10250,j,read,7,28672,1,1,1,1,1,0,,,,,\n");
+    expect(loadReport(dir).timeLines[0]?.rows.at(-1)?.iops).toBe(7);
+  });
+
+  it("tells apart jobs that only their names tell apart", () => {
+    const model = loadReport(
+      made("twins", {
+        jobs: [
+          { ...reader, name: "a" },
+          { ...reader, name: "b" },
+        ],
+      }),
+    );
+    expect(model.entries.map((entry) => entry.label)).toEqual(["a", "b"]);
   });
 
   it("tells a late generator and an open loop", () => {
