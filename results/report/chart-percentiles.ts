@@ -155,7 +155,9 @@ function specOf(rows: readonly Row[], form: Form) {
   const description = { field: "tip", type: "nominal" };
   const layer = [
     {
-      mark: { type: "line", aria: false, clip: true },
+      // Not `clip`: its ids would be the same in every chart of the page.
+      mark: { type: "line", aria: false },
+      transform: [{ filter: `datum.ns >= ${domain[0]}` }],
       encoding: { x, y, color, strokeDash: dash },
     },
     {
