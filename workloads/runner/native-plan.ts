@@ -1,6 +1,6 @@
 /** From a planned job to the specification that the native side executes. */
 import { OsdynoError } from "../../engine/base/error.ts";
-import type { ArrivalRule, BlockSizeRule, PerDirection, ResolvedJob } from "../job/model.ts";
+import type { ArrivalRule, PerDirection, ResolvedJob } from "../job/model.ts";
 import type { PlannedJob } from "../plan-model.ts";
 import { blockLimits, directionsOf } from "../planner.ts";
 import { parseTarget } from "../target.ts";
@@ -8,7 +8,6 @@ import type {
   EngineSpec,
   JobSpec,
   SpecArrival,
-  SpecBlockSizes,
   StreamSpec,
 } from "./native-spec.ts";
 
@@ -27,10 +26,6 @@ function mixOf(job: ResolvedJob): PerDirection<number> {
     return [job.rwmixread, 100 - job.rwmixread, 0];
   }
   return used.read ? [100, 0, 0] : [0, 100, 0];
-}
-
-function sizesSpec(rule: BlockSizeRule): SpecBlockSizes {
-  return rule.kind === "split" ? { kind: "split", entries: rule.entries } : { ...rule };
 }
 
 function arrivalSpec(rule: ArrivalRule | null): SpecArrival {
@@ -82,7 +77,7 @@ export function streamSpec(job: PlannedJob): StreamSpec {
     sequentialStep: resolved.sequentialStepBytes,
     opsPerDraw: resolved.opsPerDraw,
     regions: job.files.map((file) => ({ offset: file.offsetBytes, size: file.sizeBytes })),
-    blockSizes: map3(resolved.blockSizes, sizesSpec),
+    blockSizes: resolved.blockSizes,
     blockAlign: resolved.blockAlignBytes,
     distribution: resolved.distribution,
     percentageRandom: resolved.percentageRandom,

@@ -3,51 +3,18 @@
  * `native/crates/device/src/spec.rs`. Times in ns, sizes in bytes, triples are read, write, trim.
  */
 import type { SyntheticSpec } from "../../engine/device/synthetic-spec.ts";
-import type { PerDirection } from "../job/model.ts";
+import type {
+  ArrivalRule,
+  BlockSizeRule,
+  DistributionRule,
+  PerDirection,
+  VerifyRule,
+} from "../job/model.ts";
 
-export type SpecArrival =
-  | { readonly kind: "closed" }
-  | { readonly kind: "constant" | "poisson"; readonly rate: number; readonly byBytes: boolean }
-  | {
-      readonly kind: "burst";
-      readonly rate: number;
-      readonly onNs: number;
-      readonly offNs: number;
-      readonly poisson: boolean;
-    }
-  | {
-      readonly kind: "profile";
-      readonly points: readonly (readonly [number, number])[];
-      readonly poisson: boolean;
-      readonly repeat: boolean;
-    };
+export type SpecArrival = { readonly kind: "closed" } | ArrivalRule;
 
-export type SpecBlockSizes =
-  | { readonly kind: "fixed"; readonly bytes: number }
-  | { readonly kind: "range"; readonly min: number; readonly max: number }
-  | {
-      readonly kind: "split";
-      readonly entries: readonly { readonly bytes: number; readonly percent: number }[];
-    };
-
-export type SpecDistribution =
-  | { readonly kind: "random" }
-  | { readonly kind: "zipf"; readonly theta: number; readonly center: number | null }
-  | { readonly kind: "pareto"; readonly h: number; readonly center: number | null }
-  | { readonly kind: "normal"; readonly deviation: number; readonly center: number | null }
-  | {
-      readonly kind: "zoned" | "zonedAbs";
-      readonly zones: readonly { readonly access: number; readonly size: number }[];
-    };
-
-export interface VerifySpec {
-  readonly kind: "crc32c" | "pattern" | "meta";
-  readonly pattern: readonly number[];
-  readonly patternOffsets: readonly number[];
-  readonly fatal: boolean;
-  readonly readBack: boolean;
-  readonly interval: number;
-}
+/** `interval`: bytes that carry a header of their own. */
+export type VerifySpec = VerifyRule & { readonly interval: number };
 
 export interface StreamSpec {
   readonly seed: number;
@@ -57,9 +24,9 @@ export interface StreamSpec {
   readonly sequentialStep: number;
   readonly opsPerDraw: number;
   readonly regions: readonly { readonly offset: number; readonly size: number }[];
-  readonly blockSizes: PerDirection<SpecBlockSizes>;
+  readonly blockSizes: PerDirection<BlockSizeRule>;
   readonly blockAlign: PerDirection<number>;
-  readonly distribution: PerDirection<SpecDistribution>;
+  readonly distribution: PerDirection<DistributionRule>;
   readonly percentageRandom: PerDirection<number>;
   readonly randomMap: boolean;
   readonly ioBytes: number;
