@@ -4,12 +4,7 @@ import type { ArrivalRule, PerDirection, ResolvedJob } from "../job/model.ts";
 import type { PlannedJob } from "../plan-model.ts";
 import { blockLimits, directionsOf } from "../planner.ts";
 import { parseTarget } from "../target.ts";
-import type {
-  EngineSpec,
-  JobSpec,
-  SpecArrival,
-  StreamSpec,
-} from "./native-spec.ts";
+import type { EngineSpec, JobSpec, SpecArrival, StreamSpec } from "./native-spec.ts";
 
 /** Values of fio's `ioengine` that the native loop runs, with their engine. */
 export const fileEngines: Readonly<Record<string, "io_uring" | "psync">> = Object.freeze({
