@@ -1,12 +1,12 @@
 //! napi-rs glue only: JSON specifications in, typed arrays and JSON results out.
 
-mod device;
-mod model;
-mod parking;
-mod records;
-mod run;
-mod stream;
-mod timer;
+pub mod device;
+pub mod model;
+pub mod parking;
+pub mod records;
+pub mod run;
+pub mod stream;
+pub mod timer;
 
 use napi_derive::napi;
 
