@@ -203,6 +203,7 @@ impl NativeStream {
 
     /// When the job begins in a run that began at `origin_ns`.
     #[napi]
+    #[must_use]
     pub fn start_ns(&self, origin_ns: f64) -> f64 {
         let origin_ns = origin_ns as u64;
         let job = self.job.as_ref();
