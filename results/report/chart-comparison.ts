@@ -1,5 +1,6 @@
 /** All configurations side by side, one column per metric: the table as a picture. */
 
+import { metricFacts } from "../metrics.ts";
 import { byFacet } from "./answer.ts";
 import {
   bandwidthLabel,
@@ -172,7 +173,13 @@ function cell({ facet, own, metric, key, width, labelled, labelPx, first }: Cell
 }
 
 function unitNote(metric: string): string {
-  return metric === "iops" ? " (operations per second)" : "";
+  const notes: Readonly<Record<string, string>> = {
+    "1/s": " (operations per second)",
+    us: " (\u00b5s)",
+    bytes: " (bytes)",
+  };
+  // Times and bandwidths carry their unit at each label.
+  return notes[metricFacts(metric)?.unit ?? ""] ?? "";
 }
 
 function rowOf(entry: Entry, metric: string): readonly Row[] {

@@ -48,7 +48,8 @@ export function makeEntries(
   wholePoint: boolean,
 ): readonly PlacedEntry[] {
   const drafts = points.flatMap((point) => draftsOf(point, wholePoint));
-  const facets = drafts.map((draft) => facetOf(draft, drafts));
+  const facts = drafts.map((draft) => facetOf(draft, drafts));
+  const facets = ownNames(drafts, facts) ?? facts;
   const series = seriesOf(drafts, facets);
   const severalDepths = new Set(drafts.map(depthOf)).size > 1;
   return drafts.map((draft, index) => {
@@ -66,6 +67,7 @@ export function makeEntries(
       label: severalDepths || rate !== null ? `${own}, ${depthText}` : own,
       direction: draft.direction,
       facet,
+      facetDetail: facet === facts[index] ? "" : (facts[index] ?? ""),
       series: own,
       depth,
       parameters: draft.parameters,
@@ -125,6 +127,20 @@ function facetOf(draft: Draft, all: readonly Draft[]): string {
   );
   const mixed = several ? `, ${direction}s` : "";
   return `${size === "" ? "" : `${size} `}${facts.rw}${facts.durability}${mixed}`;
+}
+
+/** Values of the parameter that names the facets one to one (`durable write`); null without one. */
+function ownNames(drafts: readonly Draft[], facts: readonly string[]): readonly string[] | null {
+  const count = new Set(facts).size;
+  const parameters = Object.keys(drafts[0]?.parameters ?? {}).filter((name) => !factual.has(name));
+  for (const name of count > 1 ? parameters : []) {
+    const values = drafts.map((draft) => draft.parameters[name] ?? "");
+    const pairs = new Set(values.map((value, index) => `${value}|${facts[index]}`));
+    if (new Set(values).size === count && pairs.size === count) {
+      return values;
+    }
+  }
+  return null;
 }
 
 /**

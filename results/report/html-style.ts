@@ -52,7 +52,7 @@ export function styleSheet(): string {
 *{box-sizing:border-box}
 html{-webkit-text-size-adjust:100%}
 body{margin:0;background:var(--ground);color:var(--ink);font:16px/1.5 "DejaVu Sans",Verdana,system-ui,sans-serif}
-main,header,footer{max-width:60rem;margin:0 auto;padding:0 1.25rem}
+main,header,footer{max-width:64rem;margin:0 auto;padding:0 1.25rem}
 header{padding-top:1.5rem}
 h1{font-size:1.5rem;line-height:1.25;margin:0 0 .25rem}
 h2{font-size:1.2rem;margin:2.2rem 0 .6rem}
@@ -73,7 +73,7 @@ vertical-align:.15em;margin-left:.5rem;font-weight:normal}
 .scroll{position:relative;overflow-x:auto;-webkit-overflow-scrolling:touch}
 .scroll:focus-visible,.chart:focus-visible,summary:focus-visible,a:focus-visible{outline:3px solid var(--link);outline-offset:2px}
 table{border-collapse:collapse;width:100%;font-size:.85rem;font-variant-numeric:tabular-nums}
-th,td{padding:.3rem .55rem;border-bottom:1px solid var(--line);text-align:right;vertical-align:top;white-space:nowrap}
+th,td{padding:.3rem .42rem;border-bottom:1px solid var(--line);text-align:right;vertical-align:top;white-space:nowrap}
 th[scope=row],th[scope=rowgroup],td.text,th.text{text-align:left}
 thead th{border-bottom:2px solid var(--soft);white-space:normal;vertical-align:bottom}
 th[scope=rowgroup]{background:var(--panel)}

@@ -36,6 +36,8 @@ export interface Entry {
   readonly direction: Direction;
   /** Entries of one facet answer the same question and share a panel, e.g. `randread`. */
   readonly facet: string;
+  /** What the facet is, where its name is the sweep's own: `4 KiB randwrite, O_DSYNC`; else empty. */
+  readonly facetDetail: string;
   /** Entries of one series share a colour and are connected by `depth`, e.g. `io_uring`. */
   readonly series: string;
   /** Operations outstanding at most (iodepth x numjobs), or the offered rate in an open loop. */

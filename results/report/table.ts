@@ -45,8 +45,8 @@ export function tableOf(model: ReportModel): Table {
     model.entries.some((entry) => entry.metrics[metric]?.solid === true),
   );
   let hasWeak = false;
-  const groups = [...byFacet(model.entries)].map(([title, entries]) => ({
-    title,
+  const groups = [...byFacet(model.entries)].map(([facet, entries]) => ({
+    title: entries[0]?.facetDetail ? `${facet} (${entries[0].facetDetail})` : facet,
     rows: entries.map((entry) => ({
       label: entry.label,
       cells: [

@@ -177,8 +177,9 @@ describe("a sweep", () => {
 
   it("arranges points by workload, engine and depth", () => {
     expect(new Set(model.entries.map((entry) => entry.facet))).toEqual(
-      new Set(["4 KiB randread", "4 KiB randwrite", "4 KiB randwrite, O_DSYNC"]),
+      new Set(["read", "write", "durable"]),
     );
+    expect(model.entries.at(-1)?.facetDetail).toBe("4 KiB randwrite, O_DSYNC");
     expect(new Set(model.entries.map((entry) => entry.series))).toEqual(
       new Set(["psync", "io_uring"]),
     );
@@ -187,7 +188,7 @@ describe("a sweep", () => {
 
   it("names the best of the first metric and gives no verdict in a preview", () => {
     expect(model.answer[0]).toMatch(/^Preview, no verdict: .*IOPS/);
-    const reads = model.entries.filter((entry) => entry.facet === "4 KiB randread");
+    const reads = model.entries.filter((entry) => entry.facet === "read");
     const iops = reads.map((entry) => entry.metrics["iops"]?.value ?? 0);
     const best = reads[iops.indexOf(Math.max(...iops))];
     expect(model.answer[0]).toContain(best?.label);
