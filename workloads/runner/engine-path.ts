@@ -128,14 +128,14 @@ class JobTask implements ReactorTask {
   }
 
   turn(nowNs: number): number {
-    if (!this.#begun) {
-      if (nowNs < this.nextNs && !this.#shared.stopping) {
-        return 0;
-      }
-      this.#begun = true;
-      this.#stream.begin(this.#shared.originNs);
+    if (!this.#begun && nowNs < this.nextNs && !this.#shared.stopping) {
+      return 0;
     }
     try {
+      if (!this.#begun) {
+        this.#begun = true;
+        this.#stream.begin(this.#shared.originNs);
+      }
       this.#countSpinning();
       return this.#rounds();
     } catch (error) {

@@ -97,7 +97,7 @@ pub struct NativeDevice {
 
 #[napi]
 impl NativeDevice {
-    /// Opens a device; `spec` is the JSON of `OpenSpec`. With `share` it works on that device's arena.
+    /// Opens a device; `spec` is the JSON of `OpenSpec`. `share`: works on that device's arena.
     #[napi(constructor)]
     pub fn new(spec: String, share: Option<&NativeDevice>) -> Result<Self> {
         let spec: OpenSpec = serde_json::from_str(&spec)
@@ -214,7 +214,7 @@ impl NativeDevice {
         Ok(())
     }
 
-    /// Calls what `set_wake` set, once, on a later turn of the event loop, when `poll` has something.
+    /// Calls what `set_wake` set, once, on a later turn of the loop, when `poll` has something.
     #[napi]
     pub fn park(&mut self) -> Result<()> {
         // What completed by now may not show on the descriptor.

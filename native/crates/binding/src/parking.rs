@@ -51,8 +51,9 @@ struct State {
 }
 
 impl Parking {
-    /// Calls `callback` for each `arm`; watches `fd` if there is one. The owner in JavaScript MUST hold
-    /// the callback: here it is held while armed only, or nobody who forgot to close would be collected.
+    /// Calls `callback` for each `arm`; watches `fd` if there is one. The owner in JavaScript MUST
+    /// hold the callback: here it is held while armed only, so that an owner who forgot to close can
+    /// be collected.
     pub fn new(env: &Env, callback: &Function<(), ()>, fd: Option<RawFd>) -> Result<Self> {
         let mut state = Box::new(State {
             env: env.raw(),

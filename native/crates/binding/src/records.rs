@@ -105,8 +105,8 @@ pub unsafe fn write_completion(base: *mut u8, capacity: usize, index: usize, don
     }
 }
 
-/// The first `length` bytes of an arena as an `ArrayBuffer` that keeps it mapped. V8 wants one buffer
-/// at most over the same memory.
+/// The first `length` bytes of an arena as an `ArrayBuffer` that keeps it mapped. V8 wants one
+/// buffer at most over the same memory.
 ///
 /// # Panics
 ///

@@ -1,5 +1,6 @@
-//! The path through TypeScript: the native job loop over its bridge engine, stepped by the event loop.
-//! `workloads/runner/engine-path.ts` carries the operations to a device and the completions back.
+//! The path through TypeScript: the native job loop over its bridge engine, stepped by the event
+//! loop. `workloads/runner/engine-path.ts` carries the operations to a device and the completions
+//! back.
 
 #![expect(
     clippy::needless_pass_by_value,
@@ -89,7 +90,7 @@ impl NativeEngineRun {
         serde_json::to_string(&self.collector.outcome()).map_err(to_error)
     }
 
-    /// Takes what the jobs handed over; to be called about once an interval. `true`: all have ended.
+    /// Takes what the jobs handed over; to be called once an interval. `true`: all have ended.
     #[napi]
     pub fn collect(&mut self) -> bool {
         let finished = self.collector.collect();
@@ -142,7 +143,7 @@ impl NativeStream {
         let count = u32::try_from(bytes.len() / slot_bytes.max(1) as usize).unwrap_or(u32::MAX);
         if count < depth || slot_bytes < spec.max_block {
             return Err(Error::from_reason(format!(
-                "job {}: the device has {count} slots of {slot_bytes} bytes, the job needs {depth} of {}",
+                "job {}: the device has {count} slots of {slot_bytes} bytes, not {depth} of {}",
                 spec.name, spec.max_block
             )));
         }

@@ -1,6 +1,6 @@
 //! The engine of the path through TypeScript: it hands operations out and takes completions in, and
-//! does nothing itself. With it the job loop runs the same code over any block device that TypeScript
-//! drives.
+//! does nothing itself. With it the job loop runs the same code over any block device that
+//! TypeScript drives.
 
 use std::os::fd::RawFd;
 
@@ -60,7 +60,7 @@ impl Bridge {
         self.committed = 0;
     }
 
-    /// Brings a completion in; `false` when no such operation is away, which is an error of the device.
+    /// Brings a completion in; `false` when no such operation is away: an error of the device.
     #[must_use]
     pub fn deliver(&mut self, completion: Completion) -> bool {
         match self.away.get_mut(completion.tag as usize) {

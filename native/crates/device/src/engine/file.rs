@@ -190,7 +190,7 @@ impl OpenFile {
         !self.block_device || self.discards
     }
 
-    /// Whether ranges can be zeroed without data, as far as that shows without trying: `tmpfs` cannot.
+    /// Whether ranges can be zeroed without data, as far as that shows without trying.
     #[must_use]
     pub fn can_write_zeroes(&self) -> bool {
         self.block_device || self.zeroes
@@ -280,7 +280,7 @@ fn discard_limit(device: libc::dev_t) -> u64 {
 
 fn on_tmpfs(fd: &OwnedFd) -> bool {
     let mut found = MaybeUninit::<libc::statfs>::uninit();
-    // SAFETY: the descriptor is open and `found` is valid for writing; it is read after success only.
+    // SAFETY: the descriptor is open, `found` is valid for writing and read after success only.
     unsafe {
         libc::fstatfs(fd.as_raw_fd(), found.as_mut_ptr()) == 0
             && found.assume_init().f_type == libc::TMPFS_MAGIC

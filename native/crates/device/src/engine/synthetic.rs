@@ -12,8 +12,8 @@ use osdyno_core::synthetic::SyntheticModel;
 use super::{Completion, Engine, EngineError, Wait};
 use crate::clock::now_ns;
 
-/// Sleeping ends this long before a completion is due; the rest is spun, since a sleeper wakes up to
-/// 50 us late (the default timer slack).
+/// Sleeping ends this long before a completion is due; the rest is spun, since a sleeper wakes up
+/// to 50 us late (the default timer slack).
 const SPIN_NS: u64 = 50_000;
 
 /// An operation in service, ordered by completion; equal times by submission.
