@@ -31,6 +31,9 @@ use crate::spec::JobSpec;
 
 /// Longest wait without a look at the flag that stops the job.
 const LOOK_NS: u64 = 50_000_000;
+/// Operations handed over at once, at most: the device works on them while the next are prepared, and
+/// none waits long between `sent` and `submitted`.
+const BATCH: u32 = 8;
 /// Scheduled operations that may wait unsent, unless the job says otherwise.
 const BACKLOG_CAP: u64 = 1_000_000;
 
@@ -67,8 +70,8 @@ pub struct Turn {
     pub until_ns: u64,
     /// The turn sent or took something.
     pub worked: bool,
-    /// When the turn looked at the clock last.
-    pub now_ns: u64,
+    /// When the turn began.
+    pub began_ns: u64,
 }
 
 /// See the module.
@@ -85,8 +88,8 @@ pub struct JobLoop<E> {
     out: Vec<Completion>,
     /// Short transfers that go on.
     parts: Vec<Part>,
-    /// How many of them were queued since the last commit.
-    requeued: u32,
+    /// Operations queued since the last commit.
+    queued: u32,
     /// Taken from the stream, but the engine was full.
     held: Option<Op>,
     phase: Phase,
@@ -120,6 +123,8 @@ pub struct JobLoop<E> {
     complete_levels: Levels,
     pace: Pace,
     spun_ns: u64,
+    /// Since when the thread spins, 0 = it does not.
+    spins_since_ns: u64,
     usage: Usage,
     cpu_ns: u64,
 }
@@ -173,7 +178,7 @@ impl<E: Engine> JobLoop<E> {
             free: (0..depth).rev().collect(),
             out: Vec::with_capacity(depth as usize),
             parts: Vec::new(),
-            requeued: 0,
+            queued: 0,
             held: None,
             phase: Phase::Stream,
             engine,
@@ -205,6 +210,7 @@ impl<E: Engine> JobLoop<E> {
             complete_levels: Levels::default(),
             pace: Pace::default(),
             spun_ns: 0,
+            spins_since_ns: 0,
             usage: Usage::default(),
             cpu_ns: 0,
         })
@@ -281,16 +287,15 @@ impl<E: Engine> JobLoop<E> {
         if now >= self.edge_ns || (self.port.stopping() && !self.stopped) {
             self.at_edge(now);
         }
+        let began_ns = now;
         let taken = self.out.len();
         if taken > 0 {
             self.complete_levels.batch(taken as u32);
             self.take();
         }
-        let (sent, arrival_ns) = self.send(&mut now);
-        if sent + self.requeued > 0 {
-            self.requeued = 0;
-            let batch = self.engine.commit()?;
-            self.submit_levels.batch(batch);
+        let (sent, arrival_ns) = self.send(&mut now)?;
+        if self.queued > 0 {
+            self.commit()?;
         }
         let inflight = self.inflight() > 0;
         let done = (self.phase == Phase::Drain && !inflight) || now >= self.give_up_ns;
@@ -300,13 +305,13 @@ impl<E: Engine> JobLoop<E> {
             arrival_ns,
             until_ns: self.edge_ns,
             worked: sent + taken as u32 > 0,
-            now_ns: now,
+            began_ns,
         })
     }
 
     /// Sends while there are slots and operations; their number, and when the next one is due.
     #[inline]
-    fn send(&mut self, now: &mut u64) -> (u32, Option<u64>) {
+    fn send(&mut self, now: &mut u64) -> Result<(u32, Option<u64>), EngineError> {
         let mut sent = 0;
         while let Some(&slot) = self.free.last() {
             let op = match self.held.take() {
@@ -314,12 +319,12 @@ impl<E: Engine> JobLoop<E> {
                 None => match self.next(*now) {
                     Next::Op(op) => op,
                     Next::NotBefore(at_ns) => {
-                        return (sent, Some(self.start_ns.saturating_add(at_ns)));
+                        return Ok((sent, Some(self.start_ns.saturating_add(at_ns))));
                     }
-                    Next::AfterCompletions => return (sent, None),
+                    Next::AfterCompletions => return Ok((sent, None)),
                     Next::Done => {
                         if self.inflight() > 0 || self.phase == Phase::Drain {
-                            return (sent, None);
+                            return Ok((sent, None));
                         }
                         self.next_phase();
                         continue;
@@ -351,8 +356,21 @@ impl<E: Engine> JobLoop<E> {
             };
             self.depth_levels.depth(self.inflight());
             sent += 1;
+            self.queued += 1;
+            if self.queued >= BATCH {
+                self.commit()?;
+            }
         }
-        (sent, None)
+        Ok((sent, None))
+    }
+
+    /// Hands over what is queued.
+    #[inline]
+    fn commit(&mut self) -> Result<(), EngineError> {
+        self.queued = 0;
+        let batch = self.engine.commit()?;
+        self.submit_levels.batch(batch);
+        Ok(())
     }
 
     #[inline]

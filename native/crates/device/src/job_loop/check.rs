@@ -263,7 +263,7 @@ impl<E: Engine> JobLoop<E> {
         self.slots[tag as usize].op = rest;
         // The operation that just completed made room for this one.
         if self.engine.queue(&rest, tag, tag) {
-            self.requeued += 1;
+            self.queued += 1;
         } else {
             self.parts.swap_remove(index);
             self.free.push(tag);

@@ -22,6 +22,9 @@ impl<E: Engine> JobLoop<E> {
 
     #[inline]
     fn wait(&mut self, turn: &Turn) -> Result<(), EngineError> {
+        if turn.worked {
+            self.end_spin(turn.began_ns);
+        }
         let Some(arrival_ns) = turn.arrival_ns else {
             if turn.inflight {
                 self.engine
@@ -31,28 +34,36 @@ impl<E: Engine> JobLoop<E> {
             }
             return Ok(());
         };
-        let now = now_ns();
         if turn.worked {
             // Completions and arrivals that came meanwhile first.
             return Ok(());
         }
-        let wake_ns = self.pace.sleep_until(now, arrival_ns);
-        match wake_ns.map(|wake_ns| wake_ns.min(turn.until_ns)) {
-            Some(wake_ns) if turn.inflight => {
-                self.engine.reap(Wait::Until(wake_ns), &mut self.out)?;
-                if self.out.is_empty() {
-                    self.pace.learn(wake_ns, now_ns());
-                }
+        let Some(wake_ns) = self.pace.sleep_until(turn.began_ns, arrival_ns) else {
+            if self.spins_since_ns == 0 {
+                self.spins_since_ns = turn.began_ns;
             }
-            Some(wake_ns) => {
-                sleep_until(wake_ns);
-                self.pace.learn(wake_ns, now_ns());
-            }
-            None => {
-                std::hint::spin_loop();
-                self.spun_ns += now_ns() - turn.now_ns.min(now);
-            }
+            std::hint::spin_loop();
+            return Ok(());
+        };
+        self.end_spin(turn.began_ns);
+        let wake_ns = wake_ns.min(turn.until_ns);
+        if turn.inflight {
+            self.engine.reap(Wait::Until(wake_ns), &mut self.out)?;
+        } else {
+            sleep_until(wake_ns);
+        }
+        if self.out.is_empty() {
+            self.pace.learn(wake_ns, now_ns());
         }
         Ok(())
+    }
+
+    #[inline]
+    fn end_spin(&mut self, at_ns: u64) {
+        if self.spins_since_ns != 0 {
+            let since_ns = self.spins_since_ns.max(self.measured_ns);
+            self.spun_ns += at_ns.saturating_sub(since_ns);
+            self.spins_since_ns = 0;
+        }
     }
 }
