@@ -166,6 +166,11 @@ describe.each(["io_uring", "psync", "memory", "null"])("%s", (name) => {
     await new Promise((resolve) => setTimeout(resolve, 5));
     expect(calls).toBe(1);
     expect(device.poll(1)).toBe(1);
+    device.onReady(() => {
+      calls += 1;
+    });
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    expect(calls, "nothing is in flight").toBe(1);
     device.close();
   });
 
@@ -295,6 +300,20 @@ describe("a shared arena", () => {
 });
 
 describe("the synthetic engine", () => {
+  it("does not wake its caller when nothing is in flight", async () => {
+    const model = { size: sizeBytes, seed: 3, serviceNs: 300_000 };
+    const spec = { engine: { kind: "synthetic", model }, depth: 4, slotBytes: 512, slotCount: 4 };
+    const device = new NativeBlockDevice(spec);
+    await run(device, op(opKinds.trim, 0));
+    let calls = 0;
+    device.onReady(() => {
+      calls += 1;
+    });
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    expect(calls).toBe(0);
+    device.close();
+  });
+
   it("serves in the order of its model and fails as told", async () => {
     const model = { size: sizeBytes, seed: 3, serviceNs: 100_000, errorRate: 1 };
     const spec = { engine: { kind: "synthetic", model }, depth: 4, slotBytes: 512, slotCount: 4 };

@@ -223,7 +223,7 @@ impl NativeDevice {
         let (Some(parking), Some(engine)) = (self.parking.as_mut(), self.engine.as_mut()) else {
             return Err(closed());
         };
-        if !ready && self.in_engine > 0 {
+        if !ready {
             engine.arm_ready().map_err(broken)?;
         }
         parking.arm(ready);
