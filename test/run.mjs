@@ -33,7 +33,7 @@ function check(command, args, options) {
 }
 
 function cargoTests() {
-  const result = run("cargo", ["test", "--release", "--locked", "--workspace"], {
+  const result = run("cargo", ["test", "--profile", "checked", "--locked", "--workspace"], {
     cwd: native,
     stdio: ["ignore", "pipe", "inherit"],
     encoding: "utf8",
@@ -95,7 +95,7 @@ check(node, [join(root, "test", "layers.ts")]);
 check("cargo", ["fmt", "--check"], { cwd: native });
 check(
   "cargo",
-  ["clippy", "--release", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"],
+  ["clippy", "--profile", "checked", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"],
   {
     cwd: native,
   },
