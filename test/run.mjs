@@ -95,7 +95,17 @@ check(node, [join(root, "test", "layers.ts")]);
 check("cargo", ["fmt", "--check"], { cwd: native });
 check(
   "cargo",
-  ["clippy", "--profile", "checked", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"],
+  [
+    "clippy",
+    "--profile",
+    "checked",
+    "--locked",
+    "--workspace",
+    "--all-targets",
+    "--",
+    "-D",
+    "warnings",
+  ],
   {
     cwd: native,
   },
