@@ -41,13 +41,6 @@ export interface NativeDevice {
   close(): void;
 }
 
-/** A job's operation stream, for the path through TypeScript. */
-export interface NativeStream {
-  /** Writes up to `max` operations that are due at `nowNs`; returns count, or -1 done, -2 wait, with the time in `notBeforeNs()`. */
-  next(nowNs: number, max: number): number;
-  notBeforeNs(): number;
-}
-
 /** What the addon exports. Each part's own module narrows the `unknown` classes it uses. */
 export interface NativeAddon {
   version(): string;

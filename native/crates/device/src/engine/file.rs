@@ -103,6 +103,12 @@ impl OpenFile {
         }
         // SAFETY: `raw` was just opened and nothing else owns it.
         let fd = unsafe { OwnedFd::from_raw_fd(raw) };
+        if !mode.direct {
+            // Buffered runs begin with a cold cache, as fio's do (`invalidate=1`): reads of what layout or
+            // an earlier run left in the page cache would be the memory's figures, not the device's.
+            // SAFETY: the descriptor is open; the call only advises.
+            unsafe { libc::posix_fadvise(fd.as_raw_fd(), 0, 0, libc::POSIX_FADV_DONTNEED) };
+        }
         Self::describe(fd, path)
     }
 
