@@ -123,6 +123,8 @@ pub struct JobLoop<E> {
     complete_levels: Levels,
     pace: Pace,
     spun_ns: u64,
+    /// Time spent asleep by jobs that spin at times.
+    slept_ns: u64,
     /// Since when the thread spins, 0 = it does not.
     spins_since_ns: u64,
     usage: Usage,
@@ -210,6 +212,7 @@ impl<E: Engine> JobLoop<E> {
             complete_levels: Levels::default(),
             pace: Pace::default(),
             spun_ns: 0,
+            slept_ns: 0,
             spins_since_ns: 0,
             usage: Usage::default(),
             cpu_ns: 0,
@@ -260,6 +263,7 @@ impl<E: Engine> JobLoop<E> {
         self.submit_levels = Levels::default();
         self.complete_levels = Levels::default();
         self.spun_ns = 0;
+        self.slept_ns = 0;
         self.usage = cpu::thread_usage();
         self.cpu_ns = cpu::thread_cpu_ns();
     }

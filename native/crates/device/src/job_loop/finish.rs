@@ -68,7 +68,12 @@ impl<E: Engine> JobLoop<E> {
             inflight,
             progress: Some(1.0),
         });
-        let busy = cpu_ns.saturating_sub(self.spun_ns) as f64 / measured_ns.max(1) as f64;
+        // Spinning is timed by the clock, which runs on while the CPU serves somebody else: count the
+        // share of it that this thread was given the CPU.
+        let awake_ns = measured_ns.saturating_sub(self.slept_ns).max(1);
+        let had_cpu = (cpu_ns as f64 / awake_ns as f64).min(1.0);
+        let worked_ns = cpu_ns as f64 - self.spun_ns as f64 * had_cpu;
+        let busy = worked_ns / measured_ns.max(1) as f64;
         let since_start = |at_ns: u64| at_ns.saturating_sub(self.origin_ns);
         let end = JobEnd {
             start_ns: since_start(self.start_ns.min(now)),
@@ -84,7 +89,11 @@ impl<E: Engine> JobLoop<E> {
                 late_threshold_ns: LATE_THRESHOLD_NS,
                 dropped_arrivals: self.dropped,
                 backlog_max: self.backlog_max,
-                busy_share: if measured_ns == 0 { 0.0 } else { busy.min(1.0) },
+                busy_share: if measured_ns == 0 {
+                    0.0
+                } else {
+                    busy.clamp(0.0, 1.0)
+                },
             },
             verify: self.checks.take().map(|checks| checks.outcome),
             error: self.error.take(),

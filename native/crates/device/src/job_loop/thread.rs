@@ -32,6 +32,9 @@ impl<E: Engine> JobLoop<E> {
             } else {
                 sleep_until(turn.until_ns);
             }
+            if self.scheduled {
+                self.slept_ns += now_ns().saturating_sub(turn.began_ns);
+            }
             return Ok(());
         };
         if turn.worked {
@@ -52,8 +55,10 @@ impl<E: Engine> JobLoop<E> {
         } else {
             sleep_until(wake_ns);
         }
+        let ended_ns = now_ns();
+        self.slept_ns += ended_ns.saturating_sub(turn.began_ns);
         if self.out.is_empty() {
-            self.pace.learn(wake_ns, now_ns());
+            self.pace.learn(wake_ns, ended_ns);
         }
         Ok(())
     }
