@@ -11,7 +11,7 @@ export const regionBytes = 1 << 20;
 
 const stream = {
   seed: 42,
-  pattern: "random",
+  pattern: "random" as "random" | "sequential",
   mix: [100, 0, 0],
   trimThenWrite: false,
   sequentialStep: 0,

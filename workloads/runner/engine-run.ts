@@ -16,6 +16,7 @@ export interface OpenableJob {
   readonly iodepth: number;
   readonly maxBlock: number;
   readonly stream: {
+    readonly pattern: "random" | "sequential";
     readonly regions: readonly { readonly offset: number; readonly size: number }[];
   };
 }
@@ -31,6 +32,7 @@ function openFile(job: OpenableJob, index: number, first: BlockDevice | null): B
     write: job.write,
     direct: job.direct,
     sync: job.sync,
+    access: job.stream.pattern,
     depth: oneAtATime.includes(kind) ? 1 : job.iodepth,
     slotBytes: job.maxBlock,
     // The job addresses its regions only; a file may grow up to there.

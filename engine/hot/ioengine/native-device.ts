@@ -18,6 +18,7 @@ export interface NativeOpenSpec {
   readonly write?: boolean;
   readonly direct?: boolean;
   readonly sync?: "none" | "sync" | "dsync";
+  readonly access?: "random" | "sequential";
   readonly depth: number;
   readonly slotBytes: number;
   readonly slotCount: number;

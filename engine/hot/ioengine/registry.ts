@@ -11,6 +11,8 @@ export interface OpenOptions {
   readonly write?: boolean;
   readonly direct?: boolean;
   readonly sync?: "none" | "sync" | "dsync";
+  /** The access to expect, which read-ahead of a buffered file goes by. */
+  readonly access?: "random" | "sequential";
   /** Operations queued or in flight at most. */
   readonly depth: number;
   /** Largest transfer; rounded up to 4096. */

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 use osdyno_core::op::{Op, OpKind};
+use osdyno_core::spec::Pattern;
 use osdyno_device::arena::Arena;
 use osdyno_device::clock;
 use osdyno_device::engine::file::{OpenFile, OpenMode};
@@ -45,6 +46,8 @@ struct OpenSpec {
     direct: bool,
     #[serde(default = "no_sync")]
     sync: SyncMode,
+    /// The access to expect of buffered files.
+    access: Option<Pattern>,
     depth: u32,
     slot_bytes: u32,
     slot_count: u32,
@@ -384,6 +387,7 @@ fn open_file(spec: &OpenSpec, facts: &mut Facts) -> std::result::Result<OpenFile
         write: spec.write,
         direct: spec.direct,
         sync: spec.sync,
+        access: spec.access,
     };
     let file = OpenFile::open(path, mode)?;
     facts.block_device = file.is_block_device();

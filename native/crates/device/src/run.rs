@@ -365,6 +365,7 @@ fn open_files(job: &JobSpec) -> Result<Vec<OpenFile>, EngineError> {
         write: job.write,
         direct: job.direct,
         sync: job.sync,
+        access: Some(job.stream.pattern),
     };
     job.files
         .iter()

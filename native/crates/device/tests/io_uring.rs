@@ -40,6 +40,7 @@ impl TestFile {
             write: true,
             direct,
             sync: SyncMode::None,
+            access: None,
         };
         let file = OpenFile::open(self.0.to_str().unwrap(), mode).unwrap();
         let arena = Arc::new(Arena::new(depth, BLOCK).unwrap());

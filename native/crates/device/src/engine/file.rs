@@ -6,8 +6,10 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 use osdyno_core::op::OpKind;
+use osdyno_core::spec::Pattern;
 
 use super::EngineError;
+
 use crate::spec::SyncMode;
 
 /// `_IO(0x12, 119)`, linux/fs.h: discard a range of a block device.
@@ -28,6 +30,8 @@ pub struct OpenMode {
     pub direct: bool,
     /// `O_SYNC` / `O_DSYNC`.
     pub sync: SyncMode,
+    /// The access to expect, which read-ahead of buffered files goes by; `None`: the kernel guesses.
+    pub access: Option<Pattern>,
 }
 
 /// An open file or block device. Closed when dropped.
@@ -108,6 +112,14 @@ impl OpenFile {
             // an earlier run left in the page cache would be the memory's figures, not the device's.
             // SAFETY: the descriptor is open; the call only advises.
             unsafe { libc::posix_fadvise(fd.as_raw_fd(), 0, 0, libc::POSIX_FADV_DONTNEED) };
+            // fio's `fadvise_hint=1`: without it read-ahead fetches neighbours that a random job may hit.
+            let advice = match mode.access {
+                None => libc::POSIX_FADV_NORMAL,
+                Some(Pattern::Random) => libc::POSIX_FADV_RANDOM,
+                Some(Pattern::Sequential) => libc::POSIX_FADV_SEQUENTIAL,
+            };
+            // SAFETY: as above.
+            unsafe { libc::posix_fadvise(fd.as_raw_fd(), 0, 0, advice) };
         }
         Self::describe(fd, path)
     }

@@ -122,6 +122,7 @@ mod tests {
             write: true,
             direct: false,
             sync: SyncMode::None,
+            access: None,
         };
         let open = OpenFile::open(&path, mode).unwrap();
         assert_eq!(open.size(), bytes as u64);
@@ -199,6 +200,7 @@ mod tests {
             write: false,
             direct: false,
             sync: SyncMode::None,
+            access: None,
         };
         let missing = OpenFile::open("/nonexistent/osdyno", mode).unwrap_err();
         assert!(missing.to_string().contains("/nonexistent/osdyno"));
