@@ -5,6 +5,11 @@ import { exitCodeOf, OsdynoError } from "../engine/base/error.ts";
 
 type Finish = (code: number) => void;
 
+/** Commands of the contract whose part is not built yet: no typing errors. */
+const laterCommands = [
+  "bench ceph cluster compare crush fingerprint fs fsck options rados rbd simulate store tune writelog",
+].flatMap((names) => names.split(" "));
+
 /** Each command's module is loaded only when it is used: a run must not carry the report's libraries. */
 const commands: Readonly<Record<string, (finish: Finish) => Promise<Command>>> = {
   devices: async () => (await import("./commands/devices.ts")).devicesCommand(),
@@ -36,6 +41,16 @@ async function program(name: string | undefined, finish: Finish): Promise<Comman
   }
   const throwing = (command: Command) => {
     command.exitOverride();
+    // One line, as every other message.
+    command.configureOutput({
+      outputError: (text, write) =>
+        write(
+          `osdyno: ${text
+            .trim()
+            .replace(/^error: /, "")
+            .replaceAll(/\s*\n\s*/g, " ")}\n`,
+        ),
+    });
     command.commands.forEach(throwing);
   };
   throwing(root);
@@ -47,14 +62,23 @@ export async function main(args: readonly string[]): Promise<number> {
   let code = 0;
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
     // `osdyno ... | head` closes the pipe: that is the reader's wish, not a failure.
-    process.exit(error.code === "EPIPE" ? 0 : 1);
+    if (error.code !== "EPIPE") {
+      process.stderr.write(`osdyno: cannot write to stdout (${error.code})\n`);
+      process.once("exit", () => {
+        process.exitCode = process.exitCode === 0 ? 1 : (process.exitCode ?? 1);
+      });
+    }
   });
   try {
+    const [name = ""] = args;
+    if (laterCommands.includes(name)) {
+      throw new OsdynoError("bad-input", `${name}: this command is not in this version`);
+    }
     const root = await program(args[0], (result) => {
       code = result;
     });
     if (args.length === 0) {
-      root.outputHelp();
+      root.outputHelp({ error: true });
       return 2;
     }
     await root.parseAsync([...args], { from: "user" });
@@ -65,6 +89,9 @@ export async function main(args: readonly string[]): Promise<number> {
     }
     if (error instanceof OsdynoError) {
       process.stderr.write(`osdyno: ${error.line}\n`);
+    } else if (error instanceof Error && "syscall" in error) {
+      // The operating system's no, e.g. of a full disk: its message names the path.
+      process.stderr.write(`osdyno: ${error.message}\n`);
     } else {
       const shown = error instanceof Error ? (error.stack ?? error.message) : String(error);
       process.stderr.write(`osdyno: internal error, please report it: ${shown}\n`);

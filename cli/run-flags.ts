@@ -31,15 +31,20 @@ export const runFlags: readonly RunFlag[] = [
   flag(
     "live",
     true,
-    "one JSON line per interval to a file or - (stdout); OpenMetrics text if it ends in .prom",
+    "one JSON line per interval to a file or - (stdout; the table goes to stderr then); OpenMetrics text if it ends in .prom",
   ),
   flag("interval", true, "length of an interval of the time series, ms (default 1000)"),
-  flag("parse-only", false, "check the job; with --json print the resolved values"),
-  flag("json", false, "with --parse-only or --dry-run: one JSON document"),
+  flag("parse-only", false, "check the job and print its resolved values"),
+  flag(
+    "json",
+    false,
+    "one JSON document on stdout: as --output-format json, also of --parse-only and --dry-run",
+  ),
   flag("showcmd", false, "print the jobs as a command line, as fio does"),
   flag("dry-run", false, "print the plan, its time, bytes and safety verdict"),
   flag("no-progress", false, "no progress on stderr"),
   flag("no-report", false, "do not write report.html"),
+  flag("help", false, "this text"),
 ];
 
 /** Flags of the contract whose part is not built yet: known, refused by name. */
@@ -62,4 +67,12 @@ export function refuseLaterFlags(own: SplitArguments["own"]): void {
       `--${found.name}${value === "" ? "" : ` ${value}`}: ${found.help}`,
     );
   }
+}
+
+/** The flags as `--help` lists them. */
+export function flagLines(flags: readonly RunFlag[]): string {
+  const lines = [...flags, ...laterFlags].map(
+    ({ name, value, help }) => `  --${`${name}${value ? " X" : ""}`.padEnd(18)} ${help}`,
+  );
+  return `Flags:\n${lines.join("\n")}`;
 }

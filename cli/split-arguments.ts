@@ -3,6 +3,8 @@
  * line it matters what stands before and after `--name`.
  */
 import { OsdynoError } from "../engine/base/error.ts";
+import { nearestName } from "../engine/base/nearest-name.ts";
+import { findKey, isKnownName, jobKeys } from "../workloads/job/key-lookup.ts";
 
 /** A flag of ours; `value` says whether it takes one. */
 export interface OwnFlag {
@@ -15,6 +17,17 @@ export interface SplitArguments {
   readonly own: ReadonlyMap<string, readonly string[]>;
   /** Job files, `-`, and fio's keys as `--KEY=VALUE`, in order. */
   readonly jobs: readonly string[];
+}
+
+/** What is neither a flag nor a key of fio's or ours; the guess looks among both. */
+function unknownOption(name: string, flags: readonly OwnFlag[]): OsdynoError {
+  const keys = jobKeys.flatMap((key) => [key.name, ...key.aliases]);
+  const names = [...flags.map((flag) => flag.name), ...keys];
+  const guess = nearestName(name, names);
+  return new OsdynoError(
+    "bad-input",
+    `unknown option --${name}${guess === null ? "" : `; did you mean --${guess}?`} (flags: --help, job keys: see fio)`,
+  );
 }
 
 /** Splits a command line; what is no flag of ours is left as it stands, for the job parser. */
@@ -31,6 +44,14 @@ export function splitArguments(args: readonly string[], flags: readonly OwnFlag[
     const next = args[at + 1];
     if (flag === undefined) {
       jobs.push(argument);
+      if (argument.startsWith("--") && !isKnownName(name)) {
+        throw unknownOption(name, flags);
+      }
+      const key = argument.startsWith("-") && equals < 0 ? findKey(name) : null;
+      if (key !== null && key.type !== "word" && next !== undefined) {
+        jobs.push(next);
+        at += 1;
+      }
       continue;
     }
     const values = own.get(name) ?? [];

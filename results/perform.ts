@@ -9,7 +9,7 @@ import type { MeasuredPhase, PlannedJob, RunPlan } from "../workloads/plan-model
 import { filesOf, planRun, seedOfRun } from "../workloads/planner.ts";
 import type { RunPoll } from "../workloads/run-outcome.ts";
 import { DeviceMonitor } from "../workloads/runner/device-monitor.ts";
-import { execute } from "../workloads/runner/execute.ts";
+import { type Execution, execute } from "../workloads/runner/execute.ts";
 import { holesNote, layOut } from "../workloads/runner/layout.ts";
 import { judgeWrites, refuseUnsafe } from "../workloads/safety.ts";
 import { scratchPlaces } from "../workloads/scratch.ts";
@@ -104,7 +104,7 @@ function withPaths(plan: RunPlan, paths: ReadonlyMap<string, string>): RunPlan {
 
 /** What went wrong, worst first: an I/O error, a verification mismatch, a signal, lost results. */
 function failureOf(
-  phases: readonly MeasuredPhase[],
+  { phases, problem: notStarted }: Execution,
   signal: AbortSignal,
   problem: string | null,
 ): OsdynoError | null {
@@ -124,6 +124,9 @@ function failureOf(
       "verify",
       `job ${corrupt.name}: verification found ${corrupt.verify.mismatchCount} wrong blocks${where}`,
     );
+  }
+  if (notStarted !== null) {
+    return notStarted;
   }
   if (signal.aborted) {
     return new OsdynoError("interrupted", `stopped by ${signal.reason}`);
@@ -146,18 +149,70 @@ function removeFiles(plan: RunPlan): void {
  * leaves nothing behind; what happens once it measures is in the answer, with what was measured.
  */
 export async function performRun(request: RunRequest): Promise<PerformedRun> {
-  const { settings, events, parsed } = request;
+  const { settings } = request;
   const plan = safePlan(request);
   const startedEpochMs = Date.now();
-  const paths = filesOf(plan)
-    .filter((file) => file.kind === "file" || file.kind === "block")
-    .map((file) => file.path);
   const writer = RunWriter.create({
     ...(request.directory === null ? {} : { out: request.directory }),
     label: settings.label,
     startedEpochMs,
     plan,
   });
+  const { created, input, execution } = await measured(request, plan, writer, startedEpochMs);
+  const failure = failureOf(execution, settings.signal, writer.problem);
+  const corrupt = failure?.code === "verify";
+  const record = writer.finish(
+    withThresholds(
+      settings.thresholds,
+      assembleRun({
+        ...input,
+        phases: execution.phases,
+        state: failure === null || corrupt ? "complete" : "partial",
+        ...(failure === null || corrupt ? {} : { reason: failure.message }),
+        endedEpochMs: Date.now(),
+      }),
+    ),
+  );
+  removeFiles(plan);
+  const lost = writer.problem === null ? null : new OsdynoError("io", writer.problem);
+  const unreported = settings.report ? await reportProblem(writer.directory) : null;
+  const { directory } = writer;
+  return { record, directory, failure: failure ?? lost ?? unreported, created };
+}
+
+/** Draws the report; answers why it could not: the results are there all the same. */
+async function reportProblem(directory: string): Promise<OsdynoError | null> {
+  try {
+    // Drawing needs Vega, which a run without a report must not carry in memory.
+    const { writeReport } = await import("./report/write.ts");
+    await writeReport(directory);
+    return null;
+  } catch (error) {
+    if (error instanceof OsdynoError) {
+      return error;
+    }
+    throw error;
+  }
+}
+
+interface Measured {
+  /** Files that were laid out. */
+  readonly created: readonly string[];
+  readonly input: Omit<RunInput, "phases" | "state" | "endedEpochMs">;
+  readonly execution: Execution;
+}
+
+/** Lays out and measures. When it throws, nothing was measured, and nothing stays behind. */
+async function measured(
+  request: RunRequest,
+  plan: RunPlan,
+  writer: RunWriter,
+  startedEpochMs: number,
+): Promise<Measured> {
+  const { settings, events, parsed } = request;
+  const paths = filesOf(plan)
+    .filter((file) => file.kind === "file" || file.kind === "block")
+    .map((file) => file.path);
   let live: LiveFeed | null = null;
   let created: readonly string[] = [];
   try {
@@ -166,7 +221,7 @@ export async function performRun(request: RunRequest): Promise<PerformedRun> {
     live = settings.live === null ? null : openLiveFeed(settings.live);
     const monitor = new DeviceMonitor(paths);
     const intervals = new IntervalStatistics(settings.intervalMs * 1e6);
-    const base: Omit<RunInput, "phases" | "disks" | "state" | "endedEpochMs" | "rssBytes"> = {
+    const base: Omit<Measured["input"], "disks" | "rssBytes"> = {
       parsed,
       plan,
       intervals,
@@ -190,42 +245,17 @@ export async function performRun(request: RunRequest): Promise<PerformedRun> {
       }),
     );
     const holes = new Map(plannedJobs(plan).map((job) => [job.index, holesNote(job)]));
-    const phases = withNotes(await measure(plan, request, writer, live, monitor, intervals), holes);
-    const failure = failureOf(phases, settings.signal, writer.problem);
-    const corrupt = failure?.code === "verify";
-    const record = writer.finish(
-      withThresholds(
-        settings.thresholds,
-        assembleRun({
-          ...base,
-          phases,
-          disks: monitor.disks(),
-          state: failure === null || corrupt ? "complete" : "partial",
-          ...(failure === null || corrupt ? {} : { reason: failure.message }),
-          endedEpochMs: Date.now(),
-          rssBytes: monitor.maxRssBytes(),
-        }),
-      ),
-    );
-    removeFiles(plan);
-    if (settings.report) {
-      // Drawing needs Vega, which a run without a report must not carry in memory.
-      const { writeReport } = await import("./report/write.ts");
-      await writeReport(writer.directory);
-    }
-    const lost = failure === null && writer.problem !== null;
+    const execution = await measure(plan, request, writer, live, monitor, intervals);
     return {
-      record,
-      directory: writer.directory,
-      failure: lost ? new OsdynoError("io", writer.problem ?? "") : failure,
       created,
+      input: { ...base, disks: monitor.disks(), rssBytes: monitor.maxRssBytes() },
+      execution: { ...execution, phases: withNotes(execution.phases, holes) },
     };
   } catch (error) {
-    // Nothing was measured: neither a directory without results nor half a layout stays behind.
-    writer.discard();
     for (const path of created) {
       rmSync(path, { force: true });
     }
+    writer.discard();
     throw error;
   } finally {
     live?.close();
@@ -271,9 +301,9 @@ async function measure(
   live: LiveFeed | null,
   monitor: DeviceMonitor,
   intervals: IntervalStatistics,
-): Promise<MeasuredPhase[]> {
+): Promise<Execution> {
   if (plan.phases.every((phase) => phase.jobs.every((job) => job.resolved.createOnly))) {
-    return [];
+    return { phases: [], problem: null };
   }
   const names = seriesNames(plan);
   let flushedMs = 0;

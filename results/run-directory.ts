@@ -11,7 +11,7 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { OsdynoError } from "../engine/base/error.ts";
 import type { PlannedJob, RunPlan } from "../workloads/plan-model.ts";
 import type { IntervalRow } from "../workloads/run-outcome.ts";
@@ -19,7 +19,7 @@ import type { MachineSample } from "../workloads/runner/device-stats.ts";
 import { type Append, GrowingFile, temporarySuffix } from "./growing-file.ts";
 import { histogramLogHead, histogramLogLine } from "./histogram-log.ts";
 import { seriesNames } from "./job-names.ts";
-import { isRunDirectory } from "./ownership.ts";
+import { type ResultsKind, repeatsOf, resultsKind } from "./ownership.ts";
 import type { RunRecord } from "./run-record.ts";
 import { sealRun } from "./seal.ts";
 import { seriesColumns, seriesLine } from "./series.ts";
@@ -75,10 +75,50 @@ function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
+/** Throws `bad-input` for a `--out` that is somebody else's or of another kind; changes nothing. */
+export function checkOut(out: string, kind: ResultsKind): void {
+  const directory = resolve(out);
+  if (!existsSync(directory)) {
+    return;
+  }
+  if (!statSync(directory).isDirectory()) {
+    throw new OsdynoError("bad-input", `--out ${out}: it is a file, not a directory`);
+  }
+  if (readdirSync(directory).length > 0 && resultsKind(directory) !== kind) {
+    throw new OsdynoError(
+      "bad-input",
+      `--out ${out}: the directory is not empty and holds no osdyno ${kind}; name another one`,
+    );
+  }
+}
+
+/** Clears a directory of repeats of earlier runs. */
+export function clearRepeats(directory: string): void {
+  for (const name of repeatsOf(directory)) {
+    clearOwn(join(directory, name));
+    removeEmpty(join(directory, name));
+  }
+  if (existsSync(directory)) {
+    clearOwn(directory);
+  }
+}
+
+function removeEmpty(directory: string): void {
+  if (readdirSync(directory).length === 0) {
+    rmdirSync(directory);
+  }
+}
+
+/** A directory of results, and the outermost one that had to be made for it. */
+interface Made {
+  readonly directory: string;
+  readonly outermost: string | null;
+}
+
 /**
  * Makes the directory, or clears an own one; throws `bad-input` for one that is somebody else's.
  */
-function prepareDirectory(options: RunWriterOptions): string {
+function prepareDirectory(options: RunWriterOptions): Made {
   if (options.out === undefined) {
     return freshDirectory(
       resolve(options.root ?? runsRoot),
@@ -86,21 +126,11 @@ function prepareDirectory(options: RunWriterOptions): string {
     );
   }
   const directory = resolve(options.out);
+  checkOut(options.out, "run");
   if (existsSync(directory)) {
-    if (!statSync(directory).isDirectory()) {
-      throw new OsdynoError("bad-input", `--out ${options.out}: it is a file, not a directory`);
-    }
-    const present = readdirSync(directory);
-    if (present.length > 0 && !isRunDirectory(directory)) {
-      throw new OsdynoError(
-        "bad-input",
-        `--out ${options.out}: the directory is not empty and holds no osdyno run; name another one`,
-      );
-    }
     clearOwn(directory);
   }
-  mkdirSync(directory, { recursive: true });
-  return directory;
+  return { directory, outermost: mkdirSync(directory, { recursive: true }) ?? null };
 }
 
 /** Removes what this module and the report write, and no file of anybody else. */
@@ -116,13 +146,13 @@ function clearOwn(directory: string): void {
 const finalName = (name: string) => name.slice(0, -temporarySuffix.length);
 
 /** A directory that no other run uses, even if two start within the same second. */
-function freshDirectory(root: string, name: string): string {
-  mkdirSync(root, { recursive: true });
+function freshDirectory(root: string, name: string): Made {
+  const outermost = mkdirSync(root, { recursive: true }) ?? null;
   for (let attempt = 1; ; attempt += 1) {
     const directory = join(root, attempt === 1 ? name : `${name}-${attempt}`);
     try {
       mkdirSync(directory);
-      return directory;
+      return { directory, outermost: outermost ?? directory };
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "EEXIST") {
         throw error;
@@ -140,8 +170,12 @@ export class RunWriter {
   private readonly files = new Map<string, GrowingFile>();
   private failure: string | null = null;
 
-  private constructor(directory: string, options: RunWriterOptions) {
-    this.directory = directory;
+  /** The outermost directory that was made for this one; null when it was there. */
+  private readonly outermost: string | null;
+
+  private constructor(made: Made, options: RunWriterOptions) {
+    this.directory = made.directory;
+    this.outermost = made.outermost;
     this.names = seriesNames(options.plan);
     this.startedEpochMs = options.startedEpochMs;
     this.append = options.append;
@@ -264,14 +298,16 @@ export class RunWriter {
   }
 
   /**
-   * Takes back what was written, for a run that ended before anything was measured; the directory
-   * too, unless somebody else keeps something in it.
+   * Takes back what was written, for a run that ended before anything was measured; the directories
+   * that were made for it too, unless somebody else keeps something in them.
    */
   discard(): void {
     this.files.clear();
     clearOwn(this.directory);
-    if (readdirSync(this.directory).length === 0) {
-      rmdirSync(this.directory);
+    let directory = this.outermost === null ? null : this.directory;
+    while (directory !== null && readdirSync(directory).length === 0) {
+      rmdirSync(directory);
+      directory = directory === this.outermost ? null : dirname(directory);
     }
   }
 }

@@ -4,9 +4,11 @@
  */
 import { createHash } from "node:crypto";
 import { readFileSync, type Stats, statSync } from "node:fs";
+import { totalmem } from "node:os";
 import { join, resolve } from "node:path";
 import { OsdynoError } from "../engine/base/error.ts";
 import type { BlockSizeRule, PerDirection, ResolvedJob, SizeValue } from "./job/model.ts";
+import { badInput } from "./job/place.ts";
 import type { PlannedFile, PlannedJob, PlannedPhase, RunPlan } from "./plan-model.ts";
 import { parseTarget, type Target } from "./target.ts";
 
@@ -37,7 +39,7 @@ export function directionsOf(job: ResolvedJob): { read: boolean; write: boolean;
 }
 
 function refuse(job: ResolvedJob, message: string): never {
-  throw new OsdynoError("bad-input", `job ${job.name}: ${message}`, job.place);
+  throw badInput(job.place, `job ${job.name}: ${message}`);
 }
 
 /** The sizes a rule can give, bytes. */
@@ -300,6 +302,24 @@ function expected(
     seconds = seconds === null || longest === null ? null : seconds + longest;
   }
   return { expectedSeconds: seconds, expectedWriteBytes: bytes };
+}
+
+/** Throws `bad-input` when the buffers of a phase alone need more memory than the machine has. */
+export function checkMemory(plan: RunPlan): void {
+  const machine = totalmem();
+  for (const { jobs } of plan.phases) {
+    let bytes = 0;
+    for (const { resolved, iodepth } of jobs) {
+      const block = blockLimits(resolved).max;
+      bytes += block * (resolved.ioengine === "psync" ? 1 : iodepth);
+      if (bytes > machine) {
+        refuse(
+          resolved,
+          `the buffers of its phase would take ${bytes} bytes or more, this machine has ${machine}; lower bs=, iodepth= or numjobs=`,
+        );
+      }
+    }
+  }
 }
 
 /** Every file and device of a plan, once. */

@@ -58,8 +58,8 @@ const lists: Readonly<Record<string, { readonly title: string; readonly rows: ()
   },
 };
 
-function print(name: string): void {
-  const list = lists[name];
+function listOf(name: string) {
+  const list = Object.hasOwn(lists, name) ? lists[name] : undefined;
   if (list === undefined) {
     const guess = nearestName(name, Object.keys(lists));
     throw new OsdynoError(
@@ -67,6 +67,11 @@ function print(name: string): void {
       `nothing to list under ${name}${guess === null ? "" : `; did you mean ${guess}?`} (there are ${Object.keys(lists).join(", ")})`,
     );
   }
+  return list;
+}
+
+function print(name: string): void {
+  const list = listOf(name);
   const table = new Table({
     head: ["name", "description"],
     style: { head: [], border: [], compact: true },
@@ -87,9 +92,7 @@ export function listCommand(): Command {
     .action((what: string | undefined, flags: { json?: true }) => {
       if (flags.json === true) {
         const wanted = what === undefined ? Object.keys(lists) : [what];
-        const document = Object.fromEntries(
-          wanted.map((name) => [name, lists[name]?.rows() ?? []]),
-        );
+        const document = Object.fromEntries(wanted.map((name) => [name, listOf(name).rows()]));
         process.stdout.write(`${JSON.stringify(document, null, 2)}\n`);
         return;
       }

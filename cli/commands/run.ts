@@ -1,36 +1,44 @@
 /** `osdyno run`: job files and fio keys in, a run directory, a table and a report out. */
-import { mkdirSync, renameSync, writeFileSync } from "node:fs";
-import { join, relative, resolve } from "node:path";
+import { basename, join, relative, resolve } from "node:path";
 import { Command } from "commander";
 import { OsdynoError } from "../../engine/base/error.ts";
 import { fioDocument } from "../../results/fio-output.ts";
 import { normalOutput, wantsColor } from "../../results/normal-output.ts";
-import { type PerformedRun, performRun, type RunSettings } from "../../results/perform.ts";
-import { runDirectoryName, runsRoot } from "../../results/run-directory.ts";
+import {
+  type PerformedRun,
+  performRun,
+  type RunSettings,
+  safePlan,
+} from "../../results/perform.ts";
+import { checkOut, clearRepeats, runDirectoryName, runsRoot } from "../../results/run-directory.ts";
 import type { RunRecord } from "../../results/run-record.ts";
 import { parseThreshold, thresholdLine } from "../../results/threshold.ts";
-import { formatBytes } from "../../results/units.ts";
 import { jobInputs } from "../../workloads/job/arguments.ts";
-import { hostEnvironment, readJobFile } from "../../workloads/job/host-environment.ts";
+import {
+  hostEnvironment,
+  readJobFile,
+  standardInput,
+} from "../../workloads/job/host-environment.ts";
 import type { ParsedJobs } from "../../workloads/job/model.ts";
 import { parseJobs } from "../../workloads/job/parse.ts";
-import { resolvedToJson } from "../../workloads/job/resolved-json.ts";
 import { showcmd } from "../../workloads/job/showcmd.ts";
-import { planRun } from "../../workloads/planner.ts";
-import { layoutBytes } from "../../workloads/runner/layout.ts";
-import { judgeWrites } from "../../workloads/safety.ts";
-import { scratchDirectory, scratchPlaces } from "../../workloads/scratch.ts";
+import { checkMemory, filesOf } from "../../workloads/planner.ts";
+import { checkSpace } from "../../workloads/runner/layout.ts";
+import { scratchDirectory } from "../../workloads/scratch.ts";
+import { dryRun } from "../dry-run.ts";
 import { watchInterrupts } from "../interrupt.ts";
-import { formatSeconds, makeProgress } from "../progress.ts";
+import { keepApart, type Outputs, outputsOf, writeResult } from "../outputs.ts";
+import { parsedJson, parsedText, printNotes } from "../parse-only.ts";
+import { makeProgress } from "../progress.ts";
 import { runEvents } from "../run-events.ts";
-import { laterFlags, refuseLaterFlags, runFlags } from "../run-flags.ts";
+import { flagLines, laterFlags, refuseLaterFlags, runFlags } from "../run-flags.ts";
 import { type SplitArguments, splitArguments } from "../split-arguments.ts";
 
 type Own = SplitArguments["own"];
 
-const last = (own: Own, name: string): string | undefined => own.get(name)?.at(-1);
+export const last = (own: Own, name: string): string | undefined => own.get(name)?.at(-1);
 
-function wholeNumber(own: Own, name: string, low: number): number | null {
+export function wholeNumber(own: Own, name: string, low: number): number | null {
   const text = last(own, name);
   if (text === undefined) {
     return null;
@@ -51,8 +59,14 @@ function choice<T extends string>(own: Own, name: string, allowed: readonly T[],
   return found;
 }
 
-/** Job files, `-` and fio keys of a command line, as the parser takes them. */
-export function parseArguments(own: Own, jobs: readonly string[]): ParsedJobs {
+interface ParsedArguments {
+  readonly parsed: ParsedJobs;
+  /** Job files as named. */
+  readonly files: readonly string[];
+}
+
+/** Job files, `-` and fio keys of a command line, parsed. */
+function parseArguments(own: Own, jobs: readonly string[]): ParsedArguments {
   const host = hostEnvironment();
   const environment = {
     ...host,
@@ -64,9 +78,10 @@ export function parseArguments(own: Own, jobs: readonly string[]): ParsedJobs {
       "no job: name a job file (osdyno list profiles shows some), or give --name=JOB --rw=... --filename=...",
     );
   }
-  return parseJobs(jobInputs(jobs, readJobFile), environment, {
-    sections: own.get("section") ?? [],
-  });
+  const inputs = jobInputs(jobs, readJobFile);
+  const parsed = parseJobs(inputs, environment, { sections: own.get("section") ?? [] });
+  const files = inputs.flatMap((input) => (input.kind === "file" ? [input.name] : []));
+  return { parsed, files };
 }
 
 /** Settings that `run` and `sweep` share. */
@@ -88,86 +103,33 @@ export function settingsOf(own: Own, command: readonly string[], signal: AbortSi
   };
 }
 
-/** A label from the job files or the first job. */
-function labelOf(own: Own, jobs: readonly string[], parsed: ParsedJobs): string {
-  const file = jobs.find((name) => !name.startsWith("-"));
-  const stem = file
-    ?.split("/")
-    .at(-1)
-    ?.replace(/\.[^.]*$/, "");
-  return last(own, "label") ?? stem ?? parsed.jobs[0]?.name ?? "run";
+/** A label from the job file or the first job. */
+function labelOf(files: readonly string[], parsed: ParsedJobs): string {
+  const file = files.find((name) => name !== standardInput);
+  const stem = file === undefined ? undefined : basename(file).replace(/\.[^.]*$/, "");
+  return stem ?? parsed.jobs[0]?.name ?? "run";
 }
 
-function dryRun(parsed: ParsedJobs, settings: RunSettings, json: boolean): number {
-  const plan = planRun(parsed.jobs, {
-    target: settings.target,
-    path: settings.path,
-    seed: settings.seed,
-    directory: settings.workingDirectory,
-  });
-  const places = scratchPlaces().map((place) => place.path);
-  const verdict = judgeWrites(plan, { destroy: settings.destroy, scratch: places });
-  const layout = layoutBytes(plan);
-  if (json) {
-    process.stdout.write(
-      `${JSON.stringify({ plan, layoutBytes: layout, safety: verdict }, null, 2)}\n`,
-    );
-    return verdict.allowed ? 0 : 4;
-  }
-  const lines = plan.phases.flatMap((phase, number) => [
-    `phase ${number + 1} of ${plan.phases.length}: ${phase.jobs.length} job thread(s)`,
-    ...phase.jobs.map((job) => {
-      const files = job.files.map(
-        (file) =>
-          `${file.path} [${file.offsetBytes}, ${file.offsetBytes + file.sizeBytes})${file.created ? " (created)" : ""}`,
-      );
-      const bytes = job.ioBytes === null ? "until its runtime ends" : formatBytes(job.ioBytes);
-      return `  ${job.resolved.name}.${job.jobnum}: ${job.resolved.rw}, iodepth ${job.iodepth}, ${bytes}: ${files.join(", ")}`;
-    }),
-  ]);
-  lines.push(
-    `time: ${plan.expectedSeconds === null ? "not known (no runtime)" : formatSeconds(plan.expectedSeconds)}`,
-    `laid out first: ${formatBytes(layout)}`,
-    `written by the jobs: ${plan.expectedWriteBytes === null ? "as much as the runtime allows" : formatBytes(plan.expectedWriteBytes)}`,
-    ...verdict.files.map(
-      (file) => `safety: ${file.path} ${file.reason}: ${file.allowed ? "allowed" : "REFUSED"}`,
-    ),
-  );
-  if (verdict.files.length === 0) {
-    lines.push("safety: nothing is written");
-  }
-  process.stdout.write(`${lines.join("\n")}\n`);
-  return verdict.allowed ? 0 : 4;
-}
-
-function writeOutput(path: string | undefined, text: string): void {
-  if (path === undefined) {
-    process.stdout.write(text);
-    return;
-  }
-  writeFileSync(`${path}.tmp`, text);
-  renameSync(`${path}.tmp`, path);
-}
-
-function show(own: Own, runs: readonly PerformedRun[]): void {
-  const format = choice(own, "output-format", ["normal", "json", "json+"], "normal");
-  const output = last(own, "output");
+function show(outputs: Outputs, runs: readonly PerformedRun[]): void {
   const records = runs.map((run) => run.record);
-  if (format !== "normal") {
-    const documents = runs.map((run) => fioDocument(run.record, format === "json+"));
+  if (outputs.format !== "normal") {
+    const documents = records.map((record) => fioDocument(record, outputs.format === "json+"));
     // Several repeats are one document still: an array of fio documents.
-    writeOutput(
-      output,
-      documents.length === 1 ? (documents[0] ?? "") : `[\n${documents.join(",\n")}]\n`,
+    const [only] = documents;
+    writeResult(
+      outputs,
+      documents.length === 1 && only !== undefined ? only : `[\n${documents.join(",\n")}]\n`,
     );
     return;
   }
-  const color = output === undefined && wantsColor(process.stdout);
+  const stream = outputs.live === "-" ? process.stderr : process.stdout;
+  const color = outputs.file === null && wantsColor(stream);
   const text = records.map((record) => normalOutput(record, { color })).join("\n");
-  writeOutput(output, text.endsWith("\n") ? text : `${text}\n`);
+  writeResult(outputs, text.endsWith("\n") ? text : `${text}\n`);
 }
 
-function judgeThresholds(records: readonly RunRecord[]): boolean {
+/** Says how each threshold was met; false when one was missed. */
+export function judgeThresholds(records: readonly RunRecord[]): boolean {
   const results = records.flatMap((record) => record.osdyno.threshold_results ?? []);
   for (const result of results) {
     process.stderr.write(`${thresholdLine(result)}\n`);
@@ -175,94 +137,143 @@ function judgeThresholds(records: readonly RunRecord[]): boolean {
   return results.every((result) => result.passed);
 }
 
-async function performAll(
-  own: Own,
-  jobs: readonly string[],
-  parsed: ParsedJobs,
-  settings: RunSettings,
-): Promise<{ runs: PerformedRun[]; directory: string }> {
-  const repeat = wholeNumber(own, "repeat", 1) ?? 1;
-  const label = labelOf(own, jobs, parsed);
-  const out = last(own, "out");
+interface Performed {
+  readonly runs: readonly PerformedRun[];
+  readonly directory: string;
+  /** What went wrong first; null when all went well. */
+  readonly failure: OsdynoError | null;
+}
+
+/** One run in `--out` or a new directory. */
+async function performOne(parsed: ParsedJobs, settings: RunSettings, own: Own): Promise<Performed> {
   const progress = makeProgress(!own.has("no-progress"));
   const events = runEvents(progress);
-  const base =
-    repeat === 1
-      ? (out ?? null)
-      : resolve(out ?? join(runsRoot, runDirectoryName(Date.now(), label)));
-  const runs: PerformedRun[] = [];
-  const ownFiles: string[] = [];
+  events.begin(settings.label);
   try {
-    for (let number = 1; number <= repeat; number += 1) {
-      events.begin(repeat === 1 ? label : `${label} ${number}/${repeat}`);
-      if (base !== null && repeat > 1) {
-        mkdirSync(base, { recursive: true });
-      }
-      const run = await performRun({
-        parsed,
-        directory: repeat === 1 ? base : join(base ?? "", String(number)),
-        settings: {
-          ...settings,
-          label,
-          // Replicates differ in their streams, reproducibly.
-          seed: repeat === 1 || settings.seed === null ? settings.seed : settings.seed + number - 1,
-        },
-        events,
-        ownFiles,
-      });
-      runs.push(run);
-      ownFiles.push(...run.created);
-      if (run.failure !== null) {
-        break;
-      }
-    }
+    const directory = last(own, "out") ?? null;
+    const run = await performRun({ parsed, directory, settings, events });
+    return { runs: [run], directory: run.directory, failure: run.failure };
   } finally {
     progress.end();
   }
-  const directory = repeat === 1 ? (runs[0]?.directory ?? "") : (base ?? "");
-  if (repeat > 1 && settings.report && runs.length > 0) {
-    const { writeReport } = await import("../../results/report/write.ts");
-    await writeReport(directory);
+}
+
+/** Independent runs in `1/`, `2/`, ... of one directory; ends with the first that fails. */
+async function performRepeats(
+  parsed: ParsedJobs,
+  settings: RunSettings,
+  own: Own,
+  repeat: number,
+): Promise<Performed> {
+  const progress = makeProgress(!own.has("no-progress"));
+  const events = runEvents(progress);
+  const { label, seed } = settings;
+  const base = resolve(last(own, "out") ?? join(runsRoot, runDirectoryName(Date.now(), label)));
+  clearRepeats(base);
+  const runs: PerformedRun[] = [];
+  let failure: OsdynoError | null = null;
+  try {
+    for (let number = 1; number <= repeat && failure === null; number += 1) {
+      events.begin(`${label} ${number}/${repeat}`);
+      const run = await performRun({
+        parsed,
+        directory: join(base, String(number)),
+        // Replicates differ in their streams, reproducibly.
+        settings: { ...settings, seed: seed === null ? null : seed + number - 1 },
+        events,
+        ownFiles: runs.flatMap((each) => each.created),
+      });
+      runs.push(run);
+      failure = run.failure;
+    }
+  } catch (error) {
+    // What the runs before it measured counts.
+    if (runs.length === 0 || !(error instanceof OsdynoError)) {
+      throw error;
+    }
+    failure = error;
+  } finally {
+    progress.end();
   }
-  return { runs, directory };
+  if (settings.report) {
+    const { writeReport } = await import("../../results/report/write.ts");
+    await writeReport(base);
+  }
+  return { runs, directory: base, failure };
+}
+
+/** Everything that can be known to be wrong before something is created. */
+function checkFirst(
+  parsed: ParsedJobs,
+  settings: RunSettings,
+  own: Own,
+  outputs: Outputs,
+  files: readonly string[],
+): void {
+  const out = last(own, "out");
+  if (out !== undefined) {
+    checkOut(out, (wholeNumber(own, "repeat", 1) ?? 1) === 1 ? "run" : "repeat");
+  }
+  const plan = safePlan({ parsed, directory: out ?? null, settings });
+  checkMemory(plan);
+  checkSpace([plan]);
+  keepApart(outputs, [...files, ...filesOf(plan).map((file) => file.path)]);
+}
+
+async function measure(
+  parsed: ParsedJobs,
+  settings: RunSettings,
+  own: Own,
+  outputs: Outputs,
+): Promise<number> {
+  const repeat = wholeNumber(own, "repeat", 1) ?? 1;
+  const { runs, directory, failure } =
+    repeat === 1
+      ? await performOne(parsed, settings, own)
+      : await performRepeats(parsed, settings, own, repeat);
+  let unshown: OsdynoError | null = null;
+  try {
+    show(outputs, runs);
+  } catch (error) {
+    if (!(error instanceof OsdynoError)) {
+      throw error;
+    }
+    unshown = error;
+  }
+  const good = judgeThresholds(runs.map((each) => each.record));
+  const shown = relative(process.cwd(), directory);
+  process.stderr.write(`results: ${shown.startsWith("..") ? directory : shown || "."}\n`);
+  const wrong = failure ?? unshown;
+  if (wrong !== null) {
+    throw wrong;
+  }
+  return good ? 0 : 3;
 }
 
 async function run(args: readonly string[]): Promise<number> {
   const { own, jobs } = splitArguments(args, [...runFlags, ...laterFlags]);
   refuseLaterFlags(own);
-  choice(own, "output-format", ["normal", "json", "json+"], "normal");
-  const parsed = parseArguments(own, jobs);
-  for (const note of parsed.notes) {
-    const { file, line } = note.place;
-    process.stderr.write(`note: ${file}:${line}: ${note.message}\n`);
-  }
+  const { parsed, files } = parseArguments(own, jobs);
+  printNotes(parsed.notes);
   if (own.has("showcmd")) {
     process.stdout.write(showcmd(parsed));
     return 0;
   }
+  const outputs = outputsOf(own);
   if (own.has("parse-only")) {
-    if (own.has("json")) {
-      const document = { jobs: parsed.jobs.map(resolvedToJson), notes: parsed.notes };
-      process.stdout.write(`${JSON.stringify(document, null, 2)}\n`);
-    }
+    writeResult(outputs, outputs.format === "normal" ? parsedText(parsed) : parsedJson(parsed));
     return 0;
   }
   const interrupts = watchInterrupts();
   try {
-    const settings = settingsOf(own, ["run", ...args], interrupts.signal);
+    const common = settingsOf(own, ["run", ...args], interrupts.signal);
+    const settings = { ...common, label: last(own, "label") ?? labelOf(files, parsed) };
     if (own.has("dry-run")) {
-      return dryRun(parsed, settings, own.has("json"));
+      dryRun([{ name: "", parsed, settings }], last(own, "out"), outputs);
+      return 0;
     }
-    const { runs, directory } = await performAll(own, jobs, parsed, settings);
-    show(own, runs);
-    const good = judgeThresholds(runs.map((each) => each.record));
-    const shown = relative(process.cwd(), directory);
-    process.stderr.write(`results: ${shown.startsWith("..") ? directory : shown || "."}\n`);
-    const failure = runs.find((each) => each.failure !== null)?.failure;
-    if (failure !== null && failure !== undefined) {
-      throw failure;
-    }
-    return good ? 0 : 3;
+    checkFirst(parsed, settings, own, outputs, files);
+    return await measure(parsed, settings, own, outputs);
   } finally {
     interrupts.release();
   }
@@ -284,9 +295,6 @@ export function runCommand(finish: (code: number) => void): Command {
       }
       finish(await run(args));
     });
-  const lines = [...runFlags, ...laterFlags].map(
-    (flag) => `  --${`${flag.name}${flag.value ? " X" : ""}`.padEnd(24)} ${flag.help}`,
-  );
-  command.addHelpText("after", `\nFlags:\n${lines.join("\n")}`);
+  command.addHelpText("after", `\n${flagLines(runFlags)}`);
   return command;
 }

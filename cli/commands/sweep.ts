@@ -1,35 +1,43 @@
 /** `osdyno sweep`: every point of a matrix, repeated in randomised blocks, resumable. */
+import { existsSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import { Command } from "commander";
 import { OsdynoError } from "../../engine/base/error.ts";
 import { loadReport } from "../../results/report/load.ts";
 import { runDirectoryName, runsRoot } from "../../results/run-directory.ts";
-import { runSweep, type SweepResult } from "../../results/sweep/run-sweep.ts";
+import { readRun } from "../../results/run-schema.ts";
+import {
+  runSweep,
+  type SweepRequest,
+  type SweepResult,
+  sweepPoints,
+} from "../../results/sweep/run-sweep.ts";
 import { readSweep } from "../../results/sweep/spec.ts";
 import { tableText } from "../../results/sweep/table-text.ts";
+import { jobInputs } from "../../workloads/job/arguments.ts";
 import { hostEnvironment } from "../../workloads/job/host-environment.ts";
+import { showcmd } from "../../workloads/job/showcmd.ts";
 import { scratchDirectory } from "../../workloads/scratch.ts";
+import { dryRun } from "../dry-run.ts";
 import { watchInterrupts } from "../interrupt.ts";
-import { makeProgress } from "../progress.ts";
+import { type Outputs, outputsOf, writeResult } from "../outputs.ts";
+import { parsedJson, parsedText } from "../parse-only.ts";
+import { makeProgress, quietProgress } from "../progress.ts";
 import { runEvents } from "../run-events.ts";
-import { laterFlags, refuseLaterFlags, runFlags } from "../run-flags.ts";
-import { splitArguments } from "../split-arguments.ts";
-import { settingsOf } from "./run.ts";
+import { flagLines, laterFlags, type RunFlag, refuseLaterFlags, runFlags } from "../run-flags.ts";
+import { type SplitArguments, splitArguments } from "../split-arguments.ts";
+import { judgeThresholds, last, settingsOf, wholeNumber } from "./run.ts";
 
-const sweepFlags = [
-  ...runFlags.filter(
-    (flag) =>
-      ![
-        "section",
-        "parse-only",
-        "showcmd",
-        "dry-run",
-        "output-format",
-        "output",
-        "json",
-        "threshold",
-      ].includes(flag.name),
-  ),
+/** What a flag means here, where that is not what it means for one run. */
+const sweepHelp: Readonly<Record<string, string>> = {
+  repeat: "runs of each point, in as many randomised blocks (default: the file's)",
+  seed: "seed of the order of the runs and of their streams (default 1)",
+  out: "the sweep's directory (default: results/runs/<time>-<name>)",
+  "output-format": "normal (default): the table; json: sweep.json",
+};
+
+const sweepFlags: readonly RunFlag[] = [
+  ...runFlags.map((flag) => ({ ...flag, help: sweepHelp[flag.name] ?? flag.help })),
   { name: "resume", value: true, help: "finish the sweep in this directory" },
   { name: "budget", value: true, help: "start no further run after this time, e.g. 20m" },
 ];
@@ -48,82 +56,165 @@ export interface SweepOutcome {
   readonly report: string | null;
 }
 
-/** Reads, runs and reports a sweep; used by the command and by `npm start`. */
+/** The sweep file and fio keys that override it. */
+function sweepArguments(jobs: readonly string[]): { file: string; overrides: readonly string[] } {
+  const [file, ...overrides] = jobs;
+  if (file === undefined || file.startsWith("-")) {
+    throw new OsdynoError(
+      "bad-input",
+      "name the sweep file first (osdyno list profiles shows some)",
+    );
+  }
+  const inputs = jobInputs(overrides, (name) => name);
+  const stray = inputs.find((input) => input.kind === "file");
+  if (stray !== undefined) {
+    throw new OsdynoError(
+      "bad-input",
+      `${stray.name}: a sweep takes one file and fio keys as --KEY=VALUE`,
+    );
+  }
+  return { file, overrides };
+}
+
+/** What a command line asks for; reads the sweep file and creates nothing. */
+function sweepRequest(
+  own: SplitArguments["own"],
+  jobs: readonly string[],
+  command: readonly string[],
+  signal: AbortSignal,
+): Omit<SweepRequest, "events"> {
+  const { file, overrides } = sweepArguments(jobs);
+  const read = readSweep(file);
+  const repeat = wholeNumber(own, "repeat", 1);
+  const spec = repeat === null ? read : { ...read, repeat };
+  const settings = settingsOf(own, command, signal);
+  const resume = last(own, "resume");
+  const name = settings.label === "" ? spec.name : settings.label;
+  const out = resume ?? last(own, "out") ?? join(runsRoot, runDirectoryName(Date.now(), name));
+  const budget = last(own, "budget");
+  const host = hostEnvironment();
+  const variables = { SCRATCH: host.variables["SCRATCH"] ?? scratchDirectory() };
+  return {
+    spec,
+    directory: resolve(out),
+    resume: resume !== undefined,
+    seed: settings.seed ?? 1,
+    overrides,
+    sections: own.get("section") ?? [],
+    budgetSeconds: budget === undefined ? null : seconds(budget),
+    settings: { ...settings, report: false },
+    variables,
+    environment: { ...host, variables: { ...host.variables, ...variables } },
+  };
+}
+
+/** Runs and reports a sweep; used by the command and by `npm start`. */
+async function perform(
+  request: Omit<SweepRequest, "events">,
+  own: SplitArguments["own"],
+): Promise<SweepOutcome> {
+  const progress = makeProgress(!own.has("no-progress"));
+  const events = runEvents(progress);
+  const point: SweepRequest["events"]["point"] = ({ parameters }, repetition, done, total) =>
+    events.begin(
+      `${done + 1}/${total} ${Object.values(parameters).join(", ")} (repeat ${repetition})`,
+    );
+  try {
+    const result = await runSweep({ ...request, events: { ...events, point } });
+    progress.end();
+    if (result.completed === 0 && result.failure !== null) {
+      throw result.failure;
+    }
+    if (own.has("no-report")) {
+      return { result, report: null };
+    }
+    const { writeReport } = await import("../../results/report/write.ts");
+    return { result, report: (await writeReport(result.directory)).files[0] ?? null };
+  } finally {
+    progress.end();
+  }
+}
+
+/** Reads, runs and reports a sweep: what `npm start` does. */
 export async function sweepWith(
   args: readonly string[],
   command: readonly string[],
 ): Promise<SweepOutcome> {
   const { own, jobs } = splitArguments(args, [...sweepFlags, ...laterFlags]);
   refuseLaterFlags(own);
-  const [file, ...overrides] = jobs;
-  if (file === undefined || file.startsWith("--")) {
-    throw new OsdynoError(
-      "bad-input",
-      "name the sweep file first (osdyno list profiles shows some)",
-    );
-  }
-  const stray = overrides.find((argument) => !argument.startsWith("--"));
-  if (stray !== undefined) {
-    throw new OsdynoError(
-      "bad-input",
-      `${stray}: a sweep takes one file and fio keys as --KEY=VALUE`,
-    );
-  }
-  const read = readSweep(file);
-  const repeat = own.get("repeat")?.at(-1);
-  const spec = repeat === undefined ? read : { ...read, repeat: Math.max(1, Number(repeat) || 1) };
   const interrupts = watchInterrupts();
-  const progress = makeProgress(!own.has("no-progress"));
-  const events = runEvents(progress);
-  const settings = settingsOf(own, command, interrupts.signal);
-  const resume = own.get("resume")?.at(-1);
-  const directory = resolve(
-    resume ?? own.get("out")?.at(-1) ?? join(runsRoot, runDirectoryName(Date.now(), spec.name)),
-  );
-  const budget = own.get("budget")?.at(-1);
-  const host = hostEnvironment();
-  const variables = { SCRATCH: host.variables["SCRATCH"] ?? scratchDirectory() };
   try {
-    const result = await runSweep({
-      spec,
-      directory,
-      resume: resume !== undefined,
-      seed: settings.seed ?? 1,
-      overrides,
-      budgetSeconds: budget === undefined ? null : seconds(budget),
-      settings: { ...settings, report: false },
-      variables,
-      environment: { ...host, variables: { ...host.variables, ...variables } },
-      events: {
-        ...events,
-        point: (point, repetition, done, total) =>
-          events.begin(
-            `${done + 1}/${total} ${Object.values(point.parameters).join(", ")} (repeat ${repetition})`,
-          ),
-      },
-    });
-    progress.end();
-    if (result.completed === 0 && result.failure !== null) {
-      throw result.failure;
-    }
-    const { writeReport } = await import("../../results/report/write.ts");
-    const report = settings.report ? ((await writeReport(directory)).files[0] ?? null) : null;
-    return { result, report };
+    return await perform(sweepRequest(own, jobs, command, interrupts.signal), own);
   } finally {
-    progress.end();
     interrupts.release();
   }
 }
 
-async function sweep(args: readonly string[]): Promise<number> {
-  const { result } = await sweepWith(args, ["sweep", ...args]);
-  process.stdout.write(`${tableText(loadReport(result.directory))}\n`);
+/** The thresholds of every run that was made; false when one is missed. */
+function judgeSweep({ directory, record }: SweepResult): boolean {
+  const runs = record.points
+    .flatMap((point) => point.runs)
+    .map((run) => join(directory, run))
+    .filter((run) => existsSync(join(run, "run.json")));
+  return judgeThresholds(runs.map((run) => readRun(run)));
+}
+
+async function measure(
+  request: Omit<SweepRequest, "events">,
+  own: SplitArguments["own"],
+  outputs: Outputs,
+): Promise<number> {
+  const { result } = await perform(request, own);
+  const text =
+    outputs.format === "normal"
+      ? tableText(loadReport(result.directory))
+      : JSON.stringify(result.record, null, 2);
+  writeResult(outputs, `${text}\n`);
+  const good = own.has("threshold") ? judgeSweep(result) : true;
   const shown = relative(process.cwd(), result.directory);
   process.stderr.write(`results: ${shown.startsWith("..") ? result.directory : shown}\n`);
   if (result.failure !== null) {
     throw result.failure;
   }
-  return 0;
+  return good ? 0 : 3;
+}
+
+async function sweep(args: readonly string[]): Promise<number> {
+  const { own, jobs } = splitArguments(args, [...sweepFlags, ...laterFlags]);
+  refuseLaterFlags(own);
+  const outputs = outputsOf(own);
+  const interrupts = watchInterrupts();
+  try {
+    const request = sweepRequest(own, jobs, ["sweep", ...args], interrupts.signal);
+    const events = { ...runEvents(quietProgress()), point() {} };
+    const points = () => sweepPoints({ ...request, events });
+    if (own.has("showcmd")) {
+      process.stdout.write(
+        points()
+          .map(({ run }) => showcmd(run.parsed))
+          .join(""),
+      );
+      return 0;
+    }
+    if (own.has("parse-only")) {
+      const documents = points().map(({ point, run }) => ({
+        point,
+        ...JSON.parse(parsedJson(run.parsed)),
+      }));
+      const texts = points().map(({ point, run }) => `# ${point.id}\n${parsedText(run.parsed)}`);
+      const json = `${JSON.stringify(documents, null, 2)}\n`;
+      writeResult(outputs, outputs.format === "normal" ? texts.join("\n") : json);
+      return 0;
+    }
+    if (own.has("dry-run")) {
+      const runs = points().map(({ point, run }) => ({ name: point.id, ...run }));
+      dryRun(runs, request.directory, outputs);
+      return 0;
+    }
+    return await measure(request, own, outputs);
+  } finally {
+    interrupts.release();
+  }
 }
 
 export function sweepCommand(finish: (code: number) => void): Command {
@@ -142,9 +233,6 @@ export function sweepCommand(finish: (code: number) => void): Command {
       }
       finish(await sweep(args));
     });
-  const lines = [...sweepFlags, ...laterFlags].map(
-    (flag) => `  --${`${flag.name}${flag.value ? " X" : ""}`.padEnd(24)} ${flag.help}`,
-  );
-  command.addHelpText("after", `\nFlags:\n${lines.join("\n")}`);
+  command.addHelpText("after", `\n${flagLines(sweepFlags)}`);
   return command;
 }

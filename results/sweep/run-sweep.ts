@@ -1,15 +1,18 @@
 /**
  * Runs a sweep: every point in each of `repeat` blocks, the order within a block shuffled by the
  * sweep's seed, so that a drift of the machine hits all points alike. `sweep.json` is written before
- * the first run and after each, so that an interrupted sweep is readable and can be resumed.
+ * the first run and at the end, so that an interrupted sweep is readable and can be resumed.
  */
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { OsdynoError } from "../../engine/base/error.ts";
 import { SeededRandom } from "../../engine/base/random.ts";
 import type { JobEnvironment } from "../../workloads/job/environment.ts";
 import { parseJobs } from "../../workloads/job/parse.ts";
-import { layOut } from "../../workloads/runner/layout.ts";
+import { commandLine } from "../../workloads/job/place.ts";
+import type { RunPlan } from "../../workloads/plan-model.ts";
+import { checkMemory } from "../../workloads/planner.ts";
+import { checkSpace, layOut } from "../../workloads/runner/layout.ts";
 import {
   performRun,
   type RunEvents,
@@ -17,7 +20,9 @@ import {
   type RunSettings,
   safePlan,
 } from "../perform.ts";
+import { checkOut } from "../run-directory.ts";
 import type { SweepRecord } from "../sweep-record.ts";
+import { writeWhole } from "../whole-file.ts";
 import { blocksOf, fillIn, type Point, pointsOf } from "./points.ts";
 import type { SweepSpec } from "./spec.ts";
 
@@ -31,6 +36,8 @@ export interface SweepRequest {
   readonly seed: number;
   /** fio's keys from the command line; they override the file's and the matrix's. */
   readonly overrides: readonly string[];
+  /** Only these sections of the job; empty: all. */
+  readonly sections: readonly string[];
   /** End before the next run when this much time has passed, seconds. */
   readonly budgetSeconds: number | null;
   readonly settings: Omit<RunSettings, "label">;
@@ -57,8 +64,11 @@ export interface SweepResult {
 
 function writeRecord(directory: string, record: SweepRecord): void {
   const path = join(directory, "sweep.json");
-  writeFileSync(`${path}.new`, `${JSON.stringify(record, null, 2)}\n`);
-  renameSync(`${path}.new`, path);
+  try {
+    writeWhole(path, `${JSON.stringify(record, null, 2)}\n`);
+  } catch (error) {
+    throw new OsdynoError("io", `cannot write ${path}: ${(error as Error).message}`, {}, error);
+  }
 }
 
 /** The run is there and complete. */
@@ -109,14 +119,18 @@ function baseRecord(request: SweepRequest, points: readonly Point[]): SweepRecor
   };
 }
 
-/** The directory of a sweep is empty, or holds the same sweep when it is to be resumed. */
-function checkDirectory(request: SweepRequest, record: SweepRecord): void {
+/**
+ * The directory of a sweep is empty, or holds the same sweep when it is to be resumed; what is resumed
+ * goes on with its own seed.
+ */
+function checkDirectory(request: SweepRequest, record: SweepRecord): SweepRequest {
   const path = join(request.directory, "sweep.json");
   if (!existsSync(path)) {
     if (request.resume) {
       throw new OsdynoError("bad-input", `--resume ${request.directory}: there is no sweep.json`);
     }
-    return;
+    checkOut(request.directory, "sweep");
+    return request;
   }
   if (!request.resume) {
     throw new OsdynoError(
@@ -132,6 +146,47 @@ function checkDirectory(request: SweepRequest, record: SweepRecord): void {
       `--resume ${request.directory}: it holds another sweep (${known.name}, ${known.points.length} points); the file has changed since`,
     );
   }
+  const seed = known.seed ?? request.seed;
+  if (request.settings.seed !== null && request.settings.seed !== seed) {
+    throw new OsdynoError(
+      "bad-input",
+      `--seed ${request.settings.seed}: the sweep to resume has seed ${seed}; leave --seed out`,
+    );
+  }
+  return { ...request, seed };
+}
+
+/** Does something with the job of a sweep; what is wrong stands in the sweep file, with its line there. */
+function inSweepFile<T>({ spec, overrides }: SweepRequest, step: () => T): T {
+  try {
+    return step();
+  } catch (error) {
+    if (!(error instanceof OsdynoError) || error.code !== "bad-input") {
+      throw error;
+    }
+    const { file, line } = error.context;
+    const at = (place: number) => {
+      const context = { file: spec.file, line: place };
+      return new OsdynoError("bad-input", error.message, context, error);
+    };
+    if (file === spec.job.name && spec.job.inlineAfter !== null && line !== undefined) {
+      throw at(spec.job.inlineAfter + line);
+    }
+    const axis = spec.axes.find(({ values }) =>
+      values.some(({ settings }) =>
+        Object.keys(settings).some((key) =>
+          new RegExp(`^(unknown key )?${key}\\b`).test(error.message),
+        ),
+      ),
+    );
+    if (file === commandLine && axis !== undefined && overrides.length === 0) {
+      throw at(axis.line);
+    }
+    if (file === undefined && error.message.startsWith("target ") && spec.targets.length > 0) {
+      throw at(spec.targetsLine);
+    }
+    throw error;
+  }
 }
 
 /** The request of one run: the job with the point's settings. */
@@ -143,16 +198,16 @@ function runRequest(
 ): RunRequest {
   const { spec, variables } = request;
   const flags = Object.entries(point.settings).map(([key, value]) => `--${key}=${value}`);
-  const parsed = parseJobs(
-    [
-      {
-        kind: "file",
-        name: spec.job.name,
-        text: fillIn(spec.job.text, { ...variables, ...point.parameters }),
-      },
-      { kind: "args", args: [...flags, ...request.overrides] },
-    ],
-    request.environment,
+  const text = fillIn(spec.job.text, { ...variables, ...point.parameters });
+  const parsed = inSweepFile(request, () =>
+    parseJobs(
+      [
+        { kind: "file", name: spec.job.name, text },
+        { kind: "args", args: [...flags, ...request.overrides] },
+      ],
+      request.environment,
+      { sections: request.sections },
+    ),
   );
   return {
     parsed,
@@ -161,33 +216,64 @@ function runRequest(
       ...request.settings,
       label: `${point.id}-${repetition}`,
       target: request.settings.target ?? point.target,
-      seed: request.settings.seed ?? request.seed + repetition,
+      // Replicates differ in their streams, reproducibly; within a block all points have the same.
+      seed: request.seed + repetition - 1,
     },
     events: request.events,
     ownFiles,
   };
 }
 
+/** One run of each point, parsed: for looking at, and for checking before anything is created. */
+export function sweepPoints(
+  request: SweepRequest,
+): readonly { readonly point: Point; readonly run: RunRequest }[] {
+  return pointsOf(request.spec, request.variables).map((point) => ({
+    point,
+    run: runRequest(request, point, 1, []),
+  }));
+}
+
 /**
- * Plans every point, so that bad input and refusals show before anything is created, and lays out what
+ * Plans every point, so that bad input and refusals show before anything is created; then lays out what
  * they all need: no point pays for it, and each finds the files in the same state.
  */
-async function prepare(
+function plansOf(request: SweepRequest): readonly RunPlan[] {
+  const plans = sweepPoints(request).map(({ run }) => inSweepFile(request, () => safePlan(run)));
+  plans.forEach(checkMemory);
+  checkSpace(plans, true);
+  return plans;
+}
+
+/** Makes the directory and lays out; leaves nothing behind when it cannot. */
+async function begin(
   request: SweepRequest,
-  points: readonly Point[],
+  plans: readonly RunPlan[],
+  record: SweepRecord,
 ): Promise<readonly string[]> {
-  const plans = points.map((point) => safePlan(runRequest(request, point, 1, [])));
-  return await layOut(plans, request.events.layout, request.settings.signal, true);
+  const { directory, events, settings } = request;
+  const made = mkdirSync(directory, { recursive: true });
+  try {
+    if (!request.resume) {
+      writeRecord(directory, record);
+    }
+    return await layOut(plans, events.layout, settings.signal, true);
+  } catch (error) {
+    if (made !== undefined) {
+      rmSync(made, { recursive: true });
+    } else if (!request.resume) {
+      rmSync(join(directory, "sweep.json"), { force: true });
+    }
+    throw error;
+  }
 }
 
 /** Runs what is missing; never throws for a failing run: the sweep is then partial and says why. */
-export async function runSweep(request: SweepRequest): Promise<SweepResult> {
-  const points = pointsOf(request.spec, request.variables);
+export async function runSweep(asked: SweepRequest): Promise<SweepResult> {
+  const points = pointsOf(asked.spec, asked.variables);
+  const request = checkDirectory(asked, baseRecord(asked, points));
   const empty = baseRecord(request, points);
-  checkDirectory(request, empty);
-  const ownFiles = await prepare(request, points);
-  mkdirSync(request.directory, { recursive: true });
-  writeRecord(request.directory, empty);
+  const ownFiles = await begin(request, plansOf(request), empty);
   const random = new SeededRandom(request.seed);
   const blocks = blocksOf(points.length, request.spec.repeat, () => random.unit());
   const total = points.length * request.spec.repeat;

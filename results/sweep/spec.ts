@@ -35,6 +35,8 @@ const laterKeys: Readonly<Record<string, string>> = {
 /** One axis: its values by name, each with the job keys that it sets. */
 export interface SweepAxis {
   readonly name: string;
+  /** Where it stands in the sweep file. */
+  readonly line: number;
   readonly values: readonly {
     readonly name: string;
     readonly settings: Readonly<Record<string, string>>;
@@ -46,8 +48,14 @@ export interface SweepSpec {
   readonly name: string;
   readonly question: string;
   /** Where the job's text stands, and the text. */
-  readonly job: { readonly name: string; readonly text: string };
+  readonly job: {
+    readonly name: string;
+    readonly text: string;
+    /** Of a job within the sweep file: the line before its first one. */
+    readonly inlineAfter: number | null;
+  };
   readonly targets: readonly string[];
+  readonly targetsLine: number;
   readonly axes: readonly SweepAxis[];
   readonly exclude: readonly Readonly<Record<string, string>>[];
   readonly repeat: number;
@@ -74,22 +82,33 @@ function read(file: string): string {
   try {
     return readFileSync(file, "utf8");
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
-    throw new OsdynoError("bad-input", `cannot read ${file}: ${code}`, {}, error);
+    const { code } = error as NodeJS.ErrnoException;
+    const words: Readonly<Record<string, string>> = {
+      ENOENT: "no such sweep file",
+      EISDIR: "this is a directory, not a sweep file",
+    };
+    throw new OsdynoError("bad-input", words[code ?? ""] ?? `cannot be read (${code})`, { file });
   }
 }
 
 /** An axis that is mentioned as `${name}` is a variable; any other list is a job key's values. */
-function axisOf(name: string, values: z.infer<typeof axis>, mentions: string): SweepAxis {
+function axisOf(
+  name: string,
+  values: z.infer<typeof axis>,
+  mentions: string,
+  line: number,
+): SweepAxis {
   if (Array.isArray(values)) {
     const variable = mentions.includes(`\${${name}}`);
     return {
       name,
+      line,
       values: values.map((value) => ({ name: value, settings: variable ? {} : { [name]: value } })),
     };
   }
   return {
     name,
+    line,
     values: Object.entries(values).map(([value, set]) => ({ name: value, settings: set })),
   };
 }
@@ -106,6 +125,10 @@ export function readSweep(path: string): SweepSpec {
   if (syntax !== undefined) {
     throw new OsdynoError("bad-input", syntax.message, { file: path, ...lineOf(syntax.pos[0]) });
   }
+  const lineAt = (...keys: string[]): number => {
+    const node = document.getIn(keys, true) as { range?: [number] } | undefined;
+    return lines.linePos(node?.range?.[0] ?? 0).line;
+  };
   const refuse = (keys: readonly PropertyKey[], message: string): never => {
     const node = document.getIn(keys as string[], true) as { range?: [number] } | undefined;
     throw new OsdynoError("bad-input", message, { file: path, ...lineOf(node?.range?.[0]) });
@@ -136,8 +159,8 @@ export function readSweep(path: string): SweepSpec {
   const jobFile = inline ? null : findJob(spec.job, file);
   const job =
     jobFile === null
-      ? { name: `${path} job`, text: spec.job }
-      : { name: jobFile, text: read(jobFile) };
+      ? { name: `${path} job`, text: spec.job, inlineAfter: lineAt("job") }
+      : { name: jobFile, text: read(jobFile), inlineAfter: null };
   const mentions = JSON.stringify([job.text, spec.matrix, spec.targets]);
   return {
     file: path,
@@ -145,7 +168,10 @@ export function readSweep(path: string): SweepSpec {
     question: spec.question,
     job,
     targets: spec.targets ?? [],
-    axes: Object.entries(spec.matrix).map(([name, values]) => axisOf(name, values, mentions)),
+    targetsLine: lineAt("targets"),
+    axes: Object.entries(spec.matrix).map(([name, values]) =>
+      axisOf(name, values, mentions, lineAt("matrix", name)),
+    ),
     exclude: spec.exclude,
     repeat: spec.repeat,
     metrics: spec.metrics,

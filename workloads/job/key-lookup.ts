@@ -20,6 +20,13 @@ export function isIgnoredKey(name: string): boolean {
   return ignoredKeys.has(name);
 }
 
+/** A key that there is, in this version or not: no typing error. */
+export function isKnownName(name: string): boolean {
+  return [byName, foreignKeys, ignoredKeys, removedKeys, laterKeys].some((known) =>
+    known.has(name),
+  );
+}
+
 /** The supported key, or a bad-input error that says why there is none. */
 export function requireKey(name: string, place: Place): SupportedKey {
   const key = findKey(name);

@@ -1,4 +1,5 @@
 /** Executes a plan phase by phase and tells an observer what comes in. */
+import { OsdynoError } from "../../engine/base/error.ts";
 import { native } from "../../engine/base/native.ts";
 import type { MeasuredPhase, PlannedJob, PlannedPhase, RunPlan } from "../plan-model.ts";
 import type { IntervalRow, NativeOutcome, RunPoll } from "../run-outcome.ts";
@@ -67,12 +68,29 @@ function failed(outcome: NativeOutcome): boolean {
   return outcome.jobs.some((job) => job.error !== null);
 }
 
-/** Runs every phase; ends early when a job fails or the signal aborts. */
+export interface Execution {
+  readonly phases: readonly MeasuredPhase[];
+  /** Why a phase after the first did not start; null when each did, or what ended the run is in the phases. */
+  readonly problem: OsdynoError | null;
+}
+
+/** What keeps a phase from starting, as one line. */
+function startError(error: unknown): OsdynoError {
+  if (error instanceof OsdynoError) {
+    return error;
+  }
+  return new OsdynoError("io", error instanceof Error ? error.message : String(error), {}, error);
+}
+
+/**
+ * Runs every phase; ends early when a job fails or the signal aborts. Throws when the first phase
+ * does not start: nothing was measured then.
+ */
 export async function execute(
   plan: RunPlan,
   options: ExecuteOptions,
   observer: RunObserver,
-): Promise<MeasuredPhase[]> {
+): Promise<Execution> {
   const measured: MeasuredPhase[] = [];
   let offsetNs = 0;
   for (const phase of plan.phases) {
@@ -81,7 +99,15 @@ export async function execute(
     }
     const jobs = phase.jobs;
     observer.phase(jobs);
-    const run = start(phase, plan, options);
+    let run: RunningPhase;
+    try {
+      run = start(phase, plan, options);
+    } catch (error) {
+      if (measured.length === 0) {
+        throw startError(error);
+      }
+      return { phases: measured, problem: startError(error) };
+    }
     const shift = offsetNs;
     for (;;) {
       const poll = run.poll();
@@ -107,5 +133,5 @@ export async function execute(
       break;
     }
   }
-  return measured;
+  return { phases: measured, problem: null };
 }

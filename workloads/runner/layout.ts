@@ -3,8 +3,8 @@
  * full length with incompressible data when the job reads it, and only allocated when it does not.
  */
 import { randomFillSync } from "node:crypto";
-import { statSync } from "node:fs";
-import { type FileHandle, open } from "node:fs/promises";
+import { statfsSync, statSync } from "node:fs";
+import { type FileHandle, open, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { OsdynoError } from "../../engine/base/error.ts";
 import type { PlannedFile, PlannedJob, RunPlan } from "../plan-model.ts";
@@ -42,6 +42,15 @@ async function fill(
   }
 }
 
+/** Takes back a layout that did not come to its end: the file is as it was, or gone. */
+async function undo(file: PlannedFile, handle: FileHandle, sizeBefore: number): Promise<void> {
+  if (file.created) {
+    await rm(file.path, { force: true });
+  } else {
+    await handle.truncate(sizeBefore);
+  }
+}
+
 async function layOutFile(
   file: PlannedFile,
   needsData: boolean,
@@ -56,8 +65,8 @@ async function layOutFile(
     const hint = code === "ENOENT" ? `; create the folder ${dirname(file.path)} first` : "";
     throw new OsdynoError("bad-input", `cannot create ${file.path}: ${code}${hint}`, {}, error);
   }
+  const { size } = await handle.stat();
   try {
-    const { size } = await handle.stat();
     if (size >= file.fileBytes) {
       return;
     }
@@ -68,6 +77,7 @@ async function layOutFile(
     }
     await handle.sync();
   } catch (error) {
+    await undo(file, handle, size);
     if (error instanceof OsdynoError) {
       throw error;
     }
@@ -79,19 +89,13 @@ async function layOutFile(
   }
 }
 
-/**
- * Creates and fills every file of the plans that needs it; returns the files it created. Writes only
- * files: block devices have their size. Call it after the safety verdict. `fillAll`: files that are
- * only written get data too, so that the first of several runs does not pay for their allocation.
- */
-export async function layOut(
-  plans: readonly RunPlan[],
-  progress: LayoutProgress,
-  signal: AbortSignal,
-  fillAll = false,
-): Promise<string[]> {
-  const created: string[] = [];
-  const wanted = new Map<string, { file: PlannedFile; needsData: boolean }>();
+interface WantedFile {
+  readonly file: PlannedFile;
+  readonly needsData: boolean;
+}
+
+function wantedFiles(plans: readonly RunPlan[], fillAll: boolean): WantedFile[] {
+  const wanted = new Map<string, WantedFile>();
   for (const job of plans.flatMap((plan) => plan.phases.flatMap((phase) => phase.jobs))) {
     const reads = fillAll || directionsOf(job.resolved).read;
     for (const file of job.files.filter((candidate) => candidate.kind === "file")) {
@@ -102,11 +106,84 @@ export async function layOut(
       });
     }
   }
-  for (const { file, needsData } of wanted.values()) {
-    if (file.created) {
-      created.push(file.path);
+  return [...wanted.values()];
+}
+
+/** Facts of the file system that a file stands on or will; null when its folder does not exist. */
+function fileSystemOf(path: string) {
+  try {
+    const folder = dirname(path);
+    const { bsize, blocks, bavail } = statfsSync(folder);
+    return {
+      id: statSync(folder).dev,
+      folder,
+      totalBytes: blocks * bsize,
+      freeBytes: bavail * bsize,
+    };
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * Throws when the files cannot have the size that is wanted: `bad-input` for one that is larger than its
+ * whole file system, `io` when what is to be written does not fit into what is free. Changes nothing.
+ */
+export function checkSpace(plans: readonly RunPlan[], fillAll = false): void {
+  const needed = new Map<number, number>();
+  for (const { file, needsData } of wantedFiles(plans, fillAll)) {
+    const present = statSync(file.path, { throwIfNoEntry: false })?.size ?? 0;
+    const missing = Math.max(0, file.fileBytes - present);
+    const system = fileSystemOf(file.path);
+    // A file system without a limit of its own (tmpfs can be) tells no total.
+    if (missing === 0 || system === null || system.totalBytes === 0) {
+      continue;
     }
-    await layOutFile(file, needsData, progress, signal);
+    const { id, folder, totalBytes, freeBytes } = system;
+    const what = `cannot lay out ${file.path}: it would be ${file.fileBytes} bytes long`;
+    if (file.fileBytes > totalBytes) {
+      throw new OsdynoError(
+        "bad-input",
+        `${what}, the whole file system has ${totalBytes}; lower size= or offset=`,
+      );
+    }
+    const sum = (needed.get(id) ?? 0) + (needsData ? missing : 0);
+    needed.set(id, sum);
+    if (sum > freeBytes) {
+      throw new OsdynoError(
+        "io",
+        `no space left for the layout in ${folder}: it needs ${sum} bytes, ${freeBytes} are free; lower size= or make room`,
+      );
+    }
+  }
+}
+
+/**
+ * Creates and fills every file of the plans that needs it; returns the files it created. Writes only
+ * files: block devices have their size. Call it after the safety verdict. `fillAll`: files that are
+ * only written get data too, so that the first of several runs does not pay for their allocation. When
+ * it throws, every file is gone or as long as it was.
+ */
+export async function layOut(
+  plans: readonly RunPlan[],
+  progress: LayoutProgress,
+  signal: AbortSignal,
+  fillAll = false,
+): Promise<string[]> {
+  checkSpace(plans, fillAll);
+  const created: string[] = [];
+  try {
+    for (const { file, needsData } of wantedFiles(plans, fillAll)) {
+      await layOutFile(file, needsData, progress, signal);
+      if (file.created) {
+        created.push(file.path);
+      }
+    }
+  } catch (error) {
+    for (const path of created) {
+      await rm(path, { force: true });
+    }
+    throw error;
   }
   return created;
 }

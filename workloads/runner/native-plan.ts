@@ -1,6 +1,6 @@
 /** From a planned job to the specification that the native side executes. */
-import { OsdynoError } from "../../engine/base/error.ts";
 import type { ArrivalRule, PerDirection, ResolvedJob } from "../job/model.ts";
+import { badInput } from "../job/place.ts";
 import type { PlannedJob } from "../plan-model.ts";
 import { blockLimits, directionsOf } from "../planner.ts";
 import { parseTarget } from "../target.ts";
@@ -117,10 +117,9 @@ function engineSpec(job: PlannedJob): EngineSpec {
   }
   const kind = fileEngines[job.resolved.ioengine];
   if (kind === undefined) {
-    throw new OsdynoError(
-      "bad-input",
-      `job ${job.resolved.name}: ioengine=${job.resolved.ioengine} is known to fio, not supported here (there are ${[...Object.keys(fileEngines), "null"].join(", ")})`,
+    throw badInput(
       job.resolved.place,
+      `job ${job.resolved.name}: ioengine=${job.resolved.ioengine} is known to fio, not supported here (there are ${[...Object.keys(fileEngines), "null"].join(", ")})`,
     );
   }
   return { kind };

@@ -1,0 +1,96 @@
+/** `--dry-run`: the plan, its time, bytes and the safety verdict. Creates nothing. */
+import type { RunSettings } from "../results/perform.ts";
+import { formatBytes } from "../results/units.ts";
+import type { ParsedJobs } from "../workloads/job/model.ts";
+import { resolvedToJson } from "../workloads/job/resolved-json.ts";
+import type { PlannedJob, RunPlan } from "../workloads/plan-model.ts";
+import { checkMemory, planRun } from "../workloads/planner.ts";
+import { checkSpace, layoutBytes } from "../workloads/runner/layout.ts";
+import { judgeWrites, refuseUnsafe, type SafetyVerdict } from "../workloads/safety.ts";
+import { scratchPlaces } from "../workloads/scratch.ts";
+import { type Outputs, writeResult } from "./outputs.ts";
+import { formatSeconds } from "./progress.ts";
+
+/** One run, or one point of a sweep. */
+export interface DryRun {
+  /** Of the point; empty for a run. */
+  readonly name: string;
+  readonly parsed: ParsedJobs;
+  readonly settings: Pick<RunSettings, "target" | "path" | "seed" | "destroy" | "workingDirectory">;
+}
+
+interface Judged {
+  readonly name: string;
+  readonly plan: RunPlan;
+  readonly verdict: SafetyVerdict;
+}
+
+function jobLine(job: PlannedJob): string {
+  const files = job.files.map(({ path, offsetBytes, sizeBytes, created }) => {
+    const end = offsetBytes + sizeBytes;
+    return `${path} [${offsetBytes}, ${end})${created ? " (created)" : ""}`;
+  });
+  const bytes = job.ioBytes === null ? "until its runtime ends" : formatBytes(job.ioBytes);
+  const { name, rw } = job.resolved;
+  return `  ${name}.${job.jobnum}: ${rw}, iodepth ${job.iodepth}, ${bytes}: ${files.join(", ")}`;
+}
+
+function planText({ name, plan, verdict }: Judged): string {
+  const { phases, expectedSeconds, expectedWriteBytes } = plan;
+  const time = expectedSeconds === null ? "not known (no runtime)" : formatSeconds(expectedSeconds);
+  const written =
+    expectedWriteBytes === null ? "as much as the runtime allows" : formatBytes(expectedWriteBytes);
+  const lines = [
+    ...(name === "" ? [] : [`point ${name}`]),
+    ...phases.flatMap((phase, number) => [
+      `phase ${number + 1} of ${phases.length}: ${phase.jobs.length} job thread(s)`,
+      ...phase.jobs.map(jobLine),
+    ]),
+    `time: ${time}`,
+    `laid out first: ${formatBytes(layoutBytes(plan))}`,
+    `written by the jobs: ${written}`,
+    ...verdict.files.map(
+      (file) => `safety: ${file.path} ${file.reason}: ${file.allowed ? "allowed" : "REFUSED"}`,
+    ),
+    ...(verdict.files.length === 0 ? ["safety: nothing is written"] : []),
+  ];
+  return `${lines.join("\n")}\n`;
+}
+
+function planJson({ plan, verdict }: Judged): unknown {
+  const phases = plan.phases.map((phase) => ({
+    jobs: phase.jobs.map((job) => ({ ...job, resolved: resolvedToJson(job.resolved) })),
+  }));
+  return { plan: { ...plan, phases }, layoutBytes: layoutBytes(plan), safety: verdict };
+}
+
+/** Prints the plans; throws `unsafe` afterwards when one is refused, or what `checkSpace` throws. */
+export function dryRun(
+  runs: readonly DryRun[],
+  runDirectory: string | undefined,
+  outputs: Outputs,
+): void {
+  const scratch = scratchPlaces(runDirectory).map((place) => place.path);
+  const judged = runs.map(({ name, parsed, settings }): Judged => {
+    const { target, path, seed, destroy, workingDirectory: directory } = settings;
+    const plan = planRun(parsed.jobs, { target, path, seed, directory });
+    return { name, plan, verdict: judgeWrites(plan, { destroy, scratch }) };
+  });
+  const [first, ...more] = judged;
+  if (outputs.format === "normal") {
+    writeResult(outputs, judged.map(planText).join("\n"));
+  } else {
+    const points = () =>
+      judged.map((each) => ({ point: each.name, ...(planJson(each) as object) }));
+    const single = first !== undefined && more.length === 0 && first.name === "";
+    const document = single ? planJson(first) : points();
+    writeResult(outputs, `${JSON.stringify(document, null, 2)}\n`);
+  }
+  for (const { verdict } of judged) {
+    refuseUnsafe(verdict);
+  }
+  for (const { plan } of judged) {
+    checkMemory(plan);
+  }
+  checkSpace(judged.map(({ plan }) => plan));
+}
