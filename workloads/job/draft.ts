@@ -3,6 +3,7 @@ import type { SplitEntry } from "./compound-value.ts";
 import type { DistributionRule, ResolvedJob, RwMode, SizeValue, VerifyRule } from "./model.ts";
 import type { KbBase } from "./number-value.ts";
 import type { Place } from "./place.ts";
+import { copyRulesDraft, newRulesDraft, type RulesDraft } from "./rules-draft.ts";
 
 /** `arrival=` as written; rates come from `rate` and `rate_iops`. */
 export type ArrivalChoice =
@@ -14,7 +15,7 @@ export type ArrivalChoice =
       readonly repeat: boolean;
     };
 
-export interface Draft {
+export interface Draft extends RulesDraft {
   kbBase: KbBase;
   name: string | null;
   description: string | null;
@@ -98,6 +99,7 @@ const fioPercentiles = [1, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 99, 99.5, 
 
 export function newDraft(): Draft {
   return {
+    ...newRulesDraft(),
     kbBase: 1024,
     name: null,
     description: null,
@@ -176,6 +178,7 @@ export function newDraft(): Draft {
 export function copyDraft(draft: Draft): Draft {
   return {
     ...draft,
+    ...copyRulesDraft(draft),
     bs: [...draft.bs],
     bsMin: [...draft.bsMin],
     bsMax: [...draft.bsMax],

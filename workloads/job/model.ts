@@ -3,8 +3,31 @@
  * in. Made by `parse.ts`, read by the planner, `--parse-only` and the results.
  */
 
+import type {
+  CommandPriorityRule,
+  ContentRules,
+  EndRules,
+  EngineOptions,
+  FileRules,
+  FlowRule,
+  HostRules,
+  LatencyTargetRule,
+  LogRules,
+  MeasureRules,
+  OrderRules,
+  PerDirection,
+  QueueRules,
+  RateFloorRules,
+  ReplayRule,
+  SteadyStateRule,
+  StridedZoneRule,
+  SyncRules,
+  TrimRule,
+  VerifyRule,
+} from "./rules.ts";
+
 /** Values for read, write, trim. */
-export type PerDirection<T> = readonly [read: T, write: T, trim: T];
+export type { PerDirection, VerifyRule };
 
 export type RwMode =
   | "read"
@@ -58,15 +81,6 @@ export type ArrivalRule =
       readonly repeat: boolean;
     };
 
-export interface VerifyRule {
-  readonly kind: "crc32c" | "pattern" | "meta";
-  readonly pattern: readonly number[];
-  readonly patternOffsets: readonly number[];
-  readonly fatal: boolean;
-  /** `do_verify`: read back after the write phase. */
-  readonly readBack: boolean;
-}
-
 export interface ResolvedJob {
   readonly name: string;
   /** Where the section starts, for messages. */
@@ -101,7 +115,9 @@ export interface ResolvedJob {
   readonly runtimeNs: number | null;
   readonly timeBased: boolean;
   readonly rampNs: number;
+  /** The delay, or the least of a range (`startdelay=5-10`) that each clone draws from. */
   readonly startDelayNs: number;
+  readonly startDelayMaxNs: number;
   readonly stonewall: boolean;
   readonly newGroup: boolean;
   readonly groupReporting: boolean;
@@ -111,6 +127,16 @@ export interface ResolvedJob {
   readonly backlogCap: number | null;
   readonly thinktimeNs: number;
   readonly thinktimeBlocks: number;
+  /** `thinktime_spin`: this much of `thinktimeNs` burns CPU, the rest sleeps. */
+  readonly thinktimeSpinNs: number;
+  /** `thinktime_blocks_type`: count operations completed or sent. */
+  readonly thinktimeCounts: "complete" | "issue";
+  /** `thinktime_iotime`: pause after so much time of I/O instead of after blocks; 0 = by blocks. */
+  readonly thinktimeIoNs: number;
+  /** `rate_ignore_thinktime`: the schedule goes on through pauses and is caught up with. */
+  readonly rateIgnoresThinktime: boolean;
+  readonly rateFloor: RateFloorRules;
+  readonly latencyTarget: LatencyTargetRule | null;
   readonly distribution: PerDirection<DistributionRule>;
   readonly percentageRandom: PerDirection<number>;
   readonly randomMap: boolean;
@@ -130,6 +156,22 @@ export interface ResolvedJob {
   readonly createOnly: boolean;
   readonly kbBase: 1000 | 1024;
   readonly unifiedRwReporting: "none" | "mixed" | "both";
+  readonly queue: QueueRules;
+  readonly engineOptions: EngineOptions;
+  readonly commandPriority: CommandPriorityRule | null;
+  readonly order: OrderRules;
+  readonly zones: StridedZoneRule | null;
+  readonly flow: FlowRule | null;
+  readonly syncs: SyncRules;
+  readonly content: ContentRules;
+  readonly trims: TrimRule | null;
+  readonly fileRules: FileRules;
+  readonly ends: EndRules;
+  readonly steadyState: SteadyStateRule | null;
+  readonly replay: ReplayRule | null;
+  readonly logs: LogRules;
+  readonly measures: MeasureRules;
+  readonly host: HostRules;
   /** Our own key: where the job runs, e.g. `null:?service=50us`; `null` = the files it names. */
   readonly target: string | null;
   readonly opClass: "client" | "recovery" | "best_effort";

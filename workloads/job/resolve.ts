@@ -6,6 +6,7 @@ import { foreignEngines, supportedEngines } from "./foreign-keys.ts";
 import type { BlockSizeRule, PerDirection, ResolvedJob, RwMode, VerifyRule } from "./model.ts";
 import { readNumber } from "./number-value.ts";
 import { badInput, shown } from "./place.ts";
+import { resolveChecks, resolveRules } from "./resolve-rules.ts";
 import { placeOf, type Resolving } from "./resolving.ts";
 
 type Direction = 0 | 1 | 2;
@@ -43,7 +44,7 @@ export function resolveJob(resolving: Resolving): ResolvedJob {
   const blockSizes = resolveBlockSizes(draft);
   const align = resolveAlignment(resolving, blockSizes);
   checkSize(resolving, blockSizes);
-  const verify = resolveVerify(resolving);
+  const verify = resolveVerify(resolving, blockSizes);
   const compress = draft.bufferCompressPercent;
   const refillGiven = draft.places.has("refill_buffers");
   return {
@@ -112,6 +113,7 @@ export function resolveJob(resolving: Resolving): ResolvedJob {
     target: draft.target,
     opClass: draft.opClass,
     clientId: draft.clientId,
+    ...resolveRules(resolving, directionsOf(draft.rw)),
     given,
   };
 }
@@ -266,7 +268,10 @@ function resolvePostfix(
   return { sequentialStepBytes: Number(step.value), opsPerDraw: 1 };
 }
 
-function resolveVerify(resolving: Resolving): VerifyRule | null {
+function resolveVerify(
+  resolving: Resolving,
+  sizes: PerDirection<BlockSizeRule>,
+): VerifyRule | null {
   const { draft, notes } = resolving;
   if (draft.verify === null) {
     return null;
@@ -293,5 +298,6 @@ function resolveVerify(resolving: Resolving): VerifyRule | null {
     patternOffsets: draft.verifyPatternOffsets,
     fatal: draft.verifyFatal,
     readBack: draft.doVerify,
+    ...resolveChecks(draft, sizes, uses),
   };
 }

@@ -31,27 +31,6 @@ function map3<A, B>(values: PerDirection<A>, change: (value: A) => B): PerDirect
   return [change(values[0]), change(values[1]), change(values[2])];
 }
 
-function greatestCommonDivisor(a: number, b: number): number {
-  return b === 0 ? a : greatestCommonDivisor(b, a % b);
-}
-
-/** Bytes that carry a verification header of their own: what divides every block size in use. */
-function verifyInterval(job: ResolvedJob): number {
-  const used = directionsOf(job);
-  const flags: PerDirection<boolean> = [used.read, used.write, used.trim];
-  let common = 0;
-  for (const [index, rule] of job.blockSizes.entries()) {
-    if (flags[index] === true) {
-      const sizes =
-        rule.kind === "split" ? rule.entries.map((entry) => entry.bytes) : Object.values(rule);
-      for (const size of sizes) {
-        common = typeof size === "number" ? greatestCommonDivisor(common, size) : common;
-      }
-    }
-  }
-  return common;
-}
-
 /** The op stream of one planned job; the same on every engine and path. */
 export function streamSpec(job: PlannedJob): StreamSpec {
   const { resolved } = job;
@@ -95,7 +74,7 @@ export function streamSpec(job: PlannedJob): StreamSpec {
       verify:
         resolved.verify === null
           ? null
-          : { ...resolved.verify, interval: verifyInterval(resolved) },
+          : { ...resolved.verify, interval: resolved.verify.intervalBytes },
     },
   };
 }
