@@ -5,14 +5,21 @@
 import { accessSync, constants, realpathSync, statSync, writeFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { OsdynoError } from "../engine/base/error.ts";
+import {
+  type OutputFormat,
+  parseOutputFormats,
+  parseTerseVersion,
+} from "../results/output-formats.ts";
+import type { TerseVersion } from "../results/terse-output.ts";
 import { writeWhole } from "../results/whole-file.ts";
 import type { SplitArguments } from "./split-arguments.ts";
 
-export const outputFormats = ["normal", "json", "json+"] as const;
-export type OutputFormat = (typeof outputFormats)[number];
-
 export interface Outputs {
-  readonly format: OutputFormat;
+  /** What was asked for, in fio's order of printing. */
+  readonly formats: readonly OutputFormat[];
+  /** For what has no terse form: JSON if that is among the formats, else text. */
+  readonly format: "normal" | "json" | "json+";
+  readonly terseVersion: TerseVersion;
   /** Null: stdout, or stderr where stdout carries the live feed. */
   readonly file: string | null;
   /** `-`: stdout. */
@@ -40,23 +47,39 @@ function checkPlace(flag: string, path: string): void {
   }
 }
 
+/** The formats that the flags name: fio's, with its older words `--minimal` and `--append-terse`. */
+function formatsOf(own: SplitArguments["own"]): readonly OutputFormat[] {
+  const given = own.get("output-format")?.at(-1);
+  const words = given === undefined ? [] : [given];
+  if (own.has("json") && given === undefined) {
+    words.push("json");
+  }
+  if (own.has("append-terse")) {
+    words.push(...(words.length === 0 ? ["normal"] : []), "terse");
+  } else if (own.has("minimal") && words.length === 0) {
+    words.push("terse");
+  }
+  return parseOutputFormats(words.length === 0 ? "normal" : words.join(","));
+}
+
 /** Reads and checks the flags; throws `bad-input` or `unsafe`, and creates nothing. */
 export function outputsOf(own: SplitArguments["own"]): Outputs {
-  const text = own.get("output-format")?.at(-1) ?? (own.has("json") ? "json" : "normal");
-  const format = outputFormats.find((known) => known === text);
-  if (format === undefined) {
-    throw new OsdynoError(
-      "bad-input",
-      `--output-format ${text}: choose ${outputFormats.join(", ")}`,
-    );
-  }
-  if (format === "normal" && own.has("json")) {
-    throw new OsdynoError("bad-input", "--json contradicts --output-format normal; give one");
+  const formats = formatsOf(own);
+  const terseVersion = parseTerseVersion(own.get("terse-version")?.at(-1) ?? "3");
+  const format = formats.find((one) => one === "json" || one === "json+") ?? "normal";
+  const json = format === "normal" ? null : format;
+  if (json === null && own.has("json")) {
+    const text = own.get("output-format")?.at(-1) ?? formats.join(",");
+    throw new OsdynoError("bad-input", `--json contradicts --output-format ${text}; give one`);
   }
   const output = own.get("output")?.at(-1) ?? "-";
   const file = output === "-" ? null : output;
   const live = own.get("live")?.at(-1) ?? null;
-  if (live === "-" && file === null && (format !== "normal" || own.has("output"))) {
+  if (
+    live === "-" &&
+    file === null &&
+    (formats.some((one) => one !== "normal") || own.has("output"))
+  ) {
     throw new OsdynoError(
       "bad-input",
       "--live - and the result would both go to stdout; give --output FILE or --live FILE",
@@ -71,7 +94,7 @@ export function outputsOf(own: SplitArguments["own"]): Outputs {
       throw new OsdynoError("bad-input", `--live and --output both name ${file}; name two files`);
     }
   }
-  return { format, file, live };
+  return { formats, format, terseVersion, file, live };
 }
 
 /** Refuses to write results over what a job reads or writes, or over the job file itself. */

@@ -26,7 +26,10 @@ export const runFlags: readonly RunFlag[] = [
     true,
     "'METRIC OP VALUE', e.g. 'write.response.p99 < 2ms'; exit 3 if it does not hold (repeatable)",
   ),
-  flag("output-format", true, "normal (default), json, json+"),
+  flag("output-format", true, "normal (default), json, json+, terse; several with commas"),
+  flag("terse-version", true, "2, 3 (default), 4 or 5"),
+  flag("minimal", false, "fio's older word for --output-format terse"),
+  flag("append-terse", false, "terse beside the other formats"),
   flag("output", true, "write the result there instead of stdout"),
   flag(
     "live",

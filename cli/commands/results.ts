@@ -3,8 +3,8 @@ import Table from "cli-table3";
 import { Command } from "commander";
 import pc from "picocolors";
 import { OsdynoError } from "../../engine/base/error.ts";
-import { fioDocument } from "../../results/fio-output.ts";
-import { normalOutput, wantsColor } from "../../results/normal-output.ts";
+import { wantsColor } from "../../results/normal-output.ts";
+import { parseOutputFormats, parseTerseVersion, renderRuns } from "../../results/output-formats.ts";
 import { runsRoot } from "../../results/run-directory.ts";
 import {
   findResults,
@@ -35,8 +35,15 @@ export function resultsCommand(): Command {
   withRoot(command.command("show").description("the tables of a run, as after the run"))
     .argument("<run>", "directory, name, label or `latest`")
     .option("--json", "run.json; an array for several runs")
-    .option("--output-format <format>", "normal, json or json+", "normal")
-    .action((run: string, options: Where & { outputFormat: string }) => show(run, options));
+    .option(
+      "--output-format <formats>",
+      "normal, json, json+, terse; several with commas",
+      "normal",
+    )
+    .option("--terse-version <n>", "2, 3, 4 or 5", "3")
+    .action((run: string, options: Where & { outputFormat: string; terseVersion: string }) =>
+      show(run, options),
+    );
   withRoot(command.command("rm").description("remove results; touches nothing that is not ours"))
     .argument("<runs...>", "directories, names, labels or `latest`")
     .action((runs: string[], options: Where) => remove(runs, options));
@@ -82,31 +89,23 @@ function listRow(entry: ResultsEntry, warn: (text: string) => string): string[] 
   ];
 }
 
-function show(run: string, options: Where & { outputFormat: string }): void {
-  const { outputFormat } = options;
-  if (!["normal", "json", "json+"].includes(outputFormat)) {
-    throw new OsdynoError(
-      "bad-input",
-      `--output-format ${outputFormat}: no such format; normal, json or json+`,
-    );
-  }
+function show(run: string, options: Where & { outputFormat: string; terseVersion: string }): void {
+  const formats = parseOutputFormats(options.outputFormat);
+  const terseVersion = parseTerseVersion(options.terseVersion);
   const runs = showRun(findResults(run, options.root));
   if (options.json === true) {
     printJson(runs.length === 1 ? runs[0]?.record : runs.map((one) => one.record));
     return;
   }
   const [first, second] = runs;
-  if (outputFormat !== "normal") {
-    if (first === undefined || second !== undefined) {
-      throw new OsdynoError(
-        "bad-input",
-        `${run}: holds ${runs.length} runs, and ${outputFormat} is one document; name one of them`,
-      );
-    }
-    print(fioDocument(first.record, outputFormat === "json+"));
-    return;
+  if (formats.some((format) => format.startsWith("json")) && (first === undefined || second)) {
+    throw new OsdynoError(
+      "bad-input",
+      `${run}: holds ${runs.length} runs, and ${options.outputFormat} is one document; name one of them`,
+    );
   }
-  print(runs.map(({ path, record }) => normalOutput(record, { directory: path })).join("\n"));
+  const shown = runs.map(({ path, record }) => ({ directory: path, record }));
+  print(renderRuns(shown, { formats, terseVersion }));
 }
 
 function remove(runs: readonly string[], options: Where): void {

@@ -2,8 +2,8 @@
 import { basename, join, relative, resolve } from "node:path";
 import { Command } from "commander";
 import { OsdynoError } from "../../engine/base/error.ts";
-import { fioDocument } from "../../results/fio-output.ts";
-import { normalOutput, wantsColor } from "../../results/normal-output.ts";
+import { wantsColor } from "../../results/normal-output.ts";
+import { renderRuns } from "../../results/output-formats.ts";
 import {
   type PerformedRun,
   performRun,
@@ -111,21 +111,10 @@ function labelOf(files: readonly string[], parsed: ParsedJobs): string {
 }
 
 function show(outputs: Outputs, runs: readonly PerformedRun[]): void {
-  const records = runs.map((run) => run.record);
-  if (outputs.format !== "normal") {
-    const documents = records.map((record) => fioDocument(record, outputs.format === "json+"));
-    // Several repeats are one document still: an array of fio documents.
-    const [only] = documents;
-    writeResult(
-      outputs,
-      documents.length === 1 && only !== undefined ? only : `[\n${documents.join(",\n")}]\n`,
-    );
-    return;
-  }
   const stream = outputs.live === "-" ? process.stderr : process.stdout;
   const color = outputs.file === null && wantsColor(stream);
-  const text = records.map((record) => normalOutput(record, { color })).join("\n");
-  writeResult(outputs, text.endsWith("\n") ? text : `${text}\n`);
+  const records = runs.map(({ record }) => ({ record }));
+  writeResult(outputs, renderRuns(records, { ...outputs, color }));
 }
 
 /** Says how each threshold was met; false when one was missed. */
