@@ -15,6 +15,7 @@ import {
 } from "./chart-style.ts";
 import type { Chart } from "./charts.ts";
 import { textWidth } from "./fonts.ts";
+import { markCode } from "./mark-codes.ts";
 import type { Entry, ReportModel } from "./model.ts";
 import {
   formatMetric,
@@ -33,7 +34,7 @@ interface Row {
   readonly low: number;
   readonly high: number;
   readonly text: string;
-  readonly tip: string;
+  readonly code: string;
 }
 
 const mostMetrics = 3;
@@ -57,6 +58,7 @@ export function comparisonChart(model: ReportModel): Chart | null {
       (repeated
         ? "Bars are medians of the repeats, whiskers reach from the smallest to the largest."
         : "Each bar is one run."),
+    folded: null,
     spec: (form) => specOf(model.entries, metrics, form),
   };
 }
@@ -72,6 +74,7 @@ function specOf(entries: readonly Entry[], metrics: readonly string[], form: For
     const cells = shown.map((metric, index) => {
       const labelled = index === 0 || form === "phone";
       return cell({
+        all: entries,
         facet,
         own,
         metric,
@@ -91,6 +94,8 @@ function specOf(entries: readonly Entry[], metrics: readonly string[], form: For
 }
 
 interface Cell {
+  /** Entries of the model, which name marks by their place in it. */
+  readonly all: readonly Entry[];
   readonly facet: string;
   readonly own: readonly Entry[];
   readonly metric: string;
@@ -101,8 +106,8 @@ interface Cell {
   readonly first: boolean;
 }
 
-function cell({ facet, own, metric, key, width, labelled, labelPx, first }: Cell): object {
-  const rows = own.flatMap((entry) => rowOf(entry, metric));
+function cell({ all, facet, own, metric, key, width, labelled, labelPx, first }: Cell): object {
+  const rows = own.flatMap((entry) => rowOf(entry, all.indexOf(entry), metric));
   const most = rows.reduce((max, row) => Math.max(max, row.high), 0);
   const least = rows.reduce((min, row) => Math.min(min, row.low), most);
   // Times over more than a decade would leave most bars as slivers; bars of those start at the axis.
@@ -156,7 +161,7 @@ function cell({ facet, own, metric, key, width, labelled, labelPx, first }: Cell
           ...(log ? { x2: { datum: floor } } : {}),
           y,
           color,
-          description: { field: "tip", type: "nominal" },
+          description: { field: "code", type: "nominal" },
         },
       },
       {
@@ -182,7 +187,7 @@ function unitNote(metric: string): string {
   return notes[metricFacts(metric)?.unit ?? ""] ?? "";
 }
 
-function rowOf(entry: Entry, metric: string): readonly Row[] {
+function rowOf(entry: Entry, at: number, metric: string): readonly Row[] {
   const value = entry.metrics[metric];
   if (value?.solid !== true) {
     return [];
@@ -200,7 +205,11 @@ function rowOf(entry: Entry, metric: string): readonly Row[] {
       low: value.low,
       high: value.high,
       text,
-      tip: `${entry.facet}, ${entry.label}: ${metricTitle(metric)} ${formatMetric(metric, value.value)}${spread}`,
+      code: markCode({
+        entry: at,
+        name: entry.series,
+        tip: `${entry.facet}, ${entry.label}: ${metricTitle(metric)} ${formatMetric(metric, value.value)}${spread}`,
+      }),
     },
   ];
 }

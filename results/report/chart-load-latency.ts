@@ -17,6 +17,7 @@ import {
   topLegend,
 } from "./chart-style.ts";
 import type { Chart } from "./charts.ts";
+import { frameLayer, markCode } from "./mark-codes.ts";
 import type { Entry, ReportModel } from "./model.ts";
 import { formatCount, formatNs } from "./units.ts";
 
@@ -31,12 +32,13 @@ interface Row {
   readonly low: number;
   readonly high: number;
   readonly name: string;
+  readonly at: number;
   readonly tip: string;
 }
 
 /** Null when no entry has both figures. */
 export function loadLatencyChart(model: ReportModel): Chart | null {
-  const found = model.entries.flatMap(rowsOf);
+  const found = model.entries.flatMap((entry, at) => rowsOf(entry, at));
   if (found.length === 0) {
     return null;
   }
@@ -56,6 +58,7 @@ export function loadLatencyChart(model: ReportModel): Chart | null {
         : "Median (p50) and 99th percentile (p99) of response time at the IOPS reached. ") +
       (cloud.length > 0 && !joined ? "Small dots: each interval's p99. " : "") +
       "Further right is more work, lower is less waiting. Both axes are logarithmic.",
+    folded: null,
     spec: (form) => specOf(rows, form, joined, joined ? [] : cloud),
   };
 }
@@ -91,7 +94,7 @@ function alone(row: Row): { readonly facet: string; readonly series: string } {
   return { facet: "", series: row.name };
 }
 
-function rowsOf(entry: Entry): readonly Row[] {
+function rowsOf(entry: Entry, at: number): readonly Row[] {
   const iops = entry.metrics["iops"];
   if (iops === undefined || iops.value <= 0) {
     return [];
@@ -118,6 +121,7 @@ function rowsOf(entry: Entry): readonly Row[] {
         low,
         high,
         name,
+        at,
         tip,
       },
     ];
@@ -185,6 +189,7 @@ function specOf(rows: readonly Row[], form: Form, joined: boolean, cloud: readon
     legend: joined ? topLegend(["p99", "p50"], form, true) : null,
   };
   const base = { x, y, color: colour };
+  const bare = { field: "bareCode", type: "nominal" };
   const layer = [
     ...(cloud.length === 0
       ? []
@@ -198,12 +203,13 @@ function specOf(rows: readonly Row[], form: Form, joined: boolean, cloud: readon
     {
       mark: { type: "rule", strokeWidth: 1 },
       transform: [{ filter: "datum.high > datum.low * 1.02" }],
-      encoding: { ...base, y: { ...y, field: "low" }, y2: { field: "high" } },
+      encoding: { ...base, y: { ...y, field: "low" }, y2: { field: "high" }, description: bare },
     },
     {
-      mark: { type: "line", aria: false },
+      mark: { type: "line" },
       encoding: {
         ...base,
+        description: { field: "lineCode", type: "nominal" },
         strokeDash: dash,
         detail: [{ field: "percentile" }],
         order: { field: "depth", type: "quantitative" },
@@ -211,7 +217,7 @@ function specOf(rows: readonly Row[], form: Form, joined: boolean, cloud: readon
     },
     {
       mark: { type: "point", filled: true, size: 60, opacity: 1 },
-      encoding: { ...base, shape, description: { field: "tip", type: "nominal" } },
+      encoding: { ...base, shape, description: { field: "code", type: "nominal" } },
     },
     {
       mark: { type: "text", dy: -10, color: ink, aria: false },
@@ -219,7 +225,17 @@ function specOf(rows: readonly Row[], form: Form, joined: boolean, cloud: readon
       encoding: { x, y, text: { field: joined ? "depthText" : "percentile" } },
     },
   ];
-  const plot = { width, height, layer };
+  const frame = {
+    kind: "curve",
+    entry: -1,
+    x: ["log", ...xDomain],
+    y: ["log", ...yDomain],
+  } as const;
+  const plot = {
+    width,
+    height,
+    layer: [...layer, ...(facets.length === 1 ? [frameLayer(frame)] : [])],
+  };
   const labelled = labelledRows(
     joined ? rows.filter((row) => row.percentile === "p99") : rows,
     (row) => ({
@@ -228,7 +244,18 @@ function specOf(rows: readonly Row[], form: Form, joined: boolean, cloud: readon
       y: logPixel(row.ns, yDomain, height),
     }),
   );
-  const data = { values: rows.map((row) => ({ ...row, labelled: labelled.has(row) })) };
+  const values = rows.map((row) => {
+    const { at, tip } = row;
+    const common = { name: row.series, kind: row.percentile };
+    return {
+      ...row,
+      labelled: labelled.has(row),
+      code: markCode({ ...common, entry: at, tip }),
+      bareCode: markCode({ ...common, entry: at }),
+      lineCode: markCode({ ...common, entry: -1 }),
+    };
+  });
+  const data = { values };
   return styled(
     facets.length === 1
       ? { data, ...plot }

@@ -18,6 +18,7 @@ import {
   topLegend,
 } from "./chart-style.ts";
 import type { Chart } from "./charts.ts";
+import { frameLayer, markCode } from "./mark-codes.ts";
 import type { Entry, ReportModel } from "./model.ts";
 import { formatNs } from "./units.ts";
 
@@ -27,6 +28,7 @@ interface Row {
   readonly kind: "response" | "service";
   readonly rest: number;
   readonly ns: number;
+  readonly at: number;
   readonly tip: string;
   readonly last: boolean;
 }
@@ -42,7 +44,7 @@ export function percentileChart(model: ReportModel): Chart | null {
   }
   const arranged = arrange(entries);
   const rows = entries.flatMap((entry) =>
-    rowsOf(entry, arranged.panel(entry), arranged.line(entry)),
+    rowsOf(entry, model.entries.indexOf(entry), arranged.panel(entry), arranged.line(entry)),
   );
   return {
     name: "percentiles",
@@ -53,6 +55,7 @@ export function percentileChart(model: ReportModel): Chart | null {
       (model.entries.some((entry) => entry.openLoop)
         ? "Where the two part, operations waited to be sent."
         : "In a closed loop the two nearly coincide."),
+    folded: null,
     spec: (form) => specOf(rows, form),
   };
 }
@@ -83,7 +86,7 @@ function arrange(entries: readonly Entry[]): {
   };
 }
 
-function rowsOf(entry: Entry, panel: string, line: string): readonly Row[] {
+function rowsOf(entry: Entry, at: number, panel: string, line: string): readonly Row[] {
   return (["response", "service"] as const).flatMap((kind) => {
     const points = entry.spectrum[kind].filter(([, ns]) => ns > 0);
     return points.map(([rest, ns], index) => ({
@@ -92,6 +95,7 @@ function rowsOf(entry: Entry, panel: string, line: string): readonly Row[] {
       kind,
       rest,
       ns,
+      at,
       tip: `${entry.facet}, ${entry.label}: ${kind} p${percentText(rest)} ${formatNs(ns)}`,
       last: index === points.length - 1,
     }));
@@ -120,7 +124,7 @@ function specOf(rows: readonly Row[], form: Form) {
     field: "rest",
     type: "quantitative",
     title: "Percentile (HDR scale)",
-    scale: { type: "log", domain: [1, far * (far / 1) ** 0.04], nice: false },
+    scale: { type: "log", domain: [1, far * far ** 0.04] as const, nice: false },
     axis: {
       values: quantileTicks.filter((rest) => rest <= far && (rest !== 1 || width > 500)),
       labelExpr: `{${labels}}[datum.value]`,
@@ -152,13 +156,14 @@ function specOf(rows: readonly Row[], form: Form) {
     legend: topLegend(["response", "service"], form, true),
   };
   const shape = { ...color, scale: { domain: key.domain, range: key.shapes } };
-  const description = { field: "tip", type: "nominal" };
+  const description = { field: "code", type: "nominal" };
+  const lineCode = { field: "lineCode", type: "nominal" };
   const layer = [
     {
       // Not `clip`: its ids would be the same in every chart of the page.
-      mark: { type: "line", aria: false },
+      mark: { type: "line" },
       transform: [{ filter: `datum.ns >= ${domain[0]}` }],
-      encoding: { x, y, color, strokeDash: dash },
+      encoding: { x, y, color, strokeDash: dash, description: lineCode },
     },
     {
       // Marks to point at: one at each whole number of nines, and at the end.
@@ -187,6 +192,8 @@ function specOf(rows: readonly Row[], form: Form) {
   const labelled = new Set(ends.filter((end) => kept.has(end.at)).map((end) => end.row));
   const values = rows.map((row) => ({
     ...row,
+    code: markCode({ entry: row.at, name: row.line, kind: row.kind, tip: row.tip }),
+    lineCode: markCode({ entry: row.at, name: row.line, kind: row.kind }),
     whole: quantileTicks.includes(row.rest) || Math.abs(row.rest - 2) < 0.3,
     labelled: labelled.has(row),
     // A single panel has its legend close by, and its names are long.
@@ -195,7 +202,17 @@ function specOf(rows: readonly Row[], form: Form) {
         ? row.line.replace(/ outstanding| offered\/s/, "")
         : "",
   }));
-  const plot = { width, height, layer };
+  const frame = {
+    kind: "percentiles",
+    entry: -1,
+    x: ["log", ...x.scale.domain],
+    y: ["log", ...domain],
+  } as const;
+  const plot = {
+    width,
+    height,
+    layer: [...layer, ...(names.length === 1 ? [frameLayer(frame)] : [])],
+  };
   return styled(
     names.length === 1
       ? { data: { values }, ...plot }

@@ -29,6 +29,20 @@ export const orderedPalette: readonly string[] = [
   "#141a46",
 ];
 
+/**
+ * For counts, few to many: one hue from light to dark, so that the order survives every kind of colour
+ * blindness and a grey printer. Its light end still stands out from white: lone outliers have it.
+ */
+export const sequential: readonly string[] = [
+  "#a3c6e6",
+  "#7daedb",
+  "#5792cc",
+  "#3a75b8",
+  "#2a5899",
+  "#1f3d78",
+  "#141f50",
+];
+
 /** Told apart without colour. */
 export const shapes: readonly string[] = [
   "circle",

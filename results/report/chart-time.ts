@@ -1,9 +1,10 @@
-/** Rates and latency over time, with the warm-up shaded. */
+/** Rates and latency over time, with warm-up, steady state and silences marked. */
 
 import {
   bandwidthLabel,
   countLabel,
   type Form,
+  ink,
   keyOf,
   logDomain,
   logTicks,
@@ -12,12 +13,14 @@ import {
   palette,
   panels,
   shade,
+  softInk,
   styled,
   topLegend,
 } from "./chart-style.ts";
 import type { Chart } from "./charts.ts";
-import type { Entry, ReportModel, TimeLine } from "./model.ts";
-import { formatMetric, formatNs } from "./units.ts";
+import { frameLayer, markCode } from "./mark-codes.ts";
+import type { Entry, ReportModel, Span, TimeLine } from "./model.ts";
+import { formatMetric, formatNs, formatSeconds } from "./units.ts";
 
 interface Row {
   readonly panel: string;
@@ -27,15 +30,21 @@ interface Row {
   readonly iops: number;
   readonly bw: number;
   readonly p99: number | null;
+  readonly service99: number | null;
   /** Drawn with a mark to point at. */
   readonly probe: boolean;
-  readonly tip: string;
+  readonly code: string;
+  readonly lineCode: string;
 }
 
-interface Shade {
+/** Part of the time axis that is marked. */
+interface Mark {
+  readonly mark: "warm-up" | "steady state" | "nothing completed";
   readonly panel: string;
   readonly start: number;
   readonly end: number;
+  /** Stands above it; empty for the warm-up, which the caption explains. */
+  readonly label: string;
 }
 
 /** Marks to point at over the whole chart; each costs some 300 bytes. */
@@ -51,16 +60,26 @@ export function timeChart(model: ReportModel): Chart | null {
   const small = model.kind === "sweep";
   const total = lines.reduce((sum, line) => sum + line.rows.length, 0);
   const stride = Math.max(1, Math.ceil(total / mostProbes));
-  const rows = lines.flatMap((line) => rowsOf(line, byId.get(line.entry), small, stride));
-  const shades = shadesOf(lines, byId, small);
-  const warm = shades.length > 0 ? " The shaded part is warm-up and counts in no figure." : "";
+  const places = new Map(model.entries.map((entry, at) => [entry.id, at]));
+  const rows = lines.flatMap((line) =>
+    rowsOf(line, byId.get(line.entry), places.get(line.entry) ?? -1, small, stride),
+  );
+  const marks = marksOf(lines, byId, small);
+  const has = (name: Mark["mark"]) => marks.some(({ mark }) => mark === name);
+  const notes = [
+    has("warm-up") ? " The shaded part is warm-up and counts in no figure." : "",
+    has("steady state") ? " The bar above the plot is the steady state." : "",
+  ];
+  // Where operations waited to be sent, the two times part, and the difference is the wait.
+  const open = !small && lines.every((line) => byId.get(line.entry)?.openLoop === true);
   return {
     name: "time",
     title: small ? "Each run over time" : "Over time",
     caption:
-      `Means per interval and the interval's 99th percentile of response time (log scale); of jobs joined, the worst one's.` +
-      `${small && model.runs.some((run) => run.repeat > 1) ? " The first repeat of each point." : ""}${warm}`,
-    spec: (form) => (small ? smallSpec(rows, shades, form) : tallSpec(rows, shades, form)),
+      `Means per interval and the interval's 99th percentile of response time${open ? " (solid) and of service time (dotted)" : ""} on a logarithmic axis; of jobs joined, the worst one's.` +
+      `${small && model.runs.some((run) => run.repeat > 1) ? " The first repeat of each point." : ""}${notes.join("")}`,
+    folded: null,
+    spec: (form) => (small ? smallSpec(rows, marks, form) : tallSpec(rows, marks, form, open)),
   };
 }
 
@@ -71,6 +90,7 @@ function panelOf(entry: Entry | undefined, small: boolean): string {
 function rowsOf(
   line: TimeLine,
   entry: Entry | undefined,
+  at: number,
   small: boolean,
   stride: number,
 ): readonly Row[] {
@@ -82,6 +102,8 @@ function rowsOf(
     const seconds = row.ms / 1000;
     const p99 = row.p99 !== null && row.p99 > 0 ? row.p99 : null;
     const latency = p99 === null ? "no operation completed" : `response p99 ${formatNs(p99)}`;
+    const code = { entry: at, name };
+    const service99 = row.service99 !== null && row.service99 > 0 ? row.service99 : null;
     return {
       panel: panelOf(entry, small),
       line: name,
@@ -90,26 +112,42 @@ function rowsOf(
       iops: row.iops,
       bw: row.bw,
       p99,
+      service99,
       probe: index % stride === 0,
-      tip:
-        `${name}${repeat}, at ${seconds.toFixed(2)} s: ${formatMetric("iops", row.iops)} IOPS, ` +
-        `${formatMetric("bw", row.bw)}, ${latency}`,
+      lineCode: markCode(code),
+      code: markCode({
+        ...code,
+        tip:
+          `${name}${repeat}, at ${seconds.toFixed(2)} s: ${formatMetric("iops", row.iops)} IOPS, ` +
+          `${formatMetric("bw", row.bw)}, ${latency}`,
+      }),
     };
   });
 }
 
-function shadesOf(
+function marksOf(
   lines: readonly TimeLine[],
   byId: ReadonlyMap<string, Entry>,
   small: boolean,
-): readonly Shade[] {
-  const found = new Map<string, Shade>();
+): readonly Mark[] {
+  const found = new Map<string, Mark>();
   for (const line of lines) {
     const panel = panelOf(byId.get(line.entry), small);
-    const start = line.warmupStartMs / 1000;
-    const end = line.warmupEndMs / 1000;
-    if (end > start) {
-      found.set(`${panel}|${start}|${end}`, { panel, start, end });
+    const add = (mark: Mark["mark"], span: Span, label: string) => {
+      const start = span.startMs / 1000;
+      const end = span.endMs / 1000;
+      if (end > start) {
+        found.set(`${panel}|${mark}|${start}|${end}`, { mark, panel, start, end, label });
+      }
+    };
+    add("warm-up", { startMs: line.warmupStartMs, endMs: line.warmupEndMs }, "");
+    if (line.steady !== null) {
+      add("steady state", line.steady, "steady state");
+    }
+    // Small panels have no room for words, and a line that breaks off says the same.
+    for (const span of small ? [] : line.stalls) {
+      const length = formatSeconds((span.endMs - span.startMs) / 1000);
+      add("nothing completed", span, `nothing completed for ${length}`);
     }
   }
   return [...found.values()];
@@ -123,9 +161,13 @@ interface Panel {
   readonly legend: boolean;
   readonly timeTitle: boolean;
   readonly form: Form;
+  /** Names the silences; the first of several plots above each other. */
+  readonly labels: boolean;
+  /** Draws service time beside response time. */
+  readonly both: boolean;
 }
 
-/** Layers of one quantity over time; the data come from outside, told apart by `shade`. */
+/** Layers of one quantity over time; the data come from outside, told apart by `mark`. */
 function layers(rows: readonly Row[], panel: Panel): object {
   const { field } = panel;
   const ordered = rows.some((row) => row.panel !== "");
@@ -134,7 +176,8 @@ function layers(rows: readonly Row[], panel: Panel): object {
     ordered ? orderedPalette : palette,
   );
   const last = rows.reduce((most, row) => Math.max(most, row.seconds), 0);
-  const domain = logDomain(rows.map((row) => row.p99 ?? 0));
+  const low = panel.both ? rows.map((row) => row.service99 ?? 0) : [];
+  const domain = logDomain([...rows.map((row) => row.p99 ?? 0), ...low]);
   const ticks = logTicks(domain[0], domain[1], Math.floor(panel.height / 24));
   const time = field === "p99";
   const x = {
@@ -172,27 +215,85 @@ function layers(rows: readonly Row[], panel: Panel): object {
     },
     legend: color.legend,
   };
+  const description = { field: "lineCode", type: "nominal" };
   return {
     width: panel.width,
     height: panel.height,
     layer: [
+      ...markLayers(x, panel),
+      ...(time && panel.both
+        ? [
+            {
+              transform: [{ filter: "!datum.mark && isValid(datum.service99)" }],
+              mark: { type: "line", strokeWidth: 1.4, strokeDash: [2, 2], opacity: 0.85 },
+              encoding: {
+                x,
+                y: { ...y, field: "service99" },
+                color,
+                detail: { field: "run" },
+                description,
+              },
+            },
+          ]
+        : []),
       {
-        transform: [{ filter: "datum.shade" }],
-        mark: { type: "rect", color: shade, aria: false },
-        encoding: { x: { ...x, field: "start" }, x2: { field: "end" } },
+        transform: [{ filter: "!datum.mark" }],
+        mark: { type: "line", strokeWidth: 1.6 },
+        encoding: { x, y, color, strokeDash, detail: { field: "run" }, description },
       },
-      {
-        transform: [{ filter: "!datum.shade" }],
-        mark: { type: "line", strokeWidth: 1.6, aria: false },
-        encoding: { x, y, color, strokeDash, detail: { field: "run" } },
-      },
-      {
-        transform: [{ filter: `!datum.shade && datum.probe && isValid(datum.${field})` }],
-        mark: { type: "point", filled: true, size: 22, opacity: 0 },
-        encoding: { x, y, color, description: { field: "tip", type: "nominal" } },
-      },
+      ...(field === "iops"
+        ? [
+            {
+              // Its words tell all quantities, so that one mark per time is enough for all plots.
+              transform: [{ filter: "!datum.mark && datum.probe" }],
+              mark: { type: "point", shape: "square", filled: true, size: 16, opacity: 0 },
+              encoding: { x, y, color, description: { field: "code", type: "nominal" } },
+            },
+          ]
+        : []),
+      ...(ordered || !time ? [] : [frameLayer(frameOf(last, domain))]),
     ],
   };
+}
+
+/** Only the plot with a known y range is asked for its scales; the others share its x axis. */
+function frameOf(last: number, [low, high]: readonly [number, number]) {
+  return { kind: "time", entry: -1, x: ["linear", 0, last], y: ["log", low, high] } as const;
+}
+
+/** The warm-up as a shade, the steady state as a bar along the top, silences between two rules. */
+function markLayers(x: object, panel: Panel): readonly object[] {
+  const span = { x: { ...x, field: "start" }, x2: { field: "end" } };
+  const of = (mark: Mark["mark"]) => [{ filter: `datum.mark == '${mark}'` }];
+  const silent = of("nothing completed");
+  const middle = [...silent, { calculate: "(datum.start + datum.end) / 2", as: "middle" }];
+  const rule = { type: "rule", color: softInk, strokeDash: [3, 3], aria: false };
+  return [
+    { transform: of("warm-up"), mark: { type: "rect", color: shade, aria: false }, encoding: span },
+    {
+      transform: of("steady state"),
+      mark: { type: "rule", color: ink, strokeWidth: 3, aria: false },
+      encoding: { ...span, y: { value: 0 } },
+    },
+    ...["start", "end"].map((field) => ({
+      transform: silent,
+      mark: rule,
+      encoding: { x: { ...x, field } },
+    })),
+    ...(panel.labels
+      ? [
+          {
+            transform: middle,
+            mark: { type: "text", dy: -7, color: ink, fontSize: 11, aria: false },
+            encoding: {
+              x: { ...x, field: "middle" },
+              y: { value: 0 },
+              text: { field: "label" },
+            },
+          },
+        ]
+      : []),
+  ];
 }
 
 /** Only the first part shows a legend; shared scales would merge it with the others' absence. */
@@ -215,22 +316,24 @@ const quantities = [
   { field: "p99", title: "Response p99" },
 ] as const;
 
-function valuesOf(rows: readonly Row[], shades: readonly Shade[]): readonly object[] {
-  return [...shades.map((one) => ({ ...one, shade: true })), ...rows];
+function valuesOf(rows: readonly Row[], marks: readonly Mark[]): readonly object[] {
+  return [...marks, ...rows];
 }
 
 /** One run: three quantities above each other on one time axis. */
-function tallSpec(rows: readonly Row[], shades: readonly Shade[], form: Form) {
+function tallSpec(rows: readonly Row[], marks: readonly Mark[], form: Form, both: boolean) {
   const { width } = panels(1, form, 1);
   const height = form === "phone" ? 130 : 150;
   return styled(
     {
-      data: { values: valuesOf(rows, shades) },
+      data: { values: valuesOf(rows, marks) },
       spacing: 14,
       resolve: apart,
       vconcat: quantities.map(({ field, title }, index) => {
         const timeTitle = index === quantities.length - 1;
-        return layers(rows, { field, title, width, height, legend: index === 0, timeTitle, form });
+        const first = index === 0;
+        const shown = { legend: first, labels: first, timeTitle, both };
+        return layers(rows, { field, title, width, height, form, ...shown });
       }),
     },
     "IOPS, bandwidth and p99 response time over time",
@@ -239,13 +342,13 @@ function tallSpec(rows: readonly Row[], shades: readonly Shade[], form: Form) {
 }
 
 /** A sweep: small panels per facet and series. */
-function smallSpec(rows: readonly Row[], shades: readonly Shade[], form: Form) {
+function smallSpec(rows: readonly Row[], marks: readonly Mark[], form: Form) {
   const names = [...new Set(rows.map((row) => row.panel))];
   const { columns, width } = panels(names.length, form, names.length === 4 ? 2 : 3);
   const shown = quantities.filter(({ field }) => field !== "bw");
   return styled(
     {
-      data: { values: valuesOf(rows, shades) },
+      data: { values: valuesOf(rows, marks) },
       spacing: 30,
       resolve: apart,
       vconcat: shown.map(({ field, title }, index) => ({
@@ -265,6 +368,8 @@ function smallSpec(rows: readonly Row[], shades: readonly Shade[], form: Form) {
           height: 110,
           legend: index === 0,
           timeTitle: true,
+          labels: false,
+          both: false,
           form,
         }),
       })),

@@ -1,6 +1,7 @@
 /** The charts of a report as Vega-Lite specifications with their data inside. */
 import type { TopLevelSpec } from "vega-lite";
 import { comparisonChart } from "./chart-comparison.ts";
+import { heatChart } from "./chart-heat.ts";
 import { loadLatencyChart } from "./chart-load-latency.ts";
 import { percentileChart } from "./chart-percentiles.ts";
 import type { Form } from "./chart-style.ts";
@@ -13,6 +14,8 @@ export interface Chart {
   readonly title: string;
   /** How to read it; stands below the chart. */
   readonly caption: string;
+  /** Title of the fold that hides it at first; null when it is always open. */
+  readonly folded: string | null;
   readonly spec: (form: Form) => TopLevelSpec;
 }
 
@@ -25,6 +28,7 @@ export function chartsOf(model: ReportModel): readonly Chart[] {
     loadLatencyChart(model),
     percentileChart(model),
     comparisonChart(model),
+    heatChart(model),
     timeChart(model),
   ];
   return charts.filter((chart) => chart !== null);

@@ -2,9 +2,10 @@
 import type { Direction } from "../../workloads/run-outcome.ts";
 import { directions } from "../fio-record.ts";
 import type { JobRecord } from "../run-record.ts";
+import { HeatGrid } from "./heat-grid.ts";
 import { type JobFacts, jobFacts } from "./job-facts.ts";
 import { isSolid, type Measure, measureOf, spectrumOf } from "./measure.ts";
-import type { Entry, MetricValue } from "./model.ts";
+import type { Entry, HeatMap, MetricValue } from "./model.ts";
 import type { RunFiles } from "./run-files.ts";
 import { formatCount } from "./units.ts";
 
@@ -30,9 +31,15 @@ interface Draft {
 
 export interface PlacedEntry {
   readonly entry: Entry;
+  /** Latency over time, all repeats together. */
+  readonly heatMaps: readonly HeatMap[];
   /** Names in `series.csv` and `hist/` that it stands for. */
   readonly sources: ReadonlySet<string>;
 }
+
+/** Columns of a heat map, which decide the size of a report. */
+const columnsInRun = 160;
+const columnsInSweep = 48;
 
 /** Parameters that the job's own facts already tell. */
 const factual = new Set(
@@ -80,7 +87,23 @@ export function makeEntries(
       },
       openLoop: draft.openLoop,
     };
-    return { entry, sources: draft.sources };
+    return { entry, sources: draft.sources, heatMaps: heatMapsOf(entry, draft.measures) };
+  });
+}
+
+/**
+ * Response times, and service times where the two may part. All repeats are laid over one another:
+ * what happens at the same time in each of them stands out.
+ */
+function heatMapsOf(entry: Entry, measures: readonly Measure[]): readonly HeatMap[] {
+  const kinds = entry.openLoop ? (["response", "service"] as const) : (["response"] as const);
+  return kinds.flatMap((kind) => {
+    const sum = new HeatGrid(Number.POSITIVE_INFINITY);
+    for (const measure of measures) {
+      sum.merge(measure.grids[kind]);
+    }
+    const columns = sum.toColumns();
+    return columns === null ? [] : [{ entry: entry.id, kind, ...columns }];
   });
 }
 
@@ -98,7 +121,7 @@ function draftsOf(point: LoadedPoint, wholePoint: boolean): readonly Draft[] {
     for (const direction of directions) {
       const measures = point.runs.flatMap((run) => {
         const group = run.record.jobs.filter((job) => keyOf(job) === key);
-        return measureOf(run, group, direction) ?? [];
+        return measureOf(run, group, direction, wholePoint ? columnsInSweep : columnsInRun) ?? [];
       });
       if (measures.length > 0) {
         const { id, parameters } = point;

@@ -1,5 +1,13 @@
 /** Style sheet of the report: light, dark, phone and print, without any file beside it. */
-import { gridInk, ink, orderedPalette, palette, shade, softInk } from "./chart-style.ts";
+import {
+  gridInk,
+  ink,
+  orderedPalette,
+  palette,
+  sequential,
+  shade,
+  softInk,
+} from "./chart-style.ts";
 
 /** Lighter stand-ins of the palettes on a dark ground, in the same order. */
 const darkPalette = [
@@ -23,6 +31,17 @@ const darkOrdered = [
   "#b8ccff",
 ];
 
+/** Few to many on a dark ground: dark to light. */
+const darkSequential = [
+  "#2f4f73",
+  "#3b678f",
+  "#4a82b3",
+  "#639fd3",
+  "#86bbe8",
+  "#b5d7f6",
+  "#eaf5ff",
+];
+
 /** Charts are drawn for paper; on a dark screen each colour is exchanged for its stand-in. */
 function darkCharts(): string {
   const pairs: [string, string][] = [
@@ -38,6 +57,9 @@ function darkCharts(): string {
   });
   orderedPalette.forEach((colour, index) => {
     pairs.push([colour, darkOrdered[index] ?? colour]);
+  });
+  sequential.forEach((colour, index) => {
+    pairs.push([colour, darkSequential[index] ?? colour]);
   });
   const rules = pairs.map(
     ([from, to]) => `.chart [fill="${from}"]{fill:${to}}.chart [stroke="${from}"]{stroke:${to}}`,

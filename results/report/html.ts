@@ -3,7 +3,7 @@ import { type Chart, chartsOf } from "./charts.ts";
 import { tooltipScript } from "./html-script.ts";
 import { styleSheet } from "./html-style.ts";
 import type { FactGroup, ReportModel, RunSummary } from "./model.ts";
-import { renderSvg } from "./render.ts";
+import { renderInline } from "./render.ts";
 import { type TableGroup, tableOf } from "./table.ts";
 import { formatNs, formatSeconds, formatShare, metricHeading } from "./units.ts";
 
@@ -166,8 +166,8 @@ ${rows}
 }
 
 async function figure(chart: Chart): Promise<Markup> {
-  const wide = await renderSvg(chart.spec("wide"));
-  const phone = await renderSvg(chart.spec("phone"));
+  const wide = await renderInline(chart.spec("wide"));
+  const phone = await renderInline(chart.spec("phone"));
   const classed = (svg: string, form: string) =>
     new Markup(
       svg

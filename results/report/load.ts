@@ -144,6 +144,7 @@ function modelOf(
     comparisons,
     runs,
     timeLines: timeLinesOf(placed, points, kind === "sweep"),
+    heatMaps: placed.flatMap((one) => one.heatMaps),
     environment: factGroups(first.environment),
     command: commandText(sweep?.command ?? first.command ?? []),
     jobText: [...new Set(found.map((run) => run.files.record.job?.text ?? ""))]

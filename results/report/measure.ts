@@ -3,6 +3,7 @@ import type { Direction, TimeKind } from "../../workloads/run-outcome.ts";
 import { type Histogram, mergeHistograms } from "../histogram.ts";
 import { metric, percentileSupported } from "../metrics.ts";
 import type { JobRecord, OsdynoLatency, OsdynoTotal } from "../run-record.ts";
+import type { HeatGrid } from "./heat-grid.ts";
 import type { RunFiles } from "./run-files.ts";
 
 const kinds: readonly TimeKind[] = ["service", "wait", "response"];
@@ -23,6 +24,7 @@ export interface Measure {
   /** Metric name (`iops`, `response.p99`, ...) to figure. */
   readonly figures: ReadonlyMap<string, number>;
   readonly histograms: Readonly<Record<"service" | "response", Histogram | null>>;
+  readonly grids: Readonly<Record<"service" | "response", HeatGrid>>;
 }
 
 /** Whether a percentile metric has enough samples beyond it; other metrics always do. */
@@ -31,11 +33,15 @@ export function isSolid(name: string, samples: number): boolean {
   return percentile === undefined || percentileSupported(samples, Number(percentile));
 }
 
-/** Measures one direction of a group of job records of a run; null when nothing was done in it. */
+/**
+ * Measures one direction of a group of job records of a run; null when nothing was done in it.
+ * @param mostColumns of the heat maps
+ */
 export function measureOf(
   files: RunFiles,
   group: readonly JobRecord[],
   direction: Direction,
+  mostColumns: number,
 ): Measure | null {
   const records = group.filter((job) => (job.osdyno[direction]?.service_ns.N ?? 0) > 0);
   if (records.length === 0) {
@@ -45,10 +51,10 @@ export function measureOf(
   const total = wholeRun(files, group) ? files.record.osdyno.totals[direction] : undefined;
   const figures = new Map<string, number>();
   addRates(figures, records, direction, total);
-  const histograms = {
-    service: files.histogram(sources, direction, "service"),
-    response: files.histogram(sources, direction, "response"),
-  };
+  const service = files.distribution(sources, direction, "service", mostColumns);
+  const response = files.distribution(sources, direction, "response", mostColumns);
+  const histograms = { service: service.histogram, response: response.histogram };
+  const grids = { service: service.grid, response: response.grid };
   const needsMerge = total === undefined && records.length > 1;
   const wait = needsMerge ? files.histogram(sources, direction, "wait") : null;
   const merged = { ...histograms, wait };
@@ -64,7 +70,7 @@ export function measureOf(
   }
   addRunFigures(figures, files, group);
   const samples = records.reduce((sum, job) => sum + (job.osdyno[direction]?.service_ns.N ?? 0), 0);
-  return { direction, samples, figures, histograms };
+  return { direction, samples, figures, histograms, grids };
 }
 
 /** Whether the group is all that the run did: then the run's own totals are exact. */

@@ -62,7 +62,28 @@ export interface TimeLine {
   /** The part that counts in no figure; both 0 without one. */
   readonly warmupStartMs: number;
   readonly warmupEndMs: number;
+  /** Where the run's own rule found it steady; null without a rule, or when it never was. */
+  readonly steady: Span | null;
+  /** Where nothing completed although operations completed before and after. */
+  readonly stalls: readonly Span[];
   readonly rows: readonly TimeRow[];
+}
+
+/** Part of a run's time, ms since its start. */
+export interface Span {
+  readonly startMs: number;
+  readonly endMs: number;
+}
+
+/** Latency over time of an entry. Bucket b holds the latencies from 2^(b/8) to 2^((b+1)/8) ns. */
+export interface HeatMap {
+  readonly entry: string;
+  readonly kind: "response" | "service";
+  /** Column i begins at `startMs + i * columnMs`. */
+  readonly startMs: number;
+  readonly columnMs: number;
+  /** Per column the buckets with counts: bucket, count, bucket, count, ... */
+  readonly columns: readonly (readonly number[])[];
 }
 
 /** Means over the interval that ends at `ms`; percentiles are the worst of the intervals joined. */
@@ -73,6 +94,8 @@ export interface TimeRow {
   readonly p50: number | null;
   readonly p99: number | null;
   readonly max: number | null;
+  /** Of service time. */
+  readonly service99: number | null;
 }
 
 /** Health of one run. */
@@ -141,6 +164,7 @@ export interface ReportModel {
   readonly comparisons: readonly SweepComparison[];
   readonly runs: readonly RunSummary[];
   readonly timeLines: readonly TimeLine[];
+  readonly heatMaps: readonly HeatMap[];
   readonly environment: readonly FactGroup[];
   readonly command: string;
   readonly jobText: string;

@@ -3,6 +3,7 @@ import { Resvg } from "@resvg/resvg-js";
 import * as vega from "vega";
 import { compile, type TopLevelSpec } from "vega-lite";
 import { fontFiles, textWidth } from "./fonts.ts";
+import { decodeMarks } from "./mark-codes.ts";
 
 interface TextItem {
   readonly fontSize?: number;
@@ -23,6 +24,15 @@ function useFontMetrics(): void {
 
 /** Draws the chart. The SVG has a viewBox and its size in pixels; text names its font. */
 export async function renderSvg(spec: TopLevelSpec): Promise<string> {
+  return decodeMarks(await draw(spec), false);
+}
+
+/** The same for the page, which brings fonts and looks of its own and a script that reads marks. */
+export async function renderInline(spec: TopLevelSpec): Promise<string> {
+  return lean(decodeMarks(await draw(spec), true));
+}
+
+async function draw(spec: TopLevelSpec): Promise<string> {
   useFontMetrics();
   const view = new vega.View(vega.parse(compile(spec).spec), { renderer: "none" });
   try {
@@ -32,11 +42,34 @@ export async function renderSvg(spec: TopLevelSpec): Promise<string> {
   }
 }
 
-/** Half the bytes of a chart are digits that nobody sees and roles that repeat the label. */
+/** Digits that nobody sees are dropped, and cells of one colour in a row become one path. */
 function slim(svg: string): string {
   return svg
     .replaceAll(/ (?:transform|d)="[^"]*"/g, (part) => part.replaceAll(/(\.\d\d)\d+/g, "$1"))
-    .replaceAll(/ role="graphics-symbol" aria-roledescription="(?:point|bar)"/g, ' role="img"');
+    .replaceAll(/(?:<path d="[^"]*" fill="#\w+"\/>){2,}/g, joinPaths);
+}
+
+/** Neighbours of one colour; they must not overlap in a way that shows, which opaque ones do not. */
+function joinPaths(run: string): string {
+  let joined = "";
+  let fill = "";
+  for (const [, d = "", own = ""] of run.matchAll(/<path d="([^"]*)" fill="(#\w+)"\/>/g)) {
+    joined += own === fill ? d : `${fill === "" ? "" : `" fill="${fill}"/>`}<path d="${d}`;
+    fill = own;
+  }
+  return `${joined}" fill="${fill}"/>`;
+}
+
+/** What a browser need not build: empty shapes, hidden labels, defaults, roles of bare groups. */
+function lean(svg: string): string {
+  return svg
+    .replaceAll(/<path class="foreground"[^>]*\/>/g, "")
+    .replaceAll(/<path class="background"[^>]*d="M0,0h0v0h0Z"[^>]*\/>/g, "")
+    .replaceAll(/<text [^>]* opacity="0">[^<]*<\/text>/g, "")
+    .replaceAll(/ role="graphics-object" aria-roledescription="[^"]*"/g, "")
+    .replaceAll(/ (?:pointer-events="none"|opacity="1"|font-family="[^"]*")/g, "")
+    .replaceAll(/ class="mark-\w+ (role-(?:mark|legend-label|legend-symbol))[^"]*"/g, ' class="$1"')
+    .replaceAll(/ class="mark-[^"]*"/g, "");
 }
 
 /** PNG at `scale` times the SVG's size, on white, with the project's fonts and no others. */

@@ -7,11 +7,18 @@ import { emptyHistogram, type Histogram } from "../histogram.ts";
 import { readHistogramLogFile, warmupTag } from "../histogram-log.ts";
 import type { RunRecord } from "../run-record.ts";
 import { parseSeries, type SeriesPoint } from "../series.ts";
+import { HeatGrid } from "./heat-grid.ts";
 
 /** When the warm-up of a job began and ended, ms since the run's start. */
 export interface Warmup {
   readonly startMs: number;
   readonly endMs: number;
+}
+
+export interface LoggedDistribution {
+  /** Of the measured part; null when no log has any sample. */
+  readonly histogram: Histogram | null;
+  readonly grid: HeatGrid;
 }
 
 export interface RunFiles {
@@ -21,6 +28,13 @@ export interface RunFiles {
   readonly missing: readonly string[];
   /** The merged histogram of jobs by their names in `hist/`; null when no log has any sample. */
   histogram(sources: ReadonlySet<string>, direction: Direction, kind: TimeKind): Histogram | null;
+  /** The same, and its intervals in at most `most` columns, the warm-up among them. */
+  distribution(
+    sources: ReadonlySet<string>,
+    direction: Direction,
+    kind: TimeKind,
+    most: number,
+  ): LoggedDistribution;
   /** The warm-up as the logs of these jobs label it; null without one. */
   warmup(sources: ReadonlySet<string>, direction: Direction): Warmup | null;
 }
@@ -58,6 +72,10 @@ export function readRun(dir: string): RunFiles {
     series: seriesOf(join(dir, "series.csv"), missing),
     missing,
     histogram: (sources, direction, kind) => mergeLogs(chosen(sources, direction, kind)),
+    distribution: (sources, direction, kind, most) => {
+      const grid = new HeatGrid(most);
+      return { histogram: mergeLogs(chosen(sources, direction, kind), grid), grid };
+    },
     warmup: (sources, direction) => warmupOf(chosen(sources, direction, "service")),
   };
 }
@@ -86,10 +104,11 @@ function listLogs(dir: string, missing: string[]): readonly LogName[] {
 }
 
 /** Adds up the measured intervals of histogram logs; the warm-up counts in no figure. */
-function mergeLogs(files: readonly string[]): Histogram | null {
+function mergeLogs(files: readonly string[], grid?: HeatGrid): Histogram | null {
   const sum = emptyHistogram();
   for (const file of files) {
     for (const interval of readHistogramLogFile(file)) {
+      grid?.add(interval.startSeconds * 1000, interval.lengthSeconds * 1000, interval.histogram);
       if (!interval.warmup && interval.histogram.totalCount > 0) {
         sum.add(interval.histogram);
       }

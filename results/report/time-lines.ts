@@ -2,8 +2,9 @@
 
 import type { SeriesPoint } from "../series.ts";
 import type { PlacedEntry } from "./entries.ts";
-import type { TimeLine, TimeRow } from "./model.ts";
+import type { Span, TimeLine, TimeRow } from "./model.ts";
 import type { RunFiles } from "./run-files.ts";
+import { steadySpan } from "./steady.ts";
 
 interface PointRuns {
   readonly id: string;
@@ -42,6 +43,8 @@ export function timeLinesOf(
         repeat: run.repeat,
         warmupStartMs: warmup?.startMs ?? 0,
         warmupEndMs: warmup?.endMs ?? 0,
+        steady: steadySpan(run.files.record, sources, joined.at(-1)?.ms ?? 0),
+        stalls: stallsOf(joined, warmup?.endMs ?? 0),
         rows: thin(joined, sweep ? mostRowsInSweep : mostRows),
       });
     }
@@ -81,7 +84,7 @@ function withoutStumps(rows: readonly SeriesPoint[]): readonly SeriesPoint[] {
 function rowOf(point: SeriesPoint): TimeRow {
   const { timeMs, iops, bwBytes, responseP50Ns, responseP99Ns, responseMaxNs } = point;
   const [p50, p99, max] = [responseP50Ns, responseP99Ns, responseMaxNs];
-  return { ms: timeMs, iops, bw: bwBytes, p50, p99, max };
+  return { ms: timeMs, iops, bw: bwBytes, p50, p99, max, service99: point.serviceP99Ns };
 }
 
 function combine(a: TimeRow, b: TimeRow, share: number): TimeRow {
@@ -92,6 +95,7 @@ function combine(a: TimeRow, b: TimeRow, share: number): TimeRow {
     p50: larger(a.p50, b.p50),
     p99: larger(a.p99, b.p99),
     max: larger(a.max, b.max),
+    service99: larger(a.service99, b.service99),
   };
 }
 
@@ -100,6 +104,32 @@ function larger(a: number | null, b: number | null): number | null {
     return a ?? b;
   }
   return Math.max(a, b);
+}
+
+/** Silence shorter than this can be chance or the machine's scheduler. */
+const leastStallMs = 100;
+/** Operations that an interval usually completes, so that one without any is no chance. */
+const leastUsual = 20;
+
+/** Measured intervals in a row in which nothing completed, with work before and after. */
+function stallsOf(rows: readonly TimeRow[], warmupEndMs: number): readonly Span[] {
+  const rates = rows.map((row) => row.iops).sort((a, b) => a - b);
+  const usual = rates[Math.floor(rates.length / 2)] ?? 0;
+  const stalls: Span[] = [];
+  let startMs: number | null = null;
+  rows.forEach((row, index) => {
+    const before = rows[index - 1]?.ms ?? 0;
+    const expected = (usual * (row.ms - before)) / 1000;
+    if (row.iops === 0 && index > 0 && before >= warmupEndMs && expected >= leastUsual) {
+      startMs ??= before;
+      return;
+    }
+    if (startMs !== null && row.iops > 0 && before - startMs >= leastStallMs) {
+      stalls.push({ startMs, endMs: before });
+    }
+    startMs = null;
+  });
+  return stalls;
 }
 
 /** Joins neighbouring intervals until at most `most` are left. */
@@ -112,7 +142,8 @@ function thin(rows: readonly TimeRow[], most: number): readonly TimeRow[] {
   for (let start = 0; start < rows.length; start += width) {
     const group = rows.slice(start, start + width);
     const share = 1 / group.length;
-    const zero: TimeRow = { ms: 0, iops: 0, bw: 0, p50: null, p99: null, max: null };
+    const none = { p50: null, p99: null, max: null, service99: null };
+    const zero: TimeRow = { ms: 0, iops: 0, bw: 0, ...none };
     joined.push(group.reduce((sum, row) => combine(sum, row, share), zero));
   }
   return joined;
