@@ -3,7 +3,7 @@
  * anything is opened. Follows fio where fio decides (file names, sizes, groups, stonewalls).
  */
 import { createHash } from "node:crypto";
-import { readFileSync, type Stats, statSync } from "node:fs";
+import { type Dirent, readdirSync, readFileSync, type Stats, statSync } from "node:fs";
 import { totalmem } from "node:os";
 import { join, resolve } from "node:path";
 import { OsdynoError } from "../engine/base/error.ts";
@@ -91,10 +91,32 @@ function blockDeviceBytes(path: string, facts: Stats): number {
   }
 }
 
+/** As many files as the operations of a stream can number. */
+const mostFiles = 65_535;
+
+/** `opendir`: the plain files below a directory, in the order of their names; links are not followed. */
+function filesBelow(job: ResolvedJob, directory: string): string[] {
+  let found: Dirent[];
+  try {
+    found = readdirSync(directory, { recursive: true, withFileTypes: true });
+  } catch (error) {
+    refuse(job, `opendir=${directory}: ${(error as Error).message}`);
+  }
+  const files = found.filter((entry) => entry.isFile());
+  if (files.length === 0 || files.length > mostFiles) {
+    refuse(job, `opendir=${directory} holds ${files.length} files; 1 to ${mostFiles} can be used`);
+  }
+  return files.map((entry) => join(entry.parentPath, entry.name)).sort();
+}
+
 function fileNames(job: ResolvedJob, jobnum: number, directory: string): string[] {
   const folder = job.directories[jobnum % Math.max(1, job.directories.length)];
   const place = (name: string) =>
     resolve(directory, folder === undefined ? name : join(folder, name));
+  const opened = job.fileRules.openDirectory;
+  if (opened !== null) {
+    return [...job.filenames.map(place), ...filesBelow(job, resolve(directory, opened))];
+  }
   if (job.filenames.length > 0) {
     return job.filenames.map(place);
   }
@@ -112,6 +134,32 @@ function fileNames(job: ResolvedJob, jobnum: number, directory: string): string[
   );
 }
 
+/** Where a clone begins. Only a percentage is aligned: to `offset_align`, else to the smallest block. */
+function startOf(job: ResolvedJob, jobnum: number, whole: number, unit: number): number {
+  const start = bytesOf(job.offset, whole) + bytesOf(job.offsetIncrement, whole) * jobnum;
+  if (job.offset.kind === "bytes") {
+    return start;
+  }
+  const align = job.order.offsetAlignBytes || unit;
+  return Math.ceil(start / align) * align;
+}
+
+/** What `filetype` and `allow_file_create` ask of a file. */
+function checkFile(job: ResolvedJob, path: string, found: Stats | null): void {
+  const { type, allowCreate } = job.fileRules;
+  if (found === null && !allowCreate) {
+    refuse(job, `${path} does not exist, and allow_file_create=0 forbids to make it`);
+  }
+  const fits =
+    type === "none" ||
+    (type === "block" && found?.isBlockDevice() === true) ||
+    (type === "char" && found?.isCharacterDevice() === true) ||
+    (type === "file" && found?.isFile() !== false);
+  if (!fits) {
+    refuse(job, `${path} is not what filetype=${type} asks for`);
+  }
+}
+
 /** Region of one file: fio's `size`, `filesize`, `offset`, `offset_increment` over `count` files. */
 function planFile(job: ResolvedJob, jobnum: number, path: string, count: number): PlannedFile {
   const found = lookUp(path);
@@ -119,6 +167,7 @@ function planFile(job: ResolvedJob, jobnum: number, path: string, count: number)
   if (found?.isDirectory() === true) {
     refuse(job, `${path} is a directory; name a file or device, or use directory=`);
   }
+  checkFile(job, path, found);
   const block = found?.isBlockDevice() === true;
   if (found !== null && !block && !found.isFile()) {
     refuse(job, `${path} is neither a file nor a block device`);
@@ -126,7 +175,8 @@ function planFile(job: ResolvedJob, jobnum: number, path: string, count: number)
   const present = found === null ? 0 : block ? blockDeviceBytes(path, found) : found.size;
   const declared = job.filesizeBytes?.max ?? null;
   const whole = block ? present : (declared ?? present);
-  const offset = bytesOf(job.offset, whole) + bytesOf(job.offsetIncrement, whole) * jobnum;
+  const append = job.fileRules.append ? present : 0;
+  const offset = append + startOf(job, jobnum, whole, unit);
   let size: number;
   if (declared !== null && job.size === null) {
     size = declared - offset;
@@ -139,7 +189,7 @@ function planFile(job: ResolvedJob, jobnum: number, path: string, count: number)
     if (whole === 0) {
       refuse(job, `size=${job.size.percent}% of ${path}, which has no size yet; add filesize=`);
     }
-    size = Math.min(bytesOf(job.size, whole), whole - offset);
+    size = Math.min(bytesOf(job.size, whole), append > 0 ? whole : whole - offset);
   } else {
     size = Math.floor(job.size.bytes / count);
   }
@@ -158,7 +208,8 @@ function planFile(job: ResolvedJob, jobnum: number, path: string, count: number)
       `${path} has ${present} bytes, the job wants ${offset + size}; lower size= or offset= (size=100% takes all)`,
     );
   }
-  const fileBytes = block ? present : Math.max(offset + size, declared ?? 0);
+  // What is appended makes the file longer by itself.
+  const fileBytes = block || append > 0 ? present : Math.max(offset + size, declared ?? 0);
   return {
     path,
     kind: block ? "block" : "file",
@@ -174,7 +225,7 @@ function planSynthetic(job: ResolvedJob, jobnum: number, target: Target): Planne
   const modelBytes = target.kind === "null" ? (target.model?.size ?? null) : null;
   const whole = modelBytes ?? job.filesizeBytes?.max ?? 0;
   const asked = job.size === null ? whole : bytesOf(job.size, whole);
-  const offset = bytesOf(job.offset, whole) + bytesOf(job.offsetIncrement, whole) * jobnum;
+  const offset = startOf(job, jobnum, whole, unit);
   let size = job.size === null ? whole - offset : asked;
   size -= size % unit;
   if (size <= 0) {
@@ -293,7 +344,10 @@ function expected(
       longest =
         longest === null || resolved.runtimeNs === null
           ? null
-          : Math.max(longest, (resolved.startDelayNs + resolved.rampNs + resolved.runtimeNs) / 1e9);
+          : Math.max(
+              longest,
+              (resolved.startDelayMaxNs + resolved.rampNs + resolved.runtimeNs) / 1e9,
+            );
       if (writes) {
         const share = directionsOf(resolved).read ? (100 - resolved.rwmixread) / 100 : 1;
         bytes = bytes === null || ioBytes === null ? null : bytes + ioBytes * share;

@@ -32,7 +32,7 @@ describe("absurd jobs", () => {
     [["size=1z"], "t.fio:2: size=1z: sizes in zones"],
     [["runtime=abc"], "t.fio:2: runtime=abc: is no time"],
     [["runtime=-1"], "t.fio:2: runtime=-1: is not between"],
-    [["startdelay=1-5"], "t.fio:2: startdelay=1-5: a range of times is known to fio"],
+    [["startdelay=1-x"], "t.fio:2: startdelay=1-x: is no time"],
     [["filename=:"], "t.fio:2: filename=:: names no file"],
     [["verify_pattern=0xzz"], "t.fio:2: verify_pattern=0xzz: "],
     [[`size=${"(".repeat(200)}1`], "t.fio:2: size="],

@@ -138,14 +138,14 @@ describe("expansion", () => {
 describe("keys", () => {
   it.each([
     ["iodept=4", "t.fio:2: unknown key iodept; did you mean iodepth?"],
-    ["zonemode=zbd", "t.fio:2: zonemode is known to fio, not supported here"],
-    ["hipri", "t.fio:2: hipri is known to fio, not supported here"],
+    ["zonemode=zbd", "t.fio:2: zonemode=zbd: known to fio, not supported here"],
+    ["exec_prerun=x", "t.fio:2: exec_prerun is known to fio, not supported here"],
     ["rwmixcycle=1", "t.fio:2: rwmixcycle is deprecated"],
     ["object_mix=put:1", "t.fio:2: object_mix is not supported yet"],
     ["io_unit=object", "t.fio:2: io_unit=object: object operations are not supported yet"],
-    ["ioengine=libaio", "t.fio:2: ioengine=libaio is known to fio, not supported here"],
+    ["ioengine=rdma", "t.fio:2: ioengine=rdma is known to fio, not supported here"],
     ["ioengine=io_urin", "t.fio:2: unknown ioengine=io_urin; did you mean io_uring?"],
-    ["verify=md5", "t.fio:2: verify=md5: known to fio, not supported here"],
+    ["mem=cudamalloc", "t.fio:2: mem=cudamalloc: known to fio, not supported here"],
     ["qqqqqqqqqqqq", "t.fio:2: unknown key qqqqqqqqqqqq"],
   ])("refuses %s", (text, line) => {
     expect(refusal(() => parseText(`[a]\n${text}\n`))).toContain(line);

@@ -14,6 +14,10 @@ export function environmentWith(
     memoryMib: 24_105,
     cpuCount: 4,
     readJobFile: (path) => files[path] ?? null,
+    readPatternFile: (path) => {
+      const text = files[path];
+      return text === undefined ? null : new TextEncoder().encode(text).subarray(0, 512);
+    },
   };
 }
 

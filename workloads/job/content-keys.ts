@@ -70,19 +70,38 @@ export const randomKeys: readonly SupportedKey[] = [
   },
 ];
 
-/** Checks that fio has and this version does not. */
-const otherChecks =
-  "md5 crc64 crc32 crc16 crc7 sha1 sha256 sha512 sha3-224 sha3-256 sha3-384 sha3-512 xxhash pattern_hdr null";
+/** fio's names; the longest that matches counts. */
+const checks = [
+  "0",
+  "crc7",
+  "crc16",
+  "crc32c-intel",
+  "crc32c",
+  "crc32",
+  "crc64",
+  "md5",
+  "xxhash",
+  "sha1",
+  "sha256",
+  "sha512",
+  "sha3-224",
+  "sha3-256",
+  "sha3-384",
+  "sha3-512",
+  "pattern_hdr",
+  "pattern",
+  "meta",
+  "null",
+] as const;
 
 export const dataKeys: readonly SupportedKey[] = [
   {
     name: "verify",
     type: "choice",
     default: "0",
-    summary: "How written data is checked: crc32c, pattern, meta.",
+    summary: "How written data is checked: crc32c, md5, sha256, xxhash, pattern, meta, ...",
     apply: (draft, value) => {
-      const choices = ["0", "crc32c-intel", "crc32c", "pattern", "meta"] as const;
-      const choice = value.choice(choices, otherChecks.split(" "));
+      const choice = value.choice(checks);
       draft.verify = choice === "0" ? null : choice === "crc32c-intel" ? "crc32c" : choice;
     },
   },
@@ -90,9 +109,9 @@ export const dataKeys: readonly SupportedKey[] = [
     name: "verify_pattern",
     type: "pattern",
     default: "",
-    summary: 'Bytes of the pattern: 0xHEX, decimal, "text", %o for the offset.',
+    summary: "Bytes of the pattern: 0xHEX, decimal, \"text\", 'file', %o for the offset.",
     apply: (draft, value) => {
-      const pattern = readPattern(value.text());
+      const pattern = readPattern(value.text(), value.patternFile);
       if (isRefusal(pattern)) {
         throw value.refuse(pattern.refused);
       }

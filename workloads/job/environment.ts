@@ -14,6 +14,8 @@ export interface JobEnvironment {
    * such file, and throw `OsdynoError` for one that is too large or not text.
    */
   readonly readJobFile: (path: string) => string | null;
+  /** The first bytes of a file that a pattern names (fio reads 512), `null` when there is none. */
+  readonly readPatternFile: (path: string) => Uint8Array | null;
 }
 
 /** Largest job file, bytes: far above any that a person or a generator writes. */

@@ -70,6 +70,10 @@ export class GivenValue {
     return this.raw;
   }
 
+  /** The bytes of a file that a pattern names, `null` without one. */
+  readonly patternFile = (path: string): Uint8Array | null =>
+    this.environment.readPatternFile(path);
+
   /** `0` or `1`; a bare word counts as 1 only for keys that are words. */
   switch(bareWord: boolean): boolean {
     if (this.raw === null && bareWord) {
@@ -171,21 +175,35 @@ export class GivenValue {
   }
 
   /** Nanoseconds (fio counts in microseconds). Of several in a list fio takes the first. */
-  time(inSeconds: boolean, takesRange = false): number {
+  time(inSeconds: boolean): number {
+    const parts = this.#timeParts();
+    const first = parts[0] ?? "";
+    if (parts.length > 1) {
+      this.note(`is one time; fio reads ${first} and drops the others`);
+    }
+    return this.#time(first, inSeconds);
+  }
+
+  /** One time twice, or the ends of `lo-hi` in order, in nanoseconds. */
+  timeRange(inSeconds: boolean): [least: number, most: number] {
+    const parts = this.#timeParts();
+    const ends = [parts[0] ?? "", parts.at(-1) ?? ""].map((text) => this.#time(text, inSeconds));
+    const [first = 0, last = 0] = ends;
+    if (first > last) {
+      this.note("the first time is the longer one; the two are taken in order");
+    }
+    return [Math.min(first, last), Math.max(first, last)];
+  }
+
+  #timeParts(): string[] {
     const text = this.text();
-    const parts = /^\s*[-+(]/.test(text)
-      ? [{ text, index: 0, more: false }]
-      : listParts(text, [":", "-"]);
-    const first = parts[0]?.text ?? "";
+    return /^\s*[-+(]/.test(text) ? [text] : listParts(text, [":", "-"]).map((part) => part.text);
+  }
+
+  #time(first: string, inSeconds: boolean): number {
     const us = readTime(first, inSeconds);
     if (us === null) {
       throw this.refuse("is no time; write it as 500ms, 10s, 5m, 1h");
-    }
-    if (parts.length > 1 && takesRange) {
-      throw this.refuse("a range of times is known to fio, not supported here");
-    }
-    if (parts.length > 1) {
-      this.note(`is one time; fio reads ${first} and drops the others`);
     }
     const trap = timeTrap(first, inSeconds);
     if (trap !== null) {

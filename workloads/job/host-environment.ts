@@ -18,6 +18,7 @@ export function hostEnvironment(): JobEnvironment {
     memoryMib: Math.floor(totalmem() / 2 ** 20),
     cpuCount: Math.max(cpus().length, availableParallelism()),
     readJobFile: readTextFile,
+    readPatternFile,
   };
 }
 
@@ -31,6 +32,29 @@ export function readJobFile(path: string): string {
     throw new OsdynoError("bad-input", "no such job file", { file: path });
   }
   return text;
+}
+
+/** As much as fio takes of a pattern. */
+const patternBytes = 512;
+
+function readPatternFile(path: string): Uint8Array | null {
+  let descriptor: number;
+  try {
+    descriptor = openSync(path, "r");
+  } catch (cause) {
+    if (hasCode(cause, "ENOENT") || hasCode(cause, "ENOTDIR")) {
+      return null;
+    }
+    throw unreadable(path, cause);
+  }
+  try {
+    const buffer = Buffer.alloc(patternBytes);
+    return buffer.subarray(0, readSync(descriptor, buffer, 0, patternBytes, 0));
+  } catch (cause) {
+    throw unreadable(path, cause);
+  } finally {
+    closeSync(descriptor);
+  }
 }
 
 function readTextFile(path: string): string | null {

@@ -1,8 +1,9 @@
 /** Finds a key by its name or alias, and says what is wrong with one that cannot be used. */
 import { nearestName } from "../../engine/base/nearest-name.ts";
-import { foreignKeys, ignoredKeys, laterKeys, removedKeys } from "./foreign-keys.ts";
+import { foreignKeys, ignoredKeys, laterKeys, refusedKeys, removedKeys } from "./foreign-keys.ts";
 import type { KeyType, SupportedKey } from "./key.ts";
 import { supportedKeys } from "./keys.ts";
+import { isPending, pendingKeys } from "./pending-keys.ts";
 import { badInput, type Place, shown } from "./place.ts";
 
 const byName: ReadonlyMap<string, SupportedKey> = new Map(
@@ -33,8 +34,9 @@ export function requireKey(name: string, place: Place): SupportedKey {
   if (key !== null) {
     return key;
   }
-  if (foreignKeys.has(name)) {
-    throw badInput(place, `${name} is known to fio, not supported here`);
+  const refused = foreignKeys.get(name);
+  if (refused !== undefined) {
+    throw badInput(place, `${name} is known to fio, not supported here: ${refused.reason}`);
   }
   if (removedKeys.has(name)) {
     throw badInput(place, `${name} is deprecated, fio refuses it too; remove it`);
@@ -47,15 +49,27 @@ export function requireKey(name: string, place: Place): SupportedKey {
   throw badInput(place, `unknown key ${shown(name)}${hint}`);
 }
 
+/** Refuses a key, or a choice of it, that is read but whose behaviour is still missing. */
+export function refusePending(key: SupportedKey, value: string | null, place: Place): void {
+  // What fio does anyway asks for nothing.
+  const asked = value !== key.default;
+  // Whether an engine is used at all depends on the target; `resolve.ts` looks at it.
+  if (asked && key.name !== "ioengine" && isPending(key.name, value)) {
+    const what = value === null ? key.name : `${key.name}=${shown(value)}`;
+    throw badInput(place, `${what} is known to fio, not supported here yet`);
+  }
+}
+
 /** A key as `osdyno list` and the README show it. */
 export interface JobKey {
   readonly name: string;
   readonly aliases: readonly string[];
-  /** `null` for a key that is not supported. */
+  /** `null` for a key that is refused. */
   readonly type: KeyType | null;
   readonly unit: string;
   readonly default: string;
   readonly summary: string;
+  /** Accepted; some without effect, which `summary` says. */
   readonly supported: boolean;
   /** Ours, refused by fio. */
   readonly own: boolean;
@@ -69,17 +83,18 @@ export const jobKeys: readonly JobKey[] = [
     type: key.type,
     unit: key.unit ?? "",
     default: key.default,
-    summary: key.summary,
-    supported: true,
+    summary:
+      key.noEffect === undefined ? key.summary : `${key.summary} No effect: ${key.noEffect}.`,
+    supported: !pendingKeys.has(key.name),
     own: key.own ?? false,
   })),
-  ...[...foreignKeys].map(([name, topic]) => ({
+  ...refusedKeys.map(({ name, topic, reason }) => ({
     name,
     aliases: [],
     type: null,
     unit: "",
     default: "",
-    summary: `known to fio, not supported here (${topic})`,
+    summary: `refused (${topic}): ${reason}`,
     supported: false,
     own: false,
   })),

@@ -27,6 +27,8 @@ export interface SupportedKey {
   readonly own?: boolean;
   /** fio applies keys of a section by priority first; 0 when absent. */
   readonly priority?: number;
+  /** Accepted, but nothing follows from it here: why. A note says so wherever the key is used. */
+  readonly noEffect?: string;
   readonly apply: (draft: Draft, value: GivenValue) => void;
 }
 

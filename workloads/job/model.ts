@@ -131,9 +131,12 @@ export interface ResolvedJob {
   readonly thinktimeSpinNs: number;
   /** `thinktime_blocks_type`: count operations completed or sent. */
   readonly thinktimeCounts: "complete" | "issue";
-  /** `thinktime_iotime`: pause after so much time of I/O instead of after blocks; 0 = by blocks. */
+  /**
+   * `thinktime_iotime`: pause after so much time of I/O; 0 = by blocks only. With it `thinktimeBlocks`
+   * is 0 (not counted) unless it was given.
+   */
   readonly thinktimeIoNs: number;
-  /** `rate_ignore_thinktime`: the schedule goes on through pauses and is caught up with. */
+  /** `rate_ignore_thinktime`: the schedule moves back by each pause, so that nothing is caught up with. */
   readonly rateIgnoresThinktime: boolean;
   readonly rateFloor: RateFloorRules;
   readonly latencyTarget: LatencyTargetRule | null;

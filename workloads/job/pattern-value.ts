@@ -1,4 +1,4 @@
-/** `verify_pattern`: hexadecimal and decimal numbers, "text" and %o, one after the other. */
+/** `verify_pattern`, `buffer_pattern`: numbers, "text", 'file' and %o, one after the other. */
 import { isRefusal, type Refusal } from "./compound-value.ts";
 
 export interface PatternBytes {
@@ -7,17 +7,20 @@ export interface PatternBytes {
   readonly offsets: readonly number[];
 }
 
+/** The first bytes of a file, `null` when there is none. */
+export type PatternFile = (path: string) => Uint8Array | null;
+
 /** fio's limit. */
 const longestPattern = 512;
 const offsetBytes = 8;
 
 /** The bytes of a pattern. Hexadecimal digits stand in the order of bytes; decimals are little-endian. */
-export function readPattern(text: string): PatternBytes | Refusal {
+export function readPattern(text: string, readFile: PatternFile): PatternBytes | Refusal {
   const bytes: number[] = [];
   const offsets: number[] = [];
   let rest = text;
   while (rest !== "") {
-    const taken = takeElement(rest);
+    const taken = takeElement(rest, readFile);
     if (isRefusal(taken)) {
       return taken;
     }
@@ -39,7 +42,7 @@ interface Element {
   readonly isOffset: boolean;
 }
 
-function takeElement(text: string): Element | Refusal {
+function takeElement(text: string, readFile: PatternFile): Element | Refusal {
   if (text.startsWith("%o")) {
     return { bytes: new Array<number>(offsetBytes).fill(0), length: 2, isOffset: true };
   }
@@ -52,7 +55,7 @@ function takeElement(text: string): Element | Refusal {
     return { bytes, length: end + 1, isOffset: false };
   }
   if (text.startsWith("'")) {
-    return { refused: "a pattern from a file is known to fio, not supported here" };
+    return takeFile(text, readFile);
   }
   // A hexadecimal number ends where the next one begins: 0xff0x14.
   const hex = /^0[xX]((?:(?!0[xX])[0-9a-fA-F])+)/.exec(text);
@@ -68,6 +71,18 @@ function takeElement(text: string): Element | Refusal {
     return { refused: `${decimal[0]} does not fit 32 bits` };
   }
   return { bytes: littleEndian(value), length: decimal[0].length, isOffset: false };
+}
+
+function takeFile(text: string, readFile: PatternFile): Element | Refusal {
+  const end = text.indexOf("'", 1);
+  if (end < 2) {
+    return { refused: `the file ${text} has no closing quote or no name` };
+  }
+  const bytes = readFile(text.slice(1, end));
+  if (bytes === null || bytes.length === 0) {
+    return { refused: `the file ${text.slice(0, end + 1)} does not exist or is empty` };
+  }
+  return { bytes: [...bytes], length: end + 1, isOffset: false };
 }
 
 /** Of an odd number of digits the first is a byte of its own. */

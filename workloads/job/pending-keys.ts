@@ -1,9 +1,54 @@
 /**
  * Keys that are read and resolved but whose behaviour the runner does not have yet: they are refused,
  * because a key that is accepted must act. Remove an entry when its behaviour has landed. `key` holds
- * back every value of it, `key=value` one choice.
+ * back every value but the default, `key=value` one choice.
  */
-export const pendingKeys: ReadonlySet<string> = new Set<string>([]);
+const pending: readonly string[] = [
+  // Submission and reaping, engines and their options.
+  "iodepth_batch iodepth_batch_complete_min iodepth_batch_complete_max iodepth_low",
+  "serialize_overlap io_submit_mode",
+  "ioengine=libaio ioengine=sync ioengine=pvsync ioengine=pvsync2 ioengine=posixaio",
+  "ioengine=splice ioengine=mmap ioengine=libpmem ioengine=pmem",
+  "fixedbufs registerfiles sqthread_poll sqthread_poll_cpu hipri hipri_percentage nonvectored",
+  "force_async nowait uncached userspace_reap thp",
+  "cmdprio_percentage cmdprio_class cmdprio cmdprio_bssplit",
+  // Pace and ends.
+  "thinktime_spin thinktime_blocks_type thinktime_iotime rate_ignore_thinktime",
+  "rate_min rate_iops_min rate_cycle",
+  "latency_target latency_window latency_percentile latency_run max_latency",
+  "steadystate steadystate_duration steadystate_ramp_time steadystate_check_interval",
+  "wait_for exitall exit_what exitall_on_error continue_on_error ignore_error error_dump",
+  "flow flow_id flow_sleep",
+  // Addresses and files.
+  "random_generator=lfsr rw_sequencer bs_is_seq_rand bs_unaligned",
+  "zonemode zonesize zonerange zoneskip",
+  "file_service_type openfiles lockfile fill_device unlink_each_loop create_on_open",
+  "fallocate fadvise_hint overwrite pre_read invalidate create_fsync",
+  "sync_file_range write_barrier fsync_on_close",
+  // Verification and content.
+  "verify=crc7 verify=crc16 verify=crc32 verify=crc64 verify=md5 verify=xxhash verify=sha1",
+  "verify=sha256 verify=sha512 verify=sha3-224 verify=sha3-256 verify=sha3-384 verify=sha3-512",
+  "verify=pattern_hdr verify=null",
+  "verify_interval verify_offset verify_backlog verify_backlog_batch verify_async",
+  "verify_async_cpus verify_dump verify_only experimental_verify verify_state_save",
+  "verify_state_load verify_write_sequence",
+  "trim_percentage trim_verify_zero trim_backlog trim_backlog_batch",
+  "scramble_buffers buffer_pattern buffer_compress_chunk",
+  "dedupe_percentage dedupe_mode dedupe_working_set_percentage dedupe_global",
+  // Traces.
+  "read_iolog replay_no_stall replay_redirect replay_scale replay_align replay_time_scale",
+  "replay_skip merge_blktrace_file merge_blktrace_scalars merge_blktrace_iters write_iolog",
+  // Outputs.
+  "write_bw_log write_lat_log write_iops_log write_hist_log per_job_logs log_avg_msec",
+  "log_window_value log_offset log_prio log_issue_time log_hist_msec log_hist_coarseness",
+  "log_store_compressed log_alternate_epoch bwavgtime iopsavgtime",
+  "gtod_reduce disable_lat disable_clat disable_slat disable_bw_measurement",
+  "unit_base significant_figures stats",
+  // Host.
+  "nice prio prioclass numa_mem_policy mem iomem_align hugepage-size lockmem",
+];
+
+export const pendingKeys: ReadonlySet<string> = new Set(pending.flatMap((line) => line.split(" ")));
 
 /** Whether the behaviour of this key, or of this choice of it, is still missing. */
 export function isPending(key: string, value: string | null): boolean {

@@ -5,7 +5,9 @@ import type { Draft } from "./draft.ts";
 import { foreignEngines, supportedEngines } from "./foreign-keys.ts";
 import type { BlockSizeRule, PerDirection, ResolvedJob, RwMode, VerifyRule } from "./model.ts";
 import { readNumber } from "./number-value.ts";
+import { isPending } from "./pending-keys.ts";
 import { badInput, shown } from "./place.ts";
+import { enginesOf } from "./queue-keys.ts";
 import { resolveChecks, resolveRules } from "./resolve-rules.ts";
 import { placeOf, type Resolving } from "./resolving.ts";
 
@@ -46,6 +48,7 @@ export function resolveJob(resolving: Resolving): ResolvedJob {
   checkSize(resolving, blockSizes);
   const verify = resolveVerify(resolving, blockSizes);
   const compress = draft.bufferCompressPercent;
+  const patterned = draft.content.pattern.length > 0;
   const refillGiven = draft.places.has("refill_buffers");
   return {
     name: draft.name ?? "",
@@ -86,7 +89,9 @@ export function resolveJob(resolving: Resolving): ResolvedJob {
     arrival: resolveArrival(resolving, directionsOf(draft.rw)),
     backlogCap: draft.backlogCap,
     thinktimeNs: draft.thinktimeNs,
-    thinktimeBlocks: draft.thinktimeBlocks,
+    // With a time of I/O, blocks count only if they were asked for.
+    thinktimeBlocks:
+      draft.pace.ioNs > 0 && !draft.places.has("thinktime_blocks") ? 0 : draft.thinktimeBlocks,
     distribution: draft.distribution,
     percentageRandom: draft.percentageRandom,
     // A map of blocks fits neither a skewed draw nor offsets between blocks; fio drops it as well.
@@ -95,11 +100,16 @@ export function resolveJob(resolving: Resolving): ResolvedJob {
     randrepeat: draft.randrepeat || draft.allrandrepeat || draft.places.has("randseed"),
     randseed: draft.randseed,
     verify,
-    zeroBuffers: draft.zeroBuffers || compress === 100,
-    // Without new content, verified or compressible buffers would repeat; fio switches it on too.
+    zeroBuffers: (draft.zeroBuffers && !patterned) || compress === 100,
+    // Without new content, verified, compressible or repeated buffers would be the same, and reads
+    // would spoil a pattern; fio switches it on too.
     refillBuffers:
       draft.refillBuffers ||
-      (!refillGiven && (verify !== null || (compress > 0 && compress < 100))),
+      draft.content.dedupePercent > 0 ||
+      (!refillGiven &&
+        (verify !== null ||
+          (compress > 0 && compress < 100) ||
+          (patterned && directionsOf(draft.rw).includes(0)))),
     bufferCompressPercent: compress === 100 ? 0 : compress,
     percentiles: draft.percentiles,
     clatPercentiles: draft.clatPercentiles,
@@ -119,21 +129,31 @@ export function resolveJob(resolving: Resolving): ResolvedJob {
 }
 
 function checkEngine(resolving: Resolving): void {
-  const { draft, notes } = resolving;
+  const { draft, notes, allowPending } = resolving;
   const place = placeOf(resolving, "ioengine");
   const engine = draft.ioengine;
+  const runnable = supportedEngines.filter((name) => allowPending || !isPending("ioengine", name));
   const known = supportedEngines.includes(engine) || foreignEngines.has(engine.split(":")[0] ?? "");
   if (!known) {
     const near = nearestName(engine.trim(), [...supportedEngines, ...foreignEngines]);
-    const hint = near === null ? `one of ${supportedEngines.join(", ")}` : `did you mean ${near}?`;
+    const hint = near === null ? `one of ${runnable.join(", ")}` : `did you mean ${near}?`;
     throw badInput(place, `unknown ioengine=${shown(engine)}; ${hint}`);
   }
   const elsewhere = draft.target !== null && !draft.target.startsWith("raw:");
-  if (!elsewhere && !supportedEngines.includes(engine)) {
+  if (!elsewhere && !runnable.includes(engine)) {
     throw badInput(
       place,
-      `ioengine=${engine} is known to fio, not supported here; one of ${supportedEngines.join(", ")}`,
+      `ioengine=${engine} is known to fio, not supported here; one of ${runnable.join(", ")}`,
     );
+  }
+  for (const [key, engines] of enginesOf) {
+    if (draft.places.has(key) && !engines.includes(engine)) {
+      notes.add(
+        placeOf(resolving, key),
+        key,
+        `${key} has no effect: ioengine=${engine} has no such option (${engines.join(", ")} have); fio refuses it`,
+      );
+    }
   }
   if (elsewhere && draft.places.has("ioengine")) {
     notes.add(place, "ioengine", `ioengine=${engine} is not used: the job runs on ${draft.target}`);

@@ -8,6 +8,8 @@ export interface Resolving {
   readonly place: Place;
   readonly given: ReadonlyMap<string, string>;
   readonly notes: Notes;
+  /** Keys and engines without behaviour yet are let through (tests and tools). */
+  readonly allowPending: boolean;
 }
 
 /** Where the first of these keys was set, else where the job begins. */

@@ -92,7 +92,8 @@ export const runKeys: readonly SupportedKey[] = [
     name: "thread",
     type: "word",
     default: "0",
-    summary: "Threads instead of processes; jobs always run in threads here.",
+    summary: "Threads instead of processes.",
+    noEffect: "jobs always run in threads of one process here",
     apply: (draft, value) => {
       draft.thread = value.switch(true);
     },
@@ -132,9 +133,11 @@ export const runKeys: readonly SupportedKey[] = [
     type: "time",
     unit: "s",
     default: "0",
-    summary: "Wait before the job begins.",
+    summary: "Wait before the job begins, or a range to draw it from: 5-10.",
     apply: (draft, value) => {
-      draft.startDelayNs = value.time(true, true);
+      const [least, most] = value.timeRange(true);
+      draft.startDelayNs = least;
+      draft.pace.startDelayMaxNs = most;
     },
   },
   {

@@ -1,6 +1,7 @@
 /** From a planned job to the specification that the native side executes. */
 import type { ArrivalRule, PerDirection, ResolvedJob } from "../job/model.ts";
 import { badInput } from "../job/place.ts";
+import { cpusOf, startDelayNs } from "../placement.ts";
 import type { PlannedJob } from "../plan-model.ts";
 import { blockLimits, directionsOf } from "../planner.ts";
 import { parseTarget } from "../target.ts";
@@ -123,10 +124,10 @@ export function jobSpec(job: PlannedJob): JobSpec {
     iodepth: effectiveDepth(job),
     maxBlock: blockLimits(resolved).max,
     stream: streamSpec(job),
-    startDelayNs: resolved.startDelayNs,
+    startDelayNs: startDelayNs(job),
     runtimeNs: resolved.runtimeNs === null ? null : resolved.runtimeNs + resolved.rampNs,
     rampNs: resolved.rampNs,
-    cpus: resolved.cpusAllowed,
+    cpus: cpusOf(job),
     backlogCap: resolved.backlogCap,
     percentiles: resolved.percentiles,
   };
