@@ -23,6 +23,7 @@ use osdyno_device::run::MAX_DEPTH;
 use osdyno_device::spec::RunSpec;
 
 use crate::records::{SUBMISSION_BYTES, shared_buffer, write_submission};
+use crate::run::take_log;
 
 /// Doubles of a stream's state: 1 when the job is done; when it wants its next turn at the latest.
 const STATE_BYTES: usize = 16;
@@ -79,6 +80,25 @@ impl NativeEngineRun {
     #[napi]
     pub fn stop(&mut self) {
         self.collector.stop();
+    }
+
+    /// Asks one job to end.
+    #[napi]
+    pub fn stop_job(&mut self, job: u32) {
+        self.collector.stop_job(job as usize);
+    }
+
+    /// What was measured up to the last interval, as `result`.
+    #[napi]
+    pub fn snapshot(&mut self) -> Result<String> {
+        self.collect();
+        serde_json::to_string(&self.collector.snapshot()).map_err(to_error)
+    }
+
+    /// The next buffer of a job's log, `null` when there is none.
+    #[napi]
+    pub fn take_log(&self, job: u32) -> Option<Float64Array> {
+        take_log(self.ports.get(job as usize))
     }
 
     /// JSON of `NativeOutcome`, once every job has ended.

@@ -86,6 +86,26 @@ impl Collector {
         }
     }
 
+    /// Asks one job to end.
+    pub fn stop_job(&mut self, index: usize) {
+        if let Some(job) = self.jobs.get(index) {
+            job.port.stop();
+        }
+    }
+
+    /// The port of a job.
+    #[must_use]
+    pub fn port(&self, index: usize) -> Option<&Arc<JobPort>> {
+        self.jobs.get(index).map(|job| &job.port)
+    }
+
+    /// The outcome as it stands: the intervals that ended so far. What a job says of itself (CPU,
+    /// depths) is there from the second call on.
+    #[must_use]
+    pub fn snapshot(&self) -> RunOutcome {
+        self.outcome_with(|job| job.end.clone().or_else(|| job.port.draft()))
+    }
+
     /// Takes what the jobs handed over; `true` when every job has ended. Takes a lock of each port for a
     /// moment; merging happens outside of them.
     pub fn collect(&mut self) -> bool {
@@ -145,13 +165,21 @@ impl Collector {
     /// The outcome, once `collect` said that every job has ended.
     #[must_use]
     pub fn outcome(&self) -> RunOutcome {
+        self.outcome_with(|job| job.end.clone())
+    }
+
+    fn outcome_with(&self, end: impl Fn(&Job) -> Option<Box<JobEnd>>) -> RunOutcome {
         let (ended_ns, usage) = self.ended.unwrap_or_else(|| (now_ns(), process_usage()));
         let used = usage.since(&self.usage);
         let record = |lateness: &Hdr| LatencyRecord::from(lateness);
         RunOutcome {
             started_epoch_ms: self.started_epoch_ms,
             runtime_ns: ended_ns.saturating_sub(self.origin_ns),
-            jobs: self.jobs.iter().map(Job::outcome).collect(),
+            jobs: self
+                .jobs
+                .iter()
+                .map(|job| job.outcome(end(job).map_or_else(JobEnd::default, |end| *end)))
+                .collect(),
             hiccups: self
                 .hiccups
                 .iter()
@@ -216,8 +244,7 @@ impl Job {
         }
     }
 
-    fn outcome(&self) -> JobOutcome {
-        let end = self.end.as_deref().cloned().unwrap_or_default();
+    fn outcome(&self, end: JobEnd) -> JobOutcome {
         let mut measured = self.totals.outcome();
         let directions = [&mut measured.read, &mut measured.write, &mut measured.trim];
         for (direction, continued) in directions.into_iter().zip(end.continued) {

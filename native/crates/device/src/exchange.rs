@@ -8,6 +8,7 @@ use std::thread::Thread;
 
 use osdyno_core::measure::IntervalSet;
 
+use crate::io_log::LogPort;
 use crate::outcome::{JobEnd, JobState};
 
 /// An interval that ended. Times on the runner's clock.
@@ -83,8 +84,12 @@ pub struct JobPort {
     end: Mutex<Option<Box<JobEnd>>>,
     stop: AtomicBool,
     collector: OnceLock<Thread>,
+    draft_wanted: AtomicBool,
+    draft: Mutex<Option<Box<JobEnd>>>,
     /// See `Live`.
     pub live: Live,
+    /// Rows of the job's log.
+    pub log: LogPort,
 }
 
 /// Sets per job: one being recorded into, one at the collector, one for the end of the warm-up that
@@ -108,7 +113,10 @@ impl JobPort {
             end: Mutex::new(None),
             stop: AtomicBool::new(false),
             collector: OnceLock::new(),
+            draft_wanted: AtomicBool::new(false),
+            draft: Mutex::new(None),
             live: Live::default(),
+            log: LogPort::default(),
         }
     }
 
@@ -164,6 +172,25 @@ impl JobPort {
     #[must_use]
     pub fn take_end(&self) -> Option<Box<JobEnd>> {
         locked(&self.end).take()
+    }
+
+    /// The collector's side: what the job would say if it ended now, as of a moment ago. The job makes
+    /// it from the first call on, a few times a second.
+    #[must_use]
+    pub fn draft(&self) -> Option<Box<JobEnd>> {
+        self.draft_wanted.store(true, Ordering::Relaxed);
+        locked(&self.draft).clone()
+    }
+
+    /// The job's side: somebody wants drafts.
+    #[must_use]
+    pub fn wants_draft(&self) -> bool {
+        self.draft_wanted.load(Ordering::Relaxed)
+    }
+
+    /// The job's side: see `draft`.
+    pub fn set_draft(&self, end: JobEnd) {
+        *locked(&self.draft) = Some(Box::new(end));
     }
 
     /// Asks the job to end.

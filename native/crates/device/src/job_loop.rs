@@ -24,6 +24,7 @@ use crate::clock::now_ns;
 use crate::cpu::{self, Usage};
 use crate::engine::{Completion, Engine, EngineError, Wait};
 use crate::exchange::JobPort;
+use crate::io_log::IoLog;
 use crate::outcome::JobError;
 use crate::pace::Pace;
 use crate::record::{Lateness, Levels, Recorder};
@@ -83,6 +84,7 @@ pub struct JobLoop<E> {
     arena: Arc<Arena>,
     port: Arc<JobPort>,
     recorder: Recorder,
+    log: Option<IoLog>,
     slots: Vec<InFlight>,
     free: Vec<u32>,
     out: Vec<Completion>,
@@ -173,6 +175,10 @@ impl<E: Engine> JobLoop<E> {
         };
         Ok(Self {
             recorder: Recorder::new(Arc::clone(&port), directions, interval_ns),
+            log: spec
+                .log
+                .as_ref()
+                .map(|log| IoLog::new(log, Arc::clone(&port))),
             checks: Checks::new(&spec.stream, spec.max_block),
             notes: engine.notes().to_vec(),
             paths: spec.files.iter().map(|file| file.path.clone()).collect(),
@@ -250,6 +256,9 @@ impl<E: Engine> JobLoop<E> {
             .map_or(u64::MAX, |runtime| self.start_ns.saturating_add(runtime));
         self.recorder.begin(origin_ns, self.start_ns, self.ramp_ns);
         self.begin_measuring(self.start_ns);
+        if let Some(log) = &mut self.log {
+            log.begin(self.start_ns + self.ramp_ns);
+        }
         self.edge_ns = self.start_ns;
     }
 
@@ -432,7 +441,7 @@ impl<E: Engine> JobLoop<E> {
                 }
             }
             let op = &flight.op;
-            self.recorder.record(&Sample {
+            let sample = Sample {
                 kind: op.kind,
                 intended_ns: flight.intended_ns,
                 sent_ns: flight.sent_ns,
@@ -440,7 +449,11 @@ impl<E: Engine> JobLoop<E> {
                 completed_ns: completion.completed_ns,
                 asked: op.length,
                 result,
-            });
+            };
+            self.recorder.record(&sample);
+            if let Some(log) = &mut self.log {
+                log.record(&sample, op);
+            }
             if self.phase != Phase::ReadBack {
                 let since = completion.completed_ns.saturating_sub(self.start_ns);
                 self.stream.completed(op, since);

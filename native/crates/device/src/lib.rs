@@ -7,6 +7,7 @@ pub mod cpu;
 pub mod engine;
 pub mod exchange;
 pub mod hiccup;
+pub mod io_log;
 pub mod job_loop;
 pub mod outcome;
 pub mod pace;

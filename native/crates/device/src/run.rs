@@ -186,6 +186,25 @@ impl Run {
         locked(&self.shared.collector).stop();
     }
 
+    /// Asks one job to stop sending and to end after what is in flight.
+    pub fn stop_job(&self, index: usize) {
+        locked(&self.shared.collector).stop_job(index);
+    }
+
+    /// What was measured up to the last interval that ended. See `Collector::snapshot`.
+    #[must_use]
+    pub fn snapshot(&self) -> RunOutcome {
+        let mut collector = locked(&self.shared.collector);
+        collector.collect();
+        collector.snapshot()
+    }
+
+    /// The port of a job, for its log.
+    #[must_use]
+    pub fn port(&self, index: usize) -> Option<Arc<JobPort>> {
+        locked(&self.shared.collector).port(index).cloned()
+    }
+
     /// Waits for the end and answers what was measured.
     #[must_use]
     pub fn result(&self) -> RunOutcome {

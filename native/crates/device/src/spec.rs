@@ -1,5 +1,6 @@
 //! What a native run is told to do, and what it answers, as JSON (camelCase).
 
+use crate::io_log::IoLogSpec;
 use osdyno_core::spec::{Arrival, StreamSpec, SyntheticSpec};
 use serde::{Deserialize, Serialize};
 
@@ -73,6 +74,9 @@ pub struct JobSpec {
     /// Percentiles to report, ascending, beside the standard ones.
     #[serde(default)]
     pub percentiles: Vec<f64>,
+    /// What fio's log files are made of; `None` = nothing.
+    #[serde(default)]
+    pub log: Option<IoLogSpec>,
 }
 
 /// How files are opened for durability.

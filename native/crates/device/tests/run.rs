@@ -86,6 +86,7 @@ fn job(engine: EngineSpec, write: bool, blocks: u64, depth: u32) -> JobSpec {
         cpus: Vec::new(),
         backlog_cap: None,
         percentiles: Vec::new(),
+        log: None,
     }
 }
 

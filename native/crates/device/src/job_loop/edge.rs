@@ -40,6 +40,9 @@ impl<E: Engine> JobLoop<E> {
             self.give_up_ns = u64::MAX;
         }
         self.publish();
+        if self.port.wants_draft() {
+            self.port.set_draft(self.report(now));
+        }
         self.edge_ns = (now + LOOK_NS)
             .min(self.recorder.edge_ns())
             .min(self.end_ns)

@@ -41,17 +41,13 @@ impl<E: Engine> JobLoop<E> {
         if self.recorder.pass_edges(now, inflight) {
             self.measured_ns = self.start_ns + self.ramp_ns;
         }
-        let usage = cpu::thread_usage().since(&self.usage);
-        let cpu_ns = cpu::thread_cpu_ns().saturating_sub(self.cpu_ns);
-        // A job stopped before its start, or within the warm-up, measured nothing.
-        let measured_ns = if self.recorder.warmup() {
-            0
-        } else {
-            now.saturating_sub(self.measured_ns)
-        };
+        let mut end = self.report(now);
         self.recorder.end(now, inflight);
+        if let Some(note) = self.log.as_mut().and_then(|log| log.end(now)) {
+            end.notes.push(note);
+        }
         if inflight > 0 {
-            self.notes.push(format!(
+            end.notes.push(format!(
                 "{inflight} operations had not completed when the job was given up; their buffers are kept"
             ));
         }
@@ -68,6 +64,23 @@ impl<E: Engine> JobLoop<E> {
             inflight,
             progress: Some(1.0),
         });
+        let port = self.port.clone();
+        // The engine goes first: once the job has ended, its files are closed.
+        drop(self);
+        port.finish(end);
+    }
+
+    /// What the job has to say of itself up to now. To be called on the thread that took the turns.
+    #[cold]
+    pub(super) fn report(&self, now: u64) -> JobEnd {
+        let usage = cpu::thread_usage().since(&self.usage);
+        let cpu_ns = cpu::thread_cpu_ns().saturating_sub(self.cpu_ns);
+        // A job stopped before its start, or within the warm-up, measured nothing.
+        let measured_ns = if self.recorder.warmup() {
+            0
+        } else {
+            now.saturating_sub(self.measured_ns)
+        };
         // Spinning is timed by the clock, which runs on while the CPU serves somebody else: count the
         // share of it that this thread was given the CPU.
         let awake_ns = measured_ns.saturating_sub(self.slept_ns).max(1);
@@ -75,7 +88,7 @@ impl<E: Engine> JobLoop<E> {
         let worked_ns = cpu_ns as f64 - self.spun_ns as f64 * had_cpu;
         let busy = worked_ns / measured_ns.max(1) as f64;
         let since_start = |at_ns: u64| at_ns.saturating_sub(self.origin_ns);
-        let end = JobEnd {
+        JobEnd {
             start_ns: since_start(self.start_ns.min(now)),
             end_ns: since_start(now),
             measured_ns,
@@ -95,15 +108,11 @@ impl<E: Engine> JobLoop<E> {
                     busy.clamp(0.0, 1.0)
                 },
             },
-            verify: self.checks.take().map(|checks| checks.outcome),
-            error: self.error.take(),
+            verify: self.checks.as_ref().map(|checks| checks.outcome.clone()),
+            error: self.error.clone(),
             stopped: self.stopped,
-            notes: std::mem::take(&mut self.notes),
+            notes: self.notes.clone(),
             continued: self.continued,
-        };
-        let port = self.port.clone();
-        // The engine goes first: once the job has ended, its files are closed.
-        drop(self);
-        port.finish(end);
+        }
     }
 }
