@@ -160,7 +160,7 @@ impl Window {
 /// Counts of one direction in a histogram's window.
 #[derive(Debug)]
 struct Counts {
-    counts: Box<[u32]>,
+    buckets: Box<[u32]>,
     bytes: u32,
     any: bool,
 }
@@ -178,7 +178,7 @@ impl Histograms {
         let coarseness = coarseness.min(6);
         let length_ns = length_ns.max(1_000_000);
         let counts = || Counts {
-            counts: vec![0; plat::BUCKETS >> coarseness].into_boxed_slice(),
+            buckets: vec![0; plat::BUCKETS >> coarseness].into_boxed_slice(),
             bytes: 0,
             any: false,
         };
@@ -193,16 +193,16 @@ impl Histograms {
     fn pass(&mut self, at_ns: u64, next_ns: u64, port: &LogPort) {
         for (direction, counts) in self.directions.iter_mut().enumerate() {
             if counts.any {
-                let mut row = Vec::with_capacity(4 + counts.counts.len());
+                let mut row = Vec::with_capacity(4 + counts.buckets.len());
                 row.extend([
                     HISTOGRAM,
                     at_ns as f64,
                     direction as f64,
                     f64::from(counts.bytes),
                 ]);
-                row.extend(counts.counts.iter().map(|&count| f64::from(count)));
+                row.extend(counts.buckets.iter().map(|&count| f64::from(count)));
                 port.hand_over(row);
-                counts.counts.fill(0);
+                counts.buckets.fill(0);
                 counts.any = false;
             }
         }
@@ -295,7 +295,7 @@ impl IoLog {
                 histograms.pass(histograms.end_ns, at_ns, &self.port.log);
             }
             let counts = &mut histograms.directions[direction];
-            counts.counts[plat::index(times[1]) >> histograms.coarseness] += 1;
+            counts.buckets[plat::index(times[1]) >> histograms.coarseness] += 1;
             counts.bytes = op.length;
             counts.any = true;
         }
@@ -307,12 +307,11 @@ impl IoLog {
     fn next_buffer(buffer: &mut Vec<f64>, port: &LogPort) {
         let spare = locked(&port.spares).pop();
         let behind = port.waiting.load(Ordering::Relaxed) >= WAITING_MAX;
-        match spare.or_else(|| (!behind).then(fresh_buffer)) {
-            Some(next) => port.hand_over(std::mem::replace(buffer, next)),
-            None => {
-                port.lost.fetch_add(ROWS as u64, Ordering::Relaxed);
-                buffer.truncate(1);
-            }
+        if let Some(next) = spare.or_else(|| (!behind).then(fresh_buffer)) {
+            port.hand_over(std::mem::replace(buffer, next));
+        } else {
+            port.lost.fetch_add(ROWS as u64, Ordering::Relaxed);
+            buffer.truncate(1);
         }
     }
 
@@ -501,9 +500,9 @@ mod tests {
         assert_eq!(rows.len(), 2);
         assert_eq!(rows[0].len(), 4 + plat::BUCKETS / 8);
         assert_eq!(rows[0][..4], [HISTOGRAM, (100 * MS) as f64, 1.0, 4096.0]);
-        assert_eq!(rows[0][4 + 20 / 8], 2.0);
-        assert_eq!(rows[0][4 + plat::index(1000) / 8], 1.0);
-        assert_eq!(rows[1][1], (250 * MS) as f64);
-        assert_eq!(rows[1][4..].iter().sum::<f64>(), 1.0);
+        assert_eq!(rows[0][4 + 20 / 8] as u64, 2);
+        assert_eq!(rows[0][4 + plat::index(1000) / 8] as u64, 1);
+        assert_eq!(rows[1][1] as u64, 250 * MS);
+        assert_eq!(rows[1][4..].iter().sum::<f64>() as u64, 1);
     }
 }
