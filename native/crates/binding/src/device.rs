@@ -12,17 +12,13 @@ use std::sync::Arc;
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 use osdyno_core::op::{Op, OpKind};
-use osdyno_core::spec::Pattern;
 use osdyno_device::arena::Arena;
 use osdyno_device::clock;
 use osdyno_device::engine::file::{OpenFile, OpenMode};
-use osdyno_device::engine::io_uring::{Uring, Waiter};
-use osdyno_device::engine::memory::memory;
-use osdyno_device::engine::null;
-use osdyno_device::engine::psync::psync;
-use osdyno_device::engine::synthetic::Synthetic;
+use osdyno_device::engine::io_uring::Waiter;
+use osdyno_device::engine::open::{Driver, Opening, open_engine, open_files};
 use osdyno_device::engine::{Completion, Engine, EngineError, Wait};
-use osdyno_device::spec::{EngineSpec, SyncMode};
+use osdyno_device::spec::{Access, EngineSpec, SyncMode};
 use serde::{Deserialize, Serialize};
 
 use crate::parking::Parking;
@@ -46,8 +42,11 @@ struct OpenSpec {
     direct: bool,
     #[serde(default = "no_sync")]
     sync: SyncMode,
+    /// Drop what is cached of the file; without direct I/O only.
+    #[serde(default)]
+    invalidate: bool,
     /// The access to expect of buffered files.
-    access: Option<Pattern>,
+    access: Option<Access>,
     depth: u32,
     slot_bytes: u32,
     slot_count: u32,
@@ -328,7 +327,7 @@ fn open(
         data: true,
         notes: Vec::new(),
     };
-    let engine = open_engine(spec, &arena, &mut facts)?;
+    let engine = open_boxed(spec, &arena, &mut facts)?;
     facts.notes = engine.notes().to_vec();
     Ok(NativeDevice {
         parking: None,
@@ -345,55 +344,62 @@ fn open(
     })
 }
 
-fn open_engine(
+/// An engine behind its trait.
+struct Boxing;
+
+impl Driver for Boxing {
+    type Output = Box<dyn Engine>;
+
+    fn drive<E: Engine + 'static>(self, engine: E) -> Self::Output {
+        Box::new(engine)
+    }
+}
+
+fn open_boxed(
     spec: &OpenSpec,
     arena: &Arc<Arena>,
     facts: &mut Facts,
 ) -> std::result::Result<Box<dyn Engine>, EngineError> {
-    let depth = facts.depth;
+    let opening = Opening {
+        arena: arena.clone(),
+        depth: facts.depth,
+        waiter: Waiter::EventLoop,
+        mode: OpenMode {
+            write: spec.write,
+            direct: spec.direct,
+            sync: spec.sync,
+            invalidate: spec.invalidate,
+            access: spec.access,
+        },
+    };
+    let mut files = Vec::new();
     match &spec.engine {
-        EngineSpec::Psync => {
-            let file = open_file(spec, facts)?;
-            Ok(Box::new(psync(vec![file], arena.clone(), depth)))
-        }
-        EngineSpec::IoUring => {
-            let file = open_file(spec, facts)?;
-            let (files, arena) = (vec![file], arena.clone());
-            let ring = Uring::new(files, arena, depth, Waiter::EventLoop)?;
-            Ok(Box::new(ring))
-        }
-        EngineSpec::Memory { size } => {
-            facts.size_bytes = *size;
-            Ok(Box::new(memory(*size, arena.clone(), depth)?))
-        }
-        EngineSpec::Null => {
-            facts.data = false;
-            Ok(Box::new(null::Null::new(depth)))
-        }
+        EngineSpec::Memory { size } => facts.size_bytes = *size,
+        EngineSpec::Null => facts.data = false,
         EngineSpec::Synthetic { model } => {
             facts.size_bytes = model.size;
             facts.data = false;
-            Ok(Box::new(Synthetic::new(model, depth)?))
+        }
+        engine => {
+            let path = spec.path.as_deref().ok_or_else(|| {
+                EngineError::Unsupported(
+                    "this engine works on a file or device; name one".to_owned(),
+                )
+            })?;
+            files = open_files(engine, &[path], opening.mode)?;
+            for file in &files {
+                complete(facts, spec, file);
+            }
         }
     }
+    open_engine(&spec.engine, files, opening, Boxing)
 }
 
-/// Opens the file and completes the facts by what it is.
-fn open_file(spec: &OpenSpec, facts: &mut Facts) -> std::result::Result<OpenFile, EngineError> {
-    let path = spec.path.as_deref().ok_or_else(|| {
-        EngineError::Unsupported("this engine works on a file or device; name one".to_owned())
-    })?;
-    let mode = OpenMode {
-        write: spec.write,
-        direct: spec.direct,
-        sync: spec.sync,
-        access: spec.access,
-    };
-    let file = OpenFile::open(path, mode)?;
+/// Completes the facts by what the file is.
+fn complete(facts: &mut Facts, spec: &OpenSpec, file: &OpenFile) {
     facts.block_device = file.is_block_device();
     facts.write_zeroes = file.can_write_zeroes();
     facts.trim = file.can_trim();
     facts.size_bytes = spec.size_bytes.unwrap_or(file.size());
     facts.block_bytes = spec.block_bytes.unwrap_or(file.block_bytes()).max(1);
-    Ok(file)
 }

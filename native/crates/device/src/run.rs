@@ -11,18 +11,15 @@ use crate::arena::Arena;
 use crate::clock::{now_ns, sleep_until};
 use crate::collect::Collector;
 use crate::cpu;
-use crate::engine::file::{OpenFile, OpenMode};
-use crate::engine::io_uring::{Uring, Waiter};
-use crate::engine::memory::memory;
-use crate::engine::null::Null;
-use crate::engine::psync::psync;
-use crate::engine::synthetic::Synthetic;
+use crate::engine::file::OpenMode;
+use crate::engine::io_uring::Waiter;
+use crate::engine::open::{Driver, Opening, open_engine, open_files};
 use crate::engine::{Engine, EngineError};
 use crate::exchange::{JobPort, LiveView};
 use crate::hiccup::HiccupMeter;
 use crate::job_loop::JobLoop;
 use crate::outcome::{JobState, RunOutcome, RunPoll};
-use crate::spec::{EngineSpec, JobSpec, RunSpec};
+use crate::spec::{JobSpec, RunSpec};
 
 /// Between the moment that every job is ready and the run's start: threads must have woken up by then.
 const LEAD_NS: u64 = 2_000_000;
@@ -303,35 +300,35 @@ impl Place {
             cpu::pin(&job.cpus).map_err(system(&format!("run on CPUs {:?}", job.cpus)))?;
         }
         cpu::exact_timers();
-        let synchronous = matches!(job.engine, EngineSpec::Psync | EngineSpec::Memory { .. });
-        let depth = if synchronous {
+        let depth = if job.engine.synchronous() {
             1
         } else {
             job.iodepth.min(MAX_DEPTH)
         };
         let arena = Arena::new(depth, job.max_block).map_err(system("memory for the buffers"))?;
         let arena = Arc::new(arena);
-        match &job.engine {
-            EngineSpec::IoUring => {
-                let files = open_files(job).map_err(engine)?;
-                let uring = Uring::new(files, Arc::clone(&arena), depth, Waiter::Thread);
-                self.drive(job, uring.map_err(engine)?, depth, arena)
-            }
-            EngineSpec::Psync => {
-                let files = open_files(job).map_err(engine)?;
-                let psync = psync(files, Arc::clone(&arena), depth);
-                self.drive(job, psync, depth, arena)
-            }
-            EngineSpec::Memory { size } => {
-                let memory = memory(*size, Arc::clone(&arena), depth).map_err(engine)?;
-                self.drive(job, memory, depth, arena)
-            }
-            EngineSpec::Null => self.drive(job, Null::new(depth), depth, arena),
-            EngineSpec::Synthetic { model } => {
-                let synthetic = Synthetic::new(model, depth).map_err(engine)?;
-                self.drive(job, synthetic, depth, arena)
-            }
-        }
+        let opening = Opening {
+            arena: Arc::clone(&arena),
+            depth,
+            waiter: Waiter::Thread,
+            mode: OpenMode {
+                write: job.write,
+                direct: job.direct,
+                sync: job.sync,
+                invalidate: job.cache.invalidate,
+                access: job.access(),
+            },
+        };
+        let paths: Vec<&str> = job.files.iter().map(|file| file.path.as_str()).collect();
+        let files = open_files(&job.engine, &paths, opening.mode).map_err(engine)?;
+        let place = self;
+        let driver = LoopDriver {
+            place,
+            job,
+            depth,
+            arena,
+        };
+        open_engine(&job.engine, files, opening, driver).map_err(engine)?
     }
 
     fn drive<E: Engine>(
@@ -379,15 +376,18 @@ impl Place {
     }
 }
 
-fn open_files(job: &JobSpec) -> Result<Vec<OpenFile>, EngineError> {
-    let mode = OpenMode {
-        write: job.write,
-        direct: job.direct,
-        sync: job.sync,
-        access: Some(job.stream.pattern),
-    };
-    job.files
-        .iter()
-        .map(|file| OpenFile::open(&file.path, mode))
-        .collect()
+/// Runs a job over the engine that was opened for it.
+struct LoopDriver<'a> {
+    place: &'a Place,
+    job: &'a JobSpec,
+    depth: u32,
+    arena: Arc<Arena>,
+}
+
+impl Driver for LoopDriver<'_> {
+    type Output = Result<(), RunError>;
+
+    fn drive<E: Engine + 'static>(self, engine: E) -> Self::Output {
+        self.place.drive(self.job, engine, self.depth, self.arena)
+    }
 }

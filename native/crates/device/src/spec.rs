@@ -1,7 +1,7 @@
 //! What a native run is told to do, and what it answers, as JSON (camelCase).
 
 use crate::io_log::IoLogSpec;
-use osdyno_core::spec::{Arrival, StreamSpec, SyntheticSpec};
+use osdyno_core::spec::{Arrival, Pattern, StreamSpec, SyntheticSpec};
 use serde::{Deserialize, Serialize};
 
 /// A block I/O engine by name.
@@ -9,9 +9,26 @@ use serde::{Deserialize, Serialize};
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum EngineSpec {
     /// Linux `io_uring`.
-    IoUring,
+    IoUring(UringOptions),
+    /// Linux native asynchronous I/O (`io_submit`).
+    Libaio,
     /// `pread`/`pwrite`, one at a time.
     Psync,
+    /// `lseek` and `read`/`write`, one at a time.
+    Sync,
+    /// `preadv`/`pwritev`, one at a time.
+    Pvsync,
+    /// `preadv2`/`pwritev2`, one at a time.
+    Pvsync2 {
+        /// Ask the device to poll for the completion (`RWF_HIPRI`).
+        #[serde(default)]
+        hipri: bool,
+    },
+    /// Copies to and from a mapping of the file; `msync` makes it durable.
+    Mmap,
+    /// Copies to and from a mapping of the file; where that is memory, writing back cache lines makes it
+    /// durable.
+    Pmem,
     /// A buffer of `size` bytes.
     Memory {
         /// Bytes.
@@ -24,6 +41,103 @@ pub enum EngineSpec {
         /// Its law.
         model: SyntheticSpec,
     },
+}
+
+impl EngineSpec {
+    /// One operation at a time, whatever depth a job asks for.
+    #[must_use]
+    pub fn synchronous(&self) -> bool {
+        matches!(
+            self,
+            Self::Psync
+                | Self::Sync
+                | Self::Pvsync
+                | Self::Pvsync2 { .. }
+                | Self::Mmap
+                | Self::Pmem
+                | Self::Memory { .. }
+        )
+    }
+
+    /// Works on a mapping of its files, so that open flags for direct or durable I/O mean nothing.
+    #[must_use]
+    pub fn maps(&self) -> bool {
+        matches!(self, Self::Mmap | Self::Pmem)
+    }
+
+    /// Works on files or devices.
+    #[must_use]
+    pub fn on_files(&self) -> bool {
+        !matches!(
+            self,
+            Self::Memory { .. } | Self::Null | Self::Synthetic { .. }
+        )
+    }
+}
+
+/// What fio's keys say about `io_uring`. `None`: what serves best here; else it is demanded.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct UringOptions {
+    /// A thread of the kernel looks for submissions (`IORING_SETUP_SQPOLL`).
+    pub sqthread_poll: bool,
+    /// That thread's CPU.
+    pub sqthread_poll_cpu: Option<u32>,
+    /// Poll the device for completions (`IORING_SETUP_IOPOLL`).
+    pub hipri: bool,
+    /// Register the buffers.
+    pub fixedbufs: Option<bool>,
+    /// Register the files.
+    pub registerfiles: Option<bool>,
+    /// Plain buffers instead of vectors of one.
+    pub nonvectored: Option<bool>,
+}
+
+/// What becomes of the cached pages of a job's files when it opens them without direct I/O.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct CacheSpec {
+    /// Drop what is cached of them.
+    pub invalidate: bool,
+    /// What the kernel is told about the access to expect.
+    pub advise: Advise,
+}
+
+impl Default for CacheSpec {
+    fn default() -> Self {
+        Self {
+            invalidate: true,
+            advise: Advise::Pattern,
+        }
+    }
+}
+
+/// fio's `fadvise_hint`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Advise {
+    /// Nothing.
+    None,
+    /// What the job's stream does.
+    Pattern,
+    /// Random, whatever it does.
+    Random,
+    /// Sequential, whatever it does.
+    Sequential,
+    /// Pages are used once.
+    Noreuse,
+}
+
+/// The access to expect of a file, for `posix_fadvise` and `madvise`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Access {
+    /// Little read-ahead.
+    Random,
+    /// Much read-ahead.
+    Sequential,
+    /// Pages are used once.
+    Noreuse,
 }
 
 /// One file or device of a job.
@@ -50,6 +164,9 @@ pub struct JobSpec {
     pub direct: bool,
     /// `O_SYNC` / `O_DSYNC`.
     pub sync: SyncMode,
+    /// The files' cached pages; without direct I/O only.
+    #[serde(default)]
+    pub cache: CacheSpec,
     /// Operations in flight at most.
     pub iodepth: u32,
     /// Largest block in bytes: the size of a buffer slot.
@@ -104,6 +221,19 @@ pub struct RunSpec {
 }
 
 impl JobSpec {
+    /// The access to tell the kernel of, when the job's files are opened without direct I/O.
+    #[must_use]
+    pub fn access(&self) -> Option<Access> {
+        match (self.cache.advise, self.stream.pattern) {
+            (Advise::None, _) => None,
+            (Advise::Random, _) | (Advise::Pattern, Pattern::Random) => Some(Access::Random),
+            (Advise::Sequential, _) | (Advise::Pattern, Pattern::Sequential) => {
+                Some(Access::Sequential)
+            }
+            (Advise::Noreuse, _) => Some(Access::Noreuse),
+        }
+    }
+
     /// Which of read, write and trim the job does, reading back included.
     #[must_use]
     pub fn directions(&self) -> [bool; 3] {

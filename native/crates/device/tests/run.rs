@@ -23,10 +23,16 @@ use osdyno_device::exchange::JobPort;
 use osdyno_device::job_loop::JobLoop;
 use osdyno_device::outcome::{JobOutcome, JobState, RunOutcome};
 use osdyno_device::run::Run;
-use osdyno_device::spec::{EngineSpec, FileSpec, JobSpec, RunSpec, SyncMode};
+use osdyno_device::spec::{
+    CacheSpec, EngineSpec, FileSpec, JobSpec, RunSpec, SyncMode, UringOptions,
+};
 
 const BLOCK: u32 = 4096;
 const MS: u64 = 1_000_000;
+
+fn io_uring() -> EngineSpec {
+    EngineSpec::IoUring(UringOptions::default())
+}
 
 /// A job of random reads (or writes) over `blocks` blocks; ends after each block was addressed once.
 fn job(engine: EngineSpec, write: bool, blocks: u64, depth: u32) -> JobSpec {
@@ -39,6 +45,7 @@ fn job(engine: EngineSpec, write: bool, blocks: u64, depth: u32) -> JobSpec {
         write,
         direct: false,
         sync: SyncMode::None,
+        cache: CacheSpec::default(),
         iodepth: depth,
         max_block: BLOCK,
         stream: StreamSpec {
@@ -196,7 +203,13 @@ fn every_engine_does_each_block_once() {
         EngineSpec::Null,
         EngineSpec::Memory { size },
         EngineSpec::Psync,
-        EngineSpec::IoUring,
+        EngineSpec::Sync,
+        EngineSpec::Pvsync,
+        EngineSpec::Pvsync2 { hipri: false },
+        EngineSpec::Mmap,
+        EngineSpec::Pmem,
+        EngineSpec::Libaio,
+        io_uring(),
         synthetic(|model| model.service_ns = 1000),
     ] {
         for write in [false, true] {
@@ -441,7 +454,7 @@ fn the_first_error_ends_the_job_and_what_was_measured_stays() {
 #[test]
 fn reading_beyond_the_end_of_a_file_is_an_error_with_its_place() {
     let file = Scratch::new("short", 10);
-    for engine in [EngineSpec::Psync, EngineSpec::IoUring] {
+    for engine in [EngineSpec::Psync, io_uring()] {
         let outcome = run_one(file.on(job(engine, false, 20, 1)));
         let message = outcome.error_message().unwrap();
         assert!(message.ends_with("end of file (EIO)"), "{message}");
@@ -452,7 +465,7 @@ fn reading_beyond_the_end_of_a_file_is_an_error_with_its_place() {
 #[test]
 fn a_run_that_cannot_start_says_why_and_starts_nothing() {
     let file = Scratch::new("start", 4);
-    let good = file.on(job(EngineSpec::IoUring, true, 4, 1));
+    let good = file.on(job(io_uring(), true, 4, 1));
     let mut missing = good.clone();
     missing.files[0].path = "/nonexistent/file".to_owned();
     let error = Run::start(spec(vec![good, missing]))
@@ -488,7 +501,7 @@ fn verifying(mut job: JobSpec, fatal: bool) -> JobSpec {
 #[test]
 fn what_was_written_is_read_back_and_counted_as_reads() {
     let file = Scratch::new("verify", 500);
-    for engine in [EngineSpec::Psync, EngineSpec::IoUring] {
+    for engine in [EngineSpec::Psync, io_uring()] {
         let mut job = file.on(verifying(job(engine, true, 500, 16), true));
         job.stream.end_fsync = true;
         job.stream.fdatasync_every = 100;
@@ -522,7 +535,7 @@ fn verification_finds_every_corruption_and_says_where() {
     let wrong = [3, 77, 199];
     corrupt(&file.0, &wrong);
     // A job that only reads checks what an earlier one wrote.
-    let outcome = run_one(file.on(verifying(job(EngineSpec::IoUring, false, 200, 8), false)));
+    let outcome = run_one(file.on(verifying(job(io_uring(), false, 200, 8), false)));
     assert_eq!(outcome.error_message(), None, "not fatal");
     let verify = outcome.end.verify.unwrap();
     assert_eq!((verify.checked_blocks, verify.mismatch_count), (200, 3));

@@ -6,11 +6,9 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 use osdyno_core::op::OpKind;
-use osdyno_core::spec::Pattern;
 
 use super::EngineError;
-
-use crate::spec::SyncMode;
+use crate::spec::{Access, SyncMode};
 
 /// `_IO(0x12, 119)`, linux/fs.h: discard a range of a block device.
 const BLKDISCARD: libc::Ioctl = 0x1277;
@@ -21,6 +19,9 @@ const BLKGETSIZE64: libc::Ioctl = 0x8008_1272;
 /// `_IO(0x12, 104)`, linux/fs.h: logical block size.
 const BLKSSZGET: libc::Ioctl = 0x1268;
 
+/// `_IO(0x12, 97)`, linux/fs.h: write back and drop the cached pages of a block device.
+const BLKFLSBUF: libc::Ioctl = 0x1261;
+
 /// How a file is opened.
 #[derive(Clone, Copy, Debug)]
 pub struct OpenMode {
@@ -30,17 +31,24 @@ pub struct OpenMode {
     pub direct: bool,
     /// `O_SYNC` / `O_DSYNC`.
     pub sync: SyncMode,
+    /// Drop what is cached of it. Without `O_DIRECT` only.
+    pub invalidate: bool,
     /// The access to expect, which read-ahead of buffered files goes by; `None`: the kernel guesses.
-    pub access: Option<Pattern>,
+    pub access: Option<Access>,
 }
 
 /// An open file or block device. Closed when dropped.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 #[derive(Debug)]
 pub struct OpenFile {
     fd: OwnedFd,
     path: String,
     block_device: bool,
+    /// The device that holds it, or that it is.
+    device: libc::dev_t,
+    direct: bool,
     size: u64,
+    allocated: u64,
     block_bytes: u32,
     discards: bool,
     zeroes: bool,
@@ -107,24 +115,14 @@ impl OpenFile {
         }
         // SAFETY: `raw` was just opened and nothing else owns it.
         let fd = unsafe { OwnedFd::from_raw_fd(raw) };
+        let file = Self::describe(fd, path, mode.direct)?;
         if !mode.direct {
-            // Buffered runs begin with a cold cache, as fio's do (`invalidate=1`): reads of what layout or
-            // an earlier run left in the page cache would be the memory's figures, not the device's.
-            // SAFETY: the descriptor is open; the call only advises.
-            unsafe { libc::posix_fadvise(fd.as_raw_fd(), 0, 0, libc::POSIX_FADV_DONTNEED) };
-            // fio's `fadvise_hint=1`: without it read-ahead fetches neighbours that a random job may hit.
-            let advice = match mode.access {
-                None => libc::POSIX_FADV_NORMAL,
-                Some(Pattern::Random) => libc::POSIX_FADV_RANDOM,
-                Some(Pattern::Sequential) => libc::POSIX_FADV_SEQUENTIAL,
-            };
-            // SAFETY: as above.
-            unsafe { libc::posix_fadvise(fd.as_raw_fd(), 0, 0, advice) };
+            file.set_cache(mode);
         }
-        Self::describe(fd, path)
+        Ok(file)
     }
 
-    fn describe(fd: OwnedFd, path: &str) -> Result<Self, EngineError> {
+    fn describe(fd: OwnedFd, path: &str, direct: bool) -> Result<Self, EngineError> {
         let failed = |call: &str| EngineError::System {
             call: format!("{call} {path}"),
             source: Error::last_os_error(),
@@ -158,14 +156,22 @@ impl OpenFile {
         } else {
             block_bytes = direct_alignment(&fd).unwrap_or(512).max(512);
         }
-        let discards = block_device && discard_limit(stat.st_rdev) > 0;
+        let device = if block_device {
+            stat.st_rdev
+        } else {
+            stat.st_dev
+        };
+        let discards = block_device && queue_limit(device, "discard_max_bytes").unwrap_or(0) > 0;
         let zeroes = !on_tmpfs(&fd);
         let path = path.to_owned();
         Ok(Self {
             fd,
             path,
             block_device,
+            device,
+            direct,
             size,
+            allocated: stat.st_blocks.max(0) as u64 * 512,
             block_bytes,
             discards,
             zeroes,
@@ -188,6 +194,63 @@ impl OpenFile {
     #[must_use]
     pub fn is_block_device(&self) -> bool {
         self.block_device
+    }
+
+    /// Opened with `O_DIRECT`.
+    #[must_use]
+    pub fn is_direct(&self) -> bool {
+        self.direct
+    }
+
+    /// Its device has queues that can be polled for completions; `None` = the kernel does not say.
+    #[must_use]
+    pub fn can_poll(&self) -> Option<bool> {
+        queue_limit(self.device, "io_poll").map(|on| on == 1)
+    }
+
+    /// Lies in memory that the machine forgets when it goes off (tmpfs).
+    #[must_use]
+    pub fn is_on_tmpfs(&self) -> bool {
+        on_tmpfs(&self.fd)
+    }
+
+    /// A regular file with holes, whose pages get their place when they are first written.
+    #[must_use]
+    pub fn has_holes(&self) -> bool {
+        !self.block_device && self.allocated < self.size
+    }
+
+    /// Gives every hole its place: 0 or a negative errno.
+    #[must_use]
+    pub fn allocate(&self) -> i32 {
+        let fd = self.fd();
+        let Ok(length) = libc::off_t::try_from(self.size) else {
+            return -libc::EFBIG;
+        };
+        // SAFETY: the descriptor is open; the call takes no pointers.
+        retry(|| unsafe { libc::fallocate(fd, 0, 0, length) as isize })
+    }
+
+    /// Buffered runs begin with a cold cache, as fio's do (`invalidate=1`): reads of what layout or an
+    /// earlier run left in the page cache would be the memory's figures, not the device's. And without
+    /// a word on the access (`fadvise_hint=1`) read-ahead fetches neighbours that a random job may hit.
+    fn set_cache(&self, mode: OpenMode) {
+        let fd = self.fd();
+        // SAFETY: the descriptor is open; neither call takes pointers. Both only advise.
+        unsafe {
+            // Of a device only root may drop everything; what nobody else uses goes either way.
+            let flushed = mode.invalidate && self.block_device && libc::ioctl(fd, BLKFLSBUF) == 0;
+            if mode.invalidate && !flushed {
+                libc::posix_fadvise(fd, 0, 0, libc::POSIX_FADV_DONTNEED);
+            }
+            let advice = match mode.access {
+                None => libc::POSIX_FADV_NORMAL,
+                Some(Access::Random) => libc::POSIX_FADV_RANDOM,
+                Some(Access::Sequential) => libc::POSIX_FADV_SEQUENTIAL,
+                Some(Access::Noreuse) => libc::POSIX_FADV_NOREUSE,
+            };
+            libc::posix_fadvise(fd, 0, 0, advice);
+        }
     }
 
     /// Bytes when it was opened.
@@ -242,6 +305,19 @@ impl OpenFile {
         self.range(BLKZEROOUT, mode, offset, length)
     }
 
+    /// As `write_zeroes`, and durable when asked, which those calls do not offer themselves.
+    #[must_use]
+    pub fn write_zeroes_durably(&self, offset: u64, length: u32, durably: bool) -> i32 {
+        let result = self.write_zeroes(offset, length);
+        if result < 0 || !durably {
+            return result;
+        }
+        match self.flush(OpKind::DataFlush) {
+            0 => result,
+            errno => errno,
+        }
+    }
+
     fn range(&self, request: libc::Ioctl, mode: libc::c_int, offset: u64, length: u32) -> i32 {
         let (Ok(start), Ok(done)) = (libc::off_t::try_from(offset), i32::try_from(length)) else {
             return -libc::EINVAL;
@@ -283,17 +359,14 @@ fn direct_alignment(fd: &OwnedFd) -> Option<u32> {
     known.then_some(found.stx_dio_offset_align.max(found.stx_dio_mem_align))
 }
 
-/// Bytes that one discard of a device may cover; 0 = it cannot discard.
-fn discard_limit(device: libc::dev_t) -> u64 {
+/// What sysfs says of a device's queue; `None` where there is no such device or limit.
+fn queue_limit(device: libc::dev_t, name: &str) -> Option<u64> {
     let (major, minor) = (libc::major(device), libc::minor(device));
     // A partition's queue is that of its disk, one folder up.
-    ["queue", "../queue"]
-        .iter()
-        .find_map(|queue| {
-            let path = format!("/sys/dev/block/{major}:{minor}/{queue}/discard_max_bytes");
-            std::fs::read_to_string(path).ok()?.trim().parse().ok()
-        })
-        .unwrap_or(0)
+    ["queue", "../queue"].iter().find_map(|queue| {
+        let path = format!("/sys/dev/block/{major}:{minor}/{queue}/{name}");
+        std::fs::read_to_string(path).ok()?.trim().parse().ok()
+    })
 }
 
 fn on_tmpfs(fd: &OwnedFd) -> bool {

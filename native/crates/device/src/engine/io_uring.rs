@@ -4,22 +4,30 @@
 //! it asks for them (deferred task run), files and buffers are registered where the kernel lets us, and
 //! a batch costs one system call. Long waits arm one timeout operation that serves many waits, so that
 //! no timer is set per operation.
+//!
+//! Two modes change who works: with `sqthread_poll` a thread of the kernel looks for submissions, so that
+//! handing over costs no system call; with `hipri` nobody is interrupted by the device, whoever waits
+//! polls it.
 
+mod entry;
 mod setup;
 
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 
-use io_uring::types::{Fixed, FsyncFlags, Timespec};
-use io_uring::{EnterFlags, IoUring, opcode, squeue};
-use osdyno_core::op::{FLAG_FUA, Op, OpKind};
+use io_uring::types::Timespec;
+use io_uring::{EnterFlags, IoUring, opcode};
+use osdyno_core::op::{Op, OpKind};
 
-use self::setup::{build_ring, failed, register_buffers, register_ring};
+use self::entry::Entries;
+use self::setup::{build_ring, failed, register, register_ring};
 use super::file::OpenFile;
+use super::psync::{demand_polling, plain};
 use super::{Completion, Engine, EngineError, Wait};
 use crate::arena::Arena;
 use crate::clock::now_ns;
+use crate::spec::UringOptions;
 
 /// The kernel's limit on entries of a submission queue.
 const MAX_ENTRIES: u32 = 32_768;
@@ -57,14 +65,16 @@ pub enum Waiter {
 }
 
 /// See the module. Must stay on the thread that opened it.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 pub struct Uring {
     ring: IoUring,
     /// Index of the ring's own descriptor in the kernel's table for this thread, if registered.
     ring_index: Option<u32>,
-    files: Vec<OpenFile>,
-    arena: Arc<Arena>,
-    /// Slots per registered buffer; 0 = buffers are not registered.
-    buffer_slots: u32,
+    entries: Entries,
+    /// A thread of the kernel takes submissions (`sqthread_poll`).
+    kernel_submits: bool,
+    /// Completions come only while somebody polls for them (`hipri`).
+    polls: bool,
     pending: Vec<Pending>,
     free: Vec<u32>,
     /// Indices queued since the last commit that went into the ring; `plain` holds the others.
@@ -90,34 +100,34 @@ impl Uring {
     /// most `depth` operations queued or in flight.
     ///
     /// # Errors
-    /// The kernel has no `io_uring` for us.
+    /// The kernel has no `io_uring` for us, or not what the options demand.
     pub fn new(
         files: Vec<OpenFile>,
         arena: Arc<Arena>,
         depth: u32,
         waiter: Waiter,
+        options: &UringOptions,
     ) -> Result<Self, EngineError> {
+        if options.hipri {
+            files.iter().try_for_each(demand_polling)?;
+        }
         let asked = depth.max(1);
         let depth = asked.min(MAX_ENTRIES / 2);
         // One entry more than operations, for the timeout.
-        let (ring, deferred, note) = build_ring(depth + 1, waiter)?;
+        let (ring, deferred, note) = build_ring(depth + 1, waiter, options)?;
         let mut notes = Vec::from_iter(note);
         if depth < asked {
             notes.push(format!("io_uring: depth is limited to {depth}"));
         }
-        let fds: Vec<RawFd> = files.iter().map(OpenFile::fd).collect();
-        ring.submitter()
-            .register_files(&fds)
-            .map_err(failed("register files with io_uring"))?;
-        let buffer_slots = register_buffers(&ring, &arena, &mut notes);
+        let registered = register(&ring, &files, &arena, options, &mut notes)?;
         let ring_index = register_ring(&ring);
         let room = depth as usize;
-        Ok(Self {
+        let mut uring = Self {
             ring,
             ring_index,
-            files,
-            arena,
-            buffer_slots,
+            entries: Entries::new(files, arena, depth, &registered, options),
+            kernel_submits: options.sqthread_poll,
+            polls: options.hipri,
             pending: vec![Pending::default(); room],
             free: (0..depth).rev().collect(),
             fresh: Vec::with_capacity(room),
@@ -130,63 +140,50 @@ impl Uring {
             single: depth == 1,
             armed_ns: None,
             notes,
-        })
+        };
+        if options.hipri {
+            uring.try_polling()?;
+        }
+        Ok(uring)
+    }
+
+    /// Reads a block of each file, since only trying shows whether its driver polls.
+    fn try_polling(&mut self) -> Result<(), EngineError> {
+        for file in 0..self.entries.files.len() {
+            let length = self.entries.files[file]
+                .block_bytes()
+                .min(self.entries.arena.slot_bytes());
+            let op = Op {
+                kind: OpKind::Read,
+                flags: 0,
+                file: file as u16,
+                length,
+                offset: 0,
+                intended_ns: 0,
+                sequence: 0,
+                generation: 0,
+            };
+            let mut out = Vec::with_capacity(1);
+            self.queue(&op, 0, 0);
+            self.commit()?;
+            self.reap(Wait::Forever, &mut out)?;
+            if let Some(errno) = out.first().map(|done| -done.result).filter(|&e| e > 0) {
+                let why = io::Error::from_raw_os_error(errno);
+                return Err(EngineError::Unsupported(format!(
+                    "hipri=1: {}: a polled read fails ({why}); its driver cannot be polled, remove hipri",
+                    self.entries.files[file].path()
+                )));
+            }
+            // SAFETY: nothing is in flight.
+            unsafe { self.entries.arena.slot(0, length as usize) }.fill(0);
+        }
+        Ok(())
     }
 
     /// The files, as opened.
     #[must_use]
     pub fn files(&self) -> &[OpenFile] {
-        &self.files
-    }
-
-    /// The entry for an operation; `None` when a plain call does it (or refuses it).
-    #[inline]
-    fn entry(&self, op: &Op, slot: u32) -> Option<squeue::Entry> {
-        let file = Fixed(u32::from(op.file));
-        let rw_flags = if op.flags & FLAG_FUA != 0 {
-            libc::RWF_DSYNC
-        } else {
-            0
-        };
-        let moves_data = matches!(op.kind, OpKind::Read | OpKind::Write);
-        if moves_data && (slot >= self.arena.slot_count() || op.length > self.arena.slot_bytes()) {
-            return None;
-        }
-        let fallocate = |mode: i32| {
-            let regular = !self.files.get(op.file as usize)?.is_block_device();
-            (regular && rw_flags == 0).then(|| {
-                opcode::Fallocate::new(file, u64::from(op.length))
-                    .offset(op.offset)
-                    .mode(mode | libc::FALLOC_FL_KEEP_SIZE)
-                    .build()
-            })
-        };
-        Some(match op.kind {
-            OpKind::Read if self.buffer_slots > 0 => {
-                let index = (slot / self.buffer_slots) as u16;
-                opcode::ReadFixed::new(file, self.arena.slot_ptr(slot), op.length, index)
-                    .offset(op.offset)
-                    .build()
-            }
-            OpKind::Read => opcode::Read::new(file, self.arena.slot_ptr(slot), op.length)
-                .offset(op.offset)
-                .build(),
-            OpKind::Write if self.buffer_slots > 0 => {
-                let index = (slot / self.buffer_slots) as u16;
-                opcode::WriteFixed::new(file, self.arena.slot_ptr(slot), op.length, index)
-                    .offset(op.offset)
-                    .rw_flags(rw_flags)
-                    .build()
-            }
-            OpKind::Write => opcode::Write::new(file, self.arena.slot_ptr(slot), op.length)
-                .offset(op.offset)
-                .rw_flags(rw_flags)
-                .build(),
-            OpKind::Flush => opcode::Fsync::new(file).build(),
-            OpKind::DataFlush => opcode::Fsync::new(file).flags(FsyncFlags::DATASYNC).build(),
-            OpKind::Trim => fallocate(libc::FALLOC_FL_PUNCH_HOLE)?,
-            OpKind::WriteZeroes => fallocate(libc::FALLOC_FL_ZERO_RANGE)?,
-        })
+        &self.entries.files
     }
 
     /// `io_uring_enter`; the result or a positive errno.
@@ -241,6 +238,15 @@ impl Uring {
     /// Tells the kernel of everything in the ring.
     #[inline]
     fn submit(&mut self, flags: u32) -> Result<(), EngineError> {
+        if self.kernel_submits {
+            self.unsubmitted = 0;
+            if self.ring.submission().need_wakeup() {
+                // An error shows as operations that never complete; the only one possible is EINTR,
+                // after which the thread is awake.
+                let _ = self.enter(0, 0, EnterFlags::SQ_WAKEUP.bits(), None);
+            }
+            return Ok(());
+        }
         let mut tries = 0;
         while self.unsubmitted > 0 {
             match self.enter(self.unsubmitted, 0, flags, None) {
@@ -267,22 +273,9 @@ impl Uring {
     fn run_plain(&mut self) {
         for Plain { index, op } in self.plain.drain(..) {
             let submitted_ns = now_ns();
-            let result = match (self.files.get(op.file as usize), op.kind) {
-                (None, _) => -libc::EBADF,
-                (Some(file), OpKind::Trim) => file.trim(op.offset, op.length),
-                (Some(file), OpKind::WriteZeroes) => {
-                    match file.write_zeroes(op.offset, op.length) {
-                        done if done >= 0 && op.flags & FLAG_FUA != 0 => {
-                            match file.flush(OpKind::DataFlush) {
-                                0 => done,
-                                errno => errno,
-                            }
-                        }
-                        result => result,
-                    }
-                }
-                // A slot or a length that the arena does not have.
-                (Some(_), _) => -libc::EINVAL,
+            let result = match self.entries.files.get(op.file as usize) {
+                None => -libc::EBADF,
+                Some(file) => plain(file, &op),
             };
             self.done.push(Completion {
                 tag: self.pending[index as usize].tag,
@@ -337,7 +330,7 @@ impl Engine for Uring {
         let Some(index) = self.free.pop() else {
             return false;
         };
-        let entry = self.entry(op, slot);
+        let entry = self.entries.build(index, op, slot);
         let by_fallocate = matches!(op.kind, OpKind::Trim | OpKind::WriteZeroes);
         self.pending[index as usize] = Pending {
             tag,
@@ -401,7 +394,8 @@ impl Engine for Uring {
         match wait {
             Wait::No => {
                 // SAFETY: no other view of the submission queue exists during the call.
-                if self.deferred && unsafe { self.ring.submission_shared() }.taskrun() {
+                let due = self.deferred && unsafe { self.ring.submission_shared() }.taskrun();
+                if due || (self.polls && self.in_ring > 0 && !self.kernel_submits) {
                     self.wait(0, None)?;
                     count = self.take(room, out);
                 }
@@ -423,7 +417,8 @@ impl Engine for Uring {
     }
 
     fn ready_fd(&self) -> Option<RawFd> {
-        (self.waiter == Waiter::EventLoop).then(|| self.ring.as_raw_fd())
+        // A device that is polled tells nobody: the event loop has to come and look.
+        (self.waiter == Waiter::EventLoop && !self.polls).then(|| self.ring.as_raw_fd())
     }
 
     fn notes(&self) -> &[String] {
@@ -463,7 +458,9 @@ impl Uring {
             let time = Timespec::new()
                 .sec(left / 1_000_000_000)
                 .nsec((left % 1_000_000_000) as u32);
-            if left < FAR_NS || self.armed_ns.is_some() {
+            // A ring that polls knows no timeouts; what it waits for comes soon or never. And the thread of
+            // the kernel might read the time after this call.
+            if left < FAR_NS || self.armed_ns.is_some() || self.polls || self.kernel_submits {
                 self.wait(1, Some(&time))?;
                 return Ok(true);
             }
@@ -487,7 +484,7 @@ impl Drop for Uring {
     fn drop(&mut self) {
         if self.in_ring > 0 {
             // The kernel still owns buffers of operations that never completed: keep the memory.
-            std::mem::forget(Arc::clone(&self.arena));
+            std::mem::forget(Arc::clone(&self.entries.arena));
         }
     }
 }

@@ -29,7 +29,7 @@ pub fn memory(size: u64, arena: Arc<Arena>, depth: u32) -> Result<Memory, Engine
     };
     let length = usize::try_from(size).map_err(|_| refused())?;
     let bytes = zeroed(length).ok_or_else(refused)?;
-    Ok(Synchronous::new(Buffer { bytes, arena }, depth))
+    Ok(Synchronous::new(Buffer { bytes, arena }, depth, Vec::new()))
 }
 
 /// `vec![0; length]` that answers instead of aborting; like it, from `calloc`, so untouched.

@@ -3,8 +3,13 @@
 pub mod bridge;
 pub mod file;
 pub mod io_uring;
+pub mod libaio;
+pub mod mapping;
 pub mod memory;
 pub mod null;
+pub mod open;
+pub mod persist;
+pub mod pmem;
 pub mod psync;
 pub mod synchronous;
 pub mod synthetic;

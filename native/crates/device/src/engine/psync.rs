@@ -1,76 +1,188 @@
-//! The psync engine: `pread` and `pwrite`, one operation at a time.
+//! fio's synchronous engines: one system call for an operation, one operation at a time. They differ
+//! in the call only.
 
 use std::sync::Arc;
 
 use osdyno_core::op::{FLAG_FUA, Op, OpKind};
 
-use super::file::{OpenFile, retry};
+use super::EngineError;
+use super::file::{OpenFile, last_errno, retry};
 use super::synchronous::{Execute, Synchronous};
 use crate::arena::Arena;
 
-/// The psync engine.
+/// A synchronous engine over files.
 pub type Psync = Synchronous<Files>;
 
-/// Files that are read and written by position.
-pub struct Files {
-    files: Vec<OpenFile>,
-    arena: Arc<Arena>,
+/// The call that moves data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// `pread` and `pwrite`.
+    Psync,
+    /// `lseek` where the position is another one, then `read` or `write`.
+    Sync,
+    /// `preadv` and `pwritev` with a vector of one.
+    Pvsync,
+    /// `preadv2` and `pwritev2` with a vector of one.
+    Pvsync2 {
+        /// Ask the device to poll for the completion.
+        hipri: bool,
+    },
 }
 
-/// An engine over `files`, in the order of `Op::file`.
+/// The position of a descriptor that nobody knows.
+const NOWHERE: u64 = u64::MAX;
+
+/// Files that are read and written.
+pub struct Files {
+    open: Vec<OpenFile>,
+    arena: Arc<Arena>,
+    method: Method,
+    /// Where the next `read` or `write` of each descriptor begins.
+    positions: Vec<u64>,
+}
+
+/// The psync engine over `files`, in the order of `Op::file`.
 #[must_use]
 pub fn psync(files: Vec<OpenFile>, arena: Arc<Arena>, depth: u32) -> Psync {
-    Synchronous::new(Files { files, arena }, depth)
+    let device = Files::new(files, arena, Method::Psync);
+    Synchronous::new(device, depth, Vec::new())
+}
+
+/// One of the synchronous engines over `files`, in the order of `Op::file`.
+///
+/// # Errors
+/// Polling is asked of a device that has none.
+pub fn by_method(
+    files: Vec<OpenFile>,
+    arena: Arc<Arena>,
+    depth: u32,
+    method: Method,
+) -> Result<Psync, EngineError> {
+    if method == (Method::Pvsync2 { hipri: true }) {
+        files.iter().try_for_each(demand_polling)?;
+    }
+    let device = Files::new(files, arena, method);
+    Ok(Synchronous::new(device, depth, Vec::new()))
+}
+
+/// Refuses `hipri=1` where it could only be ignored.
+///
+/// # Errors
+/// The file is not opened for direct I/O, or its device has no queue that can be polled.
+pub(super) fn demand_polling(file: &OpenFile) -> Result<(), EngineError> {
+    let why = if !file.is_direct() {
+        "polling needs direct=1"
+    } else if file.can_poll() == Some(false) {
+        "its device has no queue that can be polled (nvme: boot with nvme.poll_queues=N); remove hipri"
+    } else {
+        return Ok(());
+    };
+    let path = file.path();
+    Err(EngineError::Unsupported(format!("hipri=1: {path}: {why}")))
+}
+
+impl Files {
+    fn new(files: Vec<OpenFile>, arena: Arc<Arena>, method: Method) -> Self {
+        Self {
+            positions: vec![NOWHERE; files.len()],
+            open: files,
+            arena,
+            method,
+        }
+    }
+
+    /// Moves data; `None` = the slot or the offset cannot be.
+    fn transfer(&mut self, op: &Op, slot: u32) -> Option<i32> {
+        let place = usize::from(op.file);
+        let fd = self.open.get(place)?.fd();
+        let offset = libc::off_t::try_from(op.offset).ok()?;
+        if slot >= self.arena.slot_count() || op.length > self.arena.slot_bytes() {
+            return None;
+        }
+        let length = op.length as usize;
+        let buffer = self.arena.slot_ptr(slot).cast::<libc::c_void>();
+        let vector = libc::iovec {
+            iov_base: buffer,
+            iov_len: length,
+        };
+        let vector = &raw const vector;
+        let write = op.kind == OpKind::Write;
+        let mut flags = 0;
+        if write && op.flags & FLAG_FUA != 0 {
+            flags |= libc::RWF_DSYNC;
+        }
+        if self.method == (Method::Pvsync2 { hipri: true }) {
+            flags |= libc::RWF_HIPRI;
+        }
+        let by_flags = flags != 0 || matches!(self.method, Method::Pvsync2 { .. });
+        if self.method == Method::Sync && !by_flags {
+            return Some(self.sequential(place, fd, write, buffer, length, op.offset));
+        }
+        let vectored = self.method == Method::Pvsync;
+        // SAFETY: the slot is lent to this operation and holds `length` bytes (checked above); the
+        // vector of one entry outlives the calls.
+        Some(retry(|| unsafe {
+            match (by_flags, vectored, write) {
+                (true, _, true) => libc::pwritev2(fd, vector, 1, offset, flags),
+                (true, _, false) => libc::preadv2(fd, vector, 1, offset, flags),
+                (false, true, true) => libc::pwritev(fd, vector, 1, offset),
+                (false, true, false) => libc::preadv(fd, vector, 1, offset),
+                (false, false, true) => libc::pwrite(fd, buffer, length, offset),
+                (false, false, false) => libc::pread(fd, buffer, length, offset),
+            }
+        }))
+    }
+
+    /// `read` or `write` at the descriptor's position, which is moved first if it must be.
+    fn sequential(
+        &mut self,
+        place: usize,
+        fd: libc::c_int,
+        write: bool,
+        buffer: *mut libc::c_void,
+        length: usize,
+        offset: u64,
+    ) -> i32 {
+        // SAFETY: the descriptor is open; the call takes no pointers.
+        let seek = || unsafe { libc::lseek(fd, offset as libc::off_t, libc::SEEK_SET) };
+        if self.positions[place] != offset && seek() < 0 {
+            return last_errno();
+        }
+        // SAFETY: the caller's buffer is lent to this operation and holds `length` bytes.
+        let result = retry(|| unsafe {
+            if write {
+                libc::write(fd, buffer, length)
+            } else {
+                libc::read(fd, buffer, length)
+            }
+        });
+        self.positions[place] = u64::try_from(result).map_or(NOWHERE, |moved| offset + moved);
+        result
+    }
 }
 
 impl Execute for Files {
     fn execute(&mut self, op: &Op, slot: u32) -> i32 {
-        let Some(file) = self.files.get(usize::from(op.file)) else {
-            return -libc::EINVAL;
-        };
-        match op.kind {
-            OpKind::Read | OpKind::Write => transfer(file, &self.arena, op, slot),
-            OpKind::Trim => file.trim(op.offset, op.length),
-            OpKind::Flush | OpKind::DataFlush => file.flush(op.kind),
-            OpKind::WriteZeroes => zeroes(file, op),
+        if matches!(op.kind, OpKind::Read | OpKind::Write) {
+            return self.transfer(op, slot).unwrap_or(-libc::EINVAL);
+        }
+        match self.open.get(usize::from(op.file)) {
+            Some(file) => plain(file, op),
+            None => -libc::EINVAL,
         }
     }
 }
 
-fn transfer(file: &OpenFile, arena: &Arena, op: &Op, slot: u32) -> i32 {
-    let Ok(offset) = libc::off_t::try_from(op.offset) else {
-        return -libc::EINVAL;
-    };
-    if slot >= arena.slot_count() || op.length > arena.slot_bytes() {
-        return -libc::EINVAL;
-    }
-    let (fd, length) = (file.fd(), op.length as usize);
-    let buffer = arena.slot_ptr(slot).cast::<libc::c_void>();
-    if op.kind == OpKind::Read {
-        // SAFETY: the slot is lent to this operation and holds `length` bytes (checked above).
-        return retry(|| unsafe { libc::pread(fd, buffer, length, offset) });
-    }
-    if op.flags & FLAG_FUA == 0 {
-        // SAFETY: as above.
-        return retry(|| unsafe { libc::pwrite(fd, buffer, length, offset) });
-    }
-    let vector = libc::iovec {
-        iov_base: buffer,
-        iov_len: length,
-    };
-    // SAFETY: as above; the vector of one entry outlives the call.
-    retry(|| unsafe { libc::pwritev2(fd, &raw const vector, 1, offset, libc::RWF_DSYNC) })
-}
-
-/// Zeroes without data; durable at once when asked, which these calls do not offer themselves.
-fn zeroes(file: &OpenFile, op: &Op) -> i32 {
-    let result = file.write_zeroes(op.offset, op.length);
-    if result < 0 || op.flags & FLAG_FUA == 0 {
-        return result;
-    }
-    match file.flush(OpKind::DataFlush) {
-        0 => result,
-        errno => errno,
+/// An operation that moves no data, by a plain system call.
+pub(super) fn plain(file: &OpenFile, op: &Op) -> i32 {
+    match op.kind {
+        OpKind::Trim => file.trim(op.offset, op.length),
+        OpKind::Flush | OpKind::DataFlush => file.flush(op.kind),
+        OpKind::WriteZeroes => {
+            let durably = op.flags & FLAG_FUA != 0;
+            file.write_zeroes_durably(op.offset, op.length, durably)
+        }
+        OpKind::Read | OpKind::Write => -libc::EINVAL,
     }
 }
 
@@ -122,6 +234,7 @@ mod tests {
             write: true,
             direct: false,
             sync: SyncMode::None,
+            invalidate: false,
             access: None,
         };
         let open = OpenFile::open(&path, mode).unwrap();
@@ -130,10 +243,21 @@ mod tests {
     }
 
     #[test]
-    fn writes_durably_reads_back_and_flushes() {
+    fn every_method_writes_durably_reads_back_and_flushes() {
+        for method in [
+            Method::Psync,
+            Method::Sync,
+            Method::Pvsync,
+            Method::Pvsync2 { hipri: false },
+        ] {
+            writes_durably_reads_back_and_flushes(method);
+        }
+    }
+
+    fn writes_durably_reads_back_and_flushes(method: Method) {
         let (path, files) = scratch("data", 65536);
         let arena = Arc::new(Arena::new(2, 4096).unwrap());
-        let mut engine = psync(files, arena.clone(), 2);
+        let mut engine = by_method(files, arena.clone(), 2, method).unwrap();
         // SAFETY: nothing is in flight.
         unsafe { arena.slot(0, 4096) }.fill(0x5a);
         let mut write = op(OpKind::Write, 8192, 4096);
@@ -141,10 +265,20 @@ mod tests {
         assert_eq!(run(&mut engine, &write, 0).result, 4096);
         assert_eq!(run(&mut engine, &op(OpKind::Flush, 0, 0), 0).result, 0);
         assert_eq!(run(&mut engine, &op(OpKind::DataFlush, 0, 0), 0).result, 0);
-        let read = run(&mut engine, &op(OpKind::Read, 8192, 4096), 1);
-        assert_eq!(read.result, 4096);
+        for _ in 0..2 {
+            // SAFETY: nothing is in flight.
+            unsafe { arena.slot(1, 4096) }.fill(0);
+            let read = run(&mut engine, &op(OpKind::Read, 8192, 4096), 1);
+            assert_eq!(read.result, 4096);
+            // SAFETY: nothing is in flight.
+            assert!(unsafe { arena.slot(1, 4096) }.iter().all(|&b| b == 0x5a));
+        }
+        assert_eq!(
+            run(&mut engine, &op(OpKind::Read, 12288, 4096), 1).result,
+            4096
+        );
         // SAFETY: nothing is in flight.
-        assert!(unsafe { arena.slot(1, 4096) }.iter().all(|&b| b == 0x5a));
+        assert!(unsafe { arena.slot(1, 4096) }.iter().all(|&b| b == 7));
         std::fs::remove_file(path).unwrap();
     }
 
@@ -179,6 +313,19 @@ mod tests {
     }
 
     #[test]
+    fn refuses_to_poll_what_cannot_be_polled() {
+        let (path, files) = scratch("hipri", 8192);
+        let arena = Arc::new(Arena::new(1, 4096).unwrap());
+        let refused = by_method(files, arena, 1, Method::Pvsync2 { hipri: true });
+        let message = refused.err().unwrap().to_string();
+        assert!(
+            message.contains("hipri=1") && message.contains("direct=1"),
+            "{message}"
+        );
+        std::fs::remove_file(path).unwrap();
+    }
+
+    #[test]
     fn is_full_at_its_depth() {
         let (path, files) = scratch("full", 8192);
         let arena = Arc::new(Arena::new(2, 4096).unwrap());
@@ -200,6 +347,7 @@ mod tests {
             write: false,
             direct: false,
             sync: SyncMode::None,
+            invalidate: false,
             access: None,
         };
         let missing = OpenFile::open("/nonexistent/osdyno", mode).unwrap_err();

@@ -1,4 +1,4 @@
-//! Engines that execute an operation by one call: psync and memory. An operation runs within
+//! Engines that execute an operation by one call: psync and its kin, mappings, memory. An operation runs within
 //! `commit`, so `reap` never waits.
 
 use std::collections::VecDeque;
@@ -26,14 +26,14 @@ pub struct Synchronous<E> {
 
 impl<E: Execute> Synchronous<E> {
     /// Room for `depth` operations, queued or completed and not reaped.
-    pub fn new(device: E, depth: u32) -> Self {
+    pub fn new(device: E, depth: u32, notes: Vec<String>) -> Self {
         let depth = depth.max(1) as usize;
         Self {
             device,
             queued: Vec::with_capacity(depth),
             done: VecDeque::with_capacity(depth),
             depth,
-            notes: Vec::new(),
+            notes,
         }
     }
 }

@@ -1,12 +1,13 @@
 //! Setting up a ring: the best features this kernel takes, registered buffers and descriptors.
 
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, RawFd};
 
 use io_uring::{Builder, IoUring};
 
-use super::{EngineError, Waiter};
+use super::{EngineError, OpenFile, Waiter};
 use crate::arena::Arena;
+use crate::spec::UringOptions;
 
 /// Bytes of one registered buffer at most, a limit of the kernel.
 const MAX_BUFFER: usize = 1 << 30;
@@ -23,10 +24,11 @@ pub(super) fn failed(call: &str) -> impl FnOnce(io::Error) -> EngineError {
 pub(super) fn build_ring(
     entries: u32,
     waiter: Waiter,
+    options: &UringOptions,
 ) -> Result<(IoUring, bool, Option<String>), EngineError> {
     /// How to configure, and whether that defers task work.
     type Attempt = (fn(&mut Builder), bool);
-    let attempts: [Attempt; 5] = [
+    let attempts: [Attempt; 6] = [
         (
             |b| {
                 b.setup_single_issuer()
@@ -60,24 +62,48 @@ pub(super) fn build_ring(
             },
             false,
         ),
+        (
+            |b| {
+                b.setup_single_issuer().setup_submit_all();
+            },
+            false,
+        ),
         (|_| {}, false),
     ];
     let mut last = io::Error::from_raw_os_error(libc::ENOSYS);
     for (configure, deferred) in attempts {
-        if deferred && waiter == Waiter::EventLoop {
+        if deferred && (waiter == Waiter::EventLoop || options.sqthread_poll) {
             continue;
         }
         let mut builder = IoUring::builder();
         builder.setup_clamp().dontfork();
         configure(&mut builder);
+        if options.sqthread_poll {
+            // The kernel's own idle time, a second.
+            builder.setup_sqpoll(0);
+            if let Some(cpu) = options.sqthread_poll_cpu {
+                builder.setup_sqpoll_cpu(cpu);
+            }
+        }
+        if options.hipri {
+            builder.setup_iopoll();
+        }
         match builder.build(entries) {
             Ok(ring) => {
-                let note = (!deferred && waiter == Waiter::Thread).then(|| {
-                    "io_uring: this kernel lacks single issuer with deferred task run (Linux 6.1); \
-                     expect more CPU per operation"
-                        .to_owned()
-                });
-                return Ok((ring, deferred, note));
+                let note = if options.sqthread_poll {
+                    Some(
+                        "io_uring: sqthread_poll: a thread of the kernel takes a CPU for submissions, \
+                         which is not in the job's own CPU figures",
+                    )
+                } else if !deferred && waiter == Waiter::Thread {
+                    Some(
+                        "io_uring: this kernel lacks single issuer with deferred task run (Linux 6.1); \
+                         expect more CPU per operation",
+                    )
+                } else {
+                    None
+                };
+                return Ok((ring, deferred, note.map(str::to_owned)));
             }
             Err(error) if error.raw_os_error() == Some(libc::EINVAL) => last = error,
             Err(error) => {
@@ -86,21 +112,69 @@ pub(super) fn build_ring(
             }
         }
     }
-    match last.raw_os_error() {
-        Some(libc::EPERM | libc::ENOSYS | libc::EACCES) => Err(EngineError::Unsupported(format!(
-            "io_uring is not available here ({last}); use ioengine=psync, or allow it \
-             (sysctl kernel.io_uring_disabled=0, seccomp)"
+    match (last.raw_os_error(), options.sqthread_poll_cpu) {
+        (Some(libc::EINVAL), Some(cpu)) => Err(EngineError::Unsupported(format!(
+            "sqthread_poll_cpu={cpu}: the kernel refuses to bind its submission thread there; name a \
+             CPU that is online and allowed"
         ))),
+        (Some(libc::EPERM | libc::ENOSYS | libc::EACCES), _) => {
+            Err(EngineError::Unsupported(format!(
+                "io_uring is not available here ({last}); use ioengine=psync, or allow it \
+             (sysctl kernel.io_uring_disabled=0, seccomp)"
+            )))
+        }
         _ => Err(failed("io_uring_setup")(last)),
     }
 }
 
-/// Registers the arena's slots as fixed buffers; slots per buffer, 0 when the kernel refused.
-pub(super) fn register_buffers(ring: &IoUring, arena: &Arena, notes: &mut Vec<String>) -> u32 {
+/// What the kernel holds on to for us.
+pub(super) struct Registered {
+    /// The files.
+    pub files: bool,
+    /// Slots per registered buffer; 0 = none is registered.
+    pub buffer_slots: u32,
+}
+
+/// Registers files and buffers unless the options say no.
+///
+/// # Errors
+/// The kernel refuses what the options demand.
+pub(super) fn register(
+    ring: &IoUring,
+    files: &[OpenFile],
+    arena: &Arena,
+    options: &UringOptions,
+    notes: &mut Vec<String>,
+) -> Result<Registered, EngineError> {
+    let by_place = options.registerfiles != Some(false);
+    if by_place {
+        let fds: Vec<RawFd> = files.iter().map(OpenFile::fd).collect();
+        ring.submitter()
+            .register_files(&fds)
+            .map_err(failed("register files with io_uring"))?;
+    }
+    let mut buffer_slots = 0;
+    if options.fixedbufs != Some(false) {
+        match register_buffers(ring, arena) {
+            Ok(slots) => buffer_slots = slots,
+            Err(why) if options.fixedbufs == Some(true) => {
+                return Err(EngineError::Unsupported(format!("fixedbufs=1: {why}")));
+            }
+            Err(why) => notes.push(format!("io_uring: {why}; this costs CPU per operation")),
+        }
+    }
+    Ok(Registered {
+        files: by_place,
+        buffer_slots,
+    })
+}
+
+/// Registers the arena's slots as fixed buffers; slots per buffer, or why the kernel refused.
+fn register_buffers(ring: &IoUring, arena: &Arena) -> Result<u32, String> {
     let slot_bytes = arena.slot_bytes() as usize;
     let slots_per_buffer = (MAX_BUFFER / slot_bytes) as u32;
     if slots_per_buffer == 0 {
-        return 0;
+        return Err("buffers above 1 GiB cannot be registered".to_owned());
     }
     let buffers: Vec<libc::iovec> = (0..arena.slot_count())
         .step_by(slots_per_buffer as usize)
@@ -111,15 +185,12 @@ pub(super) fn register_buffers(ring: &IoUring, arena: &Arena, notes: &mut Vec<St
         .collect();
     // SAFETY: the memory stays mapped as long as the ring: the engine holds the arena.
     match unsafe { ring.submitter().register_buffers(&buffers) } {
-        Ok(()) => slots_per_buffer,
-        Err(error) => {
-            notes.push(format!(
-                "io_uring: buffers are not registered ({error}), which costs CPU per operation; raise \
-                 the locked memory limit (ulimit -l) above {} KiB",
-                arena.length() / 1024
-            ));
-            0
-        }
+        Ok(()) => Ok(slots_per_buffer),
+        Err(error) => Err(format!(
+            "buffers are not registered ({error}); raise the locked memory limit (ulimit -l) above {} \
+             KiB",
+            arena.length() / 1024
+        )),
     }
 }
 
