@@ -70,7 +70,26 @@ function attachLoop(file: string): string | MissingSubject {
   }
 }
 
+/** The modes of io_uring that change how operations go in and come out. */
+const uringModes = {
+  sqthread_poll: { sqthreadPoll: true },
+  hipri: { hipri: true },
+  "hipri and sqthread_poll": { hipri: true, sqthreadPoll: true },
+  "fixedbufs=0 and registerfiles=0": { fixedbufs: false, registerfiles: false },
+  "nonvectored=0": { fixedbufs: false, nonvectored: false },
+};
+
+/** A folder of its own on tmpfs, where there is one. */
+function folderInMemory(): string | null {
+  try {
+    return mkdtempSync("/dev/shm/osdyno-conformance-");
+  } catch {
+    return null;
+  }
+}
+
 export function nativeSubjects(): NativeSubjects {
+  const memory = folderInMemory();
   const folder = mkdtempSync(join(tmpdir(), "osdyno-conformance-"));
   const file = join(folder, "file");
   writeFileSync(file, new Uint8Array(sizeBytes));
@@ -82,7 +101,7 @@ export function nativeSubjects(): NativeSubjects {
     subject("native memory", "memory", { sizeBytes }),
     subject("null", "null", { sizeBytes }),
   ];
-  for (const engine of ["psync", "io_uring"]) {
+  for (const engine of ["psync", "io_uring", "libaio"]) {
     candidates.push(
       subject(`${engine} on a file`, engine, { path: file }),
       subject(`${engine} on a file, O_DIRECT`, engine, { path: file, direct: true }),
@@ -94,6 +113,22 @@ export function nativeSubjects(): NativeSubjects {
         subject(`${engine} on a loop device, O_DIRECT`, engine, { path: loop, direct: true }),
       );
     }
+  }
+  for (const engine of ["sync", "pvsync", "pvsync2", "mmap", "pmem"]) {
+    candidates.push(subject(`${engine} on a file`, engine, { path: file }));
+  }
+  candidates.push(subject("pmem on a file, O_DSYNC", "pmem", { path: file, sync: "dsync" }));
+  if (memory !== null) {
+    const path = join(memory, "file");
+    writeFileSync(path, new Uint8Array(sizeBytes));
+    candidates.push(subject("pmem on tmpfs", "pmem", { path }));
+  }
+  if (typeof loop === "string") {
+    candidates.push(subject("mmap on a loop device", "mmap", { path: loop }));
+  }
+  const direct = { path: file, direct: true };
+  for (const [name, parameters] of Object.entries(uringModes)) {
+    candidates.push(subject(`io_uring with ${name}`, "io_uring", { ...direct, parameters }));
   }
   const missing: MissingSubject[] = typeof loop === "string" ? [] : [loop];
   const subjects = candidates.filter((candidate) => {
@@ -108,6 +143,9 @@ export function nativeSubjects(): NativeSubjects {
       execFileSync("losetup", ["--detach", loop]);
     }
     rmSync(folder, { recursive: true });
+    if (memory !== null) {
+      rmSync(memory, { recursive: true });
+    }
   };
   return { subjects, missing, release };
 }

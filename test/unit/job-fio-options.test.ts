@@ -11,6 +11,13 @@ const rows = readFileSync(new URL("../golden/harness/fio_options.tsv", import.me
   .map((line) => line.split("\t"));
 const names = new Set(rows.flatMap((row) => row.slice(0, 2)).filter((name) => name !== ""));
 
+/** Options of single engines, which `--cmdhelp` leaves out: `fio --enghelp=ENGINE`, `uncached` from 3.40's manual. */
+const engineOptions = new Set(
+  `fixedbufs registerfiles sqthread_poll sqthread_poll_cpu nonvectored force_async hipri
+  hipri_percentage uncached nowait userspace_reap thp cmdprio_percentage cmdprio_class cmdprio
+  cmdprio_bssplit`.split(/\s+/),
+);
+
 /** The keys that this version promises. */
 const promised = `rw rwmixread rwmixwrite bs bsrange bssplit blockalign size io_size filesize offset
   offset_increment filename filename_format directory nrfiles numjobs thread ioengine iodepth direct
@@ -41,7 +48,7 @@ describe("fio's options", () => {
 
   it("calls every supported key as fio does", () => {
     for (const key of jobKeys.filter((candidate) => candidate.supported && !candidate.own)) {
-      expect(names, key.name).toContain(key.name);
+      expect(names.has(key.name) || engineOptions.has(key.name), key.name).toBe(true);
     }
   });
 

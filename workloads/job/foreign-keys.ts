@@ -124,6 +124,11 @@ export const supportedEngines: readonly string[] = [
   "memory",
 ];
 
+/** Engines that do one operation at a time, whatever `iodepth` says. */
+export const synchronousEngines: ReadonlySet<string> = new Set(
+  supportedEngines.filter((name) => !["io_uring", "libaio", "posixaio", "null"].includes(name)),
+);
+
 export const foreignEngines: ReadonlySet<string> = new Set(
   "act bsg cpuio dev-dax dfs dircreate dirdelete dirstat e4defrag exec external falloc filecreate filedelete filestat ftruncate gfapi gfapi_async http ime_aio ime_psync ime_psyncv io_uring_cmd libblkio libcufile libhdfs libhipfile libiscsi librpma_apm_client librpma_apm_server librpma_gpspm_client librpma_gpspm_server libzbc mtd nbd net netsplice nfs page_fault pmemblk rados rbd rdma sg solarisaio vsync windowsaio xnvme".split(
     " ",

@@ -7,10 +7,8 @@ const pending: readonly string[] = [
   // Submission and reaping, engines and their options.
   "iodepth_batch iodepth_batch_complete_min iodepth_batch_complete_max iodepth_low",
   "serialize_overlap io_submit_mode",
-  "ioengine=libaio ioengine=sync ioengine=pvsync ioengine=pvsync2 ioengine=posixaio",
-  "ioengine=splice ioengine=mmap ioengine=libpmem ioengine=pmem",
-  "fixedbufs registerfiles sqthread_poll sqthread_poll_cpu hipri hipri_percentage nonvectored",
-  "force_async nowait uncached userspace_reap thp",
+  "ioengine=posixaio ioengine=splice",
+  "hipri_percentage",
   "cmdprio_percentage cmdprio_class cmdprio cmdprio_bssplit",
   // Pace and ends.
   "thinktime_spin thinktime_blocks_type thinktime_iotime rate_ignore_thinktime",
@@ -23,7 +21,7 @@ const pending: readonly string[] = [
   "random_generator=lfsr rw_sequencer bs_is_seq_rand bs_unaligned",
   "zonemode zonesize zonerange zoneskip",
   "file_service_type openfiles lockfile fill_device unlink_each_loop create_on_open",
-  "fallocate fadvise_hint overwrite pre_read invalidate create_fsync",
+  "fallocate overwrite pre_read create_fsync",
   "sync_file_range write_barrier fsync_on_close",
   // Verification and content.
   "verify=crc7 verify=crc16 verify=crc32 verify=crc64 verify=md5 verify=xxhash verify=sha1",

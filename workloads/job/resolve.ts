@@ -2,7 +2,7 @@
 import { nearestName } from "../../engine/base/nearest-name.ts";
 import { resolveArrival } from "./arrival.ts";
 import type { Draft } from "./draft.ts";
-import { foreignEngines, supportedEngines } from "./foreign-keys.ts";
+import { foreignEngines, supportedEngines, synchronousEngines } from "./foreign-keys.ts";
 import type { BlockSizeRule, PerDirection, ResolvedJob, RwMode, VerifyRule } from "./model.ts";
 import { readNumber } from "./number-value.ts";
 import { isPending } from "./pending-keys.ts";
@@ -144,6 +144,13 @@ function checkEngine(resolving: Resolving): void {
     throw badInput(
       place,
       `ioengine=${engine} is known to fio, not supported here; one of ${runnable.join(", ")}`,
+    );
+  }
+  if (!elsewhere && synchronousEngines.has(engine) && draft.iodepth > 1) {
+    notes.add(
+      placeOf(resolving, "iodepth"),
+      "iodepth",
+      `iodepth=${draft.iodepth} acts as 1: ioengine=${engine} does one operation at a time; use numjobs, or an engine with a queue`,
     );
   }
   for (const [key, engines] of enginesOf) {

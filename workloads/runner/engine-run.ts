@@ -1,7 +1,11 @@
 /** Runs a `RunSpec` on the engine path: opens a device for each file of each job, and closes them. */
 import { OsdynoError } from "../../engine/base/error.ts";
 import { NativeBlockDevice } from "../../engine/hot/ioengine/native-device.ts";
-import { type OpenOptions, openBlockDevice } from "../../engine/hot/ioengine/registry.ts";
+import {
+  blockEngine,
+  type OpenOptions,
+  openBlockDevice,
+} from "../../engine/hot/ioengine/registry.ts";
 import type { BlockDevice } from "../../engine/port/block-device.ts";
 import { type EnginePathRun, type EnginePathSpec, startEnginePath } from "./engine-path.ts";
 
@@ -13,6 +17,11 @@ export interface OpenableJob {
   readonly write: boolean;
   readonly direct: boolean;
   readonly sync: "none" | "sync" | "dsync";
+  /** Default: drop what is cached, advise what the stream does. */
+  readonly cache?: {
+    readonly invalidate: boolean;
+    readonly advise: "none" | "pattern" | "random" | "sequential" | "noreuse";
+  };
   readonly iodepth: number;
   readonly maxBlock: number;
   readonly stream: {
@@ -21,19 +30,25 @@ export interface OpenableJob {
   };
 }
 
-/** Engines that have one operation in flight, whatever `iodepth` says: as fio's synchronous ones. */
-const oneAtATime: readonly string[] = ["psync", "memory"];
+/** What the kernel is told of the access to expect, without `direct`. */
+function accessOf(job: OpenableJob): Pick<OpenOptions, "access"> {
+  const advise = job.cache?.advise ?? "pattern";
+  const access = advise === "pattern" ? job.stream.pattern : advise;
+  return access === "none" ? {} : { access };
+}
 
 function openFile(job: OpenableJob, index: number, first: BlockDevice | null): BlockDevice {
-  const { kind } = job.engine;
+  const { kind, ...parameters } = job.engine;
   const region = job.stream.regions[index];
   const path = job.files[index]?.path;
   const options: OpenOptions = {
     write: job.write,
     direct: job.direct,
     sync: job.sync,
-    access: job.stream.pattern,
-    depth: oneAtATime.includes(kind) ? 1 : job.iodepth,
+    ...accessOf(job),
+    invalidate: job.cache?.invalidate ?? true,
+    parameters,
+    depth: blockEngine(kind)?.synchronous === true ? 1 : job.iodepth,
     slotBytes: job.maxBlock,
     // The job addresses its regions only; a file may grow up to there.
     sizeBytes: region === undefined ? 0 : region.offset + region.size,

@@ -1,17 +1,12 @@
 /** From a planned job to the specification that the native side executes. */
+import { blockEngine } from "../../engine/hot/ioengine/registry.ts";
 import type { ArrivalRule, PerDirection, ResolvedJob } from "../job/model.ts";
-import { badInput } from "../job/place.ts";
 import { cpusOf, startDelayNs } from "../placement.ts";
 import type { PlannedJob } from "../plan-model.ts";
 import { blockLimits, directionsOf } from "../planner.ts";
 import { parseTarget } from "../target.ts";
+import { fileEngineSpec } from "./engine-spec.ts";
 import type { EngineSpec, JobSpec, SpecArrival, StreamSpec } from "./native-spec.ts";
-
-/** Values of fio's `ioengine` that the native loop runs, with their engine. */
-export const fileEngines: Readonly<Record<string, "io_uring" | "psync">> = Object.freeze({
-  io_uring: "io_uring",
-  psync: "psync",
-});
 
 function mixOf(job: ResolvedJob): PerDirection<number> {
   const used = directionsOf(job);
@@ -95,19 +90,12 @@ function engineSpec(job: PlannedJob): EngineSpec {
       return { kind: "synthetic", model: { ...target.model, size } };
     }
   }
-  const kind = fileEngines[job.resolved.ioengine];
-  if (kind === undefined) {
-    throw badInput(
-      job.resolved.place,
-      `job ${job.resolved.name}: ioengine=${job.resolved.ioengine} is known to fio, not supported here (there are ${[...Object.keys(fileEngines), "null"].join(", ")})`,
-    );
-  }
-  return { kind };
+  return fileEngineSpec(job.resolved);
 }
 
 /** fio's synchronous engines have one operation in flight, whatever `iodepth` says. */
 export function effectiveDepth(job: PlannedJob): number {
-  return engineSpec(job).kind === "psync" ? 1 : job.iodepth;
+  return blockEngine(engineSpec(job).kind)?.synchronous === true ? 1 : job.iodepth;
 }
 
 /** The whole specification of one planned job. */
@@ -121,6 +109,7 @@ export function jobSpec(job: PlannedJob): JobSpec {
     write: job.writes,
     direct: resolved.direct,
     sync: onFiles ? resolved.sync : "none",
+    cache: { invalidate: resolved.fileRules.invalidate, advise: resolved.fileRules.advise },
     iodepth: effectiveDepth(job),
     maxBlock: blockLimits(resolved).max,
     stream: streamSpec(job),

@@ -48,9 +48,30 @@ export interface StreamSpec {
   };
 }
 
+/** `null` or absent: what serves best; else it is demanded. */
+export type UringOptions = {
+  readonly sqthreadPoll?: boolean;
+  readonly sqthreadPollCpu?: number | null;
+  readonly hipri?: boolean;
+  readonly fixedbufs?: boolean | null;
+  readonly registerfiles?: boolean | null;
+  readonly nonvectored?: boolean | null;
+  readonly forceAsync?: number;
+  readonly nowait?: boolean;
+  readonly uncached?: boolean;
+};
+
 export type EngineSpec =
-  | { readonly kind: "io_uring" }
-  | { readonly kind: "psync" }
+  | ({ readonly kind: "io_uring" } & UringOptions)
+  | { readonly kind: "libaio"; readonly nowait?: boolean }
+  | { readonly kind: "psync" | "sync" | "pvsync" | "pmem" }
+  | {
+      readonly kind: "pvsync2";
+      readonly hipri?: boolean;
+      readonly nowait?: boolean;
+      readonly uncached?: boolean;
+    }
+  | { readonly kind: "mmap"; readonly thp?: boolean }
   | { readonly kind: "memory"; readonly size: number }
   | { readonly kind: "null" }
   | { readonly kind: "synthetic"; readonly model: SyntheticSpec };
@@ -62,6 +83,11 @@ export interface JobSpec {
   readonly write: boolean;
   readonly direct: boolean;
   readonly sync: "none" | "sync" | "dsync";
+  /** What becomes of the files' cached pages, without `direct`. */
+  readonly cache: {
+    readonly invalidate: boolean;
+    readonly advise: "none" | "pattern" | "random" | "sequential" | "noreuse";
+  };
   readonly iodepth: number;
   readonly maxBlock: number;
   readonly stream: StreamSpec;

@@ -18,7 +18,8 @@ export interface NativeOpenSpec {
   readonly write?: boolean;
   readonly direct?: boolean;
   readonly sync?: "none" | "sync" | "dsync";
-  readonly access?: "random" | "sequential";
+  readonly access?: "random" | "sequential" | "noreuse";
+  readonly invalidate?: boolean;
   readonly depth: number;
   readonly slotBytes: number;
   readonly slotCount: number;

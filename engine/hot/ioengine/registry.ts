@@ -12,7 +12,11 @@ export interface OpenOptions {
   readonly direct?: boolean;
   readonly sync?: "none" | "sync" | "dsync";
   /** The access to expect, which read-ahead of a buffered file goes by. */
-  readonly access?: "random" | "sequential";
+  readonly access?: "random" | "sequential" | "noreuse";
+  /** Drop what is cached of a buffered file. */
+  readonly invalidate?: boolean;
+  /** What the engine itself takes, by the names of the native side, e.g. `{ hipri: true }`. */
+  readonly parameters?: Readonly<Record<string, unknown>>;
   /** Operations queued or in flight at most. */
   readonly depth: number;
   /** Largest transfer; rounded up to 4096. */
@@ -36,6 +40,8 @@ export interface BlockEngine {
   readonly describe: string;
   /** Works on a file or device that `OpenOptions.path` names. */
   readonly needsPath: boolean;
+  /** One operation at a time: depth beyond 1 changes nothing. */
+  readonly synchronous: boolean;
   /** Opens a device; throws `io` or `bad-input` with one line. */
   create(options: OpenOptions): BlockDevice;
 }
@@ -44,7 +50,7 @@ function openOnFile(kind: string, options: OpenOptions): BlockDevice {
   if (options.path === undefined) {
     throw new OsdynoError("bad-input", `ioengine ${kind} needs a file or device; name one`);
   }
-  return open({ kind }, options, options.facts);
+  return open({ kind, ...options.parameters }, options, options.facts);
 }
 
 function open(
@@ -60,7 +66,7 @@ function open(
 }
 
 function toSpec(engine: NativeOpenSpec["engine"], options: OpenOptions): NativeOpenSpec {
-  const { facts: _facts, shareArena: _share, ...rest } = options;
+  const { facts: _facts, shareArena: _share, parameters: _parameters, ...rest } = options;
   return { ...rest, engine, slotCount: options.slotCount ?? options.depth };
 }
 
@@ -71,26 +77,43 @@ function sizeOf(name: string, options: OpenOptions): number {
   return options.sizeBytes;
 }
 
+function onFile(name: string, describe: string, synchronous = true): BlockEngine {
+  return {
+    hotPath: "ioengine",
+    name,
+    describe,
+    needsPath: true,
+    synchronous,
+    create: (options) => openOnFile(name, options),
+  };
+}
+
 const builtIn: readonly BlockEngine[] = [
-  {
-    hotPath: "ioengine",
-    name: "io_uring",
-    describe: "Linux io_uring: registered files and buffers, one system call a batch",
-    needsPath: true,
-    create: (options) => openOnFile("io_uring", options),
-  },
-  {
-    hotPath: "ioengine",
-    name: "psync",
-    describe: "pread and pwrite, one operation at a time",
-    needsPath: true,
-    create: (options) => openOnFile("psync", options),
-  },
+  onFile(
+    "io_uring",
+    "Linux io_uring: registered files and buffers, one system call a batch; SQPOLL and IOPOLL",
+    false,
+  ),
+  onFile(
+    "libaio",
+    "Linux native asynchronous I/O: io_submit, completions from shared memory",
+    false,
+  ),
+  onFile("psync", "pread and pwrite, one operation at a time"),
+  onFile("sync", "lseek and read or write, one operation at a time"),
+  onFile("pvsync", "preadv and pwritev, one operation at a time"),
+  onFile("pvsync2", "preadv2 and pwritev2, one operation at a time; hipri polls"),
+  onFile("mmap", "copies to and from a mapping of the file; msync makes it durable"),
+  onFile(
+    "pmem",
+    "copies to and from a mapping; cache-line write-back makes it durable on DAX and tmpfs, else msync",
+  ),
   {
     hotPath: "ioengine",
     name: "memory",
     describe: "a buffer in memory, zero at first",
     needsPath: false,
+    synchronous: true,
     create: (options) => {
       const size = sizeOf("memory", options);
       return open({ kind: "memory", size }, options, {
@@ -106,6 +129,7 @@ const builtIn: readonly BlockEngine[] = [
     name: "null",
     describe: "completes at once and moves no data: the cost of the runner itself",
     needsPath: false,
+    synchronous: false,
     create: (options) => {
       sizeOf("null", options);
       return open({ kind: "null" }, options, {
@@ -131,6 +155,11 @@ export function registerBlockEngine(engine: BlockEngine): void {
 /** All engines, in the order they were registered. */
 export function blockEngines(): readonly BlockEngine[] {
   return [...engines.values()];
+}
+
+/** The engine of that name; `undefined`: there is none. */
+export function blockEngine(name: string): BlockEngine | undefined {
+  return engines.get(name);
 }
 
 /** Opens a device through the engine of that name. */

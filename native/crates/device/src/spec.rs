@@ -11,7 +11,11 @@ pub enum EngineSpec {
     /// Linux `io_uring`.
     IoUring(UringOptions),
     /// Linux native asynchronous I/O (`io_submit`).
-    Libaio,
+    Libaio {
+        /// Refuse what would block (`RWF_NOWAIT`).
+        #[serde(default)]
+        nowait: bool,
+    },
     /// `pread`/`pwrite`, one at a time.
     Psync,
     /// `lseek` and `read`/`write`, one at a time.
@@ -23,9 +27,19 @@ pub enum EngineSpec {
         /// Ask the device to poll for the completion (`RWF_HIPRI`).
         #[serde(default)]
         hipri: bool,
+        /// Refuse what would block (`RWF_NOWAIT`).
+        #[serde(default)]
+        nowait: bool,
+        /// Keep no cached pages of buffered operations (`RWF_DONTCACHE`, Linux 6.14).
+        #[serde(default)]
+        uncached: bool,
     },
     /// Copies to and from a mapping of the file; `msync` makes it durable.
-    Mmap,
+    Mmap {
+        /// Ask for huge pages.
+        #[serde(default)]
+        thp: bool,
+    },
     /// Copies to and from a mapping of the file; where that is memory, writing back cache lines makes it
     /// durable.
     Pmem,
@@ -53,7 +67,7 @@ impl EngineSpec {
                 | Self::Sync
                 | Self::Pvsync
                 | Self::Pvsync2 { .. }
-                | Self::Mmap
+                | Self::Mmap { .. }
                 | Self::Pmem
                 | Self::Memory { .. }
         )
@@ -62,7 +76,7 @@ impl EngineSpec {
     /// Works on a mapping of its files, so that open flags for direct or durable I/O mean nothing.
     #[must_use]
     pub fn maps(&self) -> bool {
-        matches!(self, Self::Mmap | Self::Pmem)
+        matches!(self, Self::Mmap { .. } | Self::Pmem)
     }
 
     /// Works on files or devices.
@@ -76,6 +90,7 @@ impl EngineSpec {
 }
 
 /// What fio's keys say about `io_uring`. `None`: what serves best here; else it is demanded.
+#[expect(clippy::struct_excessive_bools, reason = "independent keys")]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct UringOptions {
@@ -91,6 +106,12 @@ pub struct UringOptions {
     pub registerfiles: Option<bool>,
     /// Plain buffers instead of vectors of one.
     pub nonvectored: Option<bool>,
+    /// Every so many reads and writes go straight to a worker of the kernel (`IOSQE_ASYNC`); 0 = none.
+    pub force_async: u32,
+    /// Refuse what would block (`RWF_NOWAIT`).
+    pub nowait: bool,
+    /// Keep no cached pages of buffered operations (`RWF_DONTCACHE`, Linux 6.14).
+    pub uncached: bool,
 }
 
 /// What becomes of the cached pages of a job's files when it opens them without direct I/O.

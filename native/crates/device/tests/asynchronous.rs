@@ -73,7 +73,7 @@ impl Driver for Boxing {
     }
 }
 
-fn uring(change: impl FnOnce(&mut dyn EngineOptions)) -> EngineSpec {
+fn uring(change: impl FnOnce(&mut UringOptions)) -> EngineSpec {
     let mut options = UringOptions::default();
     change(&mut options);
     EngineSpec::IoUring(options)
@@ -92,7 +92,8 @@ fn kinds() -> Vec<EngineSpec> {
             options.fixedbufs = Some(false);
             options.nonvectored = Some(false);
         }),
-        EngineSpec::Libaio,
+        uring(|options| options.force_async = 2),
+        EngineSpec::Libaio { nowait: false },
     ]
 }
 
@@ -335,7 +336,7 @@ fn what_is_demanded_and_cannot_be_is_refused_by_name() {
 fn libaio_lets_go_of_what_is_in_flight() {
     let file = TestFile::new("dropped");
     for _ in 0..20 {
-        let (mut engine, _arena) = file.engine(&EngineSpec::Libaio, 8, true);
+        let (mut engine, _arena) = file.engine(&EngineSpec::Libaio { nowait: false }, 8, true);
         for tag in 0..8 {
             assert!(engine.queue(&op(OpKind::Read, u64::from(tag)), tag, tag));
         }

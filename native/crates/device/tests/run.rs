@@ -205,10 +205,14 @@ fn every_engine_does_each_block_once() {
         EngineSpec::Psync,
         EngineSpec::Sync,
         EngineSpec::Pvsync,
-        EngineSpec::Pvsync2 { hipri: false },
-        EngineSpec::Mmap,
+        EngineSpec::Pvsync2 {
+            hipri: false,
+            nowait: false,
+            uncached: false,
+        },
+        EngineSpec::Mmap { thp: false },
         EngineSpec::Pmem,
-        EngineSpec::Libaio,
+        EngineSpec::Libaio { nowait: false },
         io_uring(),
         synthetic(|model| model.service_ns = 1000),
     ] {

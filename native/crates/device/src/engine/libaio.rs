@@ -59,6 +59,8 @@ pub struct Libaio {
     armed_ns: Option<u64>,
     /// The kernel's own asynchronous fsync; it says when it has none.
     flushes: bool,
+    /// `RWF_*` of every read and write.
+    flags: i32,
     notes: Vec<String>,
 }
 
@@ -83,7 +85,7 @@ fn time(ns: u64) -> libc::timespec {
 
 impl Libaio {
     /// An engine over open `files`, in the order of `Op::file`, for at most `depth` operations queued or
-    /// in flight.
+    /// in flight, with these `RWF_*` flags for reads and writes.
     ///
     /// # Errors
     /// The kernel has no context for so many.
@@ -92,6 +94,7 @@ impl Libaio {
         arena: Arc<Arena>,
         depth: u32,
         waiter: Waiter,
+        flags: i32,
     ) -> Result<Self, EngineError> {
         let depth = depth.max(1);
         let context = Context::new(depth + 1)?;
@@ -147,6 +150,7 @@ impl Libaio {
             timer: Some(owned("timerfd_create", timer)?),
             armed_ns: None,
             flushes: true,
+            flags,
             notes,
         })
     }
@@ -167,8 +171,9 @@ impl Libaio {
                 }
                 let write = op.kind == OpKind::Write;
                 control.opcode = if write { PWRITE } else { PREAD };
+                control.rw_flags = self.flags;
                 if write && op.flags & FLAG_FUA != 0 {
-                    control.rw_flags = libc::RWF_DSYNC;
+                    control.rw_flags |= libc::RWF_DSYNC;
                 }
                 control.buffer = self.arena.slot_ptr(slot) as u64;
                 control.length = u64::from(op.length);

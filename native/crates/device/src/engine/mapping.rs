@@ -173,6 +173,15 @@ impl Mapping {
         unsafe { libc::madvise(self.base.as_ptr().cast(), self.length, advice) };
     }
 
+    /// Asks for transparent huge pages; why there are none, if so.
+    #[must_use]
+    pub fn ask_for_huge_pages(&self) -> Option<Error> {
+        let start = self.base.as_ptr().cast();
+        // SAFETY: the range is our mapping; the advice changes no data.
+        let refused = unsafe { libc::madvise(start, self.length, libc::MADV_HUGEPAGE) } != 0;
+        refused.then(Error::last_os_error)
+    }
+
     /// The first byte at `offset`, if `length` bytes from there lie within.
     #[must_use]
     pub fn at(&self, offset: u64, length: usize) -> Option<*mut u8> {

@@ -9,7 +9,7 @@ use super::libaio::Libaio;
 use super::memory::memory;
 use super::null::Null;
 use super::pmem::{MapMode, ThisMachine, mmap, pmem};
-use super::psync::{Method, by_method, psync};
+use super::psync::{Method, by_method, psync, transfer_flags};
 use super::synthetic::Synthetic;
 use super::{Engine, EngineError};
 use crate::arena::Arena;
@@ -84,15 +84,23 @@ pub fn open_engine<D: Driver>(
         EngineSpec::IoUring(options) => {
             driver.drive(Uring::new(files, arena, depth, waiter, options)?)
         }
-        EngineSpec::Libaio => driver.drive(Libaio::new(files, arena, depth, waiter)?),
+        EngineSpec::Libaio { nowait } => {
+            let flags = transfer_flags(false, *nowait, false);
+            driver.drive(Libaio::new(files, arena, depth, waiter, flags)?)
+        }
         EngineSpec::Psync => driver.drive(psync(files, arena, depth)),
         EngineSpec::Sync => driver.drive(by_method(files, arena, depth, Method::Sync)?),
         EngineSpec::Pvsync => driver.drive(by_method(files, arena, depth, Method::Pvsync)?),
-        EngineSpec::Pvsync2 { hipri } => {
-            let method = Method::Pvsync2 { hipri: *hipri };
+        EngineSpec::Pvsync2 {
+            hipri,
+            nowait,
+            uncached,
+        } => {
+            let flags = transfer_flags(*hipri, *nowait, *uncached);
+            let method = Method::Pvsync2 { flags };
             driver.drive(by_method(files, arena, depth, method)?)
         }
-        EngineSpec::Mmap => driver.drive(mmap(files, arena, depth, map_mode)?),
+        EngineSpec::Mmap { thp } => driver.drive(mmap(files, arena, depth, map_mode, *thp)?),
         EngineSpec::Pmem => driver.drive(pmem(files, arena, depth, map_mode, &ThisMachine)?),
         EngineSpec::Memory { size } => driver.drive(memory(*size, arena, depth)?),
         EngineSpec::Null => driver.drive(Null::new(depth)),

@@ -149,10 +149,13 @@ pub fn mmap(
     arena: Arc<Arena>,
     depth: u32,
     mode: MapMode,
+    huge_pages: bool,
 ) -> Result<Pmem, EngineError> {
     open(files, arena, depth, mode, "mmap", |file| {
         let mapping = Mapping::new(file, mode.write, false)?;
-        Ok((mapping, Durability::Msync, Medium::PageCache, None))
+        let refused = huge_pages.then(|| mapping.ask_for_huge_pages()).flatten();
+        let note = refused.map(|why| format!("mmap: thp=1: {}: {why}", file.path()));
+        Ok((mapping, Durability::Msync, Medium::PageCache, note))
     })
 }
 

@@ -24,9 +24,19 @@ pub enum Method {
     Pvsync,
     /// `preadv2` and `pwritev2` with a vector of one.
     Pvsync2 {
-        /// Ask the device to poll for the completion.
-        hipri: bool,
+        /// `RWF_*`.
+        flags: i32,
     },
+}
+
+/// `RWF_DONTCACHE`, `linux/fs.h`.
+const RWF_DONTCACHE: i32 = 0x80;
+
+/// The flags of fio's `hipri`, `nowait` and `uncached`.
+#[must_use]
+pub fn transfer_flags(hipri: bool, nowait: bool, uncached: bool) -> i32 {
+    let given = |on, flag| if on { flag } else { 0 };
+    given(hipri, libc::RWF_HIPRI) | given(nowait, libc::RWF_NOWAIT) | given(uncached, RWF_DONTCACHE)
 }
 
 /// The position of a descriptor that nobody knows.
@@ -58,7 +68,7 @@ pub fn by_method(
     depth: u32,
     method: Method,
 ) -> Result<Psync, EngineError> {
-    if method == (Method::Pvsync2 { hipri: true }) {
+    if matches!(method, Method::Pvsync2 { flags } if flags & libc::RWF_HIPRI != 0) {
         files.iter().try_for_each(demand_polling)?;
     }
     let device = Files::new(files, arena, method);
@@ -111,8 +121,8 @@ impl Files {
         if write && op.flags & FLAG_FUA != 0 {
             flags |= libc::RWF_DSYNC;
         }
-        if self.method == (Method::Pvsync2 { hipri: true }) {
-            flags |= libc::RWF_HIPRI;
+        if let Method::Pvsync2 { flags: own } = self.method {
+            flags |= own;
         }
         let by_flags = flags != 0 || matches!(self.method, Method::Pvsync2 { .. });
         if self.method == Method::Sync && !by_flags {
@@ -248,7 +258,7 @@ mod tests {
             Method::Psync,
             Method::Sync,
             Method::Pvsync,
-            Method::Pvsync2 { hipri: false },
+            Method::Pvsync2 { flags: 0 },
         ] {
             writes_durably_reads_back_and_flushes(method);
         }
@@ -316,7 +326,14 @@ mod tests {
     fn refuses_to_poll_what_cannot_be_polled() {
         let (path, files) = scratch("hipri", 8192);
         let arena = Arc::new(Arena::new(1, 4096).unwrap());
-        let refused = by_method(files, arena, 1, Method::Pvsync2 { hipri: true });
+        let refused = by_method(
+            files,
+            arena,
+            1,
+            Method::Pvsync2 {
+                flags: libc::RWF_HIPRI,
+            },
+        );
         let message = refused.err().unwrap().to_string();
         assert!(
             message.contains("hipri=1") && message.contains("direct=1"),

@@ -9,6 +9,7 @@ use osdyno_core::op::{FLAG_FUA, Op, OpKind};
 use super::setup::Registered;
 use crate::arena::Arena;
 use crate::engine::file::OpenFile;
+use crate::engine::psync::transfer_flags;
 use crate::spec::UringOptions;
 
 /// What entries name: files by place or descriptor, buffers of the arena.
@@ -23,6 +24,12 @@ pub(super) struct Entries {
     vectors: Vec<libc::iovec>,
     /// The ring polls: it takes reads and writes only.
     polls: bool,
+    /// `RWF_*` of every read and write.
+    flags: i32,
+    /// Every so many reads and writes go straight to a worker of the kernel; 0 = none.
+    force_async: u32,
+    /// Since the last of these.
+    since_forced: u32,
 }
 
 /// Builds an entry on `$file`, a place or a descriptor: the opcodes are generic over that, by a trait
@@ -60,6 +67,9 @@ impl Entries {
             by_place: registered.files,
             vectors: vec![nothing; if vectored { depth as usize } else { 0 }],
             polls: options.hipri,
+            flags: transfer_flags(false, options.nowait, options.uncached),
+            force_async: options.force_async,
+            since_forced: 0,
         }
     }
 
@@ -71,7 +81,16 @@ impl Entries {
                 if slot >= self.arena.slot_count() || op.length > self.arena.slot_bytes() {
                     return None;
                 }
-                self.transfer(index, op, slot)
+                let entry = self.transfer(index, op, slot)?;
+                if self.force_async == 0 {
+                    return Some(entry);
+                }
+                self.since_forced += 1;
+                if self.since_forced < self.force_async {
+                    return Some(entry);
+                }
+                self.since_forced = 0;
+                Some(entry.flags(squeue::Flags::ASYNC))
             }
             OpKind::Flush | OpKind::DataFlush if self.polls => None,
             OpKind::Flush => Some(on!(self, op, |file| opcode::Fsync::new(file))),
@@ -88,11 +107,10 @@ impl Entries {
     fn transfer(&mut self, index: u32, op: &Op, slot: u32) -> Option<squeue::Entry> {
         let (offset, length) = (op.offset, op.length);
         let write = op.kind == OpKind::Write;
-        let flags = if op.flags & FLAG_FUA != 0 {
-            libc::RWF_DSYNC
-        } else {
-            0
-        };
+        let mut flags = self.flags;
+        if write && op.flags & FLAG_FUA != 0 {
+            flags |= libc::RWF_DSYNC;
+        }
         let start = self.arena.slot_ptr(slot);
         if let Some(buffer) = slot.checked_div(self.buffer_slots) {
             let buffer = buffer as u16;
@@ -106,7 +124,8 @@ impl Entries {
                 on!(self, op, |file| opcode::ReadFixed::new(
                     file, start, length, buffer
                 )
-                .offset(offset))
+                .offset(offset)
+                .rw_flags(flags))
             });
         }
         if let Some(vector) = self.vectors.get_mut(index as usize) {
@@ -119,7 +138,8 @@ impl Entries {
                     .rw_flags(flags))
             } else {
                 on!(self, op, |file| opcode::Readv::new(file, vector, 1)
-                    .offset(offset))
+                    .offset(offset)
+                    .rw_flags(flags))
             });
         }
         Some(if write {
@@ -128,7 +148,8 @@ impl Entries {
                 .rw_flags(flags))
         } else {
             on!(self, op, |file| opcode::Read::new(file, start, length)
-                .offset(offset))
+                .offset(offset)
+                .rw_flags(flags))
         })
     }
 
