@@ -58,9 +58,23 @@ export function normalOutput(record: RunRecord, options: NormalOptions = {}): st
   return `${lines.join("\n")}\n`;
 }
 
+/** A job may have a thousand files; the record names them all, the headline a few. */
+const headlineTargets = 4;
+
+function shortTarget(target: string): string {
+  const targets = target.split(" ");
+  const more = targets.length - headlineTargets;
+  return more <= 1 ? target : `${targets.slice(0, headlineTargets).join(" ")} and ${more} more`;
+}
+
 function headline(record: RunRecord, colors: Colors): string {
   const seconds = (record.runtime_ms / 1000).toFixed(1);
-  const facts = [record.target, `path ${record.path}`, `seed ${record.seed}`, `${seconds} s`];
+  const facts = [
+    shortTarget(record.target),
+    `path ${record.path}`,
+    `seed ${record.seed}`,
+    `${seconds} s`,
+  ];
   return `${colors.bold(record.label)}  ${facts.filter((fact) => fact !== "").join(", ")}`;
 }
 

@@ -7,6 +7,7 @@ import { Command } from "commander";
 import { OsdynoError } from "../../engine/base/error.ts";
 import { nearestName } from "../../engine/base/nearest-name.ts";
 import { blockEngines } from "../../engine/hot/ioengine/registry.ts";
+import { type JobKey, jobKeys } from "../../workloads/job/key-lookup.ts";
 import { targetKinds } from "../../workloads/target.ts";
 
 interface Row {
@@ -44,12 +45,25 @@ function profileRows(): Row[] {
   });
 }
 
+function keyText(key: JobKey): string {
+  const facts = [
+    key.aliases.length > 0 ? `alias ${key.aliases.join(", ")}` : "",
+    key.supported && key.default !== "" ? `default ${key.default}` : "",
+    key.own ? "ours, refused by fio" : "",
+  ].filter((fact) => fact !== "");
+  return facts.length === 0 ? key.summary : `${key.summary} (${facts.join("; ")})`;
+}
+
 /** What can be listed; hot paths join as they are built. */
 const lists: Readonly<Record<string, { readonly title: string; readonly rows: () => Row[] }>> = {
   ioengine: {
     title: "hot path: block I/O engine (fio's ioengine)",
     rows: () =>
       blockEngines().map((engine) => ({ name: engine.name, description: engine.describe })),
+  },
+  keys: {
+    title: "job keys: fio's and ours, and those that are refused",
+    rows: () => jobKeys.map((key) => ({ name: key.name, description: keyText(key) })),
   },
   profiles: { title: "job and sweep files that come with osdyno", rows: profileRows },
   targets: {

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { OsdynoError } from "../../engine/base/error.ts";
 import { jobInputs } from "../../workloads/job/arguments.ts";
-import { jobKeys } from "../../workloads/job/key-lookup.ts";
+import { supportedKeys } from "../../workloads/job/keys.ts";
 import type { ParsedJobs } from "../../workloads/job/model.ts";
 import { readNumber, readTime } from "../../workloads/job/number-value.ts";
 import { parseJobs } from "../../workloads/job/parse.ts";
@@ -11,7 +11,7 @@ import { resolvedToJson } from "../../workloads/job/resolved-json.ts";
 import { showcmd } from "../../workloads/job/showcmd.ts";
 import { environmentWith, parseText } from "../unit/job-support.ts";
 
-const supported = jobKeys.filter((key) => key.supported && key.name !== "name");
+const supported = supportedKeys.filter((key) => key.name !== "name");
 
 /** Values that some key likes, mixed freely with keys that do not. */
 const values = fc.constantFrom(
@@ -19,6 +19,10 @@ const values = fc.constantFrom(
   ..."read randrw write:8k randread:4 psync null io_uring crc32c meta pattern poisson".split(" "),
   ..."4k/50:8k/50 4k/60:8k,16k zipf:1.2 zoned:60/10:40/90 50:99.9 dsync mixed 1000".split(" "),
   ..."a:b\\:c null:?service=1us raw:/dev/x client burst:1s/2s 0xff%o (4k*2)".split(" "),
+  ..."bind:0 interleave EIO:5,ENOSPC iops_slope:0.3% wait_before,write:8 mmap:/x 99.9 read,trim".split(
+    " ",
+  ),
+  ..."md5 sha3-512 libaio io offload strided 4k/10/2/0/1:8k/20,4k/5 random:3 'f' 50:100".split(" "),
   'it\'s "quoted" $HOME',
   " 4k",
   "-4k",
@@ -31,6 +35,9 @@ const section = fc.constantFrom("[global]", "[a]", "[job 2]", "[c] x");
 const jobText = fc
   .array(fc.tuple(section, fc.array(option, { maxLength: 4 })), { minLength: 1, maxLength: 4 })
   .map((sections) => sections.map(([name, lines]) => [name, ...lines].join("\n")).join("\n"));
+
+/** Every key is read, whether the runner acts on it yet or not. */
+const all = { allowPending: true };
 
 function tryParse(parse: () => ParsedJobs): ParsedJobs | null {
   try {
@@ -79,7 +86,7 @@ describe("job parser", () => {
       .map((parts) => parts.join(""));
     fc.assert(
       fc.property(text, text, (file, included) => {
-        tryParse(() => parseText(file, { f: included }));
+        tryParse(() => parseText(file, { f: included }, {}, all));
       }),
       { numRuns: 2000 },
     );
@@ -97,6 +104,7 @@ describe("job parser", () => {
           parseJobs(
             jobInputs(args, (path) => path),
             environmentWith(),
+            all,
           ),
         );
       }),
@@ -108,14 +116,14 @@ describe("job parser", () => {
     let survived = 0;
     fc.assert(
       fc.property(jobText, (text) => {
-        const parsed = tryParse(() => parseText(text));
+        const parsed = tryParse(() => parseText(text, { f: "text" }, {}, all));
         if (parsed === null) {
           return;
         }
         survived++;
         const [program, ...rest] = shellWords(showcmd(parsed));
         const args = program === "fio" ? rest : rest.slice(1);
-        const again = parseJobs([{ kind: "args", args }], environmentWith());
+        const again = parseJobs([{ kind: "args", args }], environmentWith({ f: "text" }), all);
         expect(withoutPlaces(again)).toEqual(withoutPlaces(parsed));
       }),
       { numRuns: 3000 },

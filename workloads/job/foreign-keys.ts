@@ -44,7 +44,7 @@ const refusals: readonly Refusal[] = [
     topic: "newer than fio 3.33",
     reason: "newer than the fio 3.33 that osdyno is held against",
     names:
-      "atomic num_range sprandom spr_num_regions spr_op spr_cs random_sequence_stride ramp_size thinkcycles verify_policy verify_pattern_interval end_syncfs priohint cmdprio_hint block_error_percentiles",
+      "atomic num_range sprandom spr_num_regions spr_op spr_cs random_sequence_stride ramp_size thinkcycles verify_policy verify_pattern_interval end_syncfs block_error_percentiles",
   },
   {
     topic: "io_uring_cmd, sg: commands to NVMe and SCSI",
@@ -74,7 +74,7 @@ const refusals: readonly Refusal[] = [
     topic: "xnvme, libblkio, librpma, external drivers",
     reason: "an option of an engine over a driver or library that osdyno does not use",
     names:
-      "busy_wait_polling device-names direct_write_to_pmem libaio_vectored libblkio_driver libblkio_force_enable_completion_eventfd libblkio_num_entries libblkio_path libblkio_pre_connect_props libblkio_pre_start_props libblkio_queue_size libblkio_vectored libblkio_wait_mode libblkio_write_zeroes_on_trim no_completion_thread serverip xnvme_admin xnvme_async xnvme_be xnvme_dev_nsid xnvme_dev_subnqn xnvme_iovec xnvme_mem xnvme_sync",
+      "busy_wait_polling direct_write_to_pmem libaio_vectored libblkio_driver libblkio_force_enable_completion_eventfd libblkio_num_entries libblkio_path libblkio_pre_connect_props libblkio_pre_start_props libblkio_queue_size libblkio_vectored libblkio_wait_mode libblkio_write_zeroes_on_trim no_completion_thread serverip xnvme_admin xnvme_async xnvme_be xnvme_dev_nsid xnvme_dev_subnqn xnvme_iovec xnvme_mem xnvme_sync",
   },
 ];
 
@@ -93,13 +93,6 @@ export const refusedKeys: readonly RefusedKey[] = refusals.flatMap(({ topic, rea
 export const foreignKeys: ReadonlyMap<string, RefusedKey> = new Map(
   refusedKeys.map((key) => [key.name, key]),
 );
-
-/** fio 3.33 prints that these are deprecated and goes on without them. */
-export const ignoredKeys: ReadonlySet<string> = new Set([
-  "verifysort",
-  "verifysort_nr",
-  "flow_watermark",
-]);
 
 /** fio 3.33 prints that these are deprecated and refuses the job. */
 export const removedKeys: ReadonlySet<string> = new Set(["percentage_sequential", "rwmixcycle"]);

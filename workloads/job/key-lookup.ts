@@ -1,6 +1,6 @@
 /** Finds a key by its name or alias, and says what is wrong with one that cannot be used. */
 import { nearestName } from "../../engine/base/nearest-name.ts";
-import { foreignKeys, ignoredKeys, laterKeys, refusedKeys, removedKeys } from "./foreign-keys.ts";
+import { foreignKeys, laterKeys, refusedKeys, removedKeys } from "./foreign-keys.ts";
 import type { KeyType, SupportedKey } from "./key.ts";
 import { supportedKeys } from "./keys.ts";
 import { isPending, pendingKeys } from "./pending-keys.ts";
@@ -16,16 +16,9 @@ export function findKey(name: string): SupportedKey | null {
   return byName.get(name) ?? null;
 }
 
-/** fio accepts the key and does nothing with it. */
-export function isIgnoredKey(name: string): boolean {
-  return ignoredKeys.has(name);
-}
-
 /** A key that there is, in this version or not: no typing error. */
 export function isKnownName(name: string): boolean {
-  return [byName, foreignKeys, ignoredKeys, removedKeys, laterKeys].some((known) =>
-    known.has(name),
-  );
+  return [byName, foreignKeys, removedKeys, laterKeys].some((known) => known.has(name));
 }
 
 /** The supported key, or a bad-input error that says why there is none. */
@@ -83,8 +76,11 @@ export const jobKeys: readonly JobKey[] = [
     type: key.type,
     unit: key.unit ?? "",
     default: key.default,
-    summary:
-      key.noEffect === undefined ? key.summary : `${key.summary} No effect: ${key.noEffect}.`,
+    summary: pendingKeys.has(key.name)
+      ? `${key.summary} Refused: not supported here yet.`
+      : key.noEffect === undefined
+        ? key.summary
+        : `${key.summary} No effect: ${key.noEffect}.`,
     supported: !pendingKeys.has(key.name),
     own: key.own ?? false,
   })),

@@ -8,6 +8,7 @@ import { checkKeys, contentKeys } from "./check-keys.ts";
 import { dataKeys, randomKeys, reportKeys } from "./content-keys.ts";
 import { fileKeys } from "./file-keys.ts";
 import { hostKeys } from "./host-keys.ts";
+import { idleKeys } from "./idle-keys.ts";
 import type { SupportedKey } from "./key.ts";
 import { layoutKeys, orderKeys, zoneKeys } from "./layout-keys.ts";
 import { endKeys, latencyTargetKeys, steadyStateKeys, thinkKeys } from "./limit-keys.ts";
@@ -44,5 +45,6 @@ export const supportedKeys: readonly SupportedKey[] = [
   ...measureKeys,
   ...logKeys,
   ...hostKeys,
+  ...idleKeys,
   ...ownKeys,
 ];

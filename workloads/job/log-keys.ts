@@ -97,7 +97,7 @@ export const logKeys: readonly SupportedKey[] = [
       summary: "fio compresses its logs in memory.",
       noEffect: "logs are written as they come and keep nothing in memory",
     },
-    { max: Number.MAX_SAFE_INTEGER },
+    { min: 1024, max: Number.MAX_SAFE_INTEGER },
     () => {},
   ),
   textKey(

@@ -62,13 +62,8 @@ export function plainTimeKey(
   facts: Facts & { readonly unit: "ms" | "us" },
   set: (draft: Draft, ns: number) => void,
 ): SupportedKey {
-  const apply = (draft: Draft, value: GivenValue) => {
-    const count = value.count({});
-    if (/\d\s*(?:us|ms|s|min|h)\s*$/i.test(value.text())) {
-      value.note(`is a plain number of ${facts.unit}; fio reads ${count} ${facts.unit}`);
-    }
-    set(draft, count * nsPerUnit[facts.unit]);
-  };
+  const apply = (draft: Draft, value: GivenValue) =>
+    set(draft, value.count({}) * nsPerUnit[facts.unit]);
   return { ...named(names), type: "number", ...facts, apply };
 }
 

@@ -14,7 +14,7 @@ import type { JobEnvironment } from "./environment.ts";
 import { expand } from "./expansion.ts";
 import { GivenValue } from "./given-value.ts";
 import { mostClones } from "./key.ts";
-import { findKey, isIgnoredKey, refusePending, requireKey } from "./key-lookup.ts";
+import { findKey, refusePending, requireKey } from "./key-lookup.ts";
 import { readSections } from "./lexer.ts";
 import type { JobOption, JobSection, ParsedJobs, ResolvedJob } from "./model.ts";
 import { badInput, commandLine, Notes, type Place, shown } from "./place.ts";
@@ -204,14 +204,6 @@ class Parser {
       ? options.toSorted((a, b) => priorityOf(b) - priorityOf(a))
       : [...options];
     for (const option of ordered) {
-      if (isIgnoredKey(option.key)) {
-        this.#notes.add(
-          option.place,
-          option.key,
-          `${option.key} is deprecated; fio ignores it too`,
-        );
-        continue;
-      }
       const key = requireKey(option.key, option.place);
       if (key.noEffect !== undefined) {
         this.#notes.add(option.place, key.name, `${key.name} has no effect: ${key.noEffect}`);

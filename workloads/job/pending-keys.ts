@@ -9,7 +9,7 @@ const pending: readonly string[] = [
   "serialize_overlap io_submit_mode",
   "ioengine=posixaio ioengine=splice",
   "hipri_percentage",
-  "cmdprio_percentage cmdprio_class cmdprio cmdprio_bssplit",
+  "cmdprio_percentage cmdprio_class cmdprio cmdprio_hint cmdprio_bssplit",
   // Pace and ends.
   "thinktime_spin thinktime_blocks_type thinktime_iotime rate_ignore_thinktime",
   "rate_min rate_iops_min rate_cycle",
@@ -43,7 +43,7 @@ const pending: readonly string[] = [
   "gtod_reduce disable_lat disable_clat disable_slat disable_bw_measurement",
   "unit_base significant_figures stats",
   // Host.
-  "nice prio prioclass numa_mem_policy mem iomem_align hugepage-size lockmem",
+  "nice prio prioclass priohint numa_mem_policy mem iomem_align hugepage-size lockmem",
 ];
 
 export const pendingKeys: ReadonlySet<string> = new Set(pending.flatMap((line) => line.split(" ")));

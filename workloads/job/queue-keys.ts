@@ -169,6 +169,7 @@ export const enginesOf: ReadonlyMap<string, readonly string[]> = new Map([
   ["cmdprio_percentage", ["io_uring", "libaio"]],
   ["cmdprio_class", ["io_uring", "libaio"]],
   ["cmdprio", ["io_uring", "libaio"]],
+  ["cmdprio_hint", ["io_uring", "libaio"]],
   ["cmdprio_bssplit", ["io_uring", "libaio"]],
 ]);
 
@@ -210,11 +211,20 @@ export const commandPriorityKeys: readonly SupportedKey[] = [
     },
   },
   {
+    name: "cmdprio_hint",
+    type: "number",
+    default: "0",
+    summary: "Hint of that priority (kernel 6.5), for read, write.",
+    apply: (draft, value) => {
+      pair(value, draft.commandPriority.hint, { max: 1023 });
+    },
+  },
+  {
     name: "cmdprio_bssplit",
     type: "split",
     unit: "bytes/%",
     default: "",
-    summary: "Priority by block size: bs/%[/class/level][:...], for read, write.",
+    summary: "Priority by block size: bs/%[/class/level[/hint]][:...], for read, write.",
     apply: (draft, value) => {
       draft.commandPriority.splits = value.accept(readPrioritySplit(value.text(), value.kbBase));
     },

@@ -70,7 +70,7 @@ export const replayKeys: readonly SupportedKey[] = [
   bytesKey(
     "replay_align",
     { default: "0", summary: "Round offsets down to a multiple of this." },
-    {},
+    { min: 512 },
     (draft, bytes) => {
       draft.replay.alignBytes = bytes;
     },

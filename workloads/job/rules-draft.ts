@@ -29,6 +29,7 @@ export interface RulesDraft {
     percent: Pair;
     class: Pair;
     level: Pair;
+    hint: Pair;
     splits: [readonly CommandPrioritySplit[], readonly CommandPrioritySplit[]];
   };
   order: Mutable<OrderRules>;
@@ -86,7 +87,11 @@ export interface RulesDraft {
     hist: Prefix;
   };
   measures: Mutable<MeasureRules>;
-  host: Mutable<Omit<HostRules, "ioPriority">> & { prioClass: number; prioLevel: number };
+  host: Mutable<Omit<HostRules, "ioPriority">> & {
+    prioClass: number;
+    prioLevel: number;
+    prioHint: number;
+  };
 }
 
 /** fio's defaults, as `fio_options.tsv` lists them. */
@@ -128,14 +133,20 @@ function newSendingRules(): Pick<
       sqThreadCpu: null,
       hipri: false,
       hipriPercent: 100,
-      nonvectored: false,
+      nonvectored: true,
       forceAsyncEvery: 0,
       nowait: false,
       uncached: false,
       userspaceReap: false,
       hugePages: false,
     },
-    commandPriority: { percent: [0, 0], class: [0, 0], level: [0, 0], splits: [[], []] },
+    commandPriority: {
+      percent: [0, 0],
+      class: [0, 0],
+      level: [0, 0],
+      hint: [0, 0],
+      splits: [[], []],
+    },
     order: {
       sequencer: "sequential",
       sizesAreSequentialRandom: false,
@@ -286,6 +297,7 @@ function newHostRules(): RulesDraft["host"] {
     nice: 0,
     prioClass: 0,
     prioLevel: 0,
+    prioHint: 0,
     cpusPolicy: "shared",
     cpuNodes: [],
     memoryPolicy: null,

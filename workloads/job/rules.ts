@@ -36,7 +36,7 @@ export interface EngineOptions {
   readonly hipri: boolean;
   /** `hipri_percentage` (pvsync2): share of operations that are, when `hipri`. */
   readonly hipriPercent: number;
-  /** `nonvectored` (io_uring): READ and WRITE instead of READV and WRITEV. */
+  /** `nonvectored` (io_uring): READ and WRITE, as fio does by itself on any recent kernel; else READV and WRITEV. */
   readonly nonvectored: boolean;
   /** `force_async` (io_uring): every so many operations go straight to a worker; 0 = none. */
   readonly forceAsyncEvery: number;
@@ -65,6 +65,8 @@ export interface CommandPriority {
   readonly percent: number;
   readonly class: number;
   readonly level: number;
+  /** Hint of linux/ioprio.h (kernel 6.5), 0 = none. */
+  readonly hint: number;
 }
 
 export type CommandPrioritySplit = CommandPriority & { readonly bytes: number };
@@ -397,8 +399,12 @@ export interface MeasureRules {
 export interface HostRules {
   /** `nice`, -20 to 19, of the job's thread. */
   readonly nice: number;
-  /** `prioclass` and `prio` of its I/O; `null` = unchanged. */
-  readonly ioPriority: { readonly class: number; readonly level: number } | null;
+  /** `prioclass`, `prio` and `priohint` of its I/O; `null` = unchanged. */
+  readonly ioPriority: {
+    readonly class: number;
+    readonly level: number;
+    readonly hint: number;
+  } | null;
   /** `cpus_allowed_policy`: all clones on all CPUs, or one CPU for each in turn. */
   readonly cpusPolicy: "shared" | "split";
   /** `numa_cpu_nodes`: only CPUs of these nodes; empty = all. */
