@@ -220,6 +220,15 @@ impl IntervalSet {
             })
     }
 
+    /// The same of reads, writes and trims.
+    #[must_use]
+    pub fn by_direction(&self) -> [(u64, u64); 3] {
+        [0, 1, 2].map(|direction| {
+            let set = self.directions[direction].as_deref();
+            set.map_or((0, 0), |set| (set.counters.ios, set.counters.bytes))
+        })
+    }
+
     /// The rows of the time series, one per direction that the job uses.
     #[must_use]
     pub fn rows(&self, place: &RowPlace) -> Vec<IntervalRow> {

@@ -43,23 +43,7 @@ impl Arena {
             .filter(|&length| length > 0)
             .ok_or_else(invalid)?;
         let map_length = length.checked_add(ARENA_ALIGN).ok_or_else(invalid)?;
-        // SAFETY: an anonymous private mapping at an address of the kernel's choice touches nothing.
-        let map = unsafe {
-            libc::mmap(
-                std::ptr::null_mut(),
-                map_length,
-                libc::PROT_READ | libc::PROT_WRITE,
-                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
-                -1,
-                0,
-            )
-        };
-        if map == libc::MAP_FAILED {
-            return Err(io::Error::last_os_error());
-        }
-        let Some(map_base) = NonNull::new(map.cast::<u8>()) else {
-            return Err(invalid());
-        };
+        let map_base = map(map_length, 0)?;
         let skip = map_base.as_ptr().align_offset(ARENA_ALIGN);
         // SAFETY: `skip` is below `ARENA_ALIGN`, by which the mapping is longer than `length`.
         let base = unsafe { map_base.add(skip) };
@@ -78,6 +62,36 @@ impl Arena {
             slot_bytes,
             slot_count,
             map_base,
+            map_length,
+        })
+    }
+
+    /// The same of huge pages of this size, which the kernel has to have set aside.
+    ///
+    /// # Errors
+    /// `InvalidInput` when a size is 0, overflows or is no power of two; otherwise what `mmap` answered:
+    /// out of memory when there are too few such pages.
+    pub fn of_huge_pages(slot_count: u32, slot_bytes: u32, page_bytes: u64) -> io::Result<Self> {
+        let invalid = || io::Error::from(io::ErrorKind::InvalidInput);
+        let slot_bytes = slot_bytes
+            .max(1)
+            .checked_next_multiple_of(SLOT_ALIGN)
+            .ok_or_else(invalid)?;
+        let length = (slot_bytes as usize)
+            .checked_mul(slot_count as usize)
+            .filter(|&length| length > 0 && page_bytes.is_power_of_two())
+            .ok_or_else(invalid)?;
+        let map_length = length
+            .checked_next_multiple_of(page_bytes as usize)
+            .ok_or_else(invalid)?;
+        let size = (page_bytes.ilog2() as libc::c_int) << libc::MAP_HUGE_SHIFT;
+        let base = map(map_length, libc::MAP_HUGETLB | libc::MAP_POPULATE | size)?;
+        Ok(Self {
+            base,
+            length,
+            slot_bytes,
+            slot_count,
+            map_base: base,
             map_length,
         })
     }
@@ -163,6 +177,25 @@ impl Arena {
     }
 }
 
+/// Anonymous private memory.
+fn map(length: usize, flags: libc::c_int) -> io::Result<NonNull<u8>> {
+    // SAFETY: an anonymous private mapping at an address of the kernel's choice touches nothing.
+    let map = unsafe {
+        libc::mmap(
+            std::ptr::null_mut(),
+            length,
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | flags,
+            -1,
+            0,
+        )
+    };
+    if map == libc::MAP_FAILED {
+        return Err(io::Error::last_os_error());
+    }
+    NonNull::new(map.cast::<u8>()).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))
+}
+
 impl Drop for Arena {
     fn drop(&mut self) {
         if self.map_length == 0 {
@@ -191,6 +224,21 @@ mod tests {
         }
         // SAFETY: nothing is in flight.
         assert!(unsafe { arena.slot(1, 8192) }.iter().all(|&byte| byte == 2));
+    }
+
+    #[test]
+    fn huge_pages_are_used_or_refused() {
+        match Arena::of_huge_pages(3, 5000, 2 << 20) {
+            Ok(arena) => {
+                assert_eq!(arena.base() as usize % (2 << 20), 0);
+                // SAFETY: nothing is in flight.
+                unsafe { arena.slot(2, 8192).fill(1) };
+            }
+            // None are set aside on this machine.
+            Err(error) => assert_eq!(error.raw_os_error(), Some(libc::ENOMEM)),
+        }
+        assert!(Arena::of_huge_pages(1, 4096, 3 << 20).is_err());
+        assert!(Arena::of_huge_pages(0, 4096, 2 << 20).is_err());
     }
 
     #[test]

@@ -26,6 +26,8 @@ struct Job {
     name: String,
     port: Arc<JobPort>,
     totals: Totals,
+    /// Of the warm-up, where it may be all that there is.
+    tried: Option<Box<Totals>>,
     /// For rows of intervals without operations.
     nothing: IntervalSet,
     end: Option<Box<JobEnd>>,
@@ -54,6 +56,7 @@ impl Collector {
             name: spec.name.clone(),
             port: Arc::clone(port),
             totals: Totals::new(),
+            tried: (spec.control.latency_target.is_some()).then(Box::default),
             nothing: IntervalSet::new(spec.directions()),
             end: None,
             last_edge_ns: 0,
@@ -221,6 +224,8 @@ impl Job {
         }
         if !interval.warmup {
             self.totals.merge(set);
+        } else if let Some(tried) = &mut self.tried {
+            tried.merge(set);
         }
         if let Some(mut set) = interval.set {
             set.clear();
@@ -245,7 +250,11 @@ impl Job {
     }
 
     fn outcome(&self, end: JobEnd) -> JobOutcome {
-        let mut measured = self.totals.outcome();
+        let totals = match &self.tried {
+            Some(tried) if end.unsettled => tried,
+            _ => &self.totals,
+        };
+        let mut measured = totals.outcome();
         let directions = [&mut measured.read, &mut measured.write, &mut measured.trim];
         for (direction, continued) in directions.into_iter().zip(end.continued) {
             if let Some(direction) = direction {

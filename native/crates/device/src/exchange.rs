@@ -82,7 +82,8 @@ pub struct JobPort {
     ended: Mutex<VecDeque<Interval>>,
     spares: Mutex<Vec<IntervalSet>>,
     end: Mutex<Option<Box<JobEnd>>>,
-    stop: AtomicBool,
+    /// What was asked of the job: 0 nothing, `END`, `STOP`.
+    asked: AtomicU32,
     collector: OnceLock<Thread>,
     draft_wanted: AtomicBool,
     draft: Mutex<Option<Box<JobEnd>>>,
@@ -91,6 +92,9 @@ pub struct JobPort {
     /// Rows of the job's log.
     pub log: LogPort,
 }
+
+const END: u32 = 1;
+const STOP: u32 = 2;
 
 /// Sets per job: one being recorded into, one at the collector, one for the end of the warm-up that
 /// falls next to the end of an interval.
@@ -111,7 +115,7 @@ impl JobPort {
             ended: Mutex::new(VecDeque::with_capacity(64)),
             spares: Mutex::new(spares),
             end: Mutex::new(None),
-            stop: AtomicBool::new(false),
+            asked: AtomicU32::new(0),
             collector: OnceLock::new(),
             draft_wanted: AtomicBool::new(false),
             draft: Mutex::new(None),
@@ -193,16 +197,27 @@ impl JobPort {
         *locked(&self.draft) = Some(Box::new(end));
     }
 
-    /// Asks the job to end.
+    /// Asks the job to end: the run is called off.
     pub fn stop(&self) {
-        self.stop.store(true, Ordering::Relaxed);
+        self.asked.store(STOP, Ordering::Relaxed);
     }
 
-    /// The job was asked to end.
+    /// Asks the job to end as if its runtime were over.
+    pub fn dismiss(&self) {
+        self.asked.fetch_max(END, Ordering::Relaxed);
+    }
+
+    /// The job was asked to end, in either way.
     #[inline]
     #[must_use]
     pub fn stopping(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
+        self.asked.load(Ordering::Relaxed) != 0
+    }
+
+    /// The run was called off.
+    #[must_use]
+    pub fn stopped(&self) -> bool {
+        self.asked.load(Ordering::Relaxed) == STOP
     }
 }
 

@@ -5,38 +5,44 @@
 //! a struct over any `Engine` whose one step (`turn`) never blocks, sleeps or spins, and the thread's
 //! `run` is nothing but turns and waits. No step allocates or locks on the path of an I/O.
 
+mod batch;
+mod build;
 mod check;
 mod edge;
 mod finish;
+mod limits;
+mod search;
 mod thread;
+mod tolerate;
 
 use std::sync::Arc;
 
 use osdyno_core::data::DataSource;
 use osdyno_core::measure::Sample;
 use osdyno_core::op::{CLOSED_LOOP, Next, Op, OpKind};
-use osdyno_core::spec::SpecError;
 use osdyno_core::stream::OpStream;
 
+use self::batch::Batches;
 use self::check::{Checks, Part};
+use self::limits::Limits;
+use self::search::Search;
+use self::tolerate::Tolerance;
 use crate::arena::Arena;
 use crate::clock::now_ns;
 use crate::cpu::{self, Usage};
 use crate::engine::{Completion, Engine, EngineError, Wait};
 use crate::exchange::JobPort;
+use crate::gate::FlowPart;
 use crate::io_log::IoLog;
 use crate::outcome::JobError;
 use crate::pace::Pace;
 use crate::record::{Lateness, Levels, Recorder};
-use crate::spec::JobSpec;
 
 /// Longest wait without a look at the flag that stops the job.
 const LOOK_NS: u64 = 50_000_000;
 /// Operations handed over at once, at most: the device works on them while the next are prepared, and
 /// none waits long between `sent` and `submitted`.
 const BATCH: u32 = 8;
-/// Scheduled operations that may wait unsent, unless the job says otherwise.
-const BACKLOG_CAP: u64 = 1_000_000;
 
 /// An operation in flight.
 #[derive(Clone, Copy, Debug)]
@@ -95,7 +101,20 @@ pub struct JobLoop<E> {
     /// Taken from the stream, but the engine was full.
     held: Option<Op>,
     phase: Phase,
+    /// Slots in use: free, or in flight.
     depth: u32,
+    /// fio's batches, if the job has them.
+    batches: Option<Batches>,
+    /// Operations handed over at once, at most.
+    hand_over: u32,
+    limits: Limits,
+    /// An operation that took longer is to be held against the limits.
+    slow_ns: u64,
+    search: Option<Box<Search>>,
+    tolerance: Tolerance,
+    flow: Option<FlowPart>,
+    /// Nothing is sent before this time, on the runner's clock; `u64::MAX` = that is not so.
+    pause_ns: u64,
     paths: Vec<String>,
     ramp_ns: u64,
     start_delay_ns: u64,
@@ -114,6 +133,8 @@ pub struct JobLoop<E> {
     /// When a slot became free after all had been in use.
     freed_ns: u64,
     stopped: bool,
+    /// Another job's end ends this one.
+    dismissed: bool,
     error: Option<JobError>,
     notes: Vec<String>,
     lateness: Lateness,
@@ -134,97 +155,6 @@ pub struct JobLoop<E> {
 }
 
 impl<E: Engine> JobLoop<E> {
-    /// A loop over an engine that takes `depth` operations, with `depth` slots in the arena. Fills the
-    /// buffers of writes.
-    ///
-    /// # Errors
-    /// The stream's specification contradicts itself.
-    pub fn new(
-        spec: &JobSpec,
-        engine: E,
-        depth: u32,
-        arena: Arc<Arena>,
-        port: Arc<JobPort>,
-        interval_ns: u64,
-    ) -> Result<Self, SpecError> {
-        let stream = OpStream::new(&spec.stream)?;
-        let directions = spec.directions();
-        let data = directions[1].then(|| {
-            let mut data = DataSource::new(
-                &spec.stream,
-                arena.slot_bytes() as usize,
-                arena.slot_count(),
-            );
-            // SAFETY: nothing is in flight yet, and the arena is this job's alone.
-            data.prepare(unsafe { std::slice::from_raw_parts_mut(arena.base(), arena.length()) });
-            data
-        });
-        let nothing = InFlight {
-            op: Op {
-                kind: OpKind::Read,
-                flags: 0,
-                file: 0,
-                length: 0,
-                offset: 0,
-                intended_ns: 0,
-                sequence: 0,
-                generation: 0,
-            },
-            intended_ns: 0,
-            sent_ns: 0,
-        };
-        Ok(Self {
-            recorder: Recorder::new(Arc::clone(&port), directions, interval_ns),
-            log: spec
-                .log
-                .as_ref()
-                .map(|log| IoLog::new(log, Arc::clone(&port))),
-            checks: Checks::new(&spec.stream, spec.max_block),
-            notes: engine.notes().to_vec(),
-            paths: spec.files.iter().map(|file| file.path.clone()).collect(),
-            slots: vec![nothing; depth as usize],
-            free: (0..depth).rev().collect(),
-            out: Vec::with_capacity(depth as usize),
-            parts: Vec::new(),
-            queued: 0,
-            held: None,
-            phase: Phase::Stream,
-            engine,
-            stream,
-            data,
-            arena,
-            port,
-            depth,
-            ramp_ns: spec.ramp_ns,
-            start_delay_ns: spec.start_delay_ns,
-            runtime_ns: spec.runtime_ns,
-            backlog_cap: spec.backlog_cap.unwrap_or(BACKLOG_CAP),
-            scheduled: spec.scheduled(),
-            origin_ns: 0,
-            start_ns: 0,
-            end_ns: u64::MAX,
-            measured_ns: 0,
-            edge_ns: 0,
-            give_up_ns: u64::MAX,
-            freed_ns: 0,
-            stopped: false,
-            error: None,
-            lateness: Lateness::default(),
-            dropped: 0,
-            backlog_max: 0,
-            continued: [0; 3],
-            depth_levels: Levels::default(),
-            submit_levels: Levels::default(),
-            complete_levels: Levels::default(),
-            pace: Pace::default(),
-            spun_ns: 0,
-            slept_ns: 0,
-            spins_since_ns: 0,
-            usage: Usage::default(),
-            cpu_ns: 0,
-        })
-    }
-
     /// The engine, for whoever carries operations in and out by hand.
     pub fn engine_mut(&mut self) -> &mut E {
         &mut self.engine
@@ -249,16 +179,27 @@ impl<E: Engine> JobLoop<E> {
 
     /// Begins, at `start_ns(origin_ns)` or later. The schedule counts from `start_ns`.
     pub fn begin(&mut self, origin_ns: u64) {
+        self.begin_after(origin_ns, origin_ns);
+    }
+
+    /// Begins a job of a run that began at `origin_ns`, at `start_ns(after_ns)` or later.
+    pub fn begin_after(&mut self, origin_ns: u64, after_ns: u64) {
         self.origin_ns = origin_ns;
-        self.start_ns = self.start_ns(origin_ns);
+        self.start_ns = self.start_ns(after_ns);
         self.end_ns = self
             .runtime_ns
             .map_or(u64::MAX, |runtime| self.start_ns.saturating_add(runtime));
-        self.recorder.begin(origin_ns, self.start_ns, self.ramp_ns);
+        // What a search tries is not measured until it has found its answer.
+        let warmup_ns = match &self.search {
+            Some(search) if !search.measured => u64::MAX,
+            _ => self.ramp_ns,
+        };
+        self.recorder.begin(origin_ns, self.start_ns, warmup_ns);
         self.begin_measuring(self.start_ns);
         if let Some(log) = &mut self.log {
-            log.begin(self.start_ns + self.ramp_ns);
+            log.begin(self.start_ns.saturating_add(warmup_ns));
         }
+        self.begin_search(self.start_ns.saturating_add(self.ramp_ns));
         self.edge_ns = self.start_ns;
     }
 
@@ -290,23 +231,37 @@ impl<E: Engine> JobLoop<E> {
     /// What the engine answered.
     #[inline]
     pub fn turn(&mut self) -> Result<Turn, EngineError> {
-        if self.out.is_empty() && self.inflight() > 0 {
-            self.engine.reap(Wait::No, &mut self.out)?;
-        }
-        let mut now = self
-            .out
-            .last()
-            .map_or_else(now_ns, |last| last.completed_ns);
-        if now >= self.edge_ns || (self.port.stopping() && !self.stopped) {
+        let ready = if self.batches.is_some() {
+            self.gather()?
+        } else {
+            if self.out.is_empty() && self.inflight() > 0 {
+                self.engine.reap(Wait::No, &mut self.out)?;
+            }
+            true
+        };
+        let mut now = match self.out.last() {
+            Some(last) if ready => last.completed_ns,
+            _ => now_ns(),
+        };
+        if now >= self.edge_ns || (self.port.stopping() && !self.stopping()) {
             self.at_edge(now);
         }
         let began_ns = now;
-        let taken = self.out.len();
+        let taken = if ready { self.out.len() } else { 0 };
         if taken > 0 {
             self.complete_levels.batch(taken as u32);
             self.take();
+            if self.search.is_some() {
+                self.searched(taken as u32, now);
+            }
         }
-        let (sent, arrival_ns) = self.send(&mut now)?;
+        let (sent, arrival_ns) = if self.sends() {
+            let sent = self.send(&mut now)?;
+            self.sent_batch();
+            sent
+        } else {
+            (0, None)
+        };
         if self.queued > 0 {
             self.commit()?;
         }
@@ -316,7 +271,7 @@ impl<E: Engine> JobLoop<E> {
             done,
             inflight,
             arrival_ns,
-            until_ns: self.edge_ns,
+            until_ns: self.edge_ns.min(self.pause_ns),
             worked: sent + taken as u32 > 0,
             began_ns,
         })
@@ -329,6 +284,7 @@ impl<E: Engine> JobLoop<E> {
         while let Some(&slot) = self.free.last() {
             let op = match self.held.take() {
                 Some(op) => op,
+                None if self.flow.is_some() && !self.admitted(*now) => return Ok((sent, None)),
                 None => match self.next(*now) {
                     Next::Op(op) => op,
                     Next::NotBefore(at_ns) => {
@@ -368,9 +324,12 @@ impl<E: Engine> JobLoop<E> {
                 sent_ns,
             };
             self.depth_levels.depth(self.inflight());
+            if let Some(flow) = &mut self.flow {
+                flow.sent();
+            }
             sent += 1;
             self.queued += 1;
-            if self.queued >= BATCH {
+            if self.queued >= self.hand_over {
                 self.commit()?;
             }
         }
@@ -402,6 +361,7 @@ impl<E: Engine> JobLoop<E> {
     /// The phase before has sent and completed everything.
     #[cold]
     fn next_phase(&mut self) {
+        self.end_search();
         let reads_back = self.phase == Phase::Stream
             && !self.stopped
             && self.error.is_none()
@@ -439,6 +399,10 @@ impl<E: Engine> JobLoop<E> {
                     Some(final_result) => result = final_result,
                     None => continue,
                 }
+            }
+            if completion.completed_ns.saturating_sub(flight.sent_ns) > self.slow_ns && result >= 0
+            {
+                self.slow(&flight, &completion);
             }
             let op = &flight.op;
             let sample = Sample {

@@ -3,10 +3,13 @@
 pub mod arena;
 pub mod clock;
 pub mod collect;
+pub mod control;
 pub mod cpu;
 pub mod engine;
 pub mod exchange;
+pub mod gate;
 pub mod hiccup;
+pub mod host;
 pub mod io_log;
 pub mod job_loop;
 pub mod outcome;

@@ -152,6 +152,30 @@ pub struct JobError {
     pub at_ns: u64,
 }
 
+/// What came of a search for a depth.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LatencyTargetOutcome {
+    /// The depth that it stands at.
+    pub depth: u32,
+    /// The latency that was to be kept.
+    pub target_ns: u64,
+    /// How long a depth was tried.
+    pub window_ns: u64,
+    /// Percent of the operations that had to keep it.
+    pub percentile: f64,
+}
+
+/// Errors that the job outlived, and the one that it did not if its kind was among them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ErrorsOutcome {
+    /// How many.
+    pub total: u64,
+    /// Errno of the first, 0 = none.
+    pub first: i32,
+}
+
 /// What a job's loop knows at its end, beside the intervals.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -178,12 +202,21 @@ pub struct JobEnd {
     pub error: Option<JobError>,
     /// It was stopped.
     pub stopped: bool,
+    /// The search for a depth, if the job had one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub latency_target: Option<LatencyTargetOutcome>,
+    /// Errors, if the job outlives some kinds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub errors: Option<ErrorsOutcome>,
     /// Facts, one line each.
     pub notes: Vec<String>,
     /// Operations that came back short and were continued, by direction; in the outcome they stand
     /// with their direction.
     #[serde(skip)]
     pub continued: [u64; 3],
+    /// A search for a depth found none in time: what it tried is all that there is to report.
+    #[serde(skip)]
+    pub unsettled: bool,
 }
 
 /// One job.

@@ -25,8 +25,8 @@ pub struct Recorder {
     warmup_end_ns: u64,
     /// The next edge.
     edge_ns: u64,
-    ios: u64,
-    bytes: u64,
+    /// Operations and bytes by direction of the sets handed over.
+    passed: [(u64, u64); 3],
 }
 
 impl Recorder {
@@ -44,8 +44,7 @@ impl Recorder {
             interval_ns: interval_ns.max(1_000_000),
             warmup_end_ns: 0,
             edge_ns: u64::MAX,
-            ios: 0,
-            bytes: 0,
+            passed: [(0, 0); 3],
         }
     }
 
@@ -53,7 +52,11 @@ impl Recorder {
     pub fn begin(&mut self, origin_ns: u64, start_ns: u64, ramp_ns: u64) {
         self.origin_ns = origin_ns;
         self.start_ns = start_ns;
-        self.warmup_end_ns = if ramp_ns > 0 { start_ns + ramp_ns } else { 0 };
+        self.warmup_end_ns = if ramp_ns > 0 {
+            start_ns.saturating_add(ramp_ns)
+        } else {
+            0
+        };
         self.set_edge();
     }
 
@@ -61,6 +64,14 @@ impl Recorder {
         let passed = (self.start_ns - self.origin_ns) / self.interval_ns;
         self.edge_ns = self.origin_ns + (passed + 1) * self.interval_ns;
         if self.warmup() {
+            self.edge_ns = self.edge_ns.min(self.warmup_end_ns);
+        }
+    }
+
+    /// Ends the warm-up at `at_ns` or, if an interval has ended since, there. `pass_edges` says so.
+    pub fn end_warmup(&mut self, at_ns: u64) {
+        if self.warmup() {
+            self.warmup_end_ns = at_ns.max(self.start_ns + 1);
             self.edge_ns = self.edge_ns.min(self.warmup_end_ns);
         }
     }
@@ -87,13 +98,25 @@ impl Recorder {
     /// Operations and bytes so far.
     #[must_use]
     pub fn progress(&self) -> (u64, u64) {
-        let (ios, bytes) = self.set.progress();
-        (self.ios + ios, self.bytes + bytes)
+        let sum = |(ios, bytes), (more_ios, more_bytes)| (ios + more_ios, bytes + more_bytes);
+        self.by_direction().into_iter().fold((0, 0), sum)
     }
 
-    /// Ends every interval whose edge has passed; `true` when the warm-up ended with one of them.
-    pub fn pass_edges(&mut self, now_ns: u64, inflight: u32) -> bool {
-        let mut measured_begins = false;
+    /// Operations and bytes so far, of reads, writes and trims.
+    #[must_use]
+    pub fn by_direction(&self) -> [(u64, u64); 3] {
+        let mut all = self.set.by_direction();
+        for ((ios, bytes), passed) in all.iter_mut().zip(self.passed) {
+            *ios += passed.0;
+            *bytes += passed.1;
+        }
+        all
+    }
+
+    /// Ends every interval whose edge has passed; when measuring began, if the warm-up ended with one of
+    /// them.
+    pub fn pass_edges(&mut self, now_ns: u64, inflight: u32) -> Option<u64> {
+        let mut measured_begins = None;
         while now_ns >= self.edge_ns {
             let ends_warmup = self.warmup() && self.edge_ns == self.warmup_end_ns;
             let set = if self.set.is_empty() {
@@ -117,8 +140,8 @@ impl Recorder {
             };
             self.hand_over(set, self.edge_ns, inflight);
             if ends_warmup {
+                measured_begins = Some(self.warmup_end_ns);
                 self.warmup_end_ns = 0;
-                measured_begins = true;
             }
             self.set_edge();
         }
@@ -126,9 +149,7 @@ impl Recorder {
     }
 
     fn swap(&mut self, fresh: IntervalSet) -> IntervalSet {
-        let (ios, bytes) = self.set.progress();
-        self.ios += ios;
-        self.bytes += bytes;
+        self.passed = self.by_direction();
         std::mem::replace(&mut self.set, fresh)
     }
 

@@ -16,7 +16,9 @@ use crate::engine::io_uring::Waiter;
 use crate::engine::open::{Driver, Opening, open_engine, open_files};
 use crate::engine::{Engine, EngineError};
 use crate::exchange::{JobPort, LiveView};
+use crate::gate::Gates;
 use crate::hiccup::HiccupMeter;
+use crate::host;
 use crate::job_loop::JobLoop;
 use crate::outcome::{JobState, RunOutcome, RunPoll};
 use crate::spec::{JobSpec, RunSpec};
@@ -71,6 +73,7 @@ pub enum RunError {
 #[derive(Debug)]
 struct Shared {
     collector: Mutex<Collector>,
+    gates: Gates,
     start: Mutex<Start>,
     started: Condvar,
     finished: Mutex<bool>,
@@ -115,6 +118,7 @@ impl Run {
             .collect();
         let shared = Arc::new(Shared {
             collector: Mutex::new(Collector::new(&spec.jobs, &ports)),
+            gates: Gates::new(&spec.jobs, &ports).map_err(RunError::Invalid)?,
             start: Mutex::new(Start::Waiting),
             started: Condvar::new(),
             finished: Mutex::new(false),
@@ -122,9 +126,10 @@ impl Run {
         });
         let (ready, readiness) = channel();
         let count = spec.jobs.len();
-        for (job, port) in spec.jobs.into_iter().zip(&ports) {
+        for (index, (job, port)) in spec.jobs.into_iter().zip(&ports).enumerate() {
             let name = job.name.clone();
             let place = Place {
+                index,
                 shared: Arc::clone(&shared),
                 port: Arc::clone(port),
                 interval_ns: spec.interval_ns,
@@ -267,6 +272,7 @@ impl Shared {
 
 /// A job's thread and where it belongs.
 struct Place {
+    index: usize,
     shared: Arc<Shared>,
     port: Arc<JobPort>,
     interval_ns: u64,
@@ -296,16 +302,26 @@ impl Place {
                 job.name
             )));
         }
-        if !job.cpus.is_empty() {
-            cpu::pin(&job.cpus).map_err(system(&format!("run on CPUs {:?}", job.cpus)))?;
-        }
+        let pinned = host::place_thread(&job.control.host, &job.cpus)
+            .map_err(|(what, source)| system(&what)(source))?;
         cpu::exact_timers();
         let depth = if job.engine.synchronous() {
             1
         } else {
             job.iodepth.min(MAX_DEPTH)
         };
-        let arena = Arena::new(depth, job.max_block).map_err(system("memory for the buffers"))?;
+        let arena = match job.control.host.huge_page_bytes {
+            None => Arena::new(depth, job.max_block).map_err(system("memory for the buffers"))?,
+            Some(bytes) => {
+                let what = format!(
+                    "{depth} buffers of {} bytes in huge pages of {bytes} bytes (see \
+                     /sys/kernel/mm/hugepages/hugepages-{}kB/nr_hugepages)",
+                    job.max_block,
+                    bytes >> 10
+                );
+                Arena::of_huge_pages(depth, job.max_block, bytes).map_err(system(&what))?
+            }
+        };
         let arena = Arc::new(arena);
         let opening = Opening {
             arena: Arc::clone(&arena),
@@ -328,7 +344,9 @@ impl Place {
             depth,
             arena,
         };
-        open_engine(&job.engine, files, opening, driver).map_err(engine)?
+        let outcome = open_engine(&job.engine, files, opening, driver).map_err(engine);
+        drop(pinned);
+        outcome?
     }
 
     fn drive<E: Engine>(
@@ -354,7 +372,10 @@ impl Place {
         let Some(origin_ns) = self.shared.wait_for_start() else {
             return Ok(());
         };
-        let start_ns = job_loop.start_ns(origin_ns);
+        let gates = &self.shared.gates;
+        job_loop.join_flow(gates.flow(self.index));
+        let after_ns = gates.wait(self.index).unwrap_or(origin_ns).max(origin_ns);
+        let start_ns = job_loop.start_ns(after_ns);
         loop {
             let now = now_ns();
             if now >= start_ns || self.port.stopping() {
@@ -369,9 +390,11 @@ impl Place {
             });
             sleep_until(start_ns.min(now + NAP_NS));
         }
-        job_loop.begin(origin_ns);
+        job_loop.begin_after(origin_ns, after_ns);
         job_loop.run();
+        let failed = job_loop.failed();
         job_loop.finish();
+        gates.ended(self.index, failed);
         Ok(())
     }
 }

@@ -1,5 +1,6 @@
 //! What a native run is told to do, and what it answers, as JSON (camelCase).
 
+use crate::control::ControlSpec;
 use crate::io_log::IoLogSpec;
 use osdyno_core::spec::{Arrival, Pattern, StreamSpec, SyntheticSpec};
 use serde::{Deserialize, Serialize};
@@ -215,6 +216,9 @@ pub struct JobSpec {
     /// What fio's log files are made of; `None` = nothing.
     #[serde(default)]
     pub log: Option<IoLogSpec>,
+    /// What governs the job beside its operations.
+    #[serde(default)]
+    pub control: ControlSpec,
 }
 
 /// How files are opened for durability.

@@ -17,6 +17,7 @@ use osdyno_core::spec::{
 use osdyno_device::arena::Arena;
 use osdyno_device::clock::now_ns;
 use osdyno_device::collect::Collector;
+use osdyno_device::control::ControlSpec;
 use osdyno_device::engine::null::Null;
 use osdyno_device::engine::{Completion, Engine, EngineError, Wait};
 use osdyno_device::exchange::JobPort;
@@ -93,6 +94,7 @@ fn job(engine: EngineSpec, write: bool, blocks: u64, depth: u32) -> JobSpec {
         cpus: Vec::new(),
         backlog_cap: None,
         percentiles: Vec::new(),
+        control: ControlSpec::default(),
         log: None,
     }
 }

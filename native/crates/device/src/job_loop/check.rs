@@ -4,6 +4,7 @@ use osdyno_core::op::{Op, OpKind};
 use osdyno_core::spec::StreamSpec;
 use osdyno_core::verify::Verifier;
 
+use super::tolerate::{ErrorKind, Fate};
 use super::{InFlight, JobLoop, Phase};
 use crate::engine::{Completion, Engine};
 use crate::outcome::{JobError, VerifyMismatch, VerifyOutcome};
@@ -115,7 +116,7 @@ pub(super) fn errno_text(errno: i32) -> String {
     format!("{text} ({name})")
 }
 
-fn verb(kind: OpKind) -> &'static str {
+pub(super) fn verb(kind: OpKind) -> &'static str {
     match kind {
         OpKind::Read => "read",
         OpKind::Write => "write",
@@ -147,7 +148,14 @@ impl<E: Engine> JobLoop<E> {
         }
     }
 
+    /// An operation failed: ends the job, unless it outlives this error.
     fn fail_op(&mut self, op: &Op, errno: i32, why: &str, at_ns: u64) {
+        let fate = self.tolerance.judge(ErrorKind::of(op.kind, errno), errno);
+        match fate {
+            Fate::Counted => return,
+            Fate::Full => return self.end_stream(),
+            Fate::Told | Fate::Fatal => {}
+        }
         let path = self.path(op.file);
         let message = match op.kind {
             OpKind::Flush | OpKind::DataFlush => format!("{} of {path}: {why}", verb(op.kind)),
@@ -158,7 +166,24 @@ impl<E: Engine> JobLoop<E> {
                 op.offset
             ),
         };
-        self.fail(errno, message, at_ns);
+        if fate == Fate::Told {
+            self.notes.push(message);
+        } else {
+            self.fail(errno, message, at_ns);
+        }
+    }
+
+    /// Verification found a mismatch; `message` if that is to end the job.
+    fn fail_verify(&mut self, message: Option<String>, at_ns: u64) {
+        match self.tolerance.judge(ErrorKind::Verify, libc::EILSEQ) {
+            Fate::Told | Fate::Counted if message.is_some() => self.end_stream(),
+            Fate::Told | Fate::Counted => {}
+            Fate::Full | Fate::Fatal => {
+                if let Some(message) = message {
+                    self.fail(libc::EILSEQ, message, at_ns);
+                }
+            }
+        }
     }
 
     /// Looks at a completion that failed, was short or is to be verified. Puts the operation as it was
@@ -226,8 +251,10 @@ impl<E: Engine> JobLoop<E> {
             .get(usize::from(op.file))
             .map_or("the target", String::as_str);
         let read_back = self.phase == Phase::ReadBack;
-        if let Some(message) = checks.check(op, bytes, path, read_back) {
-            self.fail(libc::EILSEQ, message, at_ns);
+        let before = checks.outcome.mismatch_count;
+        let message = checks.check(op, bytes, path, read_back);
+        if checks.outcome.mismatch_count > before {
+            self.fail_verify(message, at_ns);
         }
     }
 

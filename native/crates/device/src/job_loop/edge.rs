@@ -4,30 +4,43 @@ use super::{JobLoop, LOOK_NS, Phase};
 use crate::clock::now_ns;
 use crate::engine::Engine;
 use crate::exchange::LiveView;
+use crate::gate::FlowPart;
 use crate::outcome::JobState;
 
 /// What a device that never completes is given after `stop`, before the job ends without it.
 const STOP_GRACE_NS: u64 = 5_000_000_000;
 /// The same after the runtime's end, when nobody has asked to stop.
 const END_GRACE_NS: u64 = 60_000_000_000;
+/// Rates are not looked at more often than this.
+const LEAST_LOOK_NS: u64 = 1_000_000;
 
 impl<E: Engine> JobLoop<E> {
     /// See the module. Called when `edge_ns` has passed or `stop` was asked for.
     #[cold]
     pub(super) fn at_edge(&mut self, now: u64) {
         let inflight = self.inflight();
-        if self.recorder.pass_edges(now, inflight) {
-            self.begin_measuring(self.start_ns + self.ramp_ns);
+        if let Some(from_ns) = self.recorder.pass_edges(now, inflight) {
+            self.begin_measuring(from_ns);
+            if self.search.is_some()
+                && let Some(log) = &mut self.log
+            {
+                log.begin(from_ns);
+            }
         }
+        self.judge_window(now);
+        self.judge_rates(now);
         if self.scheduled && self.phase == Phase::Stream {
             let since = now.saturating_sub(self.start_ns);
             self.backlog_max = self.backlog_max.max(self.stream.backlog(since));
             self.dropped += self.stream.drop_backlog(since, self.backlog_cap);
         }
-        if self.port.stopping() && !self.stopped {
+        if self.port.stopped() && !self.stopped {
             self.stopped = true;
             self.stop_sending();
             self.give_up_ns = now + STOP_GRACE_NS;
+        } else if self.port.stopping() && !self.stopping() {
+            self.dismissed = true;
+            self.end_ns = now;
         }
         if now >= self.end_ns {
             self.end_ns = u64::MAX;
@@ -43,10 +56,57 @@ impl<E: Engine> JobLoop<E> {
         if self.port.wants_draft() {
             self.port.set_draft(self.report(now));
         }
+        let search_ns = self
+            .search
+            .as_ref()
+            .map_or(u64::MAX, |search| search.edge_ns());
+        let rates_ns = self.limits.edge_ns(self.start_ns);
         self.edge_ns = (now + LOOK_NS)
             .min(self.recorder.edge_ns())
             .min(self.end_ns)
+            .min(search_ns.max(now + 1))
+            .min(rates_ns.max(now + LEAST_LOOK_NS))
             .min(self.give_up_ns.max(now + 1));
+    }
+
+    /// Whether the job's flow lets it send; else it pauses.
+    #[cold]
+    pub(super) fn admitted(&mut self, now: u64) -> bool {
+        let inflight = self.inflight();
+        self.pause_ns = u64::MAX;
+        match &mut self.flow {
+            Some(flow) if self.phase == Phase::Stream => match flow.admits(now, inflight) {
+                Ok(()) => true,
+                Err(until_ns) => {
+                    self.pause_ns = until_ns;
+                    false
+                }
+            },
+            _ => true,
+        }
+    }
+
+    /// The job's part in a flow.
+    pub fn join_flow(&mut self, flow: Option<FlowPart>) {
+        self.flow = flow;
+    }
+
+    /// The job has failed.
+    #[must_use]
+    pub fn failed(&self) -> bool {
+        self.error.is_some()
+    }
+
+    /// The job was asked to end.
+    #[inline]
+    pub(super) fn stopping(&self) -> bool {
+        self.stopped || self.dismissed
+    }
+
+    /// Ends the stream as the end of the runtime would, at once.
+    pub(super) fn end_stream(&mut self) {
+        self.end_ns = 0;
+        self.edge_ns = 0;
     }
 
     /// Nothing more from the stream but what `end_fsync` asks for.

@@ -6,7 +6,7 @@ use crate::clock::now_ns;
 use crate::cpu;
 use crate::engine::{Engine, EngineError};
 use crate::exchange::LiveView;
-use crate::outcome::{GeneratorOutcome, JobEnd, JobState};
+use crate::outcome::{ErrorsOutcome, GeneratorOutcome, JobEnd, JobState};
 use crate::record::LATE_THRESHOLD_NS;
 
 impl<E: Engine> JobLoop<E> {
@@ -38,13 +38,20 @@ impl<E: Engine> JobLoop<E> {
     pub fn finish(mut self) {
         let now = now_ns();
         let inflight = self.inflight();
-        if self.recorder.pass_edges(now, inflight) {
-            self.measured_ns = self.start_ns + self.ramp_ns;
+        if let Some(from_ns) = self.recorder.pass_edges(now, inflight) {
+            self.measured_ns = from_ns;
         }
         let mut end = self.report(now);
         self.recorder.end(now, inflight);
         if let Some(note) = self.log.as_mut().and_then(|log| log.end(now)) {
             end.notes.push(note);
+        }
+        if end.unsettled {
+            end.notes.push(
+                "the search for the depth of latency_target had not settled when the job ended: what it \
+                 tried is reported"
+                    .to_owned(),
+            );
         }
         if inflight > 0 {
             end.notes.push(format!(
@@ -76,7 +83,8 @@ impl<E: Engine> JobLoop<E> {
         let usage = cpu::thread_usage().since(&self.usage);
         let cpu_ns = cpu::thread_cpu_ns().saturating_sub(self.cpu_ns);
         // A job stopped before its start, or within the warm-up, measured nothing.
-        let measured_ns = if self.recorder.warmup() {
+        let unsettled = self.search.as_ref().is_some_and(|search| !search.measured);
+        let measured_ns = if self.recorder.warmup() && !unsettled {
             0
         } else {
             now.saturating_sub(self.measured_ns)
@@ -113,6 +121,12 @@ impl<E: Engine> JobLoop<E> {
             stopped: self.stopped,
             notes: self.notes.clone(),
             continued: self.continued,
+            latency_target: self.search.as_ref().map(|search| search.outcome()),
+            errors: self.tolerance.counts().then_some(ErrorsOutcome {
+                total: self.tolerance.total,
+                first: self.tolerance.first,
+            }),
+            unsettled,
         }
     }
 }

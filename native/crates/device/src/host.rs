@@ -1,0 +1,255 @@
+//! Where a job's thread runs and its memory comes from.
+
+use std::io;
+
+use crate::control::{HostSpec, MemoryMode, MemoryPolicySpec};
+use crate::cpu;
+
+/// Memory that a job pins beside its buffers. Unpinned when dropped.
+#[derive(Debug)]
+pub struct Pinned {
+    base: *mut libc::c_void,
+    length: usize,
+}
+
+impl Pinned {
+    fn new(length: usize) -> io::Result<Self> {
+        // SAFETY: an anonymous private mapping at an address of the kernel's choice touches nothing.
+        let base = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                length,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+                -1,
+                0,
+            )
+        };
+        if base == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        let pinned = Self { base, length };
+        // SAFETY: the mapping is ours and this long.
+        if unsafe { libc::mlock(base, length) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(pinned)
+    }
+}
+
+impl Drop for Pinned {
+    fn drop(&mut self) {
+        // SAFETY: the mapping was made by `new` with this length and ends here.
+        unsafe { libc::munmap(self.base, self.length) };
+    }
+}
+
+/// What failed, and why.
+type Failure = (String, io::Error);
+
+fn check(result: libc::c_long, what: impl FnOnce() -> String) -> Result<(), Failure> {
+    if result == 0 {
+        Ok(())
+    } else {
+        Err((what(), io::Error::last_os_error()))
+    }
+}
+
+/// The CPUs in a list as the kernel writes it: `0-3,8`.
+fn cpus_in(list: &str) -> Vec<u32> {
+    let mut cpus = Vec::new();
+    for range in list.trim().split(',') {
+        let (low, high) = range.split_once('-').unwrap_or((range, range));
+        if let (Ok(low), Ok(high)) = (low.parse::<u32>(), high.parse::<u32>()) {
+            cpus.extend(low..=high);
+        }
+    }
+    cpus
+}
+
+fn node_cpus(nodes: &[u32]) -> Result<Vec<u32>, Failure> {
+    let mut cpus = Vec::new();
+    for node in nodes {
+        let path = format!("/sys/devices/system/node/node{node}/cpulist");
+        let list = std::fs::read_to_string(&path)
+            .map_err(|source| (format!("CPUs of NUMA node {node} ({path})"), source))?;
+        cpus.extend(cpus_in(&list));
+    }
+    Ok(cpus)
+}
+
+fn set_memory_policy(policy: &MemoryPolicySpec) -> Result<(), Failure> {
+    // Numbers of `linux/mempolicy.h`.
+    let mode: libc::c_int = match policy.mode {
+        MemoryMode::Default => 0,
+        MemoryMode::Prefer => 1,
+        MemoryMode::Bind => 2,
+        MemoryMode::Interleave => 3,
+        MemoryMode::Local => 4,
+    };
+    let takes_nodes = !matches!(policy.mode, MemoryMode::Default | MemoryMode::Local);
+    let mut mask = [0_u64; 16];
+    for &node in policy.nodes.iter().filter(|_| takes_nodes) {
+        let word = mask.get_mut(node as usize / 64).ok_or_else(|| {
+            let what = format!("memory policy: NUMA node {node}");
+            (what, io::Error::from_raw_os_error(libc::EINVAL))
+        })?;
+        *word |= 1 << (node % 64);
+    }
+    let bits = if takes_nodes { mask.len() * 64 } else { 0 };
+    // SAFETY: the kernel reads `bits` bits of the mask, which outlives the call.
+    let result = unsafe { libc::syscall(libc::SYS_set_mempolicy, mode, mask.as_ptr(), bits) };
+    check(result, || {
+        format!(
+            "memory policy {:?} over NUMA nodes {:?}",
+            policy.mode, policy.nodes
+        )
+    })
+}
+
+/// Puts the calling thread where it belongs; what it pins lives as long as the answer.
+///
+/// # Errors
+/// What the machine refuses, with its reason.
+pub fn place_thread(spec: &HostSpec, cpus: &[u32]) -> Result<Option<Pinned>, Failure> {
+    if !cpus.is_empty() {
+        cpu::pin(cpus).map_err(|source| (format!("run on CPUs {cpus:?}"), source))?;
+    }
+    if !spec.cpu_nodes.is_empty() {
+        let cpus = node_cpus(&spec.cpu_nodes)?;
+        let what = || format!("run on the CPUs of NUMA nodes {:?}", spec.cpu_nodes);
+        cpu::pin(&cpus).map_err(|source| (what(), source))?;
+    }
+    if let Some(policy) = &spec.memory_policy {
+        set_memory_policy(policy)?;
+    }
+    let pinned = (spec.locked_bytes > 0).then(|| Pinned::new(spec.locked_bytes as usize));
+    let pinned = pinned.transpose().map_err(|source| {
+        let what = format!(
+            "pin {} bytes (lockmem; `ulimit -l` may be lower)",
+            spec.locked_bytes
+        );
+        (what, source)
+    })?;
+    if let Some((class, level)) = spec.io_priority {
+        let value = libc::c_int::from(class) << 13 | libc::c_int::from(level);
+        // 1 = a thread, by number; 0 = this one.
+        // SAFETY: the call takes numbers only.
+        let result = unsafe { libc::syscall(libc::SYS_ioprio_set, 1, 0, value) };
+        check(result, || {
+            format!("I/O priority class {class}, level {level} (class 1 needs root)")
+        })?;
+    }
+    if spec.nice != 0 {
+        // SAFETY: the calls take numbers only; the thread's own value lies between -20 and 19.
+        let result = unsafe {
+            let nice = libc::getpriority(libc::PRIO_PROCESS, 0) + spec.nice;
+            libc::setpriority(libc::PRIO_PROCESS, 0, nice.clamp(-20, 19))
+        };
+        check(result.into(), || {
+            format!("nice {} (below 0 needs root)", spec.nice)
+        })?;
+    }
+    Ok(pinned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// On a thread of its own: what it changes ends with it.
+    fn apart(test: impl FnOnce() + Send + 'static) {
+        std::thread::spawn(test).join().unwrap();
+    }
+
+    #[test]
+    fn lists_of_cpus() {
+        assert_eq!(cpus_in("0-3,8,10-11\n"), [0, 1, 2, 3, 8, 10, 11]);
+        assert!(cpus_in("\n").is_empty());
+    }
+
+    #[test]
+    fn nice_and_io_priority_are_the_threads_own() {
+        apart(|| {
+            let spec = HostSpec {
+                nice: 3,
+                io_priority: Some((2, 6)),
+                ..HostSpec::default()
+            };
+            // SAFETY: the calls take numbers only.
+            let nice = || unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) };
+            let before = nice();
+            assert!(place_thread(&spec, &[]).unwrap().is_none());
+            assert_eq!(nice(), (before + 3).min(19));
+            // SAFETY: as above.
+            let value = unsafe { libc::syscall(libc::SYS_ioprio_get, 1, 0) };
+            assert_eq!(value, 2 << 13 | 6);
+        });
+    }
+
+    #[test]
+    fn memory_policies_are_set_and_refused_by_name() {
+        apart(|| {
+            let with = |mode, nodes| HostSpec {
+                memory_policy: Some(MemoryPolicySpec { mode, nodes }),
+                ..HostSpec::default()
+            };
+            let refused = place_thread(&with(MemoryMode::Bind, vec![1000]), &[]);
+            assert!(refused.unwrap_err().0.contains("1000"));
+            let Err((_, error)) = place_thread(&with(MemoryMode::Bind, vec![0]), &[]) else {
+                let mut mode: libc::c_int = -1;
+                // SAFETY: the kernel writes one number.
+                let result = unsafe {
+                    let none = std::ptr::null_mut::<u64>();
+                    libc::syscall(libc::SYS_get_mempolicy, &raw mut mode, none, 0, 0, 0)
+                };
+                assert_eq!((result, mode), (0, 2));
+                return;
+            };
+            // Kernels without NUMA, and sandboxes.
+            assert!(matches!(
+                error.raw_os_error(),
+                Some(libc::ENOSYS | libc::EPERM)
+            ));
+        });
+    }
+
+    #[test]
+    fn cpus_of_a_node_and_of_none() {
+        apart(|| {
+            let on = |node| HostSpec {
+                cpu_nodes: vec![node],
+                ..HostSpec::default()
+            };
+            assert!(place_thread(&on(4000), &[]).is_err());
+            if let Ok(all) = node_cpus(&[0]) {
+                place_thread(&on(0), &[]).unwrap();
+                assert!(cpu::allowed_cpus().iter().all(|cpu| all.contains(cpu)));
+            }
+        });
+    }
+
+    #[test]
+    fn pinned_memory_counts_as_locked() {
+        let locked_kib = || -> u64 {
+            let status = std::fs::read_to_string("/proc/self/status").unwrap();
+            let line = status.lines().find(|line| line.starts_with("VmLck"));
+            let number = line.and_then(|line| line.split_whitespace().nth(1));
+            number.and_then(|number| number.parse().ok()).unwrap()
+        };
+        let spec = HostSpec {
+            locked_bytes: 64 << 10,
+            ..HostSpec::default()
+        };
+        let before = locked_kib();
+        if let Ok(pinned) = place_thread(&spec, &[]) {
+            assert!(locked_kib() >= before + 64);
+            drop(pinned);
+        }
+        let too_much = HostSpec {
+            locked_bytes: 1 << 50,
+            ..HostSpec::default()
+        };
+        assert!(place_thread(&too_much, &[]).unwrap_err().0.contains("pin"));
+    }
+}

@@ -1,0 +1,131 @@
+//! A job's loop from its specification.
+
+use std::sync::Arc;
+
+use osdyno_core::data::DataSource;
+use osdyno_core::op::{Op, OpKind};
+use osdyno_core::spec::SpecError;
+use osdyno_core::stream::OpStream;
+
+use super::batch::{Batches, reap_room};
+use super::check::Checks;
+use super::limits::Limits;
+use super::search::Search;
+use super::tolerate::Tolerance;
+use super::{BATCH, InFlight, JobLoop, Phase};
+use crate::arena::Arena;
+use crate::cpu::Usage;
+use crate::engine::Engine;
+use crate::exchange::JobPort;
+use crate::io_log::IoLog;
+use crate::pace::Pace;
+use crate::record::{Lateness, Levels, Recorder};
+use crate::spec::JobSpec;
+
+/// Scheduled operations that may wait unsent, unless the job says otherwise.
+const BACKLOG_CAP: u64 = 1_000_000;
+
+impl<E: Engine> JobLoop<E> {
+    /// A loop over an engine that takes `depth` operations, with `depth` slots in the arena. Fills the
+    /// buffers of writes.
+    ///
+    /// # Errors
+    /// The stream's specification contradicts itself.
+    pub fn new(
+        spec: &JobSpec,
+        engine: E,
+        depth: u32,
+        arena: Arc<Arena>,
+        port: Arc<JobPort>,
+        interval_ns: u64,
+    ) -> Result<Self, SpecError> {
+        let stream = OpStream::new(&spec.stream)?;
+        let directions = spec.directions();
+        let data = directions[1].then(|| {
+            let mut data = DataSource::new(
+                &spec.stream,
+                arena.slot_bytes() as usize,
+                arena.slot_count(),
+            );
+            // SAFETY: nothing is in flight yet, and the arena is this job's alone.
+            data.prepare(unsafe { std::slice::from_raw_parts_mut(arena.base(), arena.length()) });
+            data
+        });
+        let nothing = InFlight {
+            op: Op {
+                kind: OpKind::Read,
+                flags: 0,
+                file: 0,
+                length: 0,
+                offset: 0,
+                intended_ns: 0,
+                sequence: 0,
+                generation: 0,
+            },
+            intended_ns: 0,
+            sent_ns: 0,
+        };
+        let control = &spec.control;
+        let limits = Limits::new(control);
+        let target = control.latency_target;
+        Ok(Self {
+            recorder: Recorder::new(Arc::clone(&port), directions, interval_ns),
+            log: spec
+                .log
+                .as_ref()
+                .map(|log| IoLog::new(log, Arc::clone(&port))),
+            checks: Checks::new(&spec.stream, spec.max_block),
+            notes: engine.notes().to_vec(),
+            paths: spec.files.iter().map(|file| file.path.clone()).collect(),
+            slots: vec![nothing; depth as usize],
+            free: (0..depth).rev().collect(),
+            out: Vec::with_capacity(reap_room(control.queue, depth)),
+            parts: Vec::new(),
+            queued: 0,
+            held: None,
+            phase: Phase::Stream,
+            engine,
+            stream,
+            data,
+            arena,
+            port,
+            depth,
+            batches: control.queue.map(Batches::new),
+            hand_over: control.queue.map_or(BATCH, |queue| queue.submit.max(1)),
+            slow_ns: limits.slow_ns(),
+            limits,
+            search: target.map(|target| Box::new(Search::new(target, depth))),
+            tolerance: Tolerance::new(control),
+            flow: None,
+            pause_ns: u64::MAX,
+            ramp_ns: spec.ramp_ns,
+            start_delay_ns: spec.start_delay_ns,
+            runtime_ns: spec.runtime_ns,
+            backlog_cap: spec.backlog_cap.unwrap_or(BACKLOG_CAP),
+            scheduled: spec.scheduled(),
+            origin_ns: 0,
+            start_ns: 0,
+            end_ns: u64::MAX,
+            measured_ns: 0,
+            edge_ns: 0,
+            give_up_ns: u64::MAX,
+            freed_ns: 0,
+            stopped: false,
+            dismissed: false,
+            error: None,
+            lateness: Lateness::default(),
+            dropped: 0,
+            backlog_max: 0,
+            continued: [0; 3],
+            depth_levels: Levels::default(),
+            submit_levels: Levels::default(),
+            complete_levels: Levels::default(),
+            pace: Pace::default(),
+            spun_ns: 0,
+            slept_ns: 0,
+            spins_since_ns: 0,
+            usage: Usage::default(),
+            cpu_ns: 0,
+        })
+    }
+}
