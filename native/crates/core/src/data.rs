@@ -2,12 +2,13 @@
 //! of timing or of the slot, wherever it changes from write to write.
 
 use crate::op::{Op, OpKind};
-use crate::rng::mix64;
-use crate::spec::{DataSpec, StreamSpec, VerifyKind};
+use crate::rng::{mix64, threshold};
+use crate::spec::{BlockSizes, DataSpec, DedupeSpec, StreamSpec, VerifyKind};
 
-/// Compressible buffers are laid out in chunks of this many bytes, each with its share of zeroes
-/// (fio's `buffer_compress_chunk` default).
-const COMPRESS_CHUNK: usize = 512;
+/// `scramble` changes a word in each of so many bytes, as fio does.
+const SECTOR: usize = 512;
+/// Pieces looked back for the content that a piece repeats; the next one then counts as new.
+const LOOK_BACK: u64 = 4096;
 
 /// Fills write buffers as the job's `DataSpec` says.
 #[derive(Debug)]
@@ -16,12 +17,47 @@ pub struct DataSource {
     slot_bytes: usize,
     slots: u32,
     zero: bool,
-    /// Random bytes at the head of each chunk; the rest of it is zero.
+    /// Compressible buffers are laid out in chunks of this many bytes, each with its share.
+    chunk: usize,
+    /// Random bytes at the head of each chunk; the rest of it compresses away.
     random_bytes: usize,
-    /// Buffers change with every write.
-    refill: bool,
-    /// Reads scribble over slots whose content is promised (zeroes, a compressible share).
-    restore: bool,
+    pattern: Box<[u8]>,
+    pattern_offsets: Box<[u32]>,
+    /// Bytes that are filled by a key of their own.
+    piece: usize,
+    dedupe: Option<Dedupe>,
+    change: Change,
+}
+
+#[derive(Debug)]
+struct Dedupe {
+    law: DedupeSpec,
+    share: u64,
+    /// Pieces of the longest write.
+    pieces: u64,
+}
+
+/// What becomes of a buffer before each write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Change {
+    Nothing,
+    /// A word here and there.
+    Scramble,
+    /// All of it.
+    Fill,
+}
+
+/// The smallest write, bytes.
+fn smallest(sizes: &BlockSizes) -> usize {
+    let bytes = match sizes {
+        BlockSizes::Fixed { bytes } => *bytes,
+        BlockSizes::Range { min, .. } => *min,
+        BlockSizes::Split { entries } => {
+            let used = entries.iter().filter(|entry| entry.percent > 0.0);
+            used.map(|entry| entry.bytes).min().unwrap_or(1)
+        }
+    };
+    bytes.max(1) as usize
 }
 
 impl DataSource {
@@ -32,22 +68,60 @@ impl DataSource {
             zero,
             refill,
             compress_percent,
+            content,
             verify,
         } = &spec.data;
-        let share = 1.0 - compress_percent.clamp(0.0, 100.0) / 100.0;
-        let random_bytes = (COMPRESS_CHUNK as f64 * share).round() as usize;
-        let verified = verify
+        let least = smallest(&spec.block_sizes[1]);
+        let chunk = match content.compress_chunk as usize {
+            0 => least,
+            chunk => chunk,
+        };
+        let patterned = !content.pattern.is_empty();
+        let share = if *compress_percent <= 0.0 && patterned {
+            0.0
+        } else {
+            1.0 - compress_percent.clamp(0.0, 100.0) / 100.0
+        };
+        let random_bytes = (chunk as f64 * share).round() as usize;
+        let promised = *zero || random_bytes < chunk;
+        let headed = |kind| !matches!(kind, VerifyKind::Pattern | VerifyKind::Null);
+        let verified = verify.as_ref().is_some_and(|verify| headed(verify.kind));
+        // What verification lays over all of it needs no content.
+        let covered = verify
             .as_ref()
-            .is_some_and(|verify| verify.kind != VerifyKind::Pattern);
-        let promised = *zero || random_bytes < COMPRESS_CHUNK;
+            .is_some_and(|verify| !verify.pattern.is_empty() && verify.kind != VerifyKind::Null);
+        let scribbled = spec.mix[0] > 0.0 || verify.is_some();
+        // Verification tells contents apart by where and when they were written.
+        let dedupe = content
+            .dedupe
+            .filter(|law| law.percent > 0.0 && verify.is_none());
+        let fills = (!*zero && (*refill || verified || dedupe.is_some()))
+            || !content.pattern_offsets.is_empty()
+            || (promised && scribbled);
         Self {
             seed: spec.seed,
             slot_bytes,
             slots,
             zero: *zero,
+            chunk,
             random_bytes,
-            refill: !*zero && (*refill || verified),
-            restore: promised && spec.mix[0] > 0.0,
+            pattern: content.pattern.clone().into(),
+            pattern_offsets: content.pattern_offsets.clone().into(),
+            piece: match (verify, &dedupe) {
+                (Some(verify), _) => verify.interval.max(1) as usize,
+                (None, Some(_)) => least,
+                (None, None) => usize::MAX,
+            },
+            dedupe: dedupe.map(|law| Dedupe {
+                law,
+                share: threshold(law.percent / 100.0),
+                pieces: slot_bytes.div_ceil(least).max(1) as u64,
+            }),
+            change: match (fills && !covered, content.scramble && !promised) {
+                (true, _) => Change::Fill,
+                (false, true) if !covered => Change::Scramble,
+                _ => Change::Nothing,
+            },
         }
     }
 
@@ -55,7 +129,7 @@ impl DataSource {
     pub fn prepare(&mut self, arena: &mut [u8]) {
         let slots = arena.chunks_exact_mut(self.slot_bytes.max(1));
         for (slot, bytes) in slots.take(self.slots as usize).enumerate() {
-            self.content(mix64(self.seed ^ mix64(slot as u64 + 1)), bytes);
+            self.content(mix64(self.seed ^ mix64(slot as u64 + 1)), 0, bytes);
         }
     }
 
@@ -63,35 +137,107 @@ impl DataSource {
     /// unless the content changes from write to write.
     #[inline]
     pub fn fill(&mut self, op: &Op, slot: u32, buf: &mut [u8]) {
-        if (self.refill || self.restore) && op.kind == OpKind::Write {
+        if self.change != Change::Nothing && op.kind == OpKind::Write {
             debug_assert!(slot < self.slots, "slot beyond the arena");
-            self.content(self.key(op), buf);
+            self.renew(op, buf);
         }
     }
 
-    /// The version of a write: its generation under verification, else its place in the stream.
-    fn key(&self, op: &Op) -> u64 {
-        let version = match op.generation {
-            0 => op.sequence,
-            generation => u64::from(generation),
-        };
-        let place = op.offset ^ (u64::from(op.file) << 48);
+    fn renew(&self, op: &Op, buf: &mut [u8]) {
+        let version = version(op);
+        if self.change == Change::Scramble {
+            return scramble(self.key(op.file, op.offset, version), buf);
+        }
+        let mut offset = op.offset;
+        for (index, piece) in buf.chunks_mut(self.piece).enumerate() {
+            let key = match &self.dedupe {
+                Some(dedupe) => dedupe.key(self.seed, version * dedupe.pieces + index as u64),
+                None => self.key(op.file, offset, version),
+            };
+            self.content(key, offset, piece);
+            offset += piece.len() as u64;
+        }
+    }
+
+    /// The content of one interval of a write under verification, as it was before it was stamped.
+    pub fn regenerate(&self, file: u16, offset: u64, generation: u32, out: &mut [u8]) {
+        self.content(self.key(file, offset, u64::from(generation)), offset, out);
+    }
+
+    fn key(&self, file: u16, offset: u64, version: u64) -> u64 {
+        let place = offset ^ (u64::from(file) << 48);
         mix64(self.seed ^ mix64(place ^ mix64(version + 1)))
     }
 
-    fn content(&self, key: u64, buf: &mut [u8]) {
+    fn content(&self, key: u64, offset: u64, buf: &mut [u8]) {
         if self.zero {
             buf.fill(0);
-        } else if self.random_bytes >= COMPRESS_CHUNK {
+        } else if self.random_bytes >= self.chunk {
             fill_random(key, buf);
+        } else if self.random_bytes == 0 {
+            self.lay_pattern(offset, buf);
         } else {
-            for (index, chunk) in buf.chunks_mut(COMPRESS_CHUNK).enumerate() {
+            let mut offset = offset;
+            for (index, chunk) in buf.chunks_mut(self.chunk).enumerate() {
                 let random = self.random_bytes.min(chunk.len());
-                let (random, zeroes) = chunk.split_at_mut(random);
+                let length = chunk.len() as u64;
+                let (random, rest) = chunk.split_at_mut(random);
                 fill_random(mix64(key ^ index as u64), random);
-                zeroes.fill(0);
+                self.lay_pattern(offset, rest);
+                offset += length;
             }
         }
+    }
+
+    /// The pattern, or zeroes without one.
+    fn lay_pattern(&self, offset: u64, buf: &mut [u8]) {
+        if self.pattern.is_empty() {
+            return buf.fill(0);
+        }
+        for repeat in buf.chunks_mut(self.pattern.len()) {
+            repeat.copy_from_slice(&self.pattern[..repeat.len()]);
+            for at in &self.pattern_offsets {
+                if let Some(room) = repeat.get_mut(*at as usize..) {
+                    let length = room.len().min(8);
+                    room[..length].copy_from_slice(&offset.to_le_bytes()[..length]);
+                }
+            }
+        }
+    }
+}
+
+/// The version of a write: its generation under verification, else its place in the stream.
+fn version(op: &Op) -> u64 {
+    match op.generation {
+        0 => op.sequence,
+        generation => u64::from(generation),
+    }
+}
+
+impl Dedupe {
+    /// What decides the content of the piece with this number.
+    fn key(&self, seed: u64, piece: u64) -> u64 {
+        let draw = |piece: u64| mix64(seed.rotate_left(17) ^ mix64(!piece));
+        let repeats = |piece: u64| piece > 0 && draw(piece) < self.share;
+        if !repeats(piece) {
+            return mix64(seed ^ mix64(piece + 1));
+        }
+        if self.law.working_set > 0 {
+            let which = draw(!piece) % self.law.working_set;
+            return mix64(self.law.set_seed ^ mix64(!which));
+        }
+        let least = piece.saturating_sub(LOOK_BACK);
+        let new = (least..piece).rev().find(|earlier| !repeats(*earlier));
+        mix64(seed ^ mix64(new.unwrap_or(0) + 1))
+    }
+}
+
+/// Changes a word in each sector, in the same cache line of each, so that no two writes are equal.
+fn scramble(key: u64, buf: &mut [u8]) {
+    let at = (key & 7) as usize * 64;
+    for (index, sector) in buf.chunks_exact_mut(SECTOR).enumerate() {
+        let word = key.wrapping_add(index as u64);
+        sector[at..at + 8].copy_from_slice(&word.to_le_bytes());
     }
 }
 
@@ -173,6 +319,92 @@ mod tests {
             DataSource::new(&spec, 1 << 16, 16).prepare(&mut arena);
             let share = 1.0 - compressed(&arena);
             assert!((share - percent / 100.0).abs() < 0.04, "{percent}: {share}");
+        }
+    }
+
+    #[test]
+    fn the_chunk_decides_how_fine_the_shares_lie() {
+        for (chunk, first_zero) in [(0, 2048), (1024, 512), (512, 256)] {
+            let mut spec = spec_for_tests();
+            spec.data.compress_percent = 50.0;
+            spec.data.content.compress_chunk = chunk;
+            let mut arena = vec![0xff; 4096];
+            DataSource::new(&spec, 4096, 1).prepare(&mut arena);
+            let zeroes = arena.windows(64).position(|bytes| bytes == [0; 64]);
+            assert_eq!(zeroes, Some(first_zero), "{chunk}");
+        }
+    }
+
+    #[test]
+    fn patterns_are_repeated_with_their_offset() {
+        let mut spec = spec_for_tests();
+        spec.data.content.pattern = b"abc........xyz".to_vec();
+        let mut arena = vec![0; 8192];
+        let mut source = DataSource::new(&spec, 4096, 2);
+        source.prepare(&mut arena);
+        assert_eq!(&arena[..17], b"abc........xyzabc");
+        let before = arena.clone();
+        source.fill(&write_at(4096, 3), 0, &mut arena[..4096]);
+        assert_eq!(arena, before);
+        spec.data.content.pattern_offsets = vec![3];
+        let mut source = DataSource::new(&spec, 4096, 2);
+        source.fill(&write_at(4096, 3), 0, &mut arena[..4096]);
+        for repeat in arena[..4096].chunks_exact(14) {
+            assert_eq!(repeat[3..11], 4096_u64.to_le_bytes());
+            assert_eq!((&repeat[..3], &repeat[11..]), (&b"abc"[..], &b"xyz"[..]));
+        }
+        // In the share that compresses away.
+        spec.data.content.pattern_offsets.clear();
+        spec.data.compress_percent = 50.0;
+        DataSource::new(&spec, 4096, 2).prepare(&mut arena);
+        assert_eq!(&arena[256..259], b"abc");
+        assert_ne!(&arena[..3], b"abc");
+    }
+
+    #[test]
+    fn scrambling_changes_a_word_in_each_sector() {
+        let mut spec = spec_for_tests();
+        spec.data.content.scramble = true;
+        let mut source = DataSource::new(&spec, 4096, 1);
+        let mut arena = vec![0; 4096];
+        source.prepare(&mut arena);
+        let plain = arena.clone();
+        let mut seen = std::collections::BTreeSet::new();
+        for sequence in 0..50 {
+            arena.copy_from_slice(&plain);
+            source.fill(&write_at(0, sequence), 0, &mut arena);
+            for (sector, before) in arena.chunks(512).zip(plain.chunks(512)) {
+                let changed = sector.iter().zip(before).filter(|(now, then)| now != then);
+                assert!((1..=8).contains(&changed.count()));
+                assert!(seen.insert(sector.to_vec()));
+            }
+        }
+    }
+
+    #[test]
+    fn repeats_the_share_of_pieces_that_was_asked_for() {
+        for (percent, working_set) in [(0.0, 0), (30.0, 0), (70.0, 0), (100.0, 0), (50.0, 20)] {
+            let mut spec = spec_for_tests();
+            spec.data.content.dedupe = Some(DedupeSpec {
+                percent,
+                working_set,
+                set_seed: 5,
+            });
+            spec.data.refill = true;
+            let mut source = DataSource::new(&spec, 8192, 1);
+            let mut contents = std::collections::HashMap::<Vec<u8>, u32>::new();
+            let mut buf = vec![0; 8192];
+            for sequence in 0..1000 {
+                let mut op = write_at(sequence * 8192, sequence);
+                op.length = 8192;
+                source.fill(&op, 0, &mut buf);
+                for piece in buf.chunks(4096) {
+                    *contents.entry(piece[..64].to_vec()).or_default() += 1;
+                }
+            }
+            let new = contents.len() as f64 - working_set as f64;
+            let share = 100.0 * (1.0 - new / 2000.0);
+            assert!((share - percent).abs() < 4.0, "{percent}: {share}");
         }
     }
 

@@ -20,6 +20,9 @@ pub enum OpKind {
 
 /// The write must be durable when it completes (force unit access).
 pub const FLAG_FUA: u8 = 1;
+/// The read is one of verification, which the job did not ask for by itself. Engines do not look at
+/// it.
+pub const FLAG_READ_BACK: u8 = 2;
 
 /// Directions that statistics are kept for; the index of `OpKind` for the first three.
 pub const DIRECTIONS: [&str; 3] = ["read", "write", "trim"];
@@ -29,7 +32,7 @@ pub const DIRECTIONS: [&str; 3] = ["read", "write", "trim"];
 pub struct Op {
     /// What to do.
     pub kind: OpKind,
-    /// `FLAG_FUA` or 0.
+    /// `FLAG_FUA`, `FLAG_READ_BACK` or 0.
     pub flags: u8,
     /// Index into the job's list of files.
     pub file: u16,

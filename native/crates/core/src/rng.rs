@@ -26,6 +26,10 @@ pub enum Use {
     Jitter = 8,
     /// Which operations fail on the synthetic device.
     Fault = 9,
+    /// Which file comes next.
+    File = 10,
+    /// Which writes are trimmed again.
+    Trim = 11,
 }
 
 /// A generator of one sub-stream. 1 ns a draw.

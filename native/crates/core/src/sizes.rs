@@ -22,6 +22,10 @@ enum Law {
     Range {
         count: u64,
     },
+    /// Any number of bytes from the smallest on, `count` different ones.
+    Unaligned {
+        count: u64,
+    },
     /// (cumulated threshold, size), in the order of the specification.
     Split(Arc<[(u64, u32)]>),
 }
@@ -59,12 +63,31 @@ impl Sizes {
         })
     }
 
+    /// As `new`; with `unaligned` a range holds every number of bytes.
+    pub fn with_alignment(
+        sizes: &BlockSizes,
+        unaligned: bool,
+        seed: u64,
+        direction: usize,
+    ) -> Result<Self, SpecError> {
+        let mut this = Self::new(sizes, seed, direction)?;
+        if let (true, BlockSizes::Range { min, max }) = (unaligned, sizes) {
+            this.largest = *max;
+            this.mean = f64::midpoint(f64::from(*min), f64::from(*max));
+            this.law = Law::Unaligned {
+                count: u64::from(max - min) + 1,
+            };
+        }
+        Ok(this)
+    }
+
     /// The next size in bytes.
     #[inline]
     pub fn draw(&mut self) -> u32 {
         match &self.law {
             Law::Fixed => self.smallest,
             Law::Range { count } => self.smallest * (1 + self.rng.below(*count) as u32),
+            Law::Unaligned { count } => self.smallest + self.rng.below(*count) as u32,
             Law::Split(entries) => {
                 let draw = self.rng.next_u64();
                 let hit = entries.iter().find(|entry| draw <= entry.0);
@@ -89,6 +112,8 @@ impl Sizes {
         match &self.law {
             Law::Fixed => self.smallest,
             Law::Range { .. } => (room / u64::from(self.smallest)) as u32 * self.smallest,
+            // Longer than the room, which therefore fits 32 bits.
+            Law::Unaligned { .. } => room as u32,
             Law::Split(entries) => entries
                 .iter()
                 .map(|entry| entry.1)
@@ -121,6 +146,7 @@ impl Sizes {
     pub fn unit(&self) -> u32 {
         match &self.law {
             Law::Fixed | Law::Range { .. } => self.smallest,
+            Law::Unaligned { .. } => 1,
             Law::Split(entries) => entries.iter().fold(0, |unit, entry| gcd(unit, entry.1)),
         }
     }
@@ -211,6 +237,24 @@ mod tests {
         }
         assert_eq!(counts[0], 0);
         assert!(counts[1..].iter().all(|count| count.abs_diff(10_000) < 500));
+    }
+
+    #[test]
+    fn unaligned_ranges_hold_every_size() {
+        let spec = BlockSizes::Range { min: 10, max: 25 };
+        let mut sizes = Sizes::with_alignment(&spec, true, 1, 0).unwrap();
+        let mut counts = [0_u32; 26];
+        for _ in 0..16_000 {
+            counts[sizes.draw() as usize] += 1;
+        }
+        assert_eq!(counts[..10], [0; 10]);
+        assert!(counts[10..].iter().all(|count| count.abs_diff(1000) < 200));
+        assert_eq!(
+            (sizes.fit(25, 13), sizes.unit(), sizes.largest()),
+            (13, 1, 25)
+        );
+        let aligned = Sizes::with_alignment(&spec, false, 1, 0).unwrap();
+        assert_eq!(aligned.largest(), 20);
     }
 
     #[test]

@@ -3,6 +3,12 @@
 
 use serde::{Deserialize, Serialize};
 
+mod content;
+mod order;
+
+pub use content::{ContentSpec, DataSpec, DedupeSpec, VerifyKind, VerifySpec};
+pub use order::{FileService, OrderSpec, StridedZones, TrimSpec};
+
 /// Why a specification cannot be run. The message says what, with its value, and what to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SpecError {
@@ -163,53 +169,6 @@ pub enum Arrival {
     },
 }
 
-/// What the buffers of writes hold.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct DataSpec {
-    /// All zero bytes (`zero_buffers`).
-    pub zero: bool,
-    /// New random content for every write (`refill_buffers`); else buffers are filled once.
-    pub refill: bool,
-    /// Share of each buffer that compresses away, percent (`buffer_compress_percentage`), 0 = none.
-    pub compress_percent: f64,
-    /// Verification, if any.
-    pub verify: Option<VerifySpec>,
-}
-
-/// How written data is checked.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct VerifySpec {
-    /// Which check.
-    pub kind: VerifyKind,
-    /// Bytes of the pattern, already resolved to bytes; `%o` (the offset) is given by
-    /// `patternOffsets`.
-    #[serde(default)]
-    pub pattern: Vec<u8>,
-    /// Byte positions in `pattern` where the 8-byte little-endian file offset is put.
-    #[serde(default)]
-    pub pattern_offsets: Vec<u32>,
-    /// Stop at the first mismatch.
-    pub fatal: bool,
-    /// Read everything written back after the write phase (`do_verify`).
-    pub read_back: bool,
-    /// Bytes that carry a header of their own; every block size is a multiple of it.
-    pub interval: u32,
-}
-
-/// The checks of this version.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum VerifyKind {
-    /// A header with offset, sequence and a CRC32C over the rest of the interval.
-    Crc32c,
-    /// The bare pattern, without a header.
-    Pattern,
-    /// A header with offset and sequence; the rest is not checked.
-    Meta,
-}
-
 /// All that decides which operations a job yields. The same specification yields the same
 /// operations on every engine and path.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -275,6 +234,15 @@ pub struct StreamSpec {
     pub fua: bool,
     /// Content of writes.
     pub data: DataSpec,
+    /// Orders that only some jobs ask for.
+    #[serde(default)]
+    pub order: OrderSpec,
+    /// Zones that the job walks through, if any.
+    #[serde(default)]
+    pub zones: Option<StridedZones>,
+    /// Writes that are trimmed again, if any.
+    #[serde(default)]
+    pub trims: Option<TrimSpec>,
 }
 
 /// The synthetic device: what it serves and how long that takes. Times in nanoseconds.

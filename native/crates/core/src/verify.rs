@@ -1,7 +1,8 @@
 //! Checks of data read back: whatever is corrupt, stale, lost or in the wrong place is found and
 //! located.
 //!
-//! Each `interval` bytes that a job writes carry a 32-byte header (little-endian):
+//! Each `interval` bytes that a job writes carry a header (little-endian), at the start or where
+//! `headerOffsetBytes` says. It is ours: files that fio wrote are not read.
 //!
 //! | bytes | field |
 //! |---|---|
@@ -12,21 +13,35 @@
 //! | 16..20 | generation: number of the write in its job, from 1 |
 //! | 20..24 | seed of the job, folded to 32 bits |
 //! | 24..28 | interval |
-//! | 28..32 | CRC-32C over bytes 0..28 and, with `crc32c`, the payload |
+//! | 28..32 | CRC-32C over bytes 0..28, the digest and, with `crc32c`, the rest of the interval |
+//! | 32.. | the digest over the rest of the interval, of the kinds that have one |
 //!
 //! A table of the last generation written to each interval (4 bytes an interval, untouched parts
 //! cost no memory) tells lost and stale writes from good ones. The op stream holds operations back
 //! that overlap one in flight, so that the table is always right.
 
-use crc_fast::{CrcAlgorithm, checksum};
+mod checker;
+mod digest;
+mod progress;
+
+use std::sync::Arc;
+
 use serde::Serialize;
 
-use crate::op::{CLOSED_LOOP, Op, OpKind};
-use crate::rng::mix64;
-use crate::spec::{Region, StreamSpec, VerifyKind};
+use crate::data::DataSource;
+use crate::op::{CLOSED_LOOP, FLAG_READ_BACK, Op, OpKind};
+use crate::spec::{Region, StreamSpec};
 
-const MAGIC: u32 = 0x6f64_7631;
-const HEADER: usize = 32;
+pub use checker::{Checker, header_bytes};
+pub use progress::Progress;
+
+/// After this generation comes 1 again. Higher values, and 0, have a meaning of their own in the
+/// table.
+pub const LAST_GENERATION: u32 = (1 << 31) - 2;
+/// In the table: the interval was trimmed and must read as zeroes.
+const ZEROED: u32 = LAST_GENERATION + 1;
+/// In the table, beside the generation: the interval has been read back.
+const READ: u32 = 1 << 31;
 
 /// What was wrong with data read back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -52,8 +67,10 @@ pub struct Mismatch {
 pub enum MismatchKind {
     /// No header of ours: never written, or overwritten by something else.
     Magic,
-    /// The checksum does not match: corrupt data.
+    /// The header's checksum does not match: corrupt data.
     Crc,
+    /// The digest does not match: corrupt data.
+    Digest,
     /// Data of another job or run.
     Seed,
     /// Data that belongs elsewhere: a misdirected write or read.
@@ -62,326 +79,180 @@ pub enum MismatchKind {
     Generation,
     /// Other bytes than the pattern.
     Pattern,
-}
-
-/// The smallest interval a check can work with, in bytes.
-#[must_use]
-pub fn smallest_interval(kind: VerifyKind) -> u32 {
-    match kind {
-        VerifyKind::Crc32c | VerifyKind::Meta => HEADER as u32,
-        VerifyKind::Pattern => 1,
-    }
+    /// Other bytes than the zeroes that a trim leaves.
+    Zero,
 }
 
 /// Stamps what is written and checks what is read.
 #[derive(Debug)]
 pub struct Verifier {
-    kind: VerifyKind,
-    interval: u32,
-    seed: u32,
+    checker: Arc<Checker>,
     regions: Box<[Region]>,
     /// Last generation written to each interval of each file; 0 = unknown.
     table: Box<[Vec<u32>]>,
-    /// The job only reads: whatever an earlier run wrote is checked.
-    foreign: bool,
-    /// The pattern, repeated to an interval, and where `%o` stands in it.
-    pattern: Box<[u8]>,
-    pattern_offsets: Box<[u32]>,
-    scratch: Box<[u8]>,
     /// Where `read_back` goes on: file and interval.
     cursor: (usize, usize),
     sequence: u64,
-}
-
-/// The header's fields, as found.
-struct Header {
-    kind: u8,
-    file: u16,
-    offset: u64,
-    generation: u32,
-    seed: u32,
-    interval: u32,
-}
-
-impl Header {
-    fn parse(bytes: &[u8; HEADER]) -> Option<Self> {
-        let u32_at = |at: usize| u32::from_le_bytes([0, 1, 2, 3].map(|i| bytes[at + i]));
-        (u32_at(0) == MAGIC).then(|| Self {
-            kind: bytes[4],
-            file: u16::from_le_bytes([bytes[6], bytes[7]]),
-            offset: u64::from(u32_at(8)) | u64::from(u32_at(12)) << 32,
-            generation: u32_at(16),
-            seed: u32_at(20),
-            interval: u32_at(24),
-        })
-    }
-
-    fn encode(&self) -> [u8; HEADER] {
-        let mut bytes = [0; HEADER];
-        bytes[0..4].copy_from_slice(&MAGIC.to_le_bytes());
-        bytes[4] = self.kind;
-        bytes[6..8].copy_from_slice(&self.file.to_le_bytes());
-        bytes[8..16].copy_from_slice(&self.offset.to_le_bytes());
-        bytes[16..20].copy_from_slice(&self.generation.to_le_bytes());
-        bytes[20..24].copy_from_slice(&self.seed.to_le_bytes());
-        bytes[24..28].copy_from_slice(&self.interval.to_le_bytes());
-        bytes
-    }
-}
-
-fn crc32c(bytes: &[u8]) -> u32 {
-    checksum(CrcAlgorithm::Crc32Iscsi, bytes) as u32
-}
-
-/// CRC over the header's fields and the payload's CRC, so that neither has to be copied.
-fn header_crc(header: &[u8; HEADER], payload: Option<&[u8]>) -> u32 {
-    let mut bytes = *header;
-    let payload = payload.map_or(0, crc32c);
-    bytes[28..].copy_from_slice(&payload.to_le_bytes());
-    crc32c(&bytes)
-}
-
-fn kind_code(kind: VerifyKind) -> u8 {
-    match kind {
-        VerifyKind::Crc32c => 1,
-        VerifyKind::Pattern => 2,
-        VerifyKind::Meta => 3,
-    }
 }
 
 impl Verifier {
     /// `None` if the job does not verify. The specification MUST have passed `OpStream::new`.
     #[must_use]
     pub fn new(spec: &StreamSpec) -> Option<Self> {
-        let verify = spec.data.verify.as_ref()?;
-        let interval = verify.interval.max(smallest_interval(verify.kind));
-        let granules = |region: &Region| (region.size / u64::from(interval)) as usize;
-        let foreign = spec.mix[1] <= 0.0 && !spec.trim_then_write;
+        let checker = Checker::new(spec)?;
+        let interval = u64::from(checker.interval);
         let table = spec.regions.iter().map(|region| {
-            let count = if foreign { 0 } else { granules(region) };
-            vec![0; count]
+            let granules = (region.size / interval) as usize;
+            vec![0; if checker.foreign() { 0 } else { granules }]
         });
-        let length = verify.pattern.len().max(1);
-        let pattern = (0..interval as usize)
-            .map(|at| verify.pattern.get(at % length).copied().unwrap_or(0))
-            .collect();
-        let repeats = (0..interval).step_by(length);
-        let offsets = repeats.flat_map(|start| {
-            verify
-                .pattern_offsets
-                .iter()
-                .map(move |offset| start + offset)
-        });
-        let is_pattern = verify.kind == VerifyKind::Pattern;
         Some(Self {
-            kind: verify.kind,
-            interval,
-            seed: (mix64(spec.seed) >> 32) as u32,
             regions: spec.regions.clone().into(),
             table: table.collect(),
-            foreign,
-            pattern,
-            pattern_offsets: offsets
-                .filter(|offset| is_pattern && *offset < interval)
-                .collect(),
-            scratch: vec![0; interval as usize].into(),
+            checker: Arc::new(checker),
             cursor: (0, 0),
             sequence: 0,
         })
     }
 
+    /// The part that checks, for threads of its own: see `expect`.
+    #[must_use]
+    pub fn checker(&self) -> &Arc<Checker> {
+        &self.checker
+    }
+
     /// Writes headers and checksums (or the pattern) into the buffer of a write that is about to be
     /// sent, after `DataSource::fill`. `buf.len() == op.length`.
     pub fn stamp(&mut self, op: &Op, buf: &mut [u8]) {
-        let interval = self.interval as usize;
+        let interval = self.checker.interval;
         let mut offset = op.offset;
-        for granule in buf.chunks_exact_mut(interval) {
-            if self.kind == VerifyKind::Pattern {
-                self.paste(offset);
-                granule.copy_from_slice(&self.scratch);
-            } else {
-                self.stamp_header(op, offset, granule);
-            }
-            offset += u64::from(self.interval);
+        for granule in buf.chunks_exact_mut(interval as usize) {
+            self.checker.stamp(op.file, offset, op.generation, granule);
+            offset += u64::from(interval);
         }
         self.set(op, op.generation);
     }
 
-    fn stamp_header(&self, op: &Op, offset: u64, granule: &mut [u8]) {
-        let mut header = Header {
-            kind: kind_code(self.kind),
-            file: op.file,
-            offset,
-            generation: op.generation,
-            seed: self.seed,
-            interval: self.interval,
+    /// Takes a write or trim as done that is not sent (`verify_only`).
+    pub fn imagine(&mut self, op: &Op, trims_read_zero: bool) {
+        match op.kind {
+            OpKind::Write => self.set(op, op.generation),
+            OpKind::Trim => self.trimmed(op, trims_read_zero),
+            _ => {}
         }
-        .encode();
-        let (head, payload) = granule.split_at_mut(HEADER);
-        let covered = (self.kind == VerifyKind::Crc32c).then_some(&*payload);
-        let crc = header_crc(&header, covered);
-        header[28..].copy_from_slice(&crc.to_le_bytes());
-        head.copy_from_slice(&header);
     }
 
-    /// MUST be called for a write that failed or was short, and for a trim when it is sent: what
-    /// the range holds is unknown from then on, and is not checked until it is written again.
+    /// MUST be called for a trim that completed. `reads_zero`: the range must read as zeroes from then
+    /// on; else what it holds is unknown.
+    pub fn trimmed(&mut self, op: &Op, reads_zero: bool) {
+        self.set(op, if reads_zero { ZEROED } else { 0 });
+    }
+
+    /// MUST be called for a write or trim that failed or was short: what the range holds is unknown
+    /// from then on, and is not checked until it is written again.
     pub fn forget(&mut self, op: &Op) {
         self.set(op, 0);
     }
 
-    fn set(&mut self, op: &Op, generation: u32) {
-        let file = usize::from(op.file);
-        let interval = u64::from(self.interval);
-        let start = (op.offset - self.regions[file].offset) / interval;
-        let end = start + u64::from(op.length) / interval;
-        if let Some(entries) = self.table[file].get_mut(start as usize..end as usize) {
-            entries.fill(generation);
+    fn set(&mut self, op: &Op, value: u32) {
+        if let Some(entries) = self.entries(op) {
+            entries.fill(value);
         }
+    }
+
+    /// What the table holds of an operation's range.
+    fn entries(&mut self, op: &Op) -> Option<&mut [u32]> {
+        let range = self.range(op);
+        self.table[usize::from(op.file)].get_mut(range)
+    }
+
+    fn range(&self, op: &Op) -> std::ops::Range<usize> {
+        let interval = u64::from(self.checker.interval);
+        let start = (op.offset - self.regions[usize::from(op.file)].offset) / interval;
+        let end = start + u64::from(op.length) / interval;
+        start as usize..end as usize
     }
 
     /// Checks a completed read (`buf.len() == op.length`); the first mismatch, if any. Intervals
     /// that this job did not write are not checked, unless the job only reads.
-    pub fn check_read(&mut self, op: &Op, buf: &[u8]) -> Option<Mismatch> {
-        let file = usize::from(op.file);
-        let interval = u64::from(self.interval);
-        let first = ((op.offset - self.regions[file].offset) / interval) as usize;
-        let granules = buf.chunks_exact(self.interval as usize);
-        for (index, granule) in granules.enumerate() {
-            let expected = self.table[file].get(first + index).copied().unwrap_or(0);
-            if expected == 0 && !self.foreign {
-                continue;
-            }
-            let offset = op.offset + index as u64 * interval;
-            let wrong = if self.kind == VerifyKind::Pattern {
-                self.check_pattern(offset, granule)
-            } else {
-                self.check_header(op.file, offset, expected, granule)
-            };
-            if let Some((what, expected, found)) = wrong {
-                return Some(Mismatch {
-                    file: op.file,
-                    offset,
-                    length: self.interval,
-                    what,
-                    expected,
-                    found,
-                });
-            }
-        }
-        None
+    #[must_use]
+    pub fn check_read(&self, op: &Op, buf: &[u8]) -> Option<Mismatch> {
+        let range = self.range(op);
+        let expected = self.table[usize::from(op.file)].get(range);
+        self.checker.check(op, buf, expected.unwrap_or_default())
     }
 
-    fn check_header(
+    /// Replaces `expected` by what `Checker::check` is to be given for a read. No allocation if it has
+    /// room for an entry for each interval.
+    pub fn expect(&self, op: &Op, expected: &mut Vec<u32>) {
+        expected.clear();
+        let range = self.range(op);
+        if let Some(entries) = self.table[usize::from(op.file)].get(range) {
+            expected.extend_from_slice(entries);
+        }
+    }
+
+    /// A read with `FLAG_READ_BACK` has been checked: `read_back` leaves its range out.
+    pub fn was_read_back(&mut self, op: &Op) {
+        if let Some(entries) = self.entries(op) {
+            for entry in entries.iter_mut().filter(|entry| **entry != 0) {
+                *entry |= READ;
+            }
+        }
+    }
+
+    /// The bytes that a mismatch should have found, into `out` (`mismatch.length` long); `false` when
+    /// nobody can tell: another job wrote them.
+    #[must_use]
+    pub fn expected_bytes(
         &self,
-        file: u16,
-        offset: u64,
-        generation: u32,
-        granule: &[u8],
-    ) -> Option<(MismatchKind, String, String)> {
-        let (head, payload) = granule.split_first_chunk::<HEADER>()?;
-        let Some(header) = Header::parse(head) else {
-            let start = u32::from_le_bytes([head[0], head[1], head[2], head[3]]);
-            let expected = format!("a header with magic {MAGIC:#010x}");
-            return Some((MismatchKind::Magic, expected, format!("{start:#010x}")));
+        mismatch: &Mismatch,
+        found: &[u8],
+        source: &DataSource,
+        out: &mut [u8],
+    ) -> bool {
+        let (file, offset) = (mismatch.file, mismatch.offset);
+        let at = (offset - self.regions[usize::from(file)].offset) / u64::from(mismatch.length);
+        let entry = self.table[usize::from(file)].get(at as usize);
+        let generation = match entry.map_or(0, |entry| entry & !READ) {
+            ZEROED => {
+                out.fill(0);
+                return true;
+            }
+            0 => self.checker.generation_in(found),
+            generation => Some(generation),
         };
-        let stored = u32::from_le_bytes([head[28], head[29], head[30], head[31]]);
-        let covered = (self.kind == VerifyKind::Crc32c).then_some(payload);
-        let crc = header_crc(head, covered);
-        let differ = |what, expected: String, found: String| Some((what, expected, found));
-        if crc != stored {
-            return differ(
-                MismatchKind::Crc,
-                format!("crc {stored:#010x}, as stored"),
-                format!("crc {crc:#010x} of the data"),
-            );
-        }
-        if header.interval != self.interval || header.kind != kind_code(self.kind) {
-            return differ(
-                MismatchKind::Magic,
-                format!(
-                    "check {} over {} bytes",
-                    kind_code(self.kind),
-                    self.interval
-                ),
-                format!("check {} over {} bytes", header.kind, header.interval),
-            );
-        }
-        if !self.foreign && header.seed != self.seed {
-            return differ(
-                MismatchKind::Seed,
-                format!("seed {:#010x}", self.seed),
-                format!("seed {:#010x}", header.seed),
-            );
-        }
-        if header.offset != offset || (!self.foreign && header.file != file) {
-            return differ(
-                MismatchKind::Offset,
-                format!("data of file {file}, offset {offset}"),
-                format!("data of file {}, offset {}", header.file, header.offset),
-            );
-        }
-        if !self.foreign && header.generation != generation {
-            return differ(
-                MismatchKind::Generation,
-                format!("write {generation}"),
-                format!("write {}", header.generation),
-            );
-        }
-        None
+        let Some(generation) = generation else {
+            return false;
+        };
+        source.regenerate(file, offset, generation, out);
+        self.checker.stamp(file, offset, generation, out);
+        true
     }
 
-    /// Lays the pattern for an offset into `scratch`.
-    fn paste(&mut self, offset: u64) {
-        self.scratch.copy_from_slice(&self.pattern);
-        let bytes = offset.to_le_bytes();
-        for at in &self.pattern_offsets {
-            let room = &mut self.scratch[*at as usize..];
-            let length = room.len().min(bytes.len());
-            room[..length].copy_from_slice(&bytes[..length]);
-        }
-    }
-
-    fn check_pattern(
-        &mut self,
-        offset: u64,
-        granule: &[u8],
-    ) -> Option<(MismatchKind, String, String)> {
-        self.paste(offset);
-        if *granule == *self.scratch {
-            return None;
-        }
-        let mut pairs = granule.iter().zip(&self.scratch);
-        let at = pairs.position(|(found, expected)| found != expected)?;
-        Some((
-            MismatchKind::Pattern,
-            format!("{:#04x} at byte {at} of the interval", self.scratch[at]),
-            format!("{:#04x}", granule[at]),
-        ))
-    }
-
-    /// The next read of everything this job wrote, in order of file and offset, at most `max_bytes`
-    /// long (at least one interval); `None` at the end.
+    /// The next read of everything this job wrote and did not read back, in order of file and offset,
+    /// at most `max_bytes` long (at least one interval); `None` at the end.
     pub fn read_back(&mut self, max_bytes: u32) -> Option<Op> {
-        let most = ((max_bytes / self.interval) as usize).max(1);
+        let interval = self.checker.interval;
+        let most = ((max_bytes / interval) as usize).max(1);
+        let waits = |entry: &u32| *entry != 0 && entry & READ == 0;
         loop {
             let (file, from) = self.cursor;
             let entries = self.table.get(file)?;
-            let Some(found) = entries[from..].iter().position(|entry| *entry != 0) else {
+            let Some(found) = entries[from..].iter().position(waits) else {
                 self.cursor = (file + 1, 0);
                 continue;
             };
             let start = from + found;
             let run = entries[start..].iter().take(most);
-            let length = run.take_while(|entry| **entry != 0).count();
+            let length = run.take_while(|entry| waits(entry)).count();
             self.cursor = (file, start + length);
             self.sequence += 1;
             return Some(Op {
                 kind: OpKind::Read,
-                flags: 0,
+                flags: FLAG_READ_BACK,
                 file: file as u16,
-                length: length as u32 * self.interval,
-                offset: self.regions[file].offset + start as u64 * u64::from(self.interval),
+                length: length as u32 * interval,
+                offset: self.regions[file].offset + start as u64 * u64::from(interval),
                 intended_ns: CLOSED_LOOP,
                 sequence: self.sequence - 1,
                 generation: 0,

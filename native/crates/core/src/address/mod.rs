@@ -1,10 +1,12 @@
 //! Addresses: skewed and uniform draws, and the maps that visit each block once.
 
 pub mod block_map;
+pub mod lfsr;
 pub mod permutation;
 pub mod skew;
 
 pub use block_map::BlockMap;
+pub use lfsr::Lfsr;
 pub use permutation::Permutation;
 pub use skew::Picker;
 

@@ -55,6 +55,8 @@ pub struct Zipf {
 pub struct Scatter {
     count: u64,
     shift: u64,
+    /// `SPREAD`, or 1 to leave ranks side by side.
+    factor: u64,
 }
 
 impl Scatter {
@@ -64,12 +66,16 @@ impl Scatter {
             Some(center) if (0.0..=1.0).contains(&center) => (count as f64 * center) as u64,
             Some(center) => return invalid(format!("center {center}: give 0 to 1")),
         };
-        Ok(Self { count, shift })
+        Ok(Self {
+            count,
+            shift,
+            factor: SPREAD,
+        })
     }
 
     #[inline]
     fn place(&self, rank: u64) -> u64 {
-        rank.wrapping_mul(SPREAD).wrapping_add(self.shift) % self.count
+        rank.wrapping_mul(self.factor).wrapping_add(self.shift) % self.count
     }
 }
 
@@ -154,6 +160,18 @@ impl Picker {
             Distribution::Zoned { zones } => Self::zones(zones, count, count as f64 / 100.0)?,
             Distribution::ZonedAbs { zones } => Self::zones(zones, count, 1.0 / f64::from(align))?,
         })
+    }
+
+    /// Ranks next to each other become blocks next to each other, as fio has it for files.
+    #[must_use]
+    pub fn side_by_side(mut self) -> Self {
+        match &mut self {
+            Self::Zipf(Zipf { scatter, .. })
+            | Self::Pareto { scatter, .. }
+            | Self::Normal { scatter, .. } => scatter.factor = 1,
+            Self::Uniform { .. } | Self::Zones(_) => {}
+        }
+        self
     }
 
     fn zones(zones: &[Zone], count: u64, blocks_per_size: f64) -> Result<Self, SpecError> {

@@ -1,15 +1,20 @@
 //! From a specification to a stream, with every contradiction refused by name.
 
+use super::check::check_verify;
+use super::features::{Features, FileChoice, FileLaw, SHARES, Zones};
+use super::follow_up::FollowUp;
 use super::place::{FileState, Lane, Layout, Map};
 use super::{Choice, OpStream, Think};
-use crate::address::{BlockMap, Permutation, Picker, places};
+use crate::address::{BlockMap, Lfsr, Permutation, Picker, places};
 use crate::arrival::{Arrivals, Schedule};
 use crate::op::DIRECTIONS;
 use crate::rng::{Rng, Use, threshold};
 use crate::sizes::{Sizes, gcd};
-use crate::spec::{Distribution, Pattern, SpecError, StreamSpec, VerifyKind};
+use crate::spec::{
+    BlockSizes, Distribution, FileService, OrderSpec, Pattern, Region, SpecError, StreamSpec,
+};
 
-fn invalid<T>(message: String) -> Result<T, SpecError> {
+pub(super) fn invalid<T>(message: String) -> Result<T, SpecError> {
     Err(SpecError::Invalid(message))
 }
 
@@ -65,69 +70,13 @@ fn map_align(sizes: &[Sizes; 3], aligns: [u32; 3], used: [bool; 3]) -> [u32; 3] 
     aligns.map(|align| if unit % align == 0 { unit } else { align })
 }
 
-fn check_verify(
-    spec: &StreamSpec,
-    sizes: &[Sizes; 3],
-    aligns: [u32; 3],
-    used: [bool; 3],
-) -> Result<(), SpecError> {
-    let Some(verify) = &spec.data.verify else {
-        return Ok(());
-    };
-    let interval = verify.interval;
-    let smallest = crate::verify::smallest_interval(verify.kind);
-    if interval < smallest {
-        return invalid(format!(
-            "verify interval of {interval} bytes: give at least {smallest}"
-        ));
-    }
-    if let Some(at) = verify
-        .pattern_offsets
-        .iter()
-        .find(|at| **at as usize >= verify.pattern.len())
-    {
-        return invalid(format!(
-            "verify pattern: an offset at byte {at} of {}",
-            verify.pattern.len()
-        ));
-    }
-    if verify.kind == VerifyKind::Pattern && verify.pattern.is_empty() {
-        return invalid("verify by pattern without a pattern: give verify_pattern".into());
-    }
-    for direction in (0..3).filter(|direction| used[*direction]) {
-        let name = DIRECTIONS[direction];
-        let unit = sizes[direction].unit();
-        if !unit.is_multiple_of(interval) {
-            return invalid(format!(
-                "verify interval of {interval} bytes does not divide every {name} size: \
-                 give a divisor of {unit}"
-            ));
-        }
-        if spec.pattern == Pattern::Random && !aligns[direction].is_multiple_of(interval) {
-            return invalid(format!(
-                "verify with {name}s aligned to {} bytes: \
-                 give a multiple of the interval, {interval}",
-                aligns[direction]
-            ));
-        }
-    }
-    if spec.sequential_step % i64::from(interval) != 0 {
-        return invalid(format!(
-            "verify with a sequential step of {} bytes: \
-             give a multiple of the interval, {interval}",
-            spec.sequential_step
-        ));
-    }
-    Ok(())
-}
-
 /// The map of one file's blocks.
 fn map_of(
     spec: &StreamSpec,
     sizes: &[Sizes; 3],
     aligns: [u32; 3],
     used: [bool; 3],
-    file: usize,
+    (file, region): (usize, &Region),
 ) -> Map {
     let mut directions = (0..3).filter(|direction| used[*direction]);
     // A trim and the write after it are one visit.
@@ -137,12 +86,18 @@ fn map_of(
         directions.by_ref().collect()
     };
     let plain = |direction: &usize| matches!(spec.distribution[*direction], Distribution::Random);
-    if spec.pattern != Pattern::Random || !spec.random_map || !lanes.iter().all(plain) {
+    let mapped = spec.random_map || spec.order.lfsr;
+    if spec.pattern != Pattern::Random || !mapped || !lanes.iter().all(plain) {
         return Map::None;
     }
-    let size = spec.regions[file].size;
+    let size = region.size;
     let first = lanes[0];
     let (block, align) = (sizes[first].smallest(), aligns[first]);
+    if spec.order.lfsr {
+        let count = |lane: &usize| places(size, sizes[*lane].smallest(), aligns[*lane]);
+        let count = lanes.iter().map(count).min().unwrap_or(0);
+        return Map::Lfsr(Lfsr::new(count, spec.seed, file as u64, 0));
+    }
     let same = |direction: &usize| {
         sizes[*direction].smallest() == block
             && sizes[*direction].largest() == block
@@ -152,8 +107,13 @@ fn map_of(
         let count = places(size, block, align);
         return Map::Equal(Permutation::new(count, spec.seed, file as u64, 0));
     }
+    // Unaligned sizes take whole units of the smallest.
+    let unit_of = |lane: usize| match sizes[lane].unit() {
+        1 => sizes[lane].smallest(),
+        unit => unit,
+    };
     let unit = lanes.iter().fold(0, |unit, direction| {
-        gcd(gcd(unit, sizes[*direction].unit()), aligns[*direction])
+        gcd(gcd(unit, unit_of(*direction)), aligns[*direction])
     });
     let unit = u64::from(unit);
     Map::Mixed {
@@ -164,12 +124,13 @@ fn map_of(
 
 fn pickers(
     spec: &StreamSpec,
+    regions: &[Region],
     sizes: &Sizes,
     align: u32,
     direction: usize,
 ) -> Result<Box<[Picker]>, SpecError> {
-    let mut pickers = Vec::with_capacity(spec.regions.len());
-    for (file, region) in spec.regions.iter().enumerate() {
+    let mut pickers = Vec::with_capacity(regions.len());
+    for (file, region) in regions.iter().enumerate() {
         let smallest = sizes.smallest();
         let count = places(region.size, smallest, align);
         let whole = u64::from(smallest) <= region.size;
@@ -190,6 +151,7 @@ fn pickers(
 
 fn lane(
     spec: &StreamSpec,
+    regions: &[Region],
     sizes: Sizes,
     align: u32,
     direction: usize,
@@ -199,7 +161,7 @@ fn lane(
     let index = direction as u64;
     Ok(Lane {
         pickers: if used {
-            pickers(spec, &sizes, align, direction)?
+            pickers(spec, regions, &sizes, align, direction)?
         } else {
             Box::default()
         },
@@ -213,61 +175,147 @@ fn lane(
     })
 }
 
-fn layout(spec: &StreamSpec, used: [bool; 3]) -> Result<Layout, SpecError> {
+/// Sizes by direction: of the operations that draw, or of those that do not.
+fn sizes_of(spec: &StreamSpec, used: [bool; 3], random: bool) -> Result<[Sizes; 3], SpecError> {
     let mut sizes = Vec::with_capacity(3);
-    let unused = crate::spec::BlockSizes::Fixed { bytes: 4096 };
+    let unused = BlockSizes::Fixed { bytes: 4096 };
     for (direction, used) in used.into_iter().enumerate() {
         // Directions that are not used may hold anything.
-        let law = if used {
-            &spec.block_sizes[direction]
-        } else {
-            &unused
+        let law = match used {
+            true if spec.order.sizes_by_randomness => &spec.block_sizes[usize::from(random)],
+            true => &spec.block_sizes[direction],
+            false => &unused,
         };
-        sizes.push(Sizes::new(law, spec.seed, direction)?);
+        let unaligned = spec.order.unaligned_sizes;
+        sizes.push(Sizes::with_alignment(law, unaligned, spec.seed, direction)?);
     }
-    let Ok(sizes): Result<[Sizes; 3], _> = sizes.try_into() else {
-        return invalid("three directions have three sizes".into());
+    sizes
+        .try_into()
+        .or_else(|_| invalid("three directions have three sizes".into()))
+}
+
+/// What a file's operations reach at a time: its region, or a zone.
+fn reach(spec: &StreamSpec) -> Vec<Region> {
+    let range = spec.zones.map_or(u64::MAX, |zones| zones.range);
+    let regions = spec.regions.iter();
+    regions
+        .map(|region| Region {
+            size: region.size.min(range),
+            ..*region
+        })
+        .collect()
+}
+
+fn file_choice(spec: &StreamSpec) -> Result<FileChoice, SpecError> {
+    let count = spec.regions.len();
+    let skewed = |law: Distribution| {
+        let shares = count as u64 * SHARES;
+        let picker = Picker::new(&law, shares, 1, spec.seed, 3, 0)?;
+        Ok(FileLaw::Skewed(picker.side_by_side()))
     };
+    let (law, in_a_row) = match spec.order.file_service {
+        FileService::RoundRobin { ops_per_file } => (FileLaw::RoundRobin, ops_per_file),
+        FileService::Sequential => (FileLaw::RoundRobin, u32::MAX),
+        FileService::Random { ops_per_file } => (FileLaw::Random, ops_per_file),
+        FileService::Zipf { theta, center } => (skewed(Distribution::Zipf { theta, center })?, 1),
+        FileService::Pareto { h, center } => (skewed(Distribution::Pareto { h, center })?, 1),
+        FileService::Normal { deviation, center } => {
+            (skewed(Distribution::Normal { deviation, center })?, 1)
+        }
+    };
+    Ok(FileChoice {
+        law,
+        in_a_row: in_a_row.max(1),
+        file: count - 1,
+        left: 0,
+        rng: Rng::new(spec.seed, Use::File, 0),
+    })
+}
+
+/// `None` if the job asks for nothing of it.
+fn features(spec: &StreamSpec, used: [bool; 3]) -> Result<Option<Box<Features>>, SpecError> {
+    let order = &spec.order;
+    let random = spec.pattern == Pattern::Random;
+    let plain = OrderSpec::default();
+    let files = spec.regions.len() > 1 && order.file_service != plain.file_service;
+    let by_randomness = random && order.sizes_by_randomness;
+    if !files && !by_randomness && !order.identical && spec.zones.is_none() {
+        return Ok(None);
+    }
+    if let Some(zones) = &spec.zones
+        && (zones.size == 0 || zones.range == 0)
+    {
+        return invalid(format!(
+            "zones of {} bytes within {}: give sizes above 0",
+            zones.size, zones.range
+        ));
+    }
+    let sequential = if by_randomness {
+        Some(Box::new(sizes_of(spec, used, false)?))
+    } else {
+        None
+    };
+    Ok(Some(Box::new(Features {
+        identical: order.identical,
+        starts: vec![[0; 3]; spec.regions.len()].into(),
+        sequential,
+        files: file_choice(spec)?,
+        zones: spec.zones.map(|law| Zones {
+            law,
+            bytes: 0,
+            regions: spec.regions.clone().into(),
+        }),
+    })))
+}
+
+fn layout(spec: &StreamSpec, used: [bool; 3]) -> Result<Layout, SpecError> {
+    let random = spec.pattern == Pattern::Random;
+    let sizes = sizes_of(spec, used, random)?;
     let mut aligns = spec.block_align;
     for direction in 0..3 {
         if aligns[direction] == 0 || !used[direction] {
             aligns[direction] = sizes[direction].smallest();
         }
     }
-    if spec.random_map {
+    if spec.random_map && !spec.order.unaligned_sizes {
         aligns = map_align(&sizes, aligns, used);
     }
     check_verify(spec, &sizes, aligns, used)?;
-    let files: Vec<FileState> = spec
-        .regions
+    let features = features(spec, used)?;
+    if let Some(sequential) = features.as_ref().and_then(|all| all.sequential.as_ref()) {
+        check_verify(spec, sequential, aligns, used)?;
+    }
+    let regions = reach(spec);
+    let files: Vec<FileState> = regions
         .iter()
         .enumerate()
         .map(|(file, region)| {
-            let map = map_of(spec, &sizes, aligns, used, file);
+            let map = map_of(spec, &sizes, aligns, used, (file, region));
             FileState::new(region.offset, region.size, map)
         })
         .collect();
     let [reads, writes, trims] = sizes;
     let total: u64 = spec.regions.iter().map(|region| region.size).sum();
+    let skewed = features
+        .as_ref()
+        .is_some_and(|all| matches!(all.files.law, FileLaw::Skewed(_)));
     let mut layout = Layout {
         lanes: [
-            lane(spec, reads, aligns[0], 0, used[0])?,
-            lane(spec, writes, aligns[1], 1, used[1])?,
-            lane(spec, trims, aligns[2], 2, used[2])?,
+            lane(spec, &regions, reads, aligns[0], 0, used[0])?,
+            lane(spec, &regions, writes, aligns[1], 1, used[1])?,
+            lane(spec, &regions, trims, aligns[2], 2, used[2])?,
         ],
+        single: files.len() == 1 && features.is_none(),
         files: files.into(),
         seed: spec.seed,
-        random: spec.pattern == Pattern::Random,
-        step: if spec.pattern == Pattern::Sequential {
-            spec.sequential_step
-        } else {
-            0
-        },
+        random,
+        step: if random { 0 } else { spec.sequential_step },
         per_draw: spec.ops_per_draw.max(1),
         continuing: 0,
-        one_pass: !spec.time_based && spec.io_bytes <= total,
+        one_pass: !spec.time_based && spec.io_bytes <= total && spec.zones.is_none() && !skewed,
         next_file: 0,
         pass: 0,
+        features,
     };
     for file in 0..layout.files.len() {
         for direction in 0..3 {
@@ -336,6 +384,7 @@ pub(super) fn build(spec: &StreamSpec) -> Result<OpStream, SpecError> {
     let used = active(spec)?;
     let layout = layout(spec, used)?;
     let arrivals = arrivals(spec, &layout, used)?;
+    let with_map = !matches!(layout.files[0].map, Map::None);
     let unlimited = spec.time_based;
     let bytes = if unlimited { u64::MAX } else { spec.io_bytes };
     let operations = if unlimited {
@@ -377,6 +426,7 @@ pub(super) fn build(spec: &StreamSpec) -> Result<OpStream, SpecError> {
             .is_some()
             .then(|| Vec::with_capacity(super::OVERLAPS)),
         held: None,
+        follow_up: FollowUp::new(spec, with_map).map(Box::new),
     };
     if bytes == 0 || operations == 0 {
         stream.end();

@@ -4,6 +4,9 @@
 //! or wholly scheduled stream depend on the specification alone and never on the clock.
 
 mod build;
+mod check;
+mod features;
+mod follow_up;
 mod place;
 #[cfg(test)]
 mod tests;
@@ -14,6 +17,8 @@ use crate::arrival::Arrivals;
 use crate::op::{CLOSED_LOOP, Next, Op, OpKind};
 use crate::rng::Rng;
 use crate::spec::{SpecError, StreamSpec};
+use crate::verify::LAST_GENERATION;
+use follow_up::FollowUp;
 use place::{Layout, Place};
 
 /// Yields the operations of one job.
@@ -51,12 +56,15 @@ pub struct OpStream {
     /// Operations in flight, under verification only.
     overlaps: Option<Vec<Flight>>,
     held: Option<Op>,
+    /// What follows writes, under verification only.
+    follow_up: Option<Box<FollowUp>>,
 }
 
 const THINKING: u8 = 1;
 const HOLDING: u8 = 2;
 const FLUSHING: u8 = 4;
 const ENDING: u8 = 8;
+const FOLLOWING: u8 = 16;
 
 /// Room for operations in flight without an allocation.
 const OVERLAPS: usize = 4096;
@@ -247,8 +255,17 @@ impl OpStream {
         op.flags = self.write_flags;
         if self.overlaps.is_some() {
             // 0 means "not written" in the verifier's table.
-            self.generation = self.generation.checked_add(1).unwrap_or(1);
+            self.generation = if self.generation == LAST_GENERATION {
+                1
+            } else {
+                self.generation + 1
+            };
             op.generation = self.generation;
+            if let Some(follow_up) = &mut self.follow_up
+                && follow_up.wrote(op)
+            {
+                self.attention |= FOLLOWING;
+            }
         }
         if self.fsync_every | self.fdatasync_every != 0 {
             self.writes += 1;
@@ -317,7 +334,30 @@ impl OpStream {
                 return Some(self.flush(kind, file));
             }
         }
+        if self.attention & FOLLOWING != 0
+            && let Some(next) = self.attend_following()
+        {
+            return Some(next);
+        }
         (self.attention & ENDING != 0).then(|| self.attend_end())
+    }
+
+    fn attend_following(&mut self) -> Option<Next> {
+        let Some(mut op) = self
+            .follow_up
+            .as_mut()
+            .and_then(|follow_up| follow_up.next())
+        else {
+            self.attention &= !FOLLOWING;
+            return None;
+        };
+        op.sequence = self.sequence;
+        self.sequence += 1;
+        if self.holds(op) {
+            return Some(Next::AfterCompletions);
+        }
+        self.in_flight += 1;
+        Some(Next::Op(op))
     }
 
     fn attend_think(&mut self, now_ns: u64) -> Option<Next> {
@@ -381,6 +421,11 @@ impl OpStream {
     fn end(&mut self) {
         self.loops_left = 0;
         self.attention |= ENDING;
+        if let Some(follow_up) = &mut self.follow_up
+            && follow_up.end()
+        {
+            self.attention |= FOLLOWING;
+        }
     }
 
     /// MUST be called once for every operation that completed, also with an error: think time,
@@ -442,6 +487,7 @@ impl OpStream {
     pub fn stop(&mut self) {
         self.held = None;
         self.pending_flush = None;
+        self.follow_up = None;
         self.attention = 0;
         self.end();
     }

@@ -1,6 +1,7 @@
 //! Where operations go: per direction a lane (sizes, draws), per file the positions and the map.
 
-use crate::address::{BlockMap, Permutation, Picker};
+use super::features::Features;
+use crate::address::{BlockMap, Lfsr, Permutation, Picker};
 use crate::rng::Rng;
 use crate::sizes::Sizes;
 
@@ -25,10 +26,11 @@ pub(super) struct FileState {
     pub position: [u64; 3],
     pub map: Map,
     /// Bit d: direction d reached the file's end. Bit `MAP`: the map is exhausted.
-    spent: u8,
+    pub spent: u8,
 }
 
-const MAP: usize = 3;
+/// Bit of `spent` that stands for the map.
+pub(super) const MAP: usize = 3;
 
 /// How the blocks visited in this pass are known.
 #[derive(Debug)]
@@ -37,6 +39,8 @@ pub(super) enum Map {
     None,
     /// All blocks are equal: a permutation.
     Equal(Permutation),
+    /// A shift register passes each block once; longer blocks reach into those after them.
+    Lfsr(Lfsr),
     /// Sizes differ: a bit for each unit of so many bytes.
     Mixed { map: BlockMap, unit: u64 },
 }
@@ -68,6 +72,9 @@ pub(super) struct Layout {
     pub next_file: usize,
     /// Passes over the maps so far.
     pub pass: u64,
+    /// There is one file and nothing of `features`.
+    pub single: bool,
+    pub features: Option<Box<Features>>,
 }
 
 impl FileState {
@@ -86,19 +93,31 @@ impl Layout {
     /// The next place of one direction; `None` when `one_pass` and everything was visited.
     #[inline]
     pub fn next(&mut self, direction: usize) -> Option<Place> {
+        if !self.single {
+            return self.next_elsewhere(direction);
+        }
         let size = self.lanes[direction].sizes.draw();
         let random = self.random && self.draws(direction);
-        if self.files.len() == 1
-            && let Some(place) = self.place(0, direction, random, size)
-        {
-            return Some(place);
+        self.place(0, direction, random, size)
+            .or_else(|| self.next_of_many(direction, random, size))
+    }
+
+    /// As `next`, with several files or features.
+    #[inline(never)]
+    fn next_elsewhere(&mut self, direction: usize) -> Option<Place> {
+        if let Some(mut features) = self.features.take() {
+            let place = features.next(self, direction);
+            self.features = Some(features);
+            return place;
         }
+        let size = self.lanes[direction].sizes.draw();
+        let random = self.random && self.draws(direction);
         self.next_of_many(direction, random, size)
     }
 
     /// Whether this operation of a random job draws its offset.
     #[inline]
-    fn draws(&mut self, direction: usize) -> bool {
+    pub fn draws(&mut self, direction: usize) -> bool {
         if self.per_draw > 1 {
             if self.continuing > 0 {
                 self.continuing -= 1;
@@ -136,26 +155,34 @@ impl Layout {
     }
 
     /// Begins another pass: of the maps, or of the positions of the directions in `bits`.
-    fn renew(&mut self, bits: u8) {
+    pub fn renew(&mut self, bits: u8) {
         self.pass += u64::from(bits >> MAP);
         for index in 0..self.files.len() {
-            for direction in 0..3 {
-                if bits >> direction & 1 == 1 {
-                    let start = self.start(index, direction);
-                    self.files[index].position[direction] = start;
-                }
+            self.renew_file(index, bits);
+        }
+    }
+
+    /// The same for one file, as part of the current pass.
+    pub fn renew_file(&mut self, index: usize, bits: u8) {
+        for direction in 0..3 {
+            if bits >> direction & 1 == 1 {
+                let start = self.start(index, direction);
+                self.files[index].position[direction] = start;
             }
-            let file = &mut self.files[index];
-            file.spent &= !bits;
-            if bits >> MAP & 1 == 1 {
-                match &mut file.map {
-                    Map::None => {}
-                    Map::Equal(order) => {
-                        let count = order.count();
-                        *order = Permutation::new(count, self.seed, index as u64, self.pass);
-                    }
-                    Map::Mixed { map, .. } => map.clear(),
+        }
+        let file = &mut self.files[index];
+        file.spent &= !bits;
+        if bits >> MAP & 1 == 1 {
+            match &mut file.map {
+                Map::None => {}
+                Map::Equal(order) => {
+                    let count = order.count();
+                    *order = Permutation::new(count, self.seed, index as u64, self.pass);
                 }
+                Map::Lfsr(order) => {
+                    *order = Lfsr::new(order.count(), self.seed, index as u64, self.pass);
+                }
+                Map::Mixed { map, .. } => map.clear(),
             }
         }
     }
@@ -164,6 +191,10 @@ impl Layout {
     pub fn restart(&mut self) {
         self.next_file = 0;
         self.continuing = 0;
+        if let Some(mut features) = self.features.take() {
+            features.restart(self);
+            self.features = Some(features);
+        }
         self.renew(0b1111);
     }
 
@@ -179,7 +210,13 @@ impl Layout {
     }
 
     #[inline]
-    fn place(&mut self, file: usize, direction: usize, random: bool, size: u32) -> Option<Place> {
+    pub fn place(
+        &mut self,
+        file: usize,
+        direction: usize,
+        random: bool,
+        size: u32,
+    ) -> Option<Place> {
         let (at, length) = if random {
             self.draw(file, direction, size)?
         } else {
@@ -207,12 +244,17 @@ impl Layout {
                 Some((at, lane.sizes.fit(size, state.size - at)))
             }
             Map::Equal(order) => Some((order.draw()? * lane.align, size)),
+            Map::Lfsr(order) => {
+                let at = order.draw()? * lane.align;
+                Some((at, lane.sizes.fit(size, state.size - at)))
+            }
             Map::Mixed { map, unit } => {
                 let wish = lane.pickers[file].draw(&mut lane.offsets) * lane.align;
                 let start = free_from(map, wish / *unit, lane.align / *unit)
                     .or_else(|| free_from(map, 0, lane.align / *unit))?;
-                let units = map.take(start, u64::from(size) / *unit);
-                Some((start * *unit, (units * *unit) as u32))
+                // Unaligned sizes take whole units.
+                let units = map.take(start, u64::from(size).div_ceil(*unit));
+                Some((start * *unit, size.min((units * *unit) as u32)))
             }
         }
     }

@@ -1,6 +1,7 @@
 use super::*;
 use crate::spec::{Arrival, BlockSizes, DataSpec, Distribution, Pattern, Region};
 
+mod orders;
 mod properties;
 
 /// 4 KiB random reads, without a map, over 16 MiB.
@@ -41,8 +42,12 @@ pub(crate) fn spec_for_tests() -> StreamSpec {
             zero: false,
             refill: false,
             compress_percent: 0.0,
+            content: crate::spec::ContentSpec::default(),
             verify: None,
         },
+        order: crate::spec::OrderSpec::default(),
+        zones: None,
+        trims: None,
     }
 }
 
