@@ -137,7 +137,7 @@ function fileNames(job: ResolvedJob, jobnum: number, directory: string): string[
 /** Where a clone begins. Only a percentage is aligned: to `offset_align`, else to the smallest block. */
 function startOf(job: ResolvedJob, jobnum: number, whole: number, unit: number): number {
   const start = bytesOf(job.offset, whole) + bytesOf(job.offsetIncrement, whole) * jobnum;
-  if (job.offset.kind === "bytes") {
+  if (job.offset.kind === "bytes" && job.offsetIncrement.kind === "bytes") {
     return start;
   }
   const align = job.order.offsetAlignBytes || unit;
@@ -160,8 +160,35 @@ function checkFile(job: ResolvedJob, path: string, found: Stats | null): void {
   }
 }
 
+/** The length of one file, from `filesize`: a range is drawn from anew for each file and clone. */
+function declaredBytes(
+  job: ResolvedJob,
+  jobnum: number,
+  file: number,
+  present: number,
+): number | null {
+  const range = job.filesizeBytes;
+  if (range === null || range.min === range.max) {
+    return range?.max ?? null;
+  }
+  // As in fio, a file that is there and long enough stays as it is.
+  if (present >= range.min && present <= range.max) {
+    return present;
+  }
+  const text = `filesize ${job.randseed} ${job.name} ${jobnum} ${file}`;
+  const draw = createHash("sha256").update(text).digest().readUIntBE(0, 6) / 2 ** 48;
+  const bytes = range.min + Math.floor((range.max - range.min) * draw);
+  const unit = blockLimits(job).min;
+  return Math.max(bytes - (bytes % unit), unit);
+}
+
 /** Region of one file: fio's `size`, `filesize`, `offset`, `offset_increment` over `count` files. */
-function planFile(job: ResolvedJob, jobnum: number, path: string, count: number): PlannedFile {
+function planFile(
+  job: ResolvedJob,
+  jobnum: number,
+  path: string,
+  { index, count }: { readonly index: number; readonly count: number },
+): PlannedFile {
   const found = lookUp(path);
   const unit = blockLimits(job).min;
   if (found?.isDirectory() === true) {
@@ -173,7 +200,7 @@ function planFile(job: ResolvedJob, jobnum: number, path: string, count: number)
     refuse(job, `${path} is neither a file nor a block device`);
   }
   const present = found === null ? 0 : block ? blockDeviceBytes(path, found) : found.size;
-  const declared = job.filesizeBytes?.max ?? null;
+  const declared = declaredBytes(job, jobnum, index, present);
   const whole = block ? present : (declared ?? present);
   const append = job.fileRules.append ? present : 0;
   const offset = append + startOf(job, jobnum, whole, unit);
@@ -209,7 +236,10 @@ function planFile(job: ResolvedJob, jobnum: number, path: string, count: number)
     );
   }
   // What is appended makes the file longer by itself.
-  const fileBytes = block || append > 0 ? present : Math.max(offset + size, declared ?? 0);
+  const reached = Math.max(offset + size, declared ?? 0);
+  // Zones are walked through all of a file.
+  const fileBytes =
+    block || append > 0 ? present : Math.max(reached, job.zones === null ? 0 : present);
   return {
     path,
     kind: block ? "block" : "file",
@@ -273,7 +303,7 @@ function planJob(job: ResolvedJob, jobnum: number, options: PlanOptions): readon
     target === null
       ? fileNames(job, jobnum, options.directory)
       : [resolve(options.directory, target.path)];
-  return names.map((path) => planFile(job, jobnum, path, names.length));
+  return names.map((path, index) => planFile(job, jobnum, path, { index, count: names.length }));
 }
 
 function ioBytesOf(job: ResolvedJob, files: readonly PlannedFile[]): number | null {

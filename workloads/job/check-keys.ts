@@ -75,8 +75,11 @@ export const checkKeys: readonly SupportedKey[] = [
   switchKey(
     "experimental_verify",
     { default: "0", summary: "Draw the operations to check again instead of remembering them." },
-    (draft, on) => {
+    (draft, on, value) => {
       draft.checks.experimental = on;
+      if (on) {
+        value.note("changes nothing: what must be there is always known from the same stream");
+      }
     },
   ),
   switchKey(
@@ -105,7 +108,7 @@ export const checkKeys: readonly SupportedKey[] = [
     {
       default: "1",
       summary: "fio checks the seed in its header.",
-      noEffect: "our header has no seed: offset, number of the write and checksum are checked",
+      noEffect: "the seed in our header is always checked, like offset and number of the write",
     },
     () => {},
   ),

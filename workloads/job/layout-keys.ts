@@ -270,8 +270,11 @@ export const orderKeys: readonly SupportedKey[] = [
       summary: "Source of random offsets; lfsr: each block once, without a map.",
       choices: ["tausworthe64", "tausworthe", "lfsr"],
     },
-    (draft, generator) => {
+    (draft, generator, value) => {
       draft.order.generator = generator;
+      if (generator !== "lfsr") {
+        value.note("offsets come from this program's own seeded generator; only lfsr is another");
+      }
     },
   ),
   switchKey(
@@ -279,7 +282,7 @@ export const orderKeys: readonly SupportedKey[] = [
     {
       default: "0",
       summary: "Go on without a map if there is no memory for it.",
-      noEffect: "a map that does not fit the memory is an error here, as any lack of memory is",
+      noEffect: "the map of equal blocks takes no memory here, any other one bit a block",
     },
     (draft, on) => {
       draft.order.softRandomMap = on;

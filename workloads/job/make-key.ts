@@ -91,9 +91,10 @@ export function textKey(
 export function choiceKey<T extends string>(
   names: Names,
   facts: Facts & { readonly choices: readonly T[]; readonly known?: readonly string[] },
-  set: (draft: Draft, choice: T) => void,
+  set: (draft: Draft, choice: T, value: GivenValue) => void,
 ): SupportedKey {
   const { choices, known, ...rest } = facts;
-  const apply = (draft: Draft, value: GivenValue) => set(draft, value.choice(choices, known));
+  const apply = (draft: Draft, value: GivenValue) =>
+    set(draft, value.choice(choices, known), value);
   return { ...named(names), type: "choice", ...rest, apply };
 }

@@ -18,21 +18,11 @@ const pending: readonly string[] = [
   "wait_for exitall exit_what exitall_on_error continue_on_error ignore_error error_dump",
   "flow flow_id flow_sleep",
   // Addresses and files.
-  "random_generator=lfsr rw_sequencer bs_is_seq_rand bs_unaligned",
-  "zonemode zonesize zonerange zoneskip",
-  "file_service_type openfiles lockfile fill_device unlink_each_loop create_on_open",
+  "openfiles lockfile fill_device unlink_each_loop create_on_open",
   "fallocate overwrite pre_read create_fsync",
   "sync_file_range write_barrier fsync_on_close",
-  // Verification and content.
-  "verify=crc7 verify=crc16 verify=crc32 verify=crc64 verify=md5 verify=xxhash verify=sha1",
-  "verify=sha256 verify=sha512 verify=sha3-224 verify=sha3-256 verify=sha3-384 verify=sha3-512",
-  "verify=pattern_hdr verify=null",
-  "verify_interval verify_offset verify_backlog verify_backlog_batch verify_async",
-  "verify_async_cpus verify_dump verify_only experimental_verify verify_state_save",
-  "verify_state_load verify_write_sequence",
-  "trim_percentage trim_verify_zero trim_backlog trim_backlog_batch",
-  "scramble_buffers buffer_pattern buffer_compress_chunk",
-  "dedupe_percentage dedupe_mode dedupe_working_set_percentage dedupe_global",
+  // Verification.
+  "verify_async verify_async_cpus verify_dump verify_only verify_state_save verify_state_load",
   // Traces.
   "read_iolog replay_no_stall replay_redirect replay_scale replay_align replay_time_scale",
   "replay_skip merge_blktrace_file merge_blktrace_scalars merge_blktrace_iters write_iolog",

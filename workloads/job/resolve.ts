@@ -308,8 +308,9 @@ function resolveVerify(
   if (!uses.includes(0) && !uses.includes(1)) {
     throw badInput(place, `verify with rw=${draft.rw}: this job neither writes nor reads`);
   }
-  if (draft.verify === "pattern" && draft.verifyPattern.length === 0) {
-    throw badInput(place, "verify=pattern needs verify_pattern=");
+  const patterned = draft.verify === "pattern" || draft.verify === "pattern_hdr";
+  if (patterned && draft.verifyPattern.length === 0) {
+    throw badInput(place, `verify=${draft.verify} needs verify_pattern=`);
   }
   const shared = draft.filenames.length > 0 || draft.target !== null;
   if (draft.numjobs > 1 && draft.doVerify && uses.includes(1) && shared) {

@@ -7,6 +7,7 @@ import { blockLimits, directionsOf } from "../planner.ts";
 import { parseTarget } from "../target.ts";
 import { fileEngineSpec } from "./engine-spec.ts";
 import type { EngineSpec, JobSpec, SpecArrival, StreamSpec } from "./native-spec.ts";
+import { streamRules } from "./stream-rules.ts";
 
 function mixOf(job: ResolvedJob): PerDirection<number> {
   const used = directionsOf(job);
@@ -46,7 +47,6 @@ export function streamSpec(job: PlannedJob): StreamSpec {
     trimThenWrite: resolved.rw === "trimwrite" || resolved.rw === "randtrimwrite",
     sequentialStep: resolved.sequentialStepBytes,
     opsPerDraw: resolved.opsPerDraw,
-    regions: job.files.map((file) => ({ offset: file.offsetBytes, size: file.sizeBytes })),
     blockSizes: resolved.blockSizes,
     blockAlign: resolved.blockAlignBytes,
     distribution: resolved.distribution,
@@ -63,15 +63,7 @@ export function streamSpec(job: PlannedJob): StreamSpec {
     fdatasyncEvery: resolved.fdatasync,
     endFsync: resolved.endFsync,
     fua: target && resolved.sync !== "none",
-    data: {
-      zero: resolved.zeroBuffers,
-      refill: resolved.refillBuffers,
-      compressPercent: resolved.bufferCompressPercent,
-      verify:
-        resolved.verify === null
-          ? null
-          : { ...resolved.verify, interval: resolved.verify.intervalBytes },
-    },
+    ...streamRules(job),
   };
 }
 

@@ -10,11 +10,37 @@ import type {
   PerDirection,
   VerifyRule,
 } from "../job/model.ts";
+import type { FileServiceRule, StridedZoneRule, TrimRule } from "../job/rules.ts";
 
 export type SpecArrival = { readonly kind: "closed" } | ArrivalRule;
 
 /** `interval`: bytes that carry a header of their own. */
-export type VerifySpec = VerifyRule & { readonly interval: number };
+export type VerifySpec = Omit<VerifyRule, "intervalBytes" | "saveState" | "loadState"> & {
+  readonly interval: number;
+};
+
+export interface OrderSpec {
+  readonly identical: boolean;
+  readonly sizesByRandomness: boolean;
+  readonly unalignedSizes: boolean;
+  readonly lfsr: boolean;
+  readonly fileService: FileServiceRule;
+}
+
+/** `workingSet`: contents that are repeated; 0 = the last new one. */
+export interface DedupeSpec {
+  readonly percent: number;
+  readonly workingSet: number;
+  readonly setSeed: number;
+}
+
+export interface ContentSpec {
+  readonly pattern: readonly number[];
+  readonly patternOffsets: readonly number[];
+  readonly compressChunkBytes: number;
+  readonly scramble: boolean;
+  readonly dedupe: DedupeSpec | null;
+}
 
 export interface StreamSpec {
   readonly seed: number;
@@ -44,8 +70,12 @@ export interface StreamSpec {
     readonly zero: boolean;
     readonly refill: boolean;
     readonly compressPercent: number;
+    readonly content: ContentSpec;
     readonly verify: VerifySpec | null;
   };
+  readonly order: OrderSpec;
+  readonly zones: StridedZoneRule | null;
+  readonly trims: TrimRule | null;
 }
 
 /** `null` or absent: what serves best; else it is demanded. */

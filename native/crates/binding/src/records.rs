@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use napi::bindgen_prelude::*;
-use osdyno_core::op::{Op, OpKind};
+use osdyno_core::op::{FLAG_FUA, Op, OpKind};
 use osdyno_device::arena::Arena;
 use osdyno_device::engine::Completion;
 
@@ -79,7 +79,9 @@ pub unsafe fn read_submission(base: *mut u8, index: u32) -> Submission {
 /// # Safety
 /// As for `read_submission`.
 pub unsafe fn write_submission(base: *mut u8, index: u32, op: &Op, slot: u32, tag: u32) {
-    let head = i32::from(op.kind as u8) | i32::from(op.flags) << 8 | i32::from(op.file) << 16;
+    // The other flags are the job's own business.
+    let flags = i32::from(op.flags & FLAG_FUA);
+    let head = i32::from(op.kind as u8) | flags << 8 | i32::from(op.file) << 16;
     // SAFETY: by the caller.
     unsafe {
         let record = base.add(index as usize * SUBMISSION_BYTES);

@@ -6,7 +6,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use osdyno_core::data::DataSource;
-use osdyno_core::op::{Next, Op, OpKind};
+use osdyno_core::op::{FLAG_READ_BACK, Next, Op, OpKind};
 use osdyno_core::spec::StreamSpec;
 use osdyno_core::stream::OpStream;
 use osdyno_core::verify::Verifier;
@@ -95,6 +95,14 @@ fn allocations(spec: &StreamSpec) -> u64 {
                             assert!(verifier.check_read(&op, buf).is_none());
                         }
                     }
+                    if let (OpKind::Trim, Some(verifier)) = (op.kind, &mut verifier) {
+                        verifier.trimmed(&op, false);
+                    }
+                    if op.flags & FLAG_READ_BACK != 0
+                        && let Some(verifier) = &mut verifier
+                    {
+                        verifier.was_read_back(&op);
+                    }
                     flight.push(op);
                 }
                 Next::NotBefore(time) => now = time,
@@ -129,12 +137,26 @@ fn the_path_of_an_operation_allocates_nothing() {
             "readBack": true, "interval": 4096,
         }})
     };
+    let mut backlog = verify("sha512");
+    backlog["verify"]["backlog"] = serde_json::json!(16);
+    let trims = serde_json::json!({
+        "percent": 30.0, "verifyZero": false, "backlog": 5, "backlogBatch": 3,
+    });
     for changes in [
         serde_json::json!({}),
         serde_json::json!({"blockSizes": [range, range, range]}),
         serde_json::json!({"arrival": [poisson, profile, poisson]}),
         serde_json::json!({"data": verify("crc32c")}),
         serde_json::json!({"data": verify("pattern"), "randomMap": false}),
+        serde_json::json!({"data": verify("md5"), "zones": {
+            "sizeBytes": 65536, "rangeBytes": 32768, "skipBytes": 4096,
+        }}),
+        serde_json::json!({"data": backlog, "trims": trims}),
+        serde_json::json!({"data": backlog, "trims": trims, "randomMap": false}),
+        serde_json::json!({"order": {"lfsr": true, "fileService": {"kind": "random", "opsPerFile": 3}}}),
+        serde_json::json!({"order": {"identical": true, "sizesByRandomness": true}, "opsPerDraw": 3}),
+        serde_json::json!({"data": {"zero": false, "refill": true, "compressPercent": 30.0,
+            "content": {"pattern": [1, 2], "dedupe": {"percent": 40.0}}, "verify": null}}),
         serde_json::json!({"pattern": "sequential", "thinktimeNs": 5000, "thinktimeBlocks": 7}),
     ] {
         assert_eq!(allocations(&spec(&changes)), 0, "{changes}");

@@ -267,7 +267,8 @@ impl JobSpec {
             used = [used[0], true, true];
         }
         if let Some(verify) = &self.stream.data.verify {
-            used[0] |= verify.read_back;
+            used[0] |= verify.read_back || verify.backlog > 0;
+            used[2] |= self.stream.trims.is_some();
         }
         used
     }

@@ -85,8 +85,12 @@ fn job(engine: EngineSpec, write: bool, blocks: u64, depth: u32) -> JobSpec {
                 zero: false,
                 refill: false,
                 compress_percent: 0.0,
+                content: osdyno_core::spec::ContentSpec::default(),
                 verify: None,
             },
+            order: osdyno_core::spec::OrderSpec::default(),
+            zones: None,
+            trims: None,
         },
         start_delay_ns: 0,
         runtime_ns: None,
@@ -500,6 +504,14 @@ fn verifying(mut job: JobSpec, fatal: bool) -> JobSpec {
         fatal,
         read_back: true,
         interval: BLOCK,
+        header_offset: 0,
+        backlog: 0,
+        backlog_batch: 0,
+        async_threads: 0,
+        async_cpus: Vec::new(),
+        dump: false,
+        only: false,
+        check_sequence: true,
     });
     job
 }

@@ -80,7 +80,7 @@ fn kind_code(kind: VerifyKind) -> u8 {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     bytes.iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
@@ -340,9 +340,11 @@ impl Checker {
                 .map(|(at, byte)| (at, *byte))
         };
         let mut found = None;
-        for at in &self.pattern_offsets {
-            let at = *at as usize;
-            let end = (at + place.len()).min(granule.len());
+        let offsets = self.pattern_offsets.iter().map(|at| *at as usize);
+        let ends = offsets.clone().skip(1).chain([granule.len()]);
+        // In a pattern shorter than an offset, the next one covers the rest of it.
+        for (at, next) in offsets.zip(ends) {
+            let end = (at + place.len()).min(next);
             found = found
                 .or_else(|| differs(from..at, &self.pattern[from..at]))
                 .or_else(|| differs(at..end, &place[..end - at]));

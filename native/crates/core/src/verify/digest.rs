@@ -64,12 +64,16 @@ pub(super) fn digest(kind: VerifyKind, parts: [&[u8]; 2], out: &mut [u8]) {
     match kind {
         VerifyKind::Crc7 => {
             let mut digest = CRC7.digest();
-            parts.iter().for_each(|part| digest.update(part));
+            for part in parts {
+                digest.update(part);
+            }
             out.copy_from_slice(&[digest.finalize()]);
         }
         VerifyKind::Crc16 => {
             let mut digest = CRC16.digest();
-            parts.iter().for_each(|part| digest.update(part));
+            for part in parts {
+                digest.update(part);
+            }
             out.copy_from_slice(&digest.finalize().to_le_bytes());
         }
         VerifyKind::Crc32 => {
@@ -81,7 +85,9 @@ pub(super) fn digest(kind: VerifyKind, parts: [&[u8]; 2], out: &mut [u8]) {
         }
         VerifyKind::Xxhash => {
             let mut hash = xxhash_rust::xxh32::Xxh32::new(0);
-            parts.iter().for_each(|part| hash.update(part));
+            for part in parts {
+                hash.update(part);
+            }
             out.copy_from_slice(&hash.digest().to_le_bytes());
         }
         VerifyKind::Md5 => hash_of::<md5::Md5>(parts, out),
@@ -107,7 +113,7 @@ mod tests {
     fn hex(kind: VerifyKind, parts: [&[u8]; 2]) -> String {
         let mut out = vec![0; digest_bytes(kind)];
         digest(kind, parts, &mut out);
-        out.iter().map(|byte| format!("{byte:02x}")).collect()
+        super::super::checker::hex(&out)
     }
 
     /// (kind, message, digest), from the sources named above. Numbers are little-endian here.

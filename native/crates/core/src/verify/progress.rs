@@ -82,7 +82,7 @@ mod tests {
                         completed.insert(sequence);
                     }
                 }
-                let prefix = (0..).take_while(|sequence| completed.contains(sequence)).count();
+                let prefix = (0..sent).take_while(|sequence| completed.contains(sequence)).count();
                 prop_assert_eq!((progress.done(), progress.sent()), (prefix as u64, sent));
             }
         }

@@ -41,9 +41,11 @@ fn job(kind: VerifyKind, writes: u64) -> StreamSpec {
     let patterned = matches!(kind, VerifyKind::Pattern | VerifyKind::PatternHdr);
     spec.data.verify = Some(VerifySpec {
         kind,
-        pattern: patterned
-            .then(|| b"osdyno..12345678".to_vec())
-            .unwrap_or_default(),
+        pattern: if patterned {
+            b"osdyno..12345678".to_vec()
+        } else {
+            Vec::new()
+        },
         pattern_offsets: if patterned { vec![8] } else { Vec::new() },
         interval: 1024,
         ..spec_for_tests()

@@ -1,6 +1,6 @@
 //! Completions that are not simply whole and well: errors, short transfers, data to be verified.
 
-use osdyno_core::op::{Op, OpKind};
+use osdyno_core::op::{FLAG_READ_BACK, Op, OpKind};
 use osdyno_core::spec::StreamSpec;
 use osdyno_core::verify::Verifier;
 
@@ -14,11 +14,14 @@ const LISTED: usize = 100;
 
 /// Verification of a job.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent keys")]
 pub(super) struct Checks {
     verifier: Verifier,
     fatal: bool,
     read_back: bool,
     max_block: u32,
+    /// Trimmed ranges must read as zeroes.
+    zeroes: bool,
     /// The job writes nothing: every read is checked against an earlier job's writes.
     foreign: bool,
     pub(super) outcome: VerifyOutcome,
@@ -33,6 +36,7 @@ impl Checks {
             fatal: verify.fatal,
             read_back: verify.read_back && !foreign,
             max_block,
+            zeroes: spec.trims.is_some_and(|trims| trims.verify_zero),
             foreign,
             outcome: VerifyOutcome::default(),
         })
@@ -55,8 +59,12 @@ impl Checks {
     }
 
     /// Checks a read; the message of a mismatch that ends the job.
-    fn check(&mut self, op: &Op, bytes: &[u8], path: &str, read_back: bool) -> Option<String> {
+    fn check(&mut self, op: &Op, bytes: &[u8], path: &str) -> Option<String> {
         let mismatch = self.verifier.check_read(op, bytes);
+        let read_back = op.flags & FLAG_READ_BACK != 0;
+        if read_back {
+            self.verifier.was_read_back(op);
+        }
         if read_back || self.foreign || mismatch.is_some() {
             self.outcome.checked_bytes += u64::from(op.length);
             self.outcome.checked_blocks += 1;
@@ -233,6 +241,11 @@ impl<E: Engine> JobLoop<E> {
             }
             self.verify(&flight.op, tag, at_ns);
         }
+        if op.kind == OpKind::Trim
+            && let Some(checks) = &mut self.checks
+        {
+            checks.verifier.trimmed(&op, checks.zeroes);
+        }
         Some(if moves_data {
             flight.op.length as i32
         } else {
@@ -250,9 +263,8 @@ impl<E: Engine> JobLoop<E> {
             .paths
             .get(usize::from(op.file))
             .map_or("the target", String::as_str);
-        let read_back = self.phase == Phase::ReadBack;
         let before = checks.outcome.mismatch_count;
-        let message = checks.check(op, bytes, path, read_back);
+        let message = checks.check(op, bytes, path);
         if checks.outcome.mismatch_count > before {
             self.fail_verify(message, at_ns);
         }

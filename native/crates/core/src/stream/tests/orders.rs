@@ -16,14 +16,14 @@ fn sequential() -> StreamSpec {
     spec
 }
 
-fn zones(size: u64, range: u64, skip: u64) -> Option<StridedZones> {
-    Some(StridedZones { size, range, skip })
+fn zones(size: u64, range: u64, skip: u64) -> StridedZones {
+    StridedZones { size, range, skip }
 }
 
 #[test]
 fn zones_are_walked_as_in_fio() {
     let mut spec = sequential();
-    spec.zones = zones(8 << 10, 16 << 10, 100 << 10);
+    spec.zones = Some(zones(8 << 10, 16 << 10, 100 << 10));
     spec.io_bytes = 128 << 10;
     // fio: bs=4k size=128k zonesize=8k zonerange=16k zoneskip=100k on a file of 1 MiB.
     let expected = [
@@ -33,7 +33,7 @@ fn zones_are_walked_as_in_fio() {
     ];
     assert_eq!(offsets(&run(&spec, 1, usize::MAX)), expected);
     // Twice the range in each zone: it is read again.
-    spec.zones = zones(32 << 10, 16 << 10, 100 << 10);
+    spec.zones = Some(zones(32 << 10, 16 << 10, 100 << 10));
     assert_eq!(
         blocks(&run(&spec, 1, 12)),
         [0, 1, 2, 3, 0, 1, 2, 3, 29, 30, 31, 32]
@@ -46,7 +46,7 @@ fn random_zones_hold_each_block_once_for_each_time_the_range_is_used() {
     spec.pattern = Pattern::Random;
     spec.random_map = true;
     spec.io_bytes = 128 << 10;
-    spec.zones = zones(32 << 10, 16 << 10, 100 << 10);
+    spec.zones = Some(zones(32 << 10, 16 << 10, 100 << 10));
     let ops = run(&spec, 1, usize::MAX);
     assert_eq!(ops.len(), 32);
     // fio 3.33, the same job: 0..4 twice, 29..33 twice, 58..62 twice, 87..91 twice.
@@ -81,7 +81,7 @@ fn the_walk_stays_in_the_region_however_zones_fit_it() {
             spec.mix = [50.0, 50.0, 0.0];
             spec.regions = regions(&[(8192, 1_000_000), (4096, 500_000)]);
             spec.io_bytes = 20 << 20;
-            spec.zones = zones(size, range, skip);
+            spec.zones = Some(zones(size, range, skip));
             spec.loops = 2;
             for op in run(&spec, 4, usize::MAX) {
                 let region = spec.regions[usize::from(op.file)];
