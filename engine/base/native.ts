@@ -48,6 +48,8 @@ export interface NativeAddon {
   nowNs(): number;
   /** Starts the jobs of a `RunSpec`. */
   startRun(spec: string): NativeRun;
+  /** Sets aside the first `bytes` of an open file: 0, or a negative errno. See fallocate(2). */
+  allocateFile(descriptor: number, bytes: number, how: "native" | "posix" | "keep"): number;
   readonly [name: string]: unknown;
 }
 

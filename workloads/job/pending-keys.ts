@@ -19,7 +19,6 @@ const pending: readonly string[] = [
   "flow flow_id flow_sleep",
   // Addresses and files.
   "openfiles lockfile fill_device unlink_each_loop create_on_open",
-  "fallocate overwrite pre_read create_fsync",
   "sync_file_range write_barrier fsync_on_close",
   // Verification.
   "verify_async verify_async_cpus verify_dump verify_only verify_state_save verify_state_load",

@@ -5,8 +5,11 @@
 import { randomFillSync } from "node:crypto";
 import { statfsSync, statSync } from "node:fs";
 import { type FileHandle, open, rm } from "node:fs/promises";
+import { constants } from "node:os";
 import { dirname } from "node:path";
 import { OsdynoError } from "../../engine/base/error.ts";
+import { native } from "../../engine/base/native.ts";
+import type { FileRules } from "../job/rules.ts";
 import type { PlannedFile, PlannedJob, RunPlan } from "../plan-model.ts";
 import { directionsOf } from "../planner.ts";
 
@@ -51,12 +54,38 @@ async function undo(file: PlannedFile, handle: FileHandle, sizeBefore: number): 
   }
 }
 
+/**
+ * Sets space aside as `fallocate` says, then gives the file its length. As in fio, a file system that
+ * cannot do it natively leaves holes; so does one without the room, and what it took is given back.
+ */
+async function setLength(wanted: WantedFile, handle: FileHandle, sizeBefore: number) {
+  const { file, allocation } = wanted;
+  if (allocation !== "none" && allocation !== "truncate") {
+    const errno = -native().allocateFile(handle.fd, file.fileBytes, allocation);
+    if (errno !== 0 && allocation === "posix") {
+      throw new OsdynoError(
+        "io",
+        `cannot lay out ${file.path}: fallocate=posix failed (${errorName(errno)})`,
+      );
+    }
+    if (errno === constants.errno.ENOSPC) {
+      await handle.truncate(sizeBefore);
+    }
+  }
+  await handle.truncate(file.fileBytes);
+}
+
+function errorName(errno: number): string {
+  const names = Object.entries(constants.errno);
+  return names.find(([, value]) => value === errno)?.[0] ?? `errno ${errno}`;
+}
+
 async function layOutFile(
-  file: PlannedFile,
-  needsData: boolean,
+  wanted: WantedFile,
   progress: LayoutProgress,
   signal: AbortSignal,
 ): Promise<void> {
+  const { file, needsData } = wanted;
   let handle: FileHandle;
   try {
     handle = await open(file.path, file.created ? "wx+" : "r+");
@@ -70,12 +99,13 @@ async function layOutFile(
     if (size >= file.fileBytes) {
       return;
     }
+    await setLength(wanted, handle, size);
     if (needsData) {
       await fill(handle, file.path, size, file.fileBytes, progress, signal);
-    } else {
-      await handle.truncate(file.fileBytes);
     }
-    await handle.sync();
+    if (wanted.sync) {
+      await handle.sync();
+    }
   } catch (error) {
     await undo(file, handle, size);
     if (error instanceof OsdynoError) {
@@ -92,15 +122,21 @@ async function layOutFile(
 interface WantedFile {
   readonly file: PlannedFile;
   readonly needsData: boolean;
+  readonly allocation: FileRules["fallocate"];
+  /** `create_fsync` of one of its jobs. */
+  readonly sync: boolean;
 }
 
 function wantedFiles(plans: readonly RunPlan[], fillAll: boolean): WantedFile[] {
   const wanted = new Map<string, WantedFile>();
   for (const job of plans.flatMap((plan) => plan.phases.flatMap((phase) => phase.jobs))) {
-    const reads = fillAll || directionsOf(job.resolved).read;
+    const { fileRules } = job.resolved;
+    const reads = fillAll || fileRules.overwrite || directionsOf(job.resolved).read;
     for (const file of job.files.filter((candidate) => candidate.kind === "file")) {
       const known = wanted.get(file.path);
       wanted.set(file.path, {
+        allocation: known?.allocation ?? fileRules.fallocate,
+        sync: fileRules.createFsync || known?.sync === true,
         file: known !== undefined && known.file.fileBytes > file.fileBytes ? known.file : file,
         needsData: reads || known?.needsData === true,
       });
@@ -158,6 +194,28 @@ export function checkSpace(plans: readonly RunPlan[], fillAll = false): void {
   }
 }
 
+/** `pre_read`: reads what a job is going to address once, so that it lies in the page cache. */
+async function preRead(plans: readonly RunPlan[], signal: AbortSignal): Promise<void> {
+  const jobs = plans.flatMap((plan) => plan.phases.flatMap((phase) => phase.jobs));
+  const piece = Buffer.allocUnsafe(pieceBytes);
+  for (const job of jobs.filter((candidate) => candidate.resolved.fileRules.preRead)) {
+    for (const file of job.files.filter(({ kind }) => kind === "file" || kind === "block")) {
+      const handle = await open(file.path, "r");
+      try {
+        const end = file.offsetBytes + file.sizeBytes;
+        for (let at = file.offsetBytes; at < end; at += pieceBytes) {
+          if (signal.aborted) {
+            throw new OsdynoError("interrupted", `stopped while reading ${file.path}`);
+          }
+          await handle.read(piece, 0, Math.min(pieceBytes, end - at), at);
+        }
+      } finally {
+        await handle.close();
+      }
+    }
+  }
+}
+
 /**
  * Creates and fills every file of the plans that needs it; returns the files it created. Writes only
  * files: block devices have their size. Call it after the safety verdict. `fillAll`: files that are
@@ -173,12 +231,13 @@ export async function layOut(
   checkSpace(plans, fillAll);
   const created: string[] = [];
   try {
-    for (const { file, needsData } of wantedFiles(plans, fillAll)) {
-      await layOutFile(file, needsData, progress, signal);
-      if (file.created) {
-        created.push(file.path);
+    for (const wanted of wantedFiles(plans, fillAll)) {
+      await layOutFile(wanted, progress, signal);
+      if (wanted.file.created) {
+        created.push(wanted.file.path);
       }
     }
+    await preRead(plans, signal);
   } catch (error) {
     for (const path of created) {
       await rm(path, { force: true });
@@ -192,7 +251,7 @@ export async function layOut(
 export function layoutBytes(plan: RunPlan): number {
   const files = new Map<string, number>();
   for (const job of plan.phases.flatMap((phase) => phase.jobs)) {
-    if (directionsOf(job.resolved).read) {
+    if (directionsOf(job.resolved).read || job.resolved.fileRules.overwrite) {
       for (const file of job.files.filter((candidate) => candidate.created)) {
         files.set(file.path, Math.max(files.get(file.path) ?? 0, file.fileBytes));
       }

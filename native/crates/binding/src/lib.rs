@@ -1,6 +1,7 @@
 //! napi-rs glue only: JSON specifications in, typed arrays and JSON results out.
 
 pub mod device;
+pub mod layout;
 pub mod model;
 pub mod parking;
 pub mod records;

@@ -1,5 +1,6 @@
 //! I/O engines, the clock, the native job loop and the hiccup meter.
 
+pub mod allocate;
 pub mod arena;
 pub mod clock;
 pub mod collect;
