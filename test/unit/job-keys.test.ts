@@ -348,7 +348,7 @@ describe("refusals", () => {
   it("stand in the README as the table has them", () => {
     const readme = readFileSync(new URL("../../README.md", import.meta.url), "utf8");
     const page = /<!-- refusals -->\n([\s\S]*?)<!-- \/refusals -->/.exec(readme)?.[1];
-    expect(page).toBe(refusalPage());
+    expect(page, "put what refusalPage() gives between the two marks").toBe(refusalPage());
     expect(foreignEngines.size).toBeGreaterThan(30);
   });
 });

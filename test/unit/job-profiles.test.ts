@@ -23,6 +23,32 @@ describe("profiles/jobs", () => {
     );
   });
 
+  it("has a job for each question that storage is asked", () => {
+    const questions =
+      `oltp log-append vm-boot-storm backup-stream mail-spool video ceph-wal ceph-osd
+      etcd-fsync randread-depths mixed-70-30 trim verify zipf-hot-spot small-files
+      rgw-small-objects`.split(/\s+/);
+    expect(names).toEqual(expect.arrayContaining(questions.map((name) => `${name}.fio`)));
+  });
+
+  it.each(names)("%s ends within a minute and a half and takes 1 GiB a file at most", (name) => {
+    const { jobs } = parse(name);
+    let seconds = 0;
+    let phase = 0;
+    for (const job of jobs) {
+      if (job.stonewall) {
+        seconds += phase;
+        phase = 0;
+      }
+      expect(job.runtimeNs !== null || (!job.timeBased && job.size?.kind === "bytes")).toBe(true);
+      phase = Math.max(phase, ((job.runtimeNs ?? 0) + job.startDelayMaxNs) / 1e9);
+      const end = job.offsetIncrement.kind === "bytes" ? job.offsetIncrement.bytes : Infinity;
+      const size = job.size?.kind === "bytes" ? job.size.bytes : Infinity;
+      expect(size + end * (job.numjobs - 1)).toBeLessThanOrEqual(2 ** 30);
+    }
+    expect(seconds + phase).toBeLessThanOrEqual(90);
+  });
+
   it.each(names)("%s is clean and says what it stands for", (name) => {
     const { jobs, notes, text } = parse(name);
     expect(notes).toEqual([]);
