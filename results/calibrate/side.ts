@@ -23,9 +23,9 @@ export interface SideFigures {
 
 const command = fileURLToPath(new URL("../../cli/osdyno.mjs", import.meta.url));
 /** CPU is sampled from here to there, ms after the start: both sides have started, none has ended. */
-const windowMs = { from: 1500, to: 4500 } as const;
+const windowMs = { from: 1300, to: 3600 } as const;
 /** Run time to ask for so that the window lies within the measured part of either side. */
-export const sideSeconds = 5;
+export const sideSeconds = 4;
 
 interface FioDirection {
   readonly total_ios: number;
