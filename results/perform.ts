@@ -18,6 +18,7 @@ import { collectEnvironment } from "./environment.ts";
 import { IntervalStatistics } from "./interval-statistics.ts";
 import { plannedJobs, seriesNames } from "./job-names.ts";
 import { type LiveFeed, openLiveFeed } from "./live.ts";
+import { drawReport } from "./report/draw.ts";
 import { RunWriter } from "./run-directory.ts";
 import type { RunRecord } from "./run-record.ts";
 import { evaluateThreshold, type Threshold } from "./threshold.ts";
@@ -183,9 +184,7 @@ export async function performRun(request: RunRequest): Promise<PerformedRun> {
 /** Draws the report; answers why it could not: the results are there all the same. */
 async function reportProblem(directory: string): Promise<OsdynoError | null> {
   try {
-    // Drawing needs Vega, which a run without a report must not carry in memory.
-    const { writeReport } = await import("./report/write.ts");
-    await writeReport(directory);
+    await drawReport(directory);
     return null;
   } catch (error) {
     if (error instanceof OsdynoError) {

@@ -196,8 +196,7 @@ async function performRepeats(
     progress.end();
   }
   if (settings.report) {
-    const { writeReport } = await import("../../results/report/write.ts");
-    await writeReport(base);
+    await drawReport(base);
   }
   return { runs, directory: base, failure };
 }
