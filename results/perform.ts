@@ -10,6 +10,7 @@ import { filesOf, planRun, seedOfRun } from "../workloads/planner.ts";
 import type { RunPoll } from "../workloads/run-outcome.ts";
 import { DeviceMonitor } from "../workloads/runner/device-monitor.ts";
 import { type Execution, execute } from "../workloads/runner/execute.ts";
+import { FileWatch } from "../workloads/runner/file-watch.ts";
 import { holesNote, layOut } from "../workloads/runner/layout.ts";
 import { judgeWrites, refuseUnsafe } from "../workloads/safety.ts";
 import { scratchPlaces } from "../workloads/scratch.ts";
@@ -103,6 +104,10 @@ function withPaths(plan: RunPlan, paths: ReadonlyMap<string, string>): RunPlan {
   };
 }
 
+const invalidArgument = 22;
+const directHint =
+  "direct=1 takes whole blocks only: make bs=, offset= and blockalign= multiples of the device's block size";
+
 /** What went wrong, worst first: an I/O error, a verification mismatch, a signal, lost results. */
 function failureOf(
   { phases, problem: notStarted }: Execution,
@@ -112,7 +117,10 @@ function failureOf(
   const jobs = phases.flatMap((phase) => phase.outcome.jobs);
   const failed = jobs.find((job) => job.error !== null);
   if (failed?.error !== undefined && failed.error !== null) {
-    return new OsdynoError("io", `job ${failed.name}: ${failed.error.message}`);
+    const { errno, message } = failed.error;
+    const direct = phases.some(({ jobs: planned }) => planned.some((job) => job.resolved.direct));
+    const hint = errno === invalidArgument && direct ? `; ${directHint}` : "";
+    return new OsdynoError("io", `job ${failed.name}: ${message}${hint}`);
   }
   const corrupt = jobs.find((job) => (job.verify?.mismatchCount ?? 0) > 0);
   if (corrupt?.verify !== undefined && corrupt.verify !== null) {
@@ -123,7 +131,7 @@ function failureOf(
         : `; the first in ${first.file} at ${first.offsetBytes} (${first.what}: expected ${first.expected}, found ${first.found})`;
     return new OsdynoError(
       "verify",
-      `job ${corrupt.name}: verification found ${corrupt.verify.mismatchCount} wrong blocks${where}`,
+      `job ${corrupt.name}: verification found ${corrupt.verify.mismatchCount} wrong block(s)${where}`,
     );
   }
   if (notStarted !== null) {
@@ -209,9 +217,7 @@ async function measured(
   startedEpochMs: number,
 ): Promise<Measured> {
   const { settings, events, parsed } = request;
-  const paths = filesOf(plan)
-    .filter((file) => file.kind === "file" || file.kind === "block")
-    .map((file) => file.path);
+  const paths = pathsOf(plan);
   let live: LiveFeed | null = null;
   let created: readonly string[] = [];
   try {
@@ -285,6 +291,13 @@ function withThresholds(thresholds: readonly Threshold[], record: RunRecord): Ru
     : { ...record, osdyno: { ...record.osdyno, threshold_results: results } };
 }
 
+/** Files and block devices of a plan. */
+function pathsOf(plan: RunPlan): readonly string[] {
+  return filesOf(plan)
+    .filter((file) => file.kind === "file" || file.kind === "block")
+    .map((file) => file.path);
+}
+
 function targetText(plan: RunPlan): string {
   const files = filesOf(plan);
   const texts = files.map((file) =>
@@ -301,17 +314,18 @@ async function measure(
   monitor: DeviceMonitor,
   intervals: IntervalStatistics,
 ): Promise<Execution> {
-  if (plan.phases.every((phase) => phase.jobs.every((job) => job.resolved.createOnly))) {
-    return { phases: [], problem: null };
-  }
+  const phases = plan.phases
+    .map((phase) => ({ jobs: phase.jobs.filter((job) => !job.resolved.createOnly) }))
+    .filter((phase) => phase.jobs.length > 0);
   const names = seriesNames(plan);
   let flushedMs = 0;
   return await execute(
-    plan,
+    { ...plan, phases },
     {
       intervalNs: request.settings.intervalMs * 1e6,
       hiccups: true,
       signal: request.settings.signal,
+      watch: new FileWatch(pathsOf(plan)),
     },
     {
       phase() {},
