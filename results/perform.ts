@@ -45,6 +45,12 @@ export interface RunSettings {
   readonly signal: AbortSignal;
 }
 
+/** What of the settings decides the plan and its verdict. */
+export type PlanSettings = Pick<
+  RunSettings,
+  "target" | "path" | "seed" | "destroy" | "workingDirectory"
+>;
+
 /** What a run tells while it goes on. */
 export interface RunEvents {
   layout(path: string, doneBytes: number, totalBytes: number): void;
@@ -73,7 +79,9 @@ export interface PerformedRun {
 
 /** The plan of a request, with the safety verdict already passed: throws `unsafe` otherwise. */
 export function safePlan(
-  request: Pick<RunRequest, "parsed" | "directory" | "settings" | "ownFiles">,
+  request: Pick<RunRequest, "parsed" | "directory" | "ownFiles"> & {
+    readonly settings: PlanSettings;
+  },
 ): RunPlan {
   const { settings } = request;
   const plan = planRun(request.parsed.jobs, {

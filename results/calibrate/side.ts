@@ -85,7 +85,7 @@ export async function runSide(
   const folder = mkdtempSync(join(tmpdir(), "osdyno-calibrate-"));
   try {
     const [program, ...rest] = commandOf(side, args, folder);
-    const child = spawn(program ?? "", rest, { stdio: ["ignore", "ignore", "pipe"], cwd: folder });
+    const child = spawn(program ?? "", rest, { stdio: ["ignore", "ignore", "pipe"] });
     const stop = () => child.kill("SIGINT");
     signal.addEventListener("abort", stop);
     let words = "";
