@@ -70,7 +70,14 @@ export class Workplace {
   }
 
   environment(more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
-    return { ...process.env, OSDYNO_SCRATCH: this.root, NO_COLOR: "1", ...more };
+    return {
+      ...process.env,
+      OSDYNO_SCRATCH: this.root,
+      NO_COLOR: "1",
+      // Not where a test has its own temporary directory.
+      NODE_COMPILE_CACHE: join(tmpdir(), "node-compile-cache"),
+      ...more,
+    };
   }
 
   /** Runs a command to its end. */
