@@ -167,6 +167,7 @@ function removeFiles(plan: RunPlan): void {
  */
 export async function performRun(request: RunRequest): Promise<PerformedRun> {
   const { settings } = request;
+  const parsed = onTarget(request.parsed, settings.target);
   const plan = safePlan(request);
   const startedEpochMs = Date.now();
   const writer = RunWriter.create({
@@ -175,7 +176,12 @@ export async function performRun(request: RunRequest): Promise<PerformedRun> {
     startedEpochMs,
     plan,
   });
-  const { created, input, execution } = await measured(request, plan, writer, startedEpochMs);
+  const { created, input, execution } = await measured(
+    { ...request, parsed },
+    plan,
+    writer,
+    startedEpochMs,
+  );
   const failure = failureOf(execution, settings.signal, writer.problem);
   const corrupt = failure?.code === "verify";
   const record = writer.finish(
@@ -195,6 +201,13 @@ export async function performRun(request: RunRequest): Promise<PerformedRun> {
   const unreported = settings.report ? await reportProblem(writer.directory) : null;
   const { directory } = writer;
   return { record, directory, failure: failure ?? lost ?? unreported, created };
+}
+
+/** The jobs as they run: where `--target` says, whatever they say themselves. */
+function onTarget(parsed: ParsedJobs, target: string | null): ParsedJobs {
+  return target === null
+    ? parsed
+    : { ...parsed, jobs: parsed.jobs.map((job) => ({ ...job, target })) };
 }
 
 /** Draws the report; answers why it could not: the results are there all the same. */

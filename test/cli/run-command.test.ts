@@ -199,6 +199,15 @@ describe("jobs from several places", () => {
   });
 });
 
+test("--target replaces the jobs' own, in the run, its record and its report", () => {
+  place.write("j.fio", "[a]\ntarget=null:?service=1s\nsize=1m\niodepth=4\n");
+  runs("j.fio", "--target=null:", "--out=r");
+  expect(place.record("r").target).toBe("null:");
+  expect(place.record("r").job.resolved).toMatchObject([{ target: "null:", iodepth: 4 }]);
+  const report = JSON.parse(place.run(["report", "r", "--format=json"]).out) as object;
+  expect(report).toMatchObject({ entries: [{ series: "null", depth: 4 }] });
+});
+
 describe("files that jobs make", () => {
   test("create_only lays out and stops, beside a job that runs", () => {
     runs("--name=c", "--filename=made", "--size=1m", "--create_only=1", "--out=c", "--no-report");
