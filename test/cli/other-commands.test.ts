@@ -139,6 +139,17 @@ test("a reader that has seen enough is no failure", () => {
   expect(stderr).toBe("code 0\n");
 });
 
+test("nor is one that closes stderr: the run goes on", () => {
+  const launcher = fileURLToPath(new URL("../../cli/osdyno.mjs", import.meta.url));
+  const job = idleJob("--out=r", "--live=-").map((argument) => `"${argument}"`);
+  const line = `"${process.execPath}" "${launcher}" run ${job.join(" ")} >/dev/null`;
+  // `true` is gone before the command says anything.
+  const shell = `{ sleep 0.2; ${line}; echo "code $?" > code; } 2>&1 | true`;
+  spawnSync("sh", ["-c", shell], { cwd: place.root, env: place.environment() });
+  expect(place.read("code")).toBe("code 0\n");
+  expect(place.record("r").state).toBe("complete");
+});
+
 test("stdout that cannot be written is", () => {
   const launcher = fileURLToPath(new URL("../../cli/osdyno.mjs", import.meta.url));
   const { status, stderr } = spawnSync(
