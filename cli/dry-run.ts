@@ -1,5 +1,5 @@
 /** `--dry-run`: the plan, its time, bytes and the safety verdict. Creates nothing. */
-import type { RunSettings } from "../results/perform.ts";
+import type { PlanSettings } from "../results/perform.ts";
 import { formatBytes } from "../results/units.ts";
 import type { ParsedJobs } from "../workloads/job/model.ts";
 import { resolvedToJson } from "../workloads/job/resolved-json.ts";
@@ -16,7 +16,7 @@ export interface DryRun {
   /** Of the point; empty for a run. */
   readonly name: string;
   readonly parsed: ParsedJobs;
-  readonly settings: Pick<RunSettings, "target" | "path" | "seed" | "destroy" | "workingDirectory">;
+  readonly settings: PlanSettings;
 }
 
 interface Judged {

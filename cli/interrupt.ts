@@ -1,5 +1,7 @@
 /** Signals as an AbortSignal: the first asks the run to end in order, a second one ends the process. */
 
+import { note } from "./progress.ts";
+
 /** Signals closer together than this are one (a terminal and a launcher may both send it). */
 const sameMs = 300;
 
@@ -15,15 +17,13 @@ export function watchInterrupts(): Interrupts {
   const onSignal = (name: NodeJS.Signals) => {
     if (controller.signal.aborted) {
       if (Date.now() - firstMs > sameMs) {
-        process.stderr.write(
-          `${name} again: ending at once, results of this run may be incomplete\n`,
-        );
+        note(`${name} again: ending at once, results of this run may be incomplete`);
         process.exit(130);
       }
       return;
     }
     firstMs = Date.now();
-    process.stderr.write(`${name}: ending the run and keeping what was measured\n`);
+    note(`${name}: ending the run and keeping what was measured`);
     controller.abort(name);
   };
   const names: readonly NodeJS.Signals[] = ["SIGINT", "SIGTERM", "SIGHUP"];

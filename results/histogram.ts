@@ -2,13 +2,10 @@
  * Latency distributions as hdr-histogram-js holds them: decoded from the base64 V2 form, merged
  * without loss, summarised into the records of `run.json`.
  */
-import {
-  build,
-  decodeFromCompressedBase64,
-  encodeIntoCompressedBase64,
-  type JsHistogram,
-} from "hdr-histogram-js";
+import { build, encodeIntoCompressedBase64, type JsHistogram } from "hdr-histogram-js";
+import { OsdynoError } from "../engine/base/error.ts";
 import type { LatencyRecord, TimeTotals } from "../workloads/run-outcome.ts";
+import { eachCount } from "./hdr-payload.ts";
 import type { OsdynoLatency } from "./run-record.ts";
 
 export type Histogram = JsHistogram;
@@ -37,10 +34,47 @@ export function emptyHistogramText(): string {
   return emptyText;
 }
 
+/** Adds what a compressed V2 text holds; an empty text holds nothing. */
+export function addEncoded(sum: Histogram, base64: string): void {
+  if (base64 === "") {
+    return;
+  }
+  const { digits, lowest, highest } = eachCount(base64, (index, count) =>
+    sum.recordValueWithCount(sum.valueFromIndex(index), count),
+  );
+  if (
+    digits !== geometry.digits ||
+    lowest !== geometry.lowestNs ||
+    highest !== geometry.highestNs
+  ) {
+    throw new OsdynoError(
+      "io",
+      `a histogram was recorded with ${digits} digits from ${lowest} to ${highest}, not as osdyno does`,
+    );
+  }
+}
+
 /** Decodes the compressed V2 form; an empty text is an empty histogram. */
 export function decodeHistogram(base64: string): Histogram {
-  return base64 === "" ? emptyHistogram() : (decodeFromCompressedBase64(base64, 64) as Histogram);
+  const histogram = emptyHistogram();
+  addEncoded(histogram, base64);
+  return histogram;
 }
+
+/** The highest value, as its bucket's end, that a compressed V2 text holds; 0 when it is empty. */
+export function highestEncoded(base64: string): number {
+  let last = -1;
+  if (base64 !== "") {
+    eachCount(base64, (index) => {
+      last = index;
+    });
+  }
+  shape ??= emptyHistogram();
+  return last < 0 ? 0 : shape.highestEquivalentValue(shape.valueFromIndex(last));
+}
+
+/** An empty histogram that answers questions about buckets. */
+let shape: Histogram | undefined;
 
 export function mergeHistograms(parts: readonly Histogram[]): Histogram {
   const sum = emptyHistogram();
@@ -108,10 +142,11 @@ export interface Distribution {
 }
 
 export function mergeLatencies(records: readonly LatencyRecord[]): Distribution {
-  return {
-    totals: mergeTotals(records),
-    histogram: mergeHistograms(records.map((record) => decodeHistogram(record.hdr))),
-  };
+  const histogram = emptyHistogram();
+  for (const record of records) {
+    addEncoded(histogram, record.hdr);
+  }
+  return { totals: mergeTotals(records), histogram };
 }
 
 /**

@@ -10,6 +10,7 @@ import { filesOf, planRun, seedOfRun } from "../workloads/planner.ts";
 import type { RunPoll } from "../workloads/run-outcome.ts";
 import { DeviceMonitor } from "../workloads/runner/device-monitor.ts";
 import { type Execution, execute } from "../workloads/runner/execute.ts";
+import { FileWatch } from "../workloads/runner/file-watch.ts";
 import { holesNote, layOut } from "../workloads/runner/layout.ts";
 import { judgeWrites, refuseUnsafe } from "../workloads/safety.ts";
 import { scratchPlaces } from "../workloads/scratch.ts";
@@ -18,6 +19,7 @@ import { collectEnvironment } from "./environment.ts";
 import { IntervalStatistics } from "./interval-statistics.ts";
 import { plannedJobs, seriesNames } from "./job-names.ts";
 import { type LiveFeed, openLiveFeed } from "./live.ts";
+import { drawReport } from "./report/draw.ts";
 import { RunWriter } from "./run-directory.ts";
 import type { RunRecord } from "./run-record.ts";
 import { evaluateThreshold, type Threshold } from "./threshold.ts";
@@ -42,6 +44,12 @@ export interface RunSettings {
   readonly workingDirectory: string;
   readonly signal: AbortSignal;
 }
+
+/** What of the settings decides the plan and its verdict. */
+export type PlanSettings = Pick<
+  RunSettings,
+  "target" | "path" | "seed" | "destroy" | "workingDirectory"
+>;
 
 /** What a run tells while it goes on. */
 export interface RunEvents {
@@ -71,7 +79,9 @@ export interface PerformedRun {
 
 /** The plan of a request, with the safety verdict already passed: throws `unsafe` otherwise. */
 export function safePlan(
-  request: Pick<RunRequest, "parsed" | "directory" | "settings" | "ownFiles">,
+  request: Pick<RunRequest, "parsed" | "directory" | "ownFiles"> & {
+    readonly settings: PlanSettings;
+  },
 ): RunPlan {
   const { settings } = request;
   const plan = planRun(request.parsed.jobs, {
@@ -102,6 +112,10 @@ function withPaths(plan: RunPlan, paths: ReadonlyMap<string, string>): RunPlan {
   };
 }
 
+const invalidArgument = 22;
+const directHint =
+  "direct=1 takes whole blocks only: make bs=, offset= and blockalign= multiples of the device's block size";
+
 /** What went wrong, worst first: an I/O error, a verification mismatch, a signal, lost results. */
 function failureOf(
   { phases, problem: notStarted }: Execution,
@@ -111,7 +125,10 @@ function failureOf(
   const jobs = phases.flatMap((phase) => phase.outcome.jobs);
   const failed = jobs.find((job) => job.error !== null);
   if (failed?.error !== undefined && failed.error !== null) {
-    return new OsdynoError("io", `job ${failed.name}: ${failed.error.message}`);
+    const { errno, message } = failed.error;
+    const direct = phases.some(({ jobs: planned }) => planned.some((job) => job.resolved.direct));
+    const hint = errno === invalidArgument && direct ? `; ${directHint}` : "";
+    return new OsdynoError("io", `job ${failed.name}: ${message}${hint}`);
   }
   const corrupt = jobs.find((job) => (job.verify?.mismatchCount ?? 0) > 0);
   if (corrupt?.verify !== undefined && corrupt.verify !== null) {
@@ -122,7 +139,7 @@ function failureOf(
         : `; the first in ${first.file} at ${first.offsetBytes} (${first.what}: expected ${first.expected}, found ${first.found})`;
     return new OsdynoError(
       "verify",
-      `job ${corrupt.name}: verification found ${corrupt.verify.mismatchCount} wrong blocks${where}`,
+      `job ${corrupt.name}: verification found ${corrupt.verify.mismatchCount} wrong block(s)${where}`,
     );
   }
   if (notStarted !== null) {
@@ -150,6 +167,7 @@ function removeFiles(plan: RunPlan): void {
  */
 export async function performRun(request: RunRequest): Promise<PerformedRun> {
   const { settings } = request;
+  const parsed = onTarget(request.parsed, settings.target);
   const plan = safePlan(request);
   const startedEpochMs = Date.now();
   const writer = RunWriter.create({
@@ -158,7 +176,12 @@ export async function performRun(request: RunRequest): Promise<PerformedRun> {
     startedEpochMs,
     plan,
   });
-  const { created, input, execution } = await measured(request, plan, writer, startedEpochMs);
+  const { created, input, execution } = await measured(
+    { ...request, parsed },
+    plan,
+    writer,
+    startedEpochMs,
+  );
   const failure = failureOf(execution, settings.signal, writer.problem);
   const corrupt = failure?.code === "verify";
   const record = writer.finish(
@@ -180,12 +203,17 @@ export async function performRun(request: RunRequest): Promise<PerformedRun> {
   return { record, directory, failure: failure ?? lost ?? unreported, created };
 }
 
+/** The jobs as they run: where `--target` says, whatever they say themselves. */
+function onTarget(parsed: ParsedJobs, target: string | null): ParsedJobs {
+  return target === null
+    ? parsed
+    : { ...parsed, jobs: parsed.jobs.map((job) => ({ ...job, target })) };
+}
+
 /** Draws the report; answers why it could not: the results are there all the same. */
 async function reportProblem(directory: string): Promise<OsdynoError | null> {
   try {
-    // Drawing needs Vega, which a run without a report must not carry in memory.
-    const { writeReport } = await import("./report/write.ts");
-    await writeReport(directory);
+    await drawReport(directory);
     return null;
   } catch (error) {
     if (error instanceof OsdynoError) {
@@ -210,9 +238,7 @@ async function measured(
   startedEpochMs: number,
 ): Promise<Measured> {
   const { settings, events, parsed } = request;
-  const paths = filesOf(plan)
-    .filter((file) => file.kind === "file" || file.kind === "block")
-    .map((file) => file.path);
+  const paths = pathsOf(plan);
   let live: LiveFeed | null = null;
   let created: readonly string[] = [];
   try {
@@ -286,6 +312,13 @@ function withThresholds(thresholds: readonly Threshold[], record: RunRecord): Ru
     : { ...record, osdyno: { ...record.osdyno, threshold_results: results } };
 }
 
+/** Files and block devices of a plan. */
+function pathsOf(plan: RunPlan): readonly string[] {
+  return filesOf(plan)
+    .filter((file) => file.kind === "file" || file.kind === "block")
+    .map((file) => file.path);
+}
+
 function targetText(plan: RunPlan): string {
   const files = filesOf(plan);
   const texts = files.map((file) =>
@@ -302,17 +335,18 @@ async function measure(
   monitor: DeviceMonitor,
   intervals: IntervalStatistics,
 ): Promise<Execution> {
-  if (plan.phases.every((phase) => phase.jobs.every((job) => job.resolved.createOnly))) {
-    return { phases: [], problem: null };
-  }
+  const phases = plan.phases
+    .map((phase) => ({ jobs: phase.jobs.filter((job) => !job.resolved.createOnly) }))
+    .filter((phase) => phase.jobs.length > 0);
   const names = seriesNames(plan);
   let flushedMs = 0;
   return await execute(
-    plan,
+    { ...plan, phases },
     {
       intervalNs: request.settings.intervalMs * 1e6,
       hiccups: true,
       signal: request.settings.signal,
+      watch: new FileWatch(pathsOf(plan)),
     },
     {
       phase() {},

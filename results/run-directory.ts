@@ -33,7 +33,7 @@ const reserveBytes = 1 << 20;
 const reserveName = `.reserve${temporarySuffix}`;
 
 /** What this module writes; an own directory is cleared of these and of nothing else. */
-const ownFiles = ["run.json", "series.csv", "verify.json", "report.html", "hist"];
+const ownFiles = ["run.json", "series.csv", "verify.json", "report.html", "hist", "charts"];
 
 export interface RunWriterOptions {
   /** `--out`: this very directory. Otherwise one is made under `root`. */

@@ -1,12 +1,12 @@
 /** `osdyno calibrate`: fio and osdyno on the same job, alternating; and runs with a known answer. */
 import { spawnSync } from "node:child_process";
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import Table from "cli-table3";
 import { Command } from "commander";
 import { OsdynoError } from "../../engine/base/error.ts";
 import {
+  type CalibrationCase,
   type CaseResult,
   fileCase,
   type LatencyJudgement,
@@ -19,8 +19,14 @@ import {
   stallTruth,
   type TruthResult,
 } from "../../results/calibrate/truth.ts";
+import { safePlan } from "../../results/perform.ts";
 import type { MedianInterval } from "../../results/statistics.ts";
+import { writeWhole } from "../../results/whole-file.ts";
+import { jobInputs } from "../../workloads/job/arguments.ts";
+import { hostEnvironment, readJobFile } from "../../workloads/job/host-environment.ts";
+import { parseJobs } from "../../workloads/job/parse.ts";
 import { writeScratchFile } from "../../workloads/runner/layout.ts";
+import { scratchDirectory } from "../../workloads/scratch.ts";
 import { watchInterrupts } from "../interrupt.ts";
 import { makeProgress, type Progress } from "../progress.ts";
 
@@ -116,8 +122,80 @@ async function truths(progress: Progress, signal: AbortSignal): Promise<TruthRes
   return results;
 }
 
+/** Refuses what fio, which asks nobody, must not be given either. */
+function checkJob(jobFile: string): void {
+  const parsed = parseJobs(jobInputs([jobFile], readJobFile), hostEnvironment());
+  const workingDirectory = process.cwd();
+  safePlan({
+    parsed,
+    directory: null,
+    settings: { target: null, path: "native", seed: null, destroy: false, workingDirectory },
+  });
+}
+
+/** The cases that were asked for; throws `bad-input` when there are none. */
+function casesOf(jobFile: string | undefined, file: string, flags: CalibrateFlags) {
+  const noise = flags.noise === true;
+  const all = jobFile === undefined ? standardCases(file, noise) : [fileCase(jobFile, noise)];
+  const { only } = flags;
+  const cases = all.filter((item) => only === undefined || item.name.includes(only));
+  if (cases.length === 0) {
+    const names = all.map((item) => item.name).join("; ");
+    throw new OsdynoError("bad-input", `--only ${only}: no case has this in its name (${names})`);
+  }
+  return cases;
+}
+
+interface Calibration {
+  readonly results: readonly CaseResult[];
+  readonly known: readonly TruthResult[];
+  /** What ended it early; the cases before it are there. */
+  readonly failure: OsdynoError | null;
+}
+
+async function measure(
+  cases: readonly CalibrationCase[],
+  file: string,
+  repeat: number,
+  withTruths: boolean,
+): Promise<Calibration> {
+  const interrupts = watchInterrupts();
+  const progress = makeProgress(true);
+  const results: CaseResult[] = [];
+  let known: readonly TruthResult[] = [];
+  let failure: OsdynoError | null = null;
+  try {
+    if (cases.some((item) => item.args.includes(`--filename=${file}`))) {
+      progress.begin(`writing ${file} (1 GiB)`);
+      await writeScratchFile(file, scratchBytes, interrupts.signal);
+    }
+    for (const [place, item] of cases.entries()) {
+      progress.begin(`${place + 1}/${cases.length} ${item.name}`);
+      results.push(
+        await runCase(item, repeat, interrupts.signal, (done) =>
+          progress.update(done / repeat, `${done} of ${repeat} pairs`),
+        ),
+      );
+    }
+    if (withTruths) {
+      known = await truths(progress, interrupts.signal);
+    }
+  } catch (error) {
+    if (!(error instanceof OsdynoError) || results.length === 0) {
+      throw error;
+    }
+    failure = error;
+  } finally {
+    progress.end();
+    interrupts.release();
+    rmSync(file, { force: true });
+  }
+  return { results, known, failure };
+}
+
 async function calibrate(jobFile: string | undefined, flags: CalibrateFlags): Promise<number> {
-  if (spawnSync("fio", ["--version"], { stdio: "ignore" }).status !== 0 && flags.noise !== true) {
+  const noise = flags.noise === true;
+  if (!noise && spawnSync("fio", ["--version"], { stdio: "ignore" }).status !== 0) {
     throw new OsdynoError(
       "unavailable",
       "calibrate compares with fio, which is not here; apt install fio",
@@ -130,40 +208,18 @@ async function calibrate(jobFile: string | undefined, flags: CalibrateFlags): Pr
       `--repeat ${flags.repeat}: give a whole number of pairs, 8 or more`,
     );
   }
-  const interrupts = watchInterrupts();
-  const progress = makeProgress(true);
-  const scratch = process.env["OSDYNO_SCRATCH"] ?? tmpdir();
-  const file = join(scratch, `osdyno-calibrate-${process.pid}.dat`);
-  const results: CaseResult[] = [];
-  let known: TruthResult[] = [];
-  try {
-    if (jobFile === undefined) {
-      progress.begin(`writing ${file} (1 GiB)`);
-      await writeScratchFile(file, scratchBytes, interrupts.signal);
-    }
-    const noise = flags.noise === true;
-    const all = jobFile === undefined ? standardCases(file, noise) : [fileCase(jobFile, noise)];
-    const cases = all.filter((item) => flags.only === undefined || item.name.includes(flags.only));
-    for (const [place, item] of cases.entries()) {
-      progress.begin(`${place + 1}/${cases.length} ${item.name}`);
-      results.push(
-        await runCase(item, repeat, interrupts.signal, (done) =>
-          progress.update(done / repeat, `${done} of ${repeat} pairs`),
-        ),
-      );
-    }
-    if (jobFile === undefined && !noise && flags.only === undefined) {
-      known = await truths(progress, interrupts.signal);
-    }
-  } finally {
-    progress.end();
-    interrupts.release();
-    rmSync(file, { force: true });
+  if (jobFile !== undefined) {
+    checkJob(jobFile);
   }
-  const document = { schema: "osdyno-calibration-1", repeat, cases: results, truth: known };
+  const file = join(scratchDirectory(), `osdyno-calibrate-${process.pid}.dat`);
+  const cases = casesOf(jobFile, file, flags);
+  const withTruths = jobFile === undefined && !noise && flags.only === undefined;
+  const { results, known, failure } = await measure(cases, file, repeat, withTruths);
+  const state = failure === null ? "complete" : "partial";
+  const document = { schema: "osdyno-calibration-1", state, repeat, cases: results, truth: known };
   if (flags.out !== undefined) {
     mkdirSync(flags.out, { recursive: true });
-    writeFileSync(join(flags.out, "calibration.json"), `${JSON.stringify(document, null, 2)}\n`);
+    writeWhole(join(flags.out, "calibration.json"), `${JSON.stringify(document, null, 2)}\n`);
   }
   if (flags.json === true) {
     process.stdout.write(`${JSON.stringify(document, null, 2)}\n`);
@@ -177,8 +233,11 @@ async function calibrate(jobFile: string | undefined, flags: CalibrateFlags): Pr
         "Latencies in us; '!' where osdyno's median lies above all of the base's repeats.\n",
     );
   }
+  if (failure !== null) {
+    throw failure;
+  }
   const reached = results.every((result) => result.reached) && known.every((truth) => truth.holds);
-  return reached || flags.noise === true ? 0 : 3;
+  return reached || noise ? 0 : 3;
 }
 
 export function calibrateCommand(finish: (code: number) => void): Command {

@@ -1,4 +1,5 @@
 /** `osdyno run`: job files and fio keys in, a run directory, a table and a report out. */
+
 import { basename, join, relative, resolve } from "node:path";
 import { Command } from "commander";
 import { OsdynoError } from "../../engine/base/error.ts";
@@ -10,6 +11,7 @@ import {
   type RunSettings,
   safePlan,
 } from "../../results/perform.ts";
+import { drawReport } from "../../results/report/draw.ts";
 import { checkOut, clearRepeats, runDirectoryName, runsRoot } from "../../results/run-directory.ts";
 import type { RunRecord } from "../../results/run-record.ts";
 import { parseThreshold, thresholdLine } from "../../results/threshold.ts";
@@ -185,8 +187,7 @@ async function performRepeats(
     progress.end();
   }
   if (settings.report) {
-    const { writeReport } = await import("../../results/report/write.ts");
-    await writeReport(base);
+    await drawReport(base);
   }
   return { runs, directory: base, failure };
 }

@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import { Command } from "commander";
 import { OsdynoError } from "../../engine/base/error.ts";
+import { drawReport } from "../../results/report/draw.ts";
 import { loadReport } from "../../results/report/load.ts";
 import { runDirectoryName, runsRoot } from "../../results/run-directory.ts";
 import { readRun } from "../../results/run-schema.ts";
@@ -128,8 +129,7 @@ async function perform(
     if (own.has("no-report")) {
       return { result, report: null };
     }
-    const { writeReport } = await import("../../results/report/write.ts");
-    return { result, report: (await writeReport(result.directory)).files[0] ?? null };
+    return { result, report: await drawReport(result.directory) };
   } finally {
     progress.end();
   }

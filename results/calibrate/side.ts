@@ -23,9 +23,9 @@ export interface SideFigures {
 
 const command = fileURLToPath(new URL("../../cli/osdyno.mjs", import.meta.url));
 /** CPU is sampled from here to there, ms after the start: both sides have started, none has ended. */
-const windowMs = { from: 1500, to: 4500 } as const;
+const windowMs = { from: 1300, to: 3600 } as const;
 /** Run time to ask for so that the window lies within the measured part of either side. */
-export const sideSeconds = 5;
+export const sideSeconds = 4;
 
 interface FioDirection {
   readonly total_ios: number;
@@ -85,7 +85,7 @@ export async function runSide(
   const folder = mkdtempSync(join(tmpdir(), "osdyno-calibrate-"));
   try {
     const [program, ...rest] = commandOf(side, args, folder);
-    const child = spawn(program ?? "", rest, { stdio: ["ignore", "ignore", "pipe"], cwd: folder });
+    const child = spawn(program ?? "", rest, { stdio: ["ignore", "ignore", "pipe"] });
     const stop = () => child.kill("SIGINT");
     signal.addEventListener("abort", stop);
     let words = "";

@@ -27,8 +27,12 @@ async function record(args: readonly string[], signal: AbortSignal): Promise<Run
     const child = spawn(
       process.execPath,
       [command, "run", ...args, `--out=${out}`, "--no-progress", "--no-report"],
-      { stdio: ["ignore", "ignore", "inherit"] },
+      { stdio: ["ignore", "ignore", "pipe"] },
     );
+    let words = "";
+    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+      words += text;
+    });
     const stop = () => child.kill("SIGINT");
     signal.addEventListener("abort", stop);
     const code = await new Promise<number | null>((done, fail) => {
@@ -40,7 +44,10 @@ async function record(args: readonly string[], signal: AbortSignal): Promise<Run
       throw new OsdynoError("interrupted", "calibration stopped");
     }
     if (code !== 0) {
-      throw new OsdynoError("io", `osdyno run ended with ${code}`);
+      throw new OsdynoError(
+        "io",
+        `osdyno run ended with ${code}: ${words.trim().split("\n").at(-1)}`,
+      );
     }
     return JSON.parse(readFileSync(join(out, "run.json"), "utf8")) as RunRecord;
   } finally {

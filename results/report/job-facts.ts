@@ -34,13 +34,9 @@ export function jobFacts(record: RunRecord, name: string): JobFacts {
   const found = all.filter(isLoose).find((job) => job["name"] === name);
   const job: Loose = found ?? fromOptions(record, name);
   const numjobs = numberOf(job["numjobs"], 1);
-  const target = job["target"];
   return {
     rw: typeof job["rw"] === "string" ? job["rw"] : "mixed",
-    ioengine:
-      typeof target === "string" && !target.startsWith("raw:")
-        ? (target.split(/[:?]/)[0] ?? target)
-        : String(job["ioengine"] ?? "default engine"),
+    ioengine: elsewhere(job) ?? String(job["ioengine"] ?? "default engine"),
     outstanding: depthOf(job) * numjobs,
     rate: (direction) => rateOf(job, direction, numjobs),
     blockSize: (direction) => blockSizeOf(job["blockSizes"], direction),
@@ -48,10 +44,17 @@ export function jobFacts(record: RunRecord, name: string): JobFacts {
   };
 }
 
+/** The kind of a target that is no file or device: the job's engine does not act there. */
+function elsewhere(job: Loose): string | null {
+  const target = job["target"];
+  const isElsewhere = typeof target === "string" && !target.startsWith("raw:");
+  return isElsewhere ? (target.split(/[:?]/)[0] ?? target) : null;
+}
+
 /** Synchronous engines have one operation outstanding whatever iodepth says. */
 function depthOf(job: Loose): number {
   const synchronous = /^(sync|psync|vsync|pvsync2?)$/.test(String(job["ioengine"]));
-  return synchronous ? 1 : numberOf(job["iodepth"], 1);
+  return synchronous && elsewhere(job) === null ? 1 : numberOf(job["iodepth"], 1);
 }
 
 /** Falls back on fio's `job options`, whose values are text. */

@@ -53,21 +53,17 @@ export function pointsOf(spec: SweepSpec, variables: Readonly<Record<string, str
       })),
     );
   }
-  const names = new Set(spec.axes.map((axis) => axis.name));
-  for (const rule of spec.exclude) {
-    const unknown = Object.keys(rule).find((key) => !names.has(key));
-    if (unknown !== undefined) {
-      throw new OsdynoError("bad-input", `exclude: ${unknown} is not an axis of the matrix`, {
-        file: spec.file,
-      });
-    }
-  }
   const kept = combined.filter(
     (so) =>
       !spec.exclude.some((rule) =>
         Object.entries(rule).every(([key, value]) => so.parameters[key] === value),
       ),
   );
+  if (kept.length === 0) {
+    throw new OsdynoError("bad-input", "exclude: leaves no point of the matrix", {
+      file: spec.file,
+    });
+  }
   const taken = new Set<string>();
   const targets = spec.targets.length === 0 ? [null] : spec.targets;
   return targets.flatMap((target) =>

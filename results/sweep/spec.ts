@@ -1,11 +1,13 @@
 /** Reads a sweep file: YAML, checked against its schema, errors with file and line. */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { LineCounter, parseDocument } from "yaml";
+import { type Document, isMap, isNode, isScalar, isSeq, LineCounter, parseDocument } from "yaml";
 import { z } from "zod";
 import { OsdynoError } from "../../engine/base/error.ts";
 import { nearestName } from "../../engine/base/nearest-name.ts";
+import { readJobFile } from "../../workloads/job/host-environment.ts";
+import { metricFacts, nearestMetric } from "../metrics.ts";
 
 const scalar = z.union([z.string(), z.number(), z.boolean()]).transform(String);
 /** Job keys and values that one named value of an axis sets together. */
@@ -67,21 +69,24 @@ export interface SweepSpec {
 const profiles = fileURLToPath(new URL("../../profiles", import.meta.url));
 
 /** A file named in a sweep: relative to the sweep's file, else among the profiles. */
-function findJob(name: string, sweepFile: string): string {
+function findJob(name: string, sweepFile: string): string | null {
   const places = [resolve(dirname(sweepFile), name), join(profiles, name)];
-  const found = places.find(existsSync);
-  if (found === undefined) {
-    throw new OsdynoError("bad-input", `job ${name} not found (looked for ${places.join(", ")})`, {
-      file: sweepFile,
-    });
-  }
-  return found;
+  return places.find(existsSync) ?? null;
 }
+
+/** A sweep file is not larger than this. */
+const mostBytes = 1 << 20;
 
 function read(file: string): string {
   try {
+    if (statSync(file).size > mostBytes) {
+      throw new OsdynoError("bad-input", "larger than 1 MiB: not a sweep file", { file });
+    }
     return readFileSync(file, "utf8");
   } catch (error) {
+    if (error instanceof OsdynoError) {
+      throw error;
+    }
     const { code } = error as NodeJS.ErrnoException;
     const words: Readonly<Record<string, string>> = {
       ENOENT: "no such sweep file",
@@ -113,54 +118,128 @@ function axisOf(
   };
 }
 
-/** Reads and checks a sweep file; throws `bad-input` with file and line. */
-export function readSweep(path: string): SweepSpec {
-  const file = resolve(path);
-  const text = read(file);
-  const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
-  const lineOf = (offset: number | undefined) =>
-    offset === undefined ? {} : { line: lines.linePos(offset).line };
-  const syntax = document.errors[0];
-  if (syntax !== undefined) {
-    throw new OsdynoError("bad-input", syntax.message, { file: path, ...lineOf(syntax.pos[0]) });
+/** A sweep file as YAML, with the lines of its keys. */
+class SweepDocument {
+  readonly raw: unknown;
+  readonly #path: string;
+  readonly #lines = new LineCounter();
+  readonly #document: Document;
+
+  constructor(path: string) {
+    this.#path = path;
+    const options = { lineCounter: this.#lines, prettyErrors: false };
+    this.#document = parseDocument(read(path), options);
+    const syntax = this.#document.errors[0];
+    if (syntax !== undefined) {
+      throw this.#at(syntax.pos[0], syntax.message);
+    }
+    try {
+      this.raw = this.#document.toJS();
+    } catch (error) {
+      // Aliases of aliases that would fill the memory.
+      throw this.#at(0, error instanceof Error ? error.message : String(error));
+    }
   }
-  const lineAt = (...keys: string[]): number => {
-    const node = document.getIn(keys, true) as { range?: [number] } | undefined;
-    return lines.linePos(node?.range?.[0] ?? 0).line;
-  };
-  const refuse = (keys: readonly PropertyKey[], message: string): never => {
-    const node = document.getIn(keys as string[], true) as { range?: [number] } | undefined;
-    throw new OsdynoError("bad-input", message, { file: path, ...lineOf(node?.range?.[0]) });
-  };
-  const raw: unknown = document.toJS();
-  if (raw === null || typeof raw !== "object") {
-    throw new OsdynoError("bad-input", "the sweep is empty; it needs name:, job: and matrix:", {
-      file: path,
-    });
+
+  #at(offset: number, message: string): OsdynoError {
+    const { line } = this.#lines.linePos(offset);
+    return new OsdynoError("bad-input", message, { file: this.#path, line });
+  }
+
+  /** Line of a key, or of the deepest part of it that there is; 1 when there is none. */
+  #offset(keys: readonly PropertyKey[]): number {
+    let node: unknown = this.#document.contents;
+    let offset = 0;
+    for (const name of keys) {
+      if (isMap(node)) {
+        const pair = node.items.find(({ key }) => isScalar(key) && String(key.value) === name);
+        const key = pair?.key;
+        offset = isScalar(key) ? (key.range?.[0] ?? offset) : offset;
+        node = pair?.value;
+      } else if (isSeq(node)) {
+        node = node.items[Number(name)];
+        offset = isNode(node) ? (node.range?.[0] ?? offset) : offset;
+      }
+    }
+    return offset;
+  }
+
+  line(...keys: readonly PropertyKey[]): number {
+    return this.#lines.linePos(this.#offset(keys)).line;
+  }
+
+  /** What is wrong with a key, as an error to throw. */
+  refusal(keys: readonly PropertyKey[], message: string): OsdynoError {
+    return this.#at(this.#offset(keys), message);
+  }
+}
+
+type CheckedSweep = z.infer<typeof sweepSchema>;
+
+/** Against the schema; a key that there is not, or not yet, is refused by name. */
+function checked(document: SweepDocument): CheckedSweep {
+  const { raw } = document;
+  if (raw === null || typeof raw !== "object" || Array.isArray(raw)) {
+    const what = raw === null || raw === undefined ? "the sweep file is empty" : "this is no sweep";
+    throw document.refusal([], `${what}; it needs name:, job: and matrix:`);
   }
   for (const key of Object.keys(raw)) {
-    if (key in laterKeys) {
-      refuse([key], `${key}: ${laterKeys[key]} is not in this version`);
+    if (Object.hasOwn(laterKeys, key)) {
+      throw document.refusal([key], `${key}: not in this version (${laterKeys[key]})`);
     }
-    if (!(key in sweepSchema.shape)) {
+    if (!Object.hasOwn(sweepSchema.shape, key)) {
       const guess = nearestName(key, Object.keys(sweepSchema.shape));
-      refuse([key], `${key}: no such key${guess === null ? "" : `; did you mean ${guess}?`}`);
+      const hint = guess === null ? "" : `; did you mean ${guess}?`;
+      throw document.refusal([key], `${key}: no such key${hint}`);
     }
   }
-  const checked = sweepSchema.safeParse(raw);
-  if (!checked.success) {
-    const issue = checked.error.issues[0];
+  const result = sweepSchema.safeParse(raw);
+  if (!result.success) {
+    const issue = result.error.issues[0];
     const keys = issue?.path ?? [];
-    return refuse(keys, `${keys.join(".") || "sweep"}: ${issue?.message ?? "not valid"}`);
+    const [first = "sweep"] = keys;
+    const missing = !Object.hasOwn(raw, first);
+    const message = missing ? "is missing; a sweep needs name: and job:" : issue?.message;
+    throw document.refusal(keys, `${keys.join(".") || "sweep"}: ${message ?? "not valid"}`);
   }
-  const spec = checked.data;
+  return result.data;
+}
+
+/** Names of metrics and axes that the sweep refers to. */
+function checkNames(document: SweepDocument, spec: CheckedSweep): void {
+  for (const [index, name] of spec.metrics.entries()) {
+    if (metricFacts(name) === null) {
+      const guess = nearestMetric(name);
+      const hint = guess === null ? "" : `; did you mean ${guess}?`;
+      throw document.refusal(["metrics", index], `metrics: no metric ${name}${hint}`);
+    }
+  }
+  const rules = [
+    ...spec.exclude.map((rule, index) => ({ keys: ["exclude", index], rule })),
+    ...(spec.baseline === undefined ? [] : [{ keys: ["baseline"], rule: spec.baseline }]),
+  ];
+  for (const { keys, rule } of rules) {
+    const axes = new Set([
+      ...Object.keys(spec.matrix),
+      ...(keys[0] === "baseline" ? ["target"] : []),
+    ]);
+    const unknown = Object.keys(rule).find((name) => !axes.has(name));
+    if (unknown !== undefined) {
+      const where = [...keys, unknown];
+      throw document.refusal(where, `${keys[0]}: ${unknown} is not an axis of the matrix`);
+    }
+  }
+}
+
+/** Reads and checks a sweep file; throws `bad-input` with file and line. */
+export function readSweep(path: string): SweepSpec {
+  const document = new SweepDocument(path);
+  const spec = checked(document);
+  checkNames(document, spec);
   const inline = spec.job.includes("\n") || spec.job.trimStart().startsWith("[");
-  const jobFile = inline ? null : findJob(spec.job, file);
-  const job =
-    jobFile === null
-      ? { name: `${path} job`, text: spec.job, inlineAfter: lineAt("job") }
-      : { name: jobFile, text: read(jobFile), inlineAfter: null };
+  const job = inline
+    ? { name: `${path} job`, text: spec.job, inlineAfter: document.line("job") }
+    : readJob(document, spec.job, path);
   const mentions = JSON.stringify([job.text, spec.matrix, spec.targets]);
   return {
     file: path,
@@ -168,9 +247,9 @@ export function readSweep(path: string): SweepSpec {
     question: spec.question,
     job,
     targets: spec.targets ?? [],
-    targetsLine: lineAt("targets"),
+    targetsLine: document.line("targets"),
     axes: Object.entries(spec.matrix).map(([name, values]) =>
-      axisOf(name, values, mentions, lineAt("matrix", name)),
+      axisOf(name, values, mentions, document.line("matrix", name)),
     ),
     exclude: spec.exclude,
     repeat: spec.repeat,
@@ -178,4 +257,15 @@ export function readSweep(path: string): SweepSpec {
     baseline: spec.baseline ?? null,
     preview: spec.preview,
   };
+}
+
+function readJob(document: SweepDocument, job: string, sweepFile: string): SweepSpec["job"] {
+  const file = findJob(job, resolve(sweepFile));
+  if (file === null) {
+    throw document.refusal(
+      ["job"],
+      `job: ${job} is neither beside the sweep nor among the profiles`,
+    );
+  }
+  return { name: file, text: readJobFile(file), inlineAfter: null };
 }

@@ -78,7 +78,6 @@ describe("notes", () => {
     [["rw=write", "verify=crc32c", "time_based", "runtime=1"], "nothing is read back"],
     [["rw=write", "verify=crc32c", "numjobs=2", "filename=x"], "write to the same blocks"],
     [["rw=randread", "blockalign=512"], "turns the random map off"],
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: fio's own notation for variables
     [["filename=${NOPE}x"], "the environment has no variable NOPE"],
     [["size=$mb_memory"], "$mb_memory is a plain number"],
   ])("%j: %s", (lines, message) => {

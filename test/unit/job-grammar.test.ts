@@ -116,7 +116,6 @@ describe("hostile job files", () => {
 describe("expansion", () => {
   it("replaces variables, then keywords, and computes only after a keyword", () => {
     const variables = { DIR: "/scratch" };
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: fio's own notation for variables
     const names = "filename=${DIR}/f${NO}";
     const job = onlyJob(
       parseText(`[a]\n${names}\nsize=8*$mb_memory\nnumjobs=$ncpus\n`, {}, variables),

@@ -1,10 +1,12 @@
 /** Keys of our own, unknown to fio. */
 import { dirname, isAbsolute, join } from "node:path";
+import { OsdynoError } from "../../engine/base/error.ts";
+import { parseTarget } from "../target.ts";
 import type { ArrivalChoice } from "./draft.ts";
 import type { GivenValue } from "./given-value.ts";
 import type { SupportedKey } from "./key.ts";
 import { readNumber, readTime } from "./number-value.ts";
-import { commandLine, shown } from "./place.ts";
+import { badInput, commandLine, shown } from "./place.ts";
 
 const mostProfilePoints = 100_000;
 
@@ -16,7 +18,9 @@ export const ownKeys: readonly SupportedKey[] = [
     summary: "What the job runs on: raw:PATH, null:, null:?service=50us&...",
     own: true,
     apply: (draft, value) => {
-      draft.target = value.text();
+      const text = value.text();
+      checkTarget(text, value);
+      draft.target = text;
     },
   },
   {
@@ -73,6 +77,15 @@ export const ownKeys: readonly SupportedKey[] = [
     },
   },
 ];
+
+/** What is wrong with a target is said where it stands, not when it is opened. */
+function checkTarget(text: string, value: GivenValue): void {
+  try {
+    parseTarget(text);
+  } catch (error) {
+    throw error instanceof OsdynoError ? badInput(value.place, error.message) : error;
+  }
+}
 
 function readArrival(value: GivenValue): ArrivalChoice {
   const text = value.text();

@@ -217,7 +217,9 @@ export const paceKeys: readonly SupportedKey[] = [
     apply: (draft, value) => {
       value.triple(draft.rateIops, { max: 2 ** 32 - 1 });
       if (value.kbBase === 1024 && /\d[kmg]/i.test(value.text())) {
-        value.note(`k, m, g are powers of 1024 here too: fio reads ${draft.rateIops[0]} a second`);
+        value.note(
+          `k, m, g are powers of 1024 here too: fio reads ${Math.max(...draft.rateIops)} a second`,
+        );
       }
     },
   },

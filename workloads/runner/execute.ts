@@ -27,6 +27,8 @@ export interface ExecuteOptions {
   readonly hiccups: boolean;
   /** Aborting stops the run; what was measured is returned. */
   readonly signal: AbortSignal;
+  /** Looked at now and then: an answer ends the run. */
+  readonly watch: { check(now?: boolean): OsdynoError | null };
 }
 
 /** How often what came in is taken, ms. The job threads do not depend on it. */
@@ -70,7 +72,7 @@ function failed(outcome: NativeOutcome): boolean {
 
 export interface Execution {
   readonly phases: readonly MeasuredPhase[];
-  /** Why a phase after the first did not start; null when each did, or what ended the run is in the phases. */
+  /** What ended the run that is not in the phases: one that did not start, a file that is gone. */
   readonly problem: OsdynoError | null;
 }
 
@@ -109,6 +111,7 @@ export async function execute(
       return { phases: measured, problem: startError(error) };
     }
     const shift = offsetNs;
+    let gone: OsdynoError | null = null;
     for (;;) {
       const poll = run.poll();
       if (poll.intervals.length > 0) {
@@ -118,10 +121,11 @@ export async function execute(
         );
       }
       observer.progress(poll, jobs);
+      gone ??= options.watch.check(poll.finished);
       if (poll.finished) {
         break;
       }
-      if (options.signal.aborted) {
+      if (options.signal.aborted || gone !== null) {
         run.stop();
       }
       await pause(options.signal);
@@ -129,8 +133,8 @@ export async function execute(
     const outcome = run.result();
     measured.push({ jobs, outcome, offsetNs });
     offsetNs += outcome.runtimeNs;
-    if (failed(outcome)) {
-      break;
+    if (gone !== null || failed(outcome)) {
+      return { phases: measured, problem: gone };
     }
   }
   return { phases: measured, problem: null };

@@ -1,0 +1,184 @@
+/** `osdyno sweep` as a user types it. */
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { SweepRecord } from "../../results/sweep-record.ts";
+import { Workplace } from "./command.ts";
+
+let place: Workplace;
+beforeEach(() => {
+  place = new Workplace();
+});
+afterEach(() => place.remove());
+
+const job = ["job: |", "  [j]", "  size=256k"];
+const targets = "targets: ['null:?service=20us']";
+const matrix = "matrix: {iodepth: [1, 2, 4], bs: [4k, 8k]}";
+
+const write = (...lines: readonly string[]) => place.write("s.yaml", `${lines.join("\n")}\n`);
+const small = (...more: readonly string[]) => write("name: s", ...job, targets, matrix, ...more);
+const sweepOf = (directory: string) =>
+  JSON.parse(place.read(directory, "sweep.json")) as SweepRecord;
+
+/** Points in the order in which they ran, from the progress, by block. */
+function orderOf(err: string): string[][] {
+  const blocks: string[][] = [];
+  for (const match of err.matchAll(/^\d+\/\d+ (.*) \(repeat (\d+)\)$/gm)) {
+    const block = Number(match[2]) - 1;
+    blocks[block] = [...(blocks[block] ?? []), match[1] ?? ""];
+  }
+  return blocks;
+}
+
+test("runs every point in each block, in an order that the seed decides", () => {
+  small("repeat: 2");
+  const sweep = (directory: string, seed: number) => {
+    const args = ["sweep", "s.yaml", `--out=${directory}`, `--seed=${seed}`, "--no-report"];
+    const { code, out, err } = place.run(args);
+    expect(code).toBe(0);
+    expect(out).toContain("IOPS");
+    return orderOf(err);
+  };
+  const blocks = sweep("a", 7);
+  expect(blocks.map((block) => block.length)).toEqual([6, 6]);
+  for (const block of blocks) {
+    expect([...block].sort()).toEqual([...(blocks[0] ?? [])].sort());
+  }
+  // Randomised: there are 6! orders, and this seed's two differ.
+  expect(blocks[1]).not.toEqual(blocks[0]);
+  expect(sweep("b", 7)).toEqual(blocks);
+  expect(sweep("c", 8)).not.toEqual(blocks);
+  const record = sweepOf("a");
+  expect(record).toMatchObject({ state: "complete", seed: 7, repeat: 2 });
+  const seeds = record.points.map(({ runs }) => runs.map((run) => place.record("a", run).seed));
+  expect(new Set(seeds.map((each) => each.join()))).toEqual(new Set(["7,8"]));
+  const verified = place.run(["results", "verify", "a"]);
+  expect(verified.code).toBe(0);
+  expect(verified.out.trimEnd().split("\n").length).toBe(12);
+});
+
+test("overrides, --json, --output, --threshold, the report", () => {
+  small();
+  const flags = ["--bs=16k", "--json", "--output=o.json", "--threshold=iops > 1e12"];
+  const { code, out, err } = place.run(["sweep", "s.yaml", "--out=a", ...flags]);
+  expect({ code, out }).toEqual({ code: 3, out: "" });
+  expect(err.match(/^threshold MISSED: iops > 1e12/gm)?.length).toBe(6);
+  expect(JSON.parse(place.read("o.json"))).toEqual(sweepOf("a"));
+  const [run = ""] = sweepOf("a").points[0]?.runs ?? [];
+  expect(place.record("a", run).jobs[0]).toMatchObject({ "job options": { bs: "16k" } });
+  expect(place.read("a", "report.html")).toContain("</html>");
+});
+
+test("--budget starts no run after its time, and --resume goes on", () => {
+  small();
+  const cut = place.run(["sweep", "s.yaml", "--out=a", "--budget=0s", "--seed=3"]);
+  expect(cut.code).toBe(130);
+  expect(cut.err).toMatch(/osdyno: the budget of 0 s is used up\n$/);
+  expect(sweepOf("a")).toMatchObject({
+    state: "partial",
+    reason: expect.stringMatching(/^0 of 6 runs: the budget/),
+  });
+  const other = place.run(["sweep", "s.yaml", "--resume=a", "--seed=4"]);
+  expect(other.err).toBe("osdyno: --seed 4: the sweep to resume has seed 3; leave --seed out\n");
+  expect(place.run(["sweep", "s.yaml", "--resume=a", "--no-report"]).code).toBe(0);
+  expect(sweepOf("a")).toMatchObject({ state: "complete", seed: 3 });
+  small("repeat: 3");
+  const changed = place.run(["sweep", "s.yaml", "--resume=a"]);
+  expect(changed.code).toBe(2);
+  expect(changed.err).toMatch(/^osdyno: --resume .*a: it holds another sweep/);
+});
+
+test("--dry-run shows every point and creates nothing", () => {
+  write("name: s", ...job, "  rw=write", "  filename=${SCRATCH}/new", "matrix: {bs: [4k, 8k]}");
+  const { code, out } = place.run(["sweep", "s.yaml", "--dry-run"]);
+  expect(code).toBe(0);
+  expect(out.match(/^point /gm)?.length).toBe(2);
+  expect(out).toMatch(/safety: .*new is created by the job: allowed/);
+  const points = JSON.parse(place.run(["sweep", "s.yaml", "--dry-run", "--json"]).out) as object[];
+  expect(points).toMatchObject([{ point: "4k", safety: { allowed: true } }, { point: "8k" }]);
+  expect(place.files()).toEqual(["s.yaml"]);
+});
+
+test("files that the points share are laid out once, and what a failed start made is taken back", () => {
+  write("name: s", ...job, "  filename=${SCRATCH}/data", "matrix: {bs: [4k, 8k]}");
+  const { err, code } = place.run(["sweep", "s.yaml", "--out=a", "--no-report"]);
+  expect(code).toBe(0);
+  expect(err.match(/laying out/g)?.length).toBe(1);
+  write("name: s", ...job, "  filename=/nowhere/at/all/data", "matrix: {bs: [4k, 8k]}");
+  const failed = place.run(["sweep", "s.yaml", "--out=b"]);
+  expect(failed.err).toMatch(/osdyno: cannot create \/nowhere\/at\/all\/data: ENOENT/);
+  expect(failed.code).toBe(2);
+  expect(place.exists("b")).toBe(false);
+});
+
+describe("refuses, with the line", () => {
+  const refused = (line: RegExp, ...args: readonly string[]) => {
+    const before = place.files();
+    const { code, out, err } = place.run(["sweep", "s.yaml", ...args]);
+    expect(err).toMatch(/^osdyno: [^\n]+\n$/);
+    expect(err.slice("osdyno: ".length, -1)).toMatch(line);
+    expect({ code, out }).toEqual({ code: 2, out: "" });
+    expect(place.files()).toEqual(before);
+  };
+
+  test.each([
+    ["nothing", [], /^s\.yaml:1: the sweep file is empty; it needs name:/],
+    ["no mapping", ["- a"], /^s\.yaml:1: this is no sweep/],
+    ["bad YAML", ["name: s", "job: [", "repeat: 1"], /^s\.yaml:\d: /],
+    ["no job", ["name: s"], /^s\.yaml:1: job: is missing/],
+    ["no such job", ["name: s", "job: none.fio"], /^s\.yaml:2: job: none\.fio is neither beside/],
+    ["a bad name", ["", "name: a b", ...job], /^s\.yaml:2: name: use letters/],
+    [
+      "an unknown key",
+      ["name: s", ...job, "matrx: {}"],
+      /^s\.yaml:5: matrx: .*did you mean matrix\?/,
+    ],
+    ["a later key", ["name: s", ...job, "host: {}"], /^s\.yaml:5: host: not in this version/],
+    ["no repeat", ["name: s", ...job, "repeat: 0"], /^s\.yaml:5: repeat: /],
+    ["a bad metric", ["name: s", ...job, "metrics: [iosp]"], /^s\.yaml:5: metrics: .*mean iops\?/],
+    [
+      "a bad target",
+      ["name: s", ...job, "targets: ['nulll:']"],
+      /^s\.yaml:5: .*did you mean null:\?/,
+    ],
+    [
+      "a key of the job",
+      ["name: s", ...job, "  bsx=3", targets],
+      /^s\.yaml:5: .*did you mean bs\?/,
+    ],
+    [
+      "a key of the matrix",
+      ["name: s", ...job, targets, "matrix:", "  blocsize: [4k]"],
+      /^s\.yaml:7: unknown key blocsize; did you mean blocksize\?/,
+    ],
+    [
+      "a value of the matrix",
+      ["name: s", ...job, targets, "matrix:", "  bs: [4k, 0]"],
+      /^s\.yaml:7: bs=0: must be at least 1/,
+    ],
+    [
+      "an unknown axis",
+      ["name: s", ...job, matrix, "exclude: [{bsx: 4k}]"],
+      /^s\.yaml:6: exclude: bsx is not an axis/,
+    ],
+    [
+      "nothing left",
+      ["name: s", ...job, "matrix: {bs: [4k]}", "exclude: [{bs: 4k}]"],
+      /^s\.yaml: exclude: leaves no point/,
+    ],
+  ])("%s", (_what, lines, line) => {
+    write(...lines);
+    refused(line);
+  });
+
+  test.each([
+    [["--budget=soon"], /^--budget soon: give a time such as 90s/],
+    [["--repeat=x"], /^--repeat x: give a whole number/],
+    [["--threshold=iosp > 1"], /no metric 'iosp'/],
+    [["--resume=nowhere"], /there is no sweep\.json$/],
+    [["--out=/etc"], /^--out \/etc: the directory is not empty and holds no osdyno sweep/],
+    [["other.yaml"], /^other\.yaml: a sweep takes one file/],
+    [["--blocsize=4k"], /^unknown option --blocsize; did you mean --blocksize\?/],
+  ])("%j", (args, line) => {
+    small();
+    refused(line, ...args);
+  });
+});
