@@ -285,6 +285,18 @@ function latencyKey(ns: number): string {
   return ns < 2e9 ? "ms.2000" : "ms.>=2000";
 }
 
+/** Errors that jobs outlive: printed only of jobs that may. */
+function fioErrors(members: readonly MeasuredJob[]): Record<string, number> {
+  const counted = members.flatMap(({ outcome }) => outcome.errors ?? []);
+  if (counted.length === 0) {
+    return {};
+  }
+  return {
+    total_err: counted.reduce((sum, errors) => sum + errors.total, 0),
+    first_error: counted.find((errors) => errors.first !== 0)?.first ?? 0,
+  };
+}
+
 /** What fio prints of a job between its directions and the end of its record. */
 function fioTail(members: readonly MeasuredJob[]): Record<string, unknown> {
   const job = firstJob(members);
@@ -308,11 +320,13 @@ function fioTail(members: readonly MeasuredJob[]): Record<string, unknown> {
     iodepth_submit: levels(members, batchKeys, (outcome) => outcome.submitLevels),
     iodepth_complete: levels(members, batchKeys, (outcome) => outcome.completeLevels),
     ...latencyShares(members),
-    latency_depth: members[0]?.planned.iodepth ?? job.iodepth,
-    // fio's latency_target search is not a feature of ours: its neutral values.
-    latency_target: 0,
-    latency_percentile: 100,
-    latency_window: 0,
+    ...fioErrors(members),
+    latency_depth:
+      members[0]?.outcome.latencyTarget?.depth ?? members[0]?.planned.iodepth ?? job.iodepth,
+    // fio 3.33 gives the target in ns, the window in us; of a job without one its neutral values.
+    latency_target: job.latencyTarget?.targetNs ?? 0,
+    latency_percentile: job.latencyTarget?.percentile ?? 100,
+    latency_window: Math.round((job.latencyTarget?.windowNs ?? 0) / 1e3),
     ...(job.description === null ? {} : { desc: job.description }),
   };
 }

@@ -130,7 +130,11 @@ function failureOf(
     const hint = errno === invalidArgument && direct ? `; ${directHint}` : "";
     return new OsdynoError("io", `job ${failed.name}: ${message}${hint}`);
   }
-  const corrupt = jobs.find((job) => (job.verify?.mismatchCount ?? 0) > 0);
+  // `continue_on_error=verify` says that mismatches are to be counted only.
+  const judged = phases.flatMap((phase) =>
+    phase.outcome.jobs.filter((_, place) => !phase.jobs[place]?.resolved.ends.continueOn.verify),
+  );
+  const corrupt = judged.find((job) => (job.verify?.mismatchCount ?? 0) > 0);
   if (corrupt?.verify !== undefined && corrupt.verify !== null) {
     const first = corrupt.verify.mismatches[0];
     const where =

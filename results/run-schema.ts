@@ -151,6 +151,8 @@ const jobRecord = z.strictObject({
   latency_ns: shares(edges),
   latency_us: shares(edges),
   latency_ms: shares([...edges, "2000", ">=2000"]),
+  total_err: count.optional(),
+  first_error: count.optional(),
   latency_depth: count,
   latency_target: count,
   latency_percentile: amount,

@@ -7,9 +7,11 @@ import { type Dirent, readdirSync, readFileSync, type Stats, statSync } from "no
 import { totalmem } from "node:os";
 import { join, resolve } from "node:path";
 import { OsdynoError } from "../engine/base/error.ts";
+import { beyondFull } from "./fill-device.ts";
 import type { BlockSizeRule, PerDirection, ResolvedJob, SizeValue } from "./job/model.ts";
 import { badInput } from "./job/place.ts";
 import type { PlannedFile, PlannedJob, PlannedPhase, RunPlan } from "./plan-model.ts";
+import { refusalOf } from "./runner/native-control.ts";
 import { parseTarget, type Target } from "./target.ts";
 
 export interface PlanOptions {
@@ -204,8 +206,11 @@ function planFile(
   const whole = block ? present : (declared ?? present);
   const append = job.fileRules.append ? present : 0;
   const offset = append + startOf(job, jobnum, whole, unit);
+  const fills = job.fileRules.fillDevice && !block && declared === null && job.size === null;
   let size: number;
-  if (declared !== null && job.size === null) {
+  if (fills) {
+    size = beyondFull(path, present) - offset;
+  } else if (declared !== null && job.size === null) {
     size = declared - offset;
   } else if (job.size === null) {
     size = present - offset;
@@ -239,7 +244,7 @@ function planFile(
   const reached = Math.max(offset + size, declared ?? 0);
   // Zones are walked through all of a file.
   const fileBytes =
-    block || append > 0 ? present : Math.max(reached, job.zones === null ? 0 : present);
+    block || append > 0 || fills ? present : Math.max(reached, job.zones === null ? 0 : present);
   return {
     path,
     kind: block ? "block" : "file",
@@ -332,6 +337,12 @@ export function planRun(jobs: readonly ResolvedJob[], options: PlanOptions): Run
   const seed = seedOfRun(jobs, options.seed);
   let groupId = 0;
   let index = 0;
+  for (const job of jobs) {
+    const refusal = refusalOf(job, options.path);
+    if (refusal !== null) {
+      refuse(job, refusal);
+    }
+  }
   for (const [position, job] of jobs.entries()) {
     if (position > 0 && (job.stonewall || job.newGroup)) {
       groupId += 1;

@@ -112,6 +112,21 @@ export interface JobError {
   readonly atNs: number;
 }
 
+/** The search of `latency_target`: the depth it stands at, and what it was asked for. */
+export interface LatencyTargetOutcome {
+  readonly depth: number;
+  readonly targetNs: number;
+  readonly windowNs: number;
+  readonly percentile: number;
+}
+
+/** Errors of the kinds that the job outlives: `total_err` and `first_error` of fio's JSON. */
+export interface ErrorsOutcome {
+  readonly total: number;
+  /** Errno, 0 = none. */
+  readonly first: number;
+}
+
 export interface JobOutcome {
   readonly name: string;
   /** Start of the job (after its start delay), and its end, ns since the run's start. */
@@ -140,6 +155,10 @@ export interface JobOutcome {
   readonly generator: GeneratorOutcome;
   readonly verify: VerifyOutcome | null;
   readonly error: JobError | null;
+  /** Absent when the job searches no depth. */
+  readonly latencyTarget?: LatencyTargetOutcome;
+  /** Absent when the job outlives no kind of error. */
+  readonly errors?: ErrorsOutcome;
   /** Ended by `stop()` before its own end. */
   readonly stopped: boolean;
   /** Facts the engine found out: e.g. registered buffers refused. One line each. */

@@ -5,20 +5,15 @@
  */
 const pending: readonly string[] = [
   // Submission and reaping, engines and their options.
-  "iodepth_batch iodepth_batch_complete_min iodepth_batch_complete_max iodepth_low",
   "serialize_overlap io_submit_mode",
   "ioengine=posixaio ioengine=splice",
   "hipri_percentage",
   "cmdprio_percentage cmdprio_class cmdprio cmdprio_hint cmdprio_bssplit",
   // Pace and ends.
   "thinktime_spin thinktime_blocks_type thinktime_iotime rate_ignore_thinktime",
-  "rate_min rate_iops_min rate_cycle",
-  "latency_target latency_window latency_percentile latency_run max_latency",
   "steadystate steadystate_duration steadystate_ramp_time steadystate_check_interval",
-  "wait_for exitall exit_what exitall_on_error continue_on_error ignore_error error_dump",
-  "flow flow_id flow_sleep",
   // Addresses and files.
-  "openfiles lockfile fill_device unlink_each_loop create_on_open",
+  "openfiles lockfile unlink_each_loop create_on_open",
   "sync_file_range write_barrier fsync_on_close",
   // Verification.
   "verify_async verify_async_cpus verify_dump verify_only verify_state_save verify_state_load",
@@ -32,7 +27,7 @@ const pending: readonly string[] = [
   "gtod_reduce disable_lat disable_clat disable_slat disable_bw_measurement",
   "unit_base significant_figures stats",
   // Host.
-  "nice prio prioclass priohint numa_mem_policy mem iomem_align hugepage-size lockmem",
+  "priohint",
 ];
 
 export const pendingKeys: ReadonlySet<string> = new Set(pending.flatMap((line) => line.split(" ")));

@@ -4,6 +4,7 @@ import { native } from "../../engine/base/native.ts";
 import type { MeasuredPhase, PlannedJob, PlannedPhase, RunPlan } from "../plan-model.ts";
 import type { IntervalRow, NativeOutcome, RunPoll } from "../run-outcome.ts";
 import { startEngineRun } from "./engine-run.ts";
+import { endsRun } from "./native-control.ts";
 import { jobSpec } from "./native-plan.ts";
 import type { RunSpec } from "./native-spec.ts";
 
@@ -34,9 +35,13 @@ export interface ExecuteOptions {
 /** How often what came in is taken, ms. The job threads do not depend on it. */
 const pollEveryMs = 100;
 
+function allJobs(plan: RunPlan): readonly PlannedJob[] {
+  return plan.phases.flatMap((phase) => phase.jobs);
+}
+
 function start(phase: PlannedPhase, plan: RunPlan, options: ExecuteOptions): RunningPhase {
   const spec: RunSpec = {
-    jobs: phase.jobs.map(jobSpec),
+    jobs: phase.jobs.map((job) => jobSpec(job, phase.jobs, allJobs(plan))),
     intervalNs: options.intervalNs,
     hiccups: options.hiccups,
   };
@@ -133,7 +138,7 @@ export async function execute(
     const outcome = run.result();
     measured.push({ jobs, outcome, offsetNs });
     offsetNs += outcome.runtimeNs;
-    if (gone !== null || failed(outcome)) {
+    if (gone !== null || failed(outcome) || endsRun(jobs, outcome.jobs, allJobs(plan))) {
       return { phases: measured, problem: gone };
     }
   }

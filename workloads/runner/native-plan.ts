@@ -6,6 +6,7 @@ import type { PlannedJob } from "../plan-model.ts";
 import { blockLimits, directionsOf } from "../planner.ts";
 import { parseTarget } from "../target.ts";
 import { fileEngineSpec } from "./engine-spec.ts";
+import { controlSpec } from "./native-control.ts";
 import type { EngineSpec, JobSpec, SpecArrival, StreamSpec } from "./native-spec.ts";
 import { streamRules } from "./stream-rules.ts";
 
@@ -90,8 +91,15 @@ export function effectiveDepth(job: PlannedJob): number {
   return blockEngine(engineSpec(job).kind)?.synchronous === true ? 1 : job.iodepth;
 }
 
-/** The whole specification of one planned job. */
-export function jobSpec(job: PlannedJob): JobSpec {
+/**
+ * The whole specification of one planned job. `phase`: the jobs that start with it, itself included;
+ * `run`: all of the run.
+ */
+export function jobSpec(
+  job: PlannedJob,
+  phase: readonly PlannedJob[] = [job],
+  run: readonly PlannedJob[] = phase,
+): JobSpec {
   const { resolved } = job;
   const onFiles = job.files.some((file) => file.kind === "file" || file.kind === "block");
   return {
@@ -111,5 +119,6 @@ export function jobSpec(job: PlannedJob): JobSpec {
     cpus: cpusOf(job),
     backlogCap: resolved.backlogCap,
     percentiles: resolved.percentiles,
+    control: controlSpec(job, phase, run),
   };
 }

@@ -11,6 +11,7 @@ import type {
   VerifyRule,
 } from "../job/model.ts";
 import type { FileServiceRule, StridedZoneRule, TrimRule } from "../job/rules.ts";
+import type { ControlSpec } from "./control-spec.ts";
 
 export type SpecArrival = { readonly kind: "closed" } | ArrivalRule;
 
@@ -127,6 +128,7 @@ export interface JobSpec {
   readonly cpus: readonly number[];
   readonly backlogCap: number | null;
   readonly percentiles: readonly number[];
+  readonly control: ControlSpec;
 }
 
 export interface RunSpec {

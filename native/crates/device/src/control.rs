@@ -96,10 +96,23 @@ pub struct ExitSpec {
     pub on_end: bool,
     /// They do when it ends by an error.
     pub on_error: bool,
-    /// Only those of the same group; else all of the run.
-    pub group_only: bool,
+    /// Which ones.
+    pub what: ExitWhat,
     /// The job's group.
     pub group: u32,
+}
+
+/// Whom a job's end ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ExitWhat {
+    /// Those of its group.
+    #[default]
+    Group,
+    /// Those that have begun.
+    Running,
+    /// All of the run.
+    All,
 }
 
 /// A job's part in a flow. Source: fio's manual on `flow`.
@@ -149,8 +162,6 @@ pub struct HostSpec {
     pub nice: i32,
     /// Class and level of its I/O.
     pub io_priority: Option<(u8, u8)>,
-    /// Only CPUs of these NUMA nodes.
-    pub cpu_nodes: Vec<u32>,
     /// Where memory comes from.
     pub memory_policy: Option<MemoryPolicySpec>,
     /// Buffers of huge pages of this size, bytes.

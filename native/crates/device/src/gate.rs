@@ -7,8 +7,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::clock::now_ns;
-use crate::control::{ExitSpec, FlowSpec};
+use crate::control::{ExitSpec, ExitWhat, FlowSpec};
 use crate::exchange::JobPort;
+use crate::outcome::JobState;
 use crate::spec::JobSpec;
 
 /// Between two looks at whether a waiting job was called off.
@@ -98,7 +99,12 @@ impl Gates {
         let exit = self.jobs[index].exit;
         if exit.on_end || (exit.on_error && failed) {
             for job in &self.jobs {
-                if !exit.group_only || job.exit.group == exit.group {
+                let meant = match exit.what {
+                    ExitWhat::Group => job.exit.group == exit.group,
+                    ExitWhat::Running => job.port.live.view().state != JobState::Delayed,
+                    ExitWhat::All => true,
+                };
+                if meant {
                     job.port.dismiss();
                 }
             }

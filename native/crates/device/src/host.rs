@@ -55,29 +55,6 @@ fn check(result: libc::c_long, what: impl FnOnce() -> String) -> Result<(), Fail
     }
 }
 
-/// The CPUs in a list as the kernel writes it: `0-3,8`.
-fn cpus_in(list: &str) -> Vec<u32> {
-    let mut cpus = Vec::new();
-    for range in list.trim().split(',') {
-        let (low, high) = range.split_once('-').unwrap_or((range, range));
-        if let (Ok(low), Ok(high)) = (low.parse::<u32>(), high.parse::<u32>()) {
-            cpus.extend(low..=high);
-        }
-    }
-    cpus
-}
-
-fn node_cpus(nodes: &[u32]) -> Result<Vec<u32>, Failure> {
-    let mut cpus = Vec::new();
-    for node in nodes {
-        let path = format!("/sys/devices/system/node/node{node}/cpulist");
-        let list = std::fs::read_to_string(&path)
-            .map_err(|source| (format!("CPUs of NUMA node {node} ({path})"), source))?;
-        cpus.extend(cpus_in(&list));
-    }
-    Ok(cpus)
-}
-
 fn set_memory_policy(policy: &MemoryPolicySpec) -> Result<(), Failure> {
     // Numbers of `linux/mempolicy.h`.
     let mode: libc::c_int = match policy.mode {
@@ -114,11 +91,6 @@ fn set_memory_policy(policy: &MemoryPolicySpec) -> Result<(), Failure> {
 pub fn place_thread(spec: &HostSpec, cpus: &[u32]) -> Result<Option<Pinned>, Failure> {
     if !cpus.is_empty() {
         cpu::pin(cpus).map_err(|source| (format!("run on CPUs {cpus:?}"), source))?;
-    }
-    if !spec.cpu_nodes.is_empty() {
-        let cpus = node_cpus(&spec.cpu_nodes)?;
-        let what = || format!("run on the CPUs of NUMA nodes {:?}", spec.cpu_nodes);
-        cpu::pin(&cpus).map_err(|source| (what(), source))?;
     }
     if let Some(policy) = &spec.memory_policy {
         set_memory_policy(policy)?;
@@ -160,12 +132,6 @@ mod tests {
     /// On a thread of its own: what it changes ends with it.
     fn apart(test: impl FnOnce() + Send + 'static) {
         std::thread::spawn(test).join().unwrap();
-    }
-
-    #[test]
-    fn lists_of_cpus() {
-        assert_eq!(cpus_in("0-3,8,10-11\n"), [0, 1, 2, 3, 8, 10, 11]);
-        assert!(cpus_in("\n").is_empty());
     }
 
     #[test]
@@ -211,21 +177,6 @@ mod tests {
                 error.raw_os_error(),
                 Some(libc::ENOSYS | libc::EPERM)
             ));
-        });
-    }
-
-    #[test]
-    fn cpus_of_a_node_and_of_none() {
-        apart(|| {
-            let on = |node| HostSpec {
-                cpu_nodes: vec![node],
-                ..HostSpec::default()
-            };
-            assert!(place_thread(&on(4000), &[]).is_err());
-            if let Ok(all) = node_cpus(&[0]) {
-                place_thread(&on(0), &[]).unwrap();
-                assert!(cpu::allowed_cpus().iter().all(|cpu| all.contains(cpu)));
-            }
         });
     }
 

@@ -323,7 +323,9 @@ impl<E: Engine> JobLoop<E> {
                 intended_ns,
                 sent_ns,
             };
-            self.depth_levels.depth(self.inflight());
+            if self.batches.is_none() {
+                self.depth_levels.depth(self.inflight(), 1);
+            }
             if let Some(flow) = &mut self.flow {
                 flow.sent();
             }
@@ -341,6 +343,10 @@ impl<E: Engine> JobLoop<E> {
     fn commit(&mut self) -> Result<(), EngineError> {
         self.queued = 0;
         let batch = self.engine.commit()?;
+        if self.batches.is_some() {
+            // fio counts a batch at the depth that it makes.
+            self.depth_levels.depth(self.inflight(), batch);
+        }
         self.submit_levels.batch(batch);
         Ok(())
     }

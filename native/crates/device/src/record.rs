@@ -180,10 +180,10 @@ impl Recorder {
 pub struct Levels([u64; 7]);
 
 impl Levels {
-    /// An operation was sent as the `depth`th in flight: 1, 2-3, 4-7, 8-15, 16-31, 32-63, more.
+    /// `count` operations were sent with `depth` in flight, themselves included: 1, 2-3, 4-7, 8-15, 16-31, 32-63, more.
     #[inline]
-    pub fn depth(&mut self, depth: u32) {
-        self.0[depth.max(1).ilog2().min(6) as usize] += 1;
+    pub fn depth(&mut self, depth: u32, count: u32) {
+        self.0[depth.max(1).ilog2().min(6) as usize] += u64::from(count);
     }
 
     /// A batch of `size`: 0, 1-4, 5-8, 9-16, 17-32, 33-64, more.
@@ -234,7 +234,7 @@ mod tests {
     fn levels_follow_fios_ranges() {
         let mut depth = Levels::default();
         for value in [1, 2, 3, 4, 8, 16, 32, 63, 64, 4000] {
-            depth.depth(value);
+            depth.depth(value, 1);
         }
         assert_eq!(depth.0, [1, 2, 1, 1, 1, 2, 2]);
         let mut batch = Levels::default();

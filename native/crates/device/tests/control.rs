@@ -334,9 +334,10 @@ fn the_end_of_one_job_ends_those_it_is_asked_to() {
         states.collect::<Vec<bool>>()
     };
     assert_eq!(ends(&json!({}), 0), [true, false, false]);
-    assert_eq!(ends(&json!({"onEnd": true}), 0), [true, true, true]);
-    let group = json!({"onEnd": true, "groupOnly": true});
-    assert_eq!(ends(&group, 0), [true, true, false]);
+    assert_eq!(ends(&json!({"onEnd": true}), 0), [true, true, false]);
+    let what = |what: &str| json!({"onEnd": true, "what": what});
+    assert_eq!(ends(&what("all"), 0), [true, true, true]);
+    assert_eq!(ends(&what("running"), 1), [true, true, true]);
     assert_eq!(ends(&json!({"onError": true}), 0), [true, false, false]);
 }
 
