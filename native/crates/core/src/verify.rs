@@ -64,6 +64,21 @@ pub enum MismatchKind {
     Pattern,
 }
 
+impl MismatchKind {
+    /// What is wrong, in words for a message.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Magic => "the header",
+            Self::Crc => "the checksum",
+            Self::Seed => "the seed of the job that wrote it",
+            Self::Offset => "the offset it was written for",
+            Self::Generation => "the generation",
+            Self::Pattern => "the pattern",
+        }
+    }
+}
+
 /// The smallest interval a check can work with, in bytes.
 #[must_use]
 pub fn smallest_interval(kind: VerifyKind) -> u32 {
