@@ -83,6 +83,22 @@ pub enum MismatchKind {
     Zero,
 }
 
+impl MismatchKind {
+    /// What is wrong, in words for a message.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Magic => "the header",
+            Self::Crc => "the checksum",
+            Self::Seed => "the seed of the job that wrote it",
+            Self::Offset => "the offset it was written for",
+            Self::Generation => "the generation",
+            Self::Pattern => "the pattern",
+            Self::Zero => "the zeroes of a trim",
+        }
+    }
+}
+
 /// Stamps what is written and checks what is read.
 #[derive(Debug)]
 pub struct Verifier {

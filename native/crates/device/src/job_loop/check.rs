@@ -71,10 +71,10 @@ impl Checks {
         }
         let mismatch = VerifyMismatch::new(mismatch?, path.to_owned());
         let message = format!(
-            "verification of {} bytes at {} of {path}: {:?} is {}, expected {}",
+            "verification of {} bytes at {} of {path}: {} is {}, expected {}",
             mismatch.length_bytes,
             mismatch.offset_bytes,
-            mismatch.what,
+            mismatch.what.words(),
             mismatch.found,
             mismatch.expected
         );
