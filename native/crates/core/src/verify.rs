@@ -89,7 +89,8 @@ impl MismatchKind {
     pub fn words(self) -> &'static str {
         match self {
             Self::Magic => "the header",
-            Self::Crc => "the checksum",
+            Self::Crc => "the checksum of the header",
+            Self::Digest => "the checksum",
             Self::Seed => "the seed of the job that wrote it",
             Self::Offset => "the offset it was written for",
             Self::Generation => "the generation",
