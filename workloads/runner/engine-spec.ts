@@ -26,7 +26,11 @@ function uringOptions(job: ResolvedJob): UringOptions {
 /** Values of fio's `ioengine` that run on files, each with the engine that does it. */
 const byName: Readonly<Record<string, (job: ResolvedJob) => EngineSpec>> = {
   io_uring: (job) => ({ kind: "io_uring", ...uringOptions(job) }),
-  libaio: ({ engineOptions }) => ({ kind: "libaio", nowait: engineOptions.nowait }),
+  libaio: ({ engineOptions, queue }) => ({
+    kind: "libaio",
+    nowait: engineOptions.nowait,
+    batched: queue.submitBatch > 1,
+  }),
   psync: () => ({ kind: "psync" }),
   sync: () => ({ kind: "sync" }),
   pvsync: () => ({ kind: "pvsync" }),

@@ -94,7 +94,7 @@ export type UringOptions = {
 
 export type EngineSpec =
   | ({ readonly kind: "io_uring" } & UringOptions)
-  | { readonly kind: "libaio"; readonly nowait?: boolean }
+  | { readonly kind: "libaio"; readonly nowait?: boolean; readonly batched?: boolean }
   | { readonly kind: "psync" | "sync" | "pvsync" | "pmem" }
   | {
       readonly kind: "pvsync2";

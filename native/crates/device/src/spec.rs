@@ -16,6 +16,9 @@ pub enum EngineSpec {
         /// Refuse what would block (`RWF_NOWAIT`).
         #[serde(default)]
         nowait: bool,
+        /// Hand a batch over by one system call, not each operation by its own.
+        #[serde(default)]
+        batched: bool,
     },
     /// `pread`/`pwrite`, one at a time.
     Psync,

@@ -79,6 +79,13 @@ fn uring(change: impl FnOnce(&mut UringOptions)) -> EngineSpec {
     EngineSpec::IoUring(options)
 }
 
+fn libaio(batched: bool) -> EngineSpec {
+    EngineSpec::Libaio {
+        nowait: false,
+        batched,
+    }
+}
+
 fn kinds() -> Vec<EngineSpec> {
     vec![
         uring(|_| ()),
@@ -93,7 +100,8 @@ fn kinds() -> Vec<EngineSpec> {
             options.nonvectored = Some(false);
         }),
         uring(|options| options.force_async = 2),
-        EngineSpec::Libaio { nowait: false },
+        libaio(false),
+        libaio(true),
     ]
 }
 
@@ -336,7 +344,7 @@ fn what_is_demanded_and_cannot_be_is_refused_by_name() {
 fn libaio_lets_go_of_what_is_in_flight() {
     let file = TestFile::new("dropped");
     for _ in 0..20 {
-        let (mut engine, _arena) = file.engine(&EngineSpec::Libaio { nowait: false }, 8, true);
+        let (mut engine, _arena) = file.engine(&libaio(true), 8, true);
         for tag in 0..8 {
             assert!(engine.queue(&op(OpKind::Read, u64::from(tag)), tag, tag));
         }

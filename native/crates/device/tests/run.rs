@@ -218,7 +218,10 @@ fn every_engine_does_each_block_once() {
         },
         EngineSpec::Mmap { thp: false },
         EngineSpec::Pmem,
-        EngineSpec::Libaio { nowait: false },
+        EngineSpec::Libaio {
+            nowait: false,
+            batched: false,
+        },
         io_uring(),
         synthetic(|model| model.service_ns = 1000),
     ] {

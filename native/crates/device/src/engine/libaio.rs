@@ -36,6 +36,17 @@ struct Pending {
     submitted_ns: u64,
 }
 
+/// How operations are handed over.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// `RWF_*` of every read and write.
+    pub flags: i32,
+    /// A batch by one system call. Else each operation by its own, as fio does unless told otherwise: the
+    /// kernel holds a batch back until it has all of it, which at depth 16 cost 5 to 10% of the
+    /// operations a second of a virtual disk, and spared little CPU.
+    pub batched: bool,
+}
+
 /// See the module.
 pub struct Libaio {
     context: Context,
@@ -61,6 +72,8 @@ pub struct Libaio {
     flushes: bool,
     /// `RWF_*` of every read and write.
     flags: i32,
+    /// Operations of one `io_submit` at most.
+    at_once: usize,
     notes: Vec<String>,
 }
 
@@ -85,7 +98,7 @@ fn time(ns: u64) -> libc::timespec {
 
 impl Libaio {
     /// An engine over open `files`, in the order of `Op::file`, for at most `depth` operations queued or
-    /// in flight, with these `RWF_*` flags for reads and writes.
+    /// in flight.
     ///
     /// # Errors
     /// The kernel has no context for so many.
@@ -94,7 +107,7 @@ impl Libaio {
         arena: Arc<Arena>,
         depth: u32,
         waiter: Waiter,
-        flags: i32,
+        options: Options,
     ) -> Result<Self, EngineError> {
         let depth = depth.max(1);
         let context = Context::new(depth + 1)?;
@@ -150,7 +163,8 @@ impl Libaio {
             timer: Some(owned("timerfd_create", timer)?),
             armed_ns: None,
             flushes: true,
-            flags,
+            flags: options.flags,
+            at_once: if options.batched { usize::MAX } else { 1 },
             notes,
         })
     }
@@ -401,9 +415,10 @@ impl Engine for Libaio {
         self.fresh.clear();
         let (mut sent, mut tries) = (0, 0);
         while sent < self.batch.len() {
+            let end = sent.saturating_add(self.at_once).min(self.batch.len());
             // SAFETY: control blocks live as long as the engine; buffers are slots of the arena, lent
             // until completion; see `drop` for the rest.
-            let taken = unsafe { self.context.submit(&mut self.batch[sent..]) };
+            let taken = unsafe { self.context.submit(&mut self.batch[sent..end]) };
             match taken {
                 Ok(taken) if taken > 0 => {
                     let now = now_ns();

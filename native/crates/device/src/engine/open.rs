@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::file::{OpenFile, OpenMode};
 use super::io_uring::{Uring, Waiter};
-use super::libaio::Libaio;
+use super::libaio::{self, Libaio};
 use super::memory::memory;
 use super::null::Null;
 use super::pmem::{MapMode, ThisMachine, mmap, pmem};
@@ -84,9 +84,12 @@ pub fn open_engine<D: Driver>(
         EngineSpec::IoUring(options) => {
             driver.drive(Uring::new(files, arena, depth, waiter, options)?)
         }
-        EngineSpec::Libaio { nowait } => {
-            let flags = transfer_flags(false, *nowait, false);
-            driver.drive(Libaio::new(files, arena, depth, waiter, flags)?)
+        EngineSpec::Libaio { nowait, batched } => {
+            let options = libaio::Options {
+                flags: transfer_flags(false, *nowait, false),
+                batched: *batched,
+            };
+            driver.drive(Libaio::new(files, arena, depth, waiter, options)?)
         }
         EngineSpec::Psync => driver.drive(psync(files, arena, depth)),
         EngineSpec::Sync => driver.drive(by_method(files, arena, depth, Method::Sync)?),

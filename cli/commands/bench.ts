@@ -1,0 +1,228 @@
+/** `osdyno bench`: the implementations of a hot path side by side, and the suite that a plug-in must pass. */
+import { mkdirSync, mkdtempSync, rmSync, statfsSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import Table from "cli-table3";
+import { Command } from "commander";
+import { OsdynoError } from "../../engine/base/error.ts";
+import { nearestName } from "../../engine/base/nearest-name.ts";
+import { blockEngines } from "../../engine/hot/ioengine/registry.ts";
+import { type ConformanceReport, conformPlugIn } from "../../results/bench/conform.ts";
+import { benchedHotPaths } from "../../results/bench/hot-paths.ts";
+import {
+  benchIoEngines,
+  type IoEngineBench,
+  type IoEngineRow,
+} from "../../results/bench/ioengine.ts";
+import type { MedianInterval } from "../../results/statistics.ts";
+import { formatBytes } from "../../results/units.ts";
+import { writeScratchFile } from "../../workloads/runner/layout.ts";
+import { scratchDirectory } from "../../workloads/scratch.ts";
+import { watchInterrupts } from "../interrupt.ts";
+import { makeProgress } from "../progress.ts";
+
+interface BenchFlags {
+  readonly rounds: string;
+  readonly runtime: string;
+  readonly size: string;
+  readonly seed: string;
+  readonly out?: string;
+  readonly json?: true;
+  readonly conform?: string;
+}
+
+/** Where Linux keeps files that are nothing but memory, and what statfs says of such a place. */
+const memoryFolder = "/dev/shm";
+const tmpfsMagic = 0x01021994;
+
+function wholeNumber(name: string, text: string, low: number): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < low) {
+    throw new OsdynoError("bad-input", `--${name} ${text}: give a whole number of ${low} or more`);
+  }
+  return value;
+}
+
+function range(value: MedianInterval, scale: number, digits: number): string {
+  const show = (each: number) => (each / scale).toFixed(digits);
+  const interval =
+    value.low === null || value.high === null ? "" : ` [${show(value.low)}, ${show(value.high)}]`;
+  return `${show(value.median)}${interval}`;
+}
+
+function tableRow({ cell, figures, reason }: IoEngineRow): string[] {
+  const engine = cell.mode === "" ? cell.engine : `${cell.engine} ${cell.mode}`;
+  const where = cell.target === "none" ? "-" : `${cell.target}${cell.direct ? ", direct" : ""}`;
+  const head = [engine, where, cell.operation, String(cell.depth)];
+  if (figures === null) {
+    return [...head, `not here: ${reason}`, "", "", ""];
+  }
+  return [
+    ...head,
+    range(figures.iops, 1000, 1),
+    range(figures.cpuUsPerIo, 1, 2),
+    range(figures.serviceP50Ns, 1000, 2),
+    range(figures.serviceP99Ns, 1000, 1),
+  ];
+}
+
+function benchText(bench: IoEngineBench): string {
+  const table = new Table({
+    head: ["engine", "on", "operation", "depth", "kIOPS", "CPU us/IO", "service p50 us", "p99 us"],
+    style: { head: [], border: [], compact: true },
+    colWidths: [null, null, null, null, bench.rows.some((row) => row.reason !== null) ? 40 : null],
+    wordWrap: true,
+  });
+  table.push(...bench.rows.map(tableRow));
+  const notes = [...new Set(bench.rows.flatMap((row) => row.notes))];
+  return [
+    table.toString(),
+    `${bench.rounds} rounds of ${bench.runtimeMs} ms each, order alternating; medians${
+      bench.rounds < 6 ? "" : " with 95% intervals"
+    }. ${formatBytes(bench.blockBytes)} on ${formatBytes(bench.sizeBytes)}; CPU of the job's thread.`,
+    ...notes.map((note) => `note: ${note}`),
+    "",
+  ].join("\n");
+}
+
+function onTmpfs(folder: string): boolean {
+  try {
+    return statfsSync(folder).type === tmpfsMagic;
+  } catch {
+    return false;
+  }
+}
+
+function keep(out: string | undefined, name: string, document: object): void {
+  if (out !== undefined) {
+    mkdirSync(out, { recursive: true });
+    writeFileSync(join(out, name), `${JSON.stringify(document, null, 2)}\n`);
+  }
+}
+
+async function bench(hotPath: string, flags: BenchFlags): Promise<void> {
+  const [name = "", only = null] = hotPath.split("/", 2);
+  if (!benchedHotPaths.some((known) => known.name === name)) {
+    const names = benchedHotPaths.map((known) => known.name);
+    const guess = nearestName(name, names);
+    throw new OsdynoError(
+      "bad-input",
+      `no hot path with a bench is called ${name}${guess === null ? "" : `; did you mean ${guess}?`} (there are ${names.join(", ")})`,
+    );
+  }
+  const engines = blockEngines().map((engine) => engine.name);
+  if (only !== null && !engines.includes(only)) {
+    const guess = nearestName(only, engines);
+    throw new OsdynoError(
+      "bad-input",
+      `no ioengine is called ${only}${guess === null ? "" : `; did you mean ${guess}?`} (there are ${engines.join(", ")})`,
+    );
+  }
+  const rounds = wholeNumber("rounds", flags.rounds, 1);
+  const runtimeMs = wholeNumber("runtime", flags.runtime, 1);
+  const sizeBytes = wholeNumber("size", flags.size, 1) * 2 ** 20;
+  const interrupts = watchInterrupts();
+  const progress = makeProgress(true);
+  const folders: string[] = [];
+  const scratch = async (parent: string) => {
+    const folder = mkdtempSync(join(parent, "osdyno-bench-"));
+    folders.push(folder);
+    const file = join(folder, "data");
+    progress.begin(`writing ${file} (${formatBytes(sizeBytes)})`);
+    await writeScratchFile(file, sizeBytes, interrupts.signal);
+    return file;
+  };
+  try {
+    const file = await scratch(scratchDirectory());
+    const maps = only === null || only === "pmem";
+    const memoryFile = maps && onTmpfs(memoryFolder) ? await scratch(memoryFolder) : null;
+    progress.begin("bench ioengine");
+    const document = await benchIoEngines({
+      only,
+      rounds,
+      runtimeMs,
+      sizeBytes,
+      file,
+      memoryFile,
+      depths: [1, 16, 64],
+      signal: interrupts.signal,
+      onCell: (done, total, cell) => progress.update(done / total, cell),
+    });
+    progress.end();
+    keep(flags.out, "bench-ioengine.json", document);
+    process.stdout.write(
+      flags.json === true ? `${JSON.stringify(document, null, 2)}\n` : benchText(document),
+    );
+  } finally {
+    progress.end();
+    interrupts.release();
+    for (const folder of folders) {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  }
+}
+
+function conformText(report: ConformanceReport): string {
+  const count = (outcome: string) =>
+    report.results.filter((result) => result.outcome === outcome).length;
+  const lines = report.results.map(
+    ({ check, outcome, reason }) =>
+      `${outcome.padEnd(7)} ${check}${reason === "" ? "" : ` (${reason})`}`,
+  );
+  const verdict = report.conforms ? "conforms" : "does NOT conform";
+  return [
+    `${report.hotPath} ${report.name}: ${report.describe}`,
+    ...lines,
+    `${report.name} ${verdict}: ${count("passed")} passed, ${count("failed")} failed, ${count("skipped")} skipped (seed ${report.seed})`,
+    "",
+  ].join("\n");
+}
+
+async function conform(file: string, flags: BenchFlags): Promise<number> {
+  const progress = makeProgress(true);
+  const seed = wholeNumber("seed", flags.seed, 0);
+  let report: ConformanceReport;
+  try {
+    progress.begin(`conformance of ${file}`);
+    report = await conformPlugIn(file, seed, (done, total, check) =>
+      progress.update(done / total, check),
+    );
+  } finally {
+    progress.end();
+  }
+  keep(flags.out, "conformance.json", report);
+  process.stdout.write(
+    flags.json === true ? `${JSON.stringify(report, null, 2)}\n` : conformText(report),
+  );
+  return report.conforms ? 0 : 1;
+}
+
+function listHotPaths(flags: BenchFlags): void {
+  if (flags.json === true) {
+    process.stdout.write(`${JSON.stringify(benchedHotPaths, null, 2)}\n`);
+    return;
+  }
+  const lines = benchedHotPaths.map(({ name, describe }) => `${name}  ${describe}`);
+  process.stdout.write(`hot paths that have a bench:\n${lines.join("\n")}\n`);
+}
+
+export function benchCommand(finish: (code: number) => void): Command {
+  return new Command("bench")
+    .description("the implementations of a hot path side by side; without one: which have a bench")
+    .argument("[hotpath]", "HOTPATH or HOTPATH/NAME, e.g. ioengine or ioengine/libaio")
+    .option("--rounds <n>", "rounds, order alternating; 6 or more give intervals", "6")
+    .option("--runtime <ms>", "length of each measurement, ms", "500")
+    .option("--size <mib>", "size of the scratch file, MiB", "256")
+    .option("--conform <file>", "run the conformance suite on the plug-in of this module")
+    .option("--seed <n>", "seed of the conformance suite", "1")
+    .option("--out <dir>", "keep bench-HOTPATH.json or conformance.json there")
+    .option("--json", "print one JSON document")
+    .action(async (hotPath: string | undefined, flags: BenchFlags) => {
+      if (flags.conform !== undefined) {
+        finish(await conform(flags.conform, flags));
+      } else if (hotPath === undefined) {
+        listHotPaths(flags);
+      } else {
+        await bench(hotPath, flags);
+      }
+    });
+}
