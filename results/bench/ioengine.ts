@@ -4,6 +4,7 @@
  */
 import { closeSync, constants, openSync } from "node:fs";
 import { cpus, release } from "node:os";
+import { assert } from "../../engine/base/assert.ts";
 import { OsdynoError } from "../../engine/base/error.ts";
 import { blockEngines } from "../../engine/hot/ioengine/registry.ts";
 import { hostEnvironment } from "../../workloads/job/host-environment.ts";
@@ -141,7 +142,7 @@ async function measure(cell: IoEngineCell, options: IoEngineBenchOptions): Promi
   const plan = planRun(parsed.jobs, { target: null, path: "native", seed: null, directory: "/" });
   const { phases } = await execute(
     plan,
-    { intervalNs: 1e9, hiccups: false, signal: options.signal },
+    { intervalNs: 1e9, hiccups: false, signal: options.signal, watch: { check: () => null } },
     { phase: () => {}, intervals: () => {}, progress: () => {} },
   );
   if (options.signal.aborted) {
@@ -151,15 +152,16 @@ async function measure(cell: IoEngineCell, options: IoEngineBenchOptions): Promi
   if (outcome === undefined || outcome.error !== null) {
     throw new OsdynoError("io", outcome?.error?.message ?? "the run reported no job");
   }
+  if ((outcome.read ?? outcome.write)?.ios === 0) {
+    throw new OsdynoError("io", "no operation completed in the time given; raise --runtime");
+  }
   return outcome;
 }
 
 function figuresOf(outcomes: readonly JobOutcome[]): IoEngineFigures {
   const each = outcomes.map(({ read, write, cpu }) => {
     const used = read ?? write;
-    if (used === null || used.ios === 0) {
-      throw new OsdynoError("io", "no operation completed in the time given; raise --runtime");
-    }
+    assert(used !== null, "a job of the bench neither reads nor writes");
     const service = decodeHistogram(used.service.hdr);
     return {
       iops: (used.ios * 1e9) / used.runtimeNs,
