@@ -14,4 +14,5 @@ pub mod sizes;
 pub mod spec;
 pub mod stream;
 pub mod synthetic;
+pub mod trace;
 pub mod verify;
