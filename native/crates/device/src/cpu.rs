@@ -118,6 +118,19 @@ pub fn pin(cpus: &[u32]) -> io::Result<()> {
     Ok(())
 }
 
+/// Lets the calling thread run wherever the process may: a thread inherits its maker's CPUs.
+pub fn unpin() {
+    let mut set = MaybeUninit::<libc::cpu_set_t>::zeroed();
+    let size = size_of::<libc::cpu_set_t>();
+    // SAFETY: `set` is valid for both calls and its size is given; the process's id names its first
+    // thread. When that fails the thread stays where it is.
+    unsafe {
+        if libc::sched_getaffinity(libc::getpid(), size, set.as_mut_ptr()) == 0 {
+            libc::sched_setaffinity(0, size, set.as_ptr());
+        }
+    }
+}
+
 /// Lets timers of the calling thread fire as exactly as the machine can (the default lets them slip by
 /// 50 us).
 pub fn exact_timers() {

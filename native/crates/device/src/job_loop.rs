@@ -20,7 +20,6 @@ use std::sync::Arc;
 use osdyno_core::data::DataSource;
 use osdyno_core::measure::Sample;
 use osdyno_core::op::{CLOSED_LOOP, Next, Op, OpKind};
-use osdyno_core::stream::OpStream;
 
 use self::batch::Batches;
 use self::check::{Checks, Part};
@@ -37,6 +36,8 @@ use crate::io_log::IoLog;
 use crate::outcome::JobError;
 use crate::pace::Pace;
 use crate::record::{Lateness, Levels, Recorder};
+use crate::replay::iolog::IologWriter;
+use crate::source::OpSource;
 
 /// Longest wait without a look at the flag that stops the job.
 const LOOK_NS: u64 = 50_000_000;
@@ -84,7 +85,9 @@ pub struct Turn {
 /// See the module.
 pub struct JobLoop<E> {
     engine: E,
-    stream: OpStream,
+    stream: OpSource,
+    /// What is sent is recorded.
+    iolog: Option<IologWriter>,
     data: Option<DataSource>,
     checks: Option<Checks>,
     arena: Arc<Arena>,
@@ -318,6 +321,11 @@ impl<E: Engine> JobLoop<E> {
                 break;
             }
             self.free.pop();
+            if let Some(iolog) = &mut self.iolog
+                && self.phase == Phase::Stream
+            {
+                iolog.record(&op, sent_ns.saturating_sub(self.start_ns));
+            }
             self.slots[slot as usize] = InFlight {
                 op,
                 intended_ns,
@@ -367,6 +375,9 @@ impl<E: Engine> JobLoop<E> {
     /// The phase before has sent and completed everything.
     #[cold]
     fn next_phase(&mut self) {
+        if let Some(problem) = self.stream.problem() {
+            return self.fail(libc::EIO, problem, now_ns());
+        }
         self.end_search();
         let reads_back = self.phase == Phase::Stream
             && !self.stopped

@@ -16,5 +16,7 @@ pub mod job_loop;
 pub mod outcome;
 pub mod pace;
 pub mod record;
+pub mod replay;
 pub mod run;
+pub mod source;
 pub mod spec;

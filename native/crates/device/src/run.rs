@@ -11,7 +11,7 @@ use crate::arena::Arena;
 use crate::clock::{now_ns, sleep_until};
 use crate::collect::Collector;
 use crate::cpu;
-use crate::engine::file::OpenMode;
+use crate::engine::file::{OpenFile, OpenMode};
 use crate::engine::io_uring::Waiter;
 use crate::engine::open::{Driver, Opening, open_engine, open_files};
 use crate::engine::{Engine, EngineError};
@@ -335,8 +335,7 @@ impl Place {
                 access: job.access(),
             },
         };
-        let paths: Vec<&str> = job.files.iter().map(|file| file.path.as_str()).collect();
-        let files = open_files(&job.engine, &paths, opening.mode).map_err(engine)?;
+        let files = open_all(job, opening.mode).map_err(engine)?;
         let place = self;
         let driver = LoopDriver {
             place,
@@ -413,4 +412,14 @@ impl Driver for LoopDriver<'_> {
     fn drive<E: Engine + 'static>(self, engine: E) -> Self::Output {
         self.place.drive(self.job, engine, self.depth, self.arena)
     }
+}
+
+fn open_all(job: &JobSpec, mode: OpenMode) -> Result<Vec<OpenFile>, EngineError> {
+    let mut files = Vec::with_capacity(job.files.len());
+    for file in &job.files {
+        let write = mode.write && (!file.read_only || job.engine.maps());
+        let mode = OpenMode { write, ..mode };
+        files.extend(open_files(&job.engine, &[&file.path], mode)?);
+    }
+    Ok(files)
 }

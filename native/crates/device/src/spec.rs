@@ -2,6 +2,8 @@
 
 use crate::control::ControlSpec;
 use crate::io_log::IoLogSpec;
+use crate::replay::TraceSpec;
+use crate::replay::iolog::IologSpec;
 use osdyno_core::spec::{Arrival, Pattern, StreamSpec, SyntheticSpec};
 use serde::{Deserialize, Serialize};
 
@@ -171,6 +173,9 @@ pub enum Access {
 pub struct FileSpec {
     /// Path; must exist (the TypeScript side lays files out first).
     pub path: String,
+    /// Opened for reading only, whatever the job's `write` says. Engines that map files ignore it.
+    #[serde(default)]
+    pub read_only: bool,
 }
 
 /// One thread of the runner.
@@ -222,6 +227,13 @@ pub struct JobSpec {
     /// What governs the job beside its operations.
     #[serde(default)]
     pub control: ControlSpec,
+    /// Operations come from a trace; of `stream` then counts what it says about data, flushes at the
+    /// end and which directions there are (`mix`).
+    #[serde(default)]
+    pub trace: Option<TraceSpec>,
+    /// Record what is sent (`write_iolog`).
+    #[serde(default)]
+    pub write_iolog: Option<IologSpec>,
 }
 
 /// How files are opened for durability.
@@ -279,6 +291,9 @@ impl JobSpec {
     /// Some operations follow a schedule.
     #[must_use]
     pub fn scheduled(&self) -> bool {
+        if let Some(trace) = &self.trace {
+            return trace.paced;
+        }
         let closed = |arrival: &Arrival| matches!(arrival, Arrival::Closed);
         !self.stream.arrival.iter().all(closed)
     }

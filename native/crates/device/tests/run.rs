@@ -98,6 +98,8 @@ fn job(engine: EngineSpec, write: bool, blocks: u64, depth: u32) -> JobSpec {
         cpus: Vec::new(),
         backlog_cap: None,
         percentiles: Vec::new(),
+        trace: None,
+        write_iolog: None,
         control: ControlSpec::default(),
         log: None,
     }
@@ -161,6 +163,7 @@ impl Scratch {
     fn on(&self, mut job: JobSpec) -> JobSpec {
         job.files = vec![FileSpec {
             path: self.0.to_str().unwrap().to_owned(),
+            read_only: false,
         }];
         job
     }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use osdyno_core::data::DataSource;
 use osdyno_core::op::{Op, OpKind};
 use osdyno_core::spec::SpecError;
-use osdyno_core::stream::OpStream;
 
 use super::batch::{Batches, reap_room};
 use super::check::Checks;
@@ -20,6 +19,8 @@ use crate::exchange::JobPort;
 use crate::io_log::IoLog;
 use crate::pace::Pace;
 use crate::record::{Lateness, Levels, Recorder};
+use crate::replay::iolog::IologWriter;
+use crate::source::OpSource;
 use crate::spec::JobSpec;
 
 /// Scheduled operations that may wait unsent, unless the job says otherwise.
@@ -39,7 +40,11 @@ impl<E: Engine> JobLoop<E> {
         port: Arc<JobPort>,
         interval_ns: u64,
     ) -> Result<Self, SpecError> {
-        let stream = OpStream::new(&spec.stream)?;
+        let stream = OpSource::open(spec)?;
+        let iolog = spec.write_iolog.as_ref().map(|iolog| {
+            IologWriter::open(iolog)
+                .map_err(|error| SpecError::Invalid(format!("write_iolog {}: {error}", iolog.path)))
+        });
         let directions = spec.directions();
         let data = directions[1].then(|| {
             let mut data = DataSource::new(
@@ -86,6 +91,7 @@ impl<E: Engine> JobLoop<E> {
             phase: Phase::Stream,
             engine,
             stream,
+            iolog: iolog.transpose()?,
             data,
             arena,
             port,

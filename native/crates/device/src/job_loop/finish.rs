@@ -33,6 +33,20 @@ impl<E: Engine> JobLoop<E> {
         self.notes.push(note);
     }
 
+    fn close_iolog(&mut self, now: u64) {
+        let Some(iolog) = self.iolog.take() else {
+            return;
+        };
+        if iolog.waits > 0 {
+            let waits = iolog.waits;
+            self.note(format!("the job waited {waits} times for its iolog"));
+        }
+        if let Err(error) = iolog.close(now.saturating_sub(self.start_ns)) {
+            let errno = error.raw_os_error().unwrap_or(libc::EIO);
+            self.fail(errno, format!("write_iolog: {error}"), now);
+        }
+    }
+
     /// Hands over the last interval and the job's last word. To be called once, after `run` or after a
     /// turn that said `done`; on the thread that took the turns.
     pub fn finish(mut self) {
@@ -41,6 +55,7 @@ impl<E: Engine> JobLoop<E> {
         if let Some(from_ns) = self.recorder.pass_edges(now, inflight) {
             self.measured_ns = from_ns;
         }
+        self.close_iolog(now);
         let mut end = self.report(now);
         self.recorder.end(now, inflight);
         if let Some(note) = self.log.as_mut().and_then(|log| log.end(now)) {
