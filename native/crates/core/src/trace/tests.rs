@@ -1,3 +1,4 @@
+use std::fmt::Write as _;
 use std::io::{BufReader, Cursor};
 
 use proptest::prelude::*;
@@ -333,8 +334,8 @@ proptest! {
             let flush = word == "sync";
             let place = if flush { "0 0".to_owned() } else { format!("{offset} {length}") };
             let wait = if index == 0 { 0 } else { 13 };
-            v2 += &format!("8,{device} wait {wait} 0\n8,{device} {word} {place}\n");
-            v3 += &format!("{micros} 8,{device} {word} {place}\n");
+            let _ = write!(v2, "8,{device} wait {wait} 0\n8,{device} {word} {place}\n");
+            let _ = write!(v3, "{micros} 8,{device} {word} {place}\n");
             let mut one = event(micros * 1000, ACTION_QUEUE | action, sector, length as u32);
             one.device = 8 << 20 | u32::from(device);
             if flush {
@@ -342,7 +343,8 @@ proptest! {
             }
             events.push((one, b"".as_slice()));
             let place = if flush { String::new() } else { format!("{sector} + {} ", length / 512) };
-            print += &format!(
+            let _ = write!(
+                print,
                 "8,{device} 0 {index} {}.{:09} 1 Q {rwbs} {place}[x]\n",
                 micros / 1_000_000, micros % 1_000_000 * 1000
             );

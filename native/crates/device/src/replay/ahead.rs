@@ -119,7 +119,7 @@ impl Ahead {
         let mut shape = Shape::new(&self.spec.shape);
         self.files.clear();
         let (mut end_ns, mut any) = (base_ns, false);
-        while let Some((entry, _)) = merge.next()? {
+        while let Some((entry, _)) = merge.earliest()? {
             let Some(entry) = shape.apply(entry) else {
                 continue;
             };

@@ -107,7 +107,7 @@ impl Merge {
     /// # Errors
     /// A trace is wrong there. Do not read on.
     #[inline]
-    pub fn next(&mut self) -> Result<Option<(Entry, usize)>, ReplayError> {
+    pub fn earliest(&mut self) -> Result<Option<(Entry, usize)>, ReplayError> {
         let failed = |input: &Input, source| ReplayError {
             path: input.spec.path.clone(),
             source,

@@ -96,7 +96,7 @@ pub fn scan(spec: &TraceSpec, ended: &AtomicBool) -> Result<TraceFacts, ReplayEr
     let mut shape = Shape::new(&spec.shape);
     let mut facts = TraceFacts::default();
     let (mut seen, mut bits) = (0_u64, 0_u64);
-    while let Some((entry, _)) = merge.next()? {
+    while let Some((entry, _)) = merge.earliest()? {
         seen += 1;
         if seen.is_multiple_of(LOOK) && ended.load(Ordering::Relaxed) {
             facts.cut_short = true;

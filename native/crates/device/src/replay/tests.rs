@@ -181,7 +181,7 @@ fn merges_by_time_with_scalars_and_iterations() {
     ];
     let mut merge = merge::Merge::open(&inputs, TraceEvent::Queue).unwrap();
     let mut found = Vec::new();
-    while let Some((entry, place)) = merge.next().unwrap() {
+    while let Some((entry, place)) = merge.earliest().unwrap() {
         let name = merge.names.text(entry.name);
         found.push((entry.time_ns / 1000, place, name, entry.offset));
     }
