@@ -1,11 +1,13 @@
 /** The answer in a sentence, and the sentences that explain it. */
 import type { SweepComparison } from "../sweep-record.ts";
-import type { Entry } from "./model.ts";
+import { growthOf } from "./answer-growth.ts";
+import type { Entry, TimeLine } from "./model.ts";
 import {
   formatBandwidth,
   formatCount,
   formatMetric,
   formatNs,
+  formatSeconds,
   higherIsBetter,
   isTime,
   metricHeading,
@@ -17,6 +19,7 @@ export interface AnswerInput {
   readonly metrics: readonly string[];
   readonly entries: readonly Entry[];
   readonly comparisons: readonly SweepComparison[];
+  readonly timeLines: readonly TimeLine[];
 }
 
 /** The first sentence stands alone. */
@@ -25,14 +28,30 @@ export function answerOf(input: AnswerInput): readonly string[] {
   if (only === undefined) {
     return ["No operation completed, so there is nothing to report."];
   }
-  const plain = input.entries.length === 1 ? [describe(only)] : bestOfEach(input);
+  const best = () => bestOfEach(input);
+  const one = input.entries.length === 1;
+  const growth = one ? [] : growthOf(input.entries);
+  // What grew with the load says which was highest, too.
+  const plain = one
+    ? [describe(only), ...waitingOf(only, input.timeLines)]
+    : growth.length > 0
+      ? [...growth, ...best().slice(1)]
+      : best();
   if (input.preview) {
     const [first = "", ...rest] = plain;
     return [`Preview, no verdict: ${first}`, ...rest];
   }
   const verdict = verdictOf(input);
-  return verdict === null ? plain : [verdict, ...plain];
+  const whole = plain.map((text) =>
+    text.replace(/^[a-z]+(?= )/, (word) =>
+      lowerStart.has(word) ? `${word[0]?.toUpperCase()}${word.slice(1)}` : word,
+    ),
+  );
+  return verdict === null ? whole : [verdict, ...whole];
 }
+
+/** Words of our own that may begin a sentence; names such as io_uring keep their form. */
+const lowerStart = new Set(["from", "the"]);
 
 /** All figures of one configuration. */
 function describe(entry: Entry): string {
@@ -49,6 +68,42 @@ function describe(entry: Entry): string {
   });
   const latency = times.length === 0 ? "" : `, response ${times.join(", ")}`;
   return `${entry.facet} with ${entry.label} reached ${rates.join(", ")}${latency}.`;
+}
+
+/** Response time beyond this many times service time is mostly waiting. */
+const mostlyWaiting = 2;
+
+/** Silences, and how far response and service time part: what an average hides. */
+function waitingOf(entry: Entry, lines: readonly TimeLine[]): readonly string[] {
+  const [line] = lines.filter((one) => one.stalls.length > 0);
+  const [stall] = line?.stalls ?? [];
+  const response = entry.metrics["response.p99"];
+  const service = entry.metrics["service.p99"];
+  const parted =
+    entry.openLoop &&
+    response?.solid === true &&
+    service?.solid === true &&
+    response.value > mostlyWaiting * service.value
+      ? `response p99, counted from when an operation was due, is ${formatNs(response.value)}; ` +
+        `service p99, counted from when the target got it, is ${formatNs(service.value)}`
+      : null;
+  if (stall === undefined) {
+    return parted === null ? [] : [`Operations waited before the target got them: ${parted}.`];
+  }
+  const at = (ms: number) => formatSeconds(ms / 1000);
+  const more = (line?.stalls.length ?? 1) - 1;
+  const others = more === 0 ? "" : ` and ${more} more time${more === 1 ? "" : "s"}`;
+  const silence =
+    `Nothing completed for ${at(stall.endMs - stall.startMs)} (from ${at(stall.startMs)} to ` +
+    `${at(stall.endMs)})${others}`;
+  if (parted !== null) {
+    return [`${silence}, and what fell due meanwhile had to wait: ${parted}.`];
+  }
+  return entry.openLoop
+    ? [`${silence}.`]
+    : [
+        `${silence}; in a closed loop only the operations in flight show it, since nothing else is sent.`,
+      ];
 }
 
 /** Entries by panel, in order of appearance. */

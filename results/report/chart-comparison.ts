@@ -35,6 +35,8 @@ interface Row {
   readonly high: number;
   readonly text: string;
   readonly code: string;
+  /** The same without words, for what stands beside the mark. */
+  readonly bareCode: string;
 }
 
 const mostMetrics = 3;
@@ -170,8 +172,13 @@ function cell({ all, facet, own, metric, key, width, labelled, labelPx, first }:
         encoding: { x: { ...x, field: "low" }, x2: { field: "high" }, y },
       },
       {
-        mark: { type: "text", align: "left", dx: 4, color: ink, aria: false },
-        encoding: { x: { ...x, field: "high" }, y, text: { field: "text" } },
+        mark: { type: "text", align: "left", dx: 4, color: ink },
+        encoding: {
+          x: { ...x, field: "high" },
+          y,
+          text: { field: "text" },
+          description: { field: "bareCode", type: "nominal" },
+        },
       },
     ],
   };
@@ -205,6 +212,7 @@ function rowOf(entry: Entry, at: number, metric: string): readonly Row[] {
       low: value.low,
       high: value.high,
       text,
+      bareCode: markCode({ entry: at, name: entry.series }),
       code: markCode({
         entry: at,
         name: entry.series,

@@ -51,21 +51,18 @@ interface Frame {
 /** Null when no entry has enough intervals. */
 export function heatChart(model: ReportModel): Chart | null {
   const panels = panelsOf(model);
-  const [first] = panels;
-  if (first === undefined) {
+  if (panels.length === 0) {
     return null;
   }
   const sweep = model.kind === "sweep";
   const both = panels.some((panel) => panel.map.kind === "service");
   const repeats = model.entries.some((entry) => entry.replicates > 1);
-  const width = Number((first.map.columnMs / 1000).toPrecision(3));
-  const cell = `${sweep ? "" : `${width} s x `}a step of ${sweep ? 41 : 19}%`;
   return {
     name: "heat",
     title: "Latency over time",
     caption:
-      `Each cell counts the operations that completed in that time with that latency (${cell}); ` +
-      "dark is many, white is none. Latency is on a logarithmic axis." +
+      `Each cell counts the operations that completed in that time with that latency: ` +
+      "dark is many, blank is none. Latency is on a logarithmic axis." +
       (both
         ? " Above, response time counts from when an operation was due; below, service time from when it was handed to the target: waiting shows only above."
         : "") +
@@ -141,6 +138,13 @@ function coarse(column: readonly number[], bucketsPerCell: number): ReadonlyMap<
 }
 
 /** Cells of one step that follow each other in time become one; sorted by step, so paths join. */
+/** `0.1 s x 19%`: how long and how wide a cell is. */
+function cellText(map: HeatMap, frame: Frame): string {
+  const seconds = Number((map.columnMs / 1000).toPrecision(3));
+  const step = 2 ** (frame.bucketsPerCell / bucketsPerOctave) - 1;
+  return `${seconds} s x ${Math.round(step * 100)}%`;
+}
+
 function cellsOf(map: HeatMap, frame: Frame): readonly Cell[] {
   const open = new Map<number, Cell>();
   const done: Cell[] = [];
@@ -211,7 +215,11 @@ function panelSpec(panel: Panel, frame: Frame, look: Look): object {
   const cells = cellsOf(panel.map, frame).map((cell) => ({ ...cell, step: names[cell.level] }));
   const x = {
     type: "quantitative",
-    title: look.timeTitle ? "Time since the run's start (s)" : null,
+    title: look.timeTitle
+      ? look.width > 400
+        ? "Time since the run's start (s)"
+        : "Time (s)"
+      : null,
     scale: { domain: [0, frame.seconds], nice: false },
     axis: { tickCount: Math.max(2, Math.floor(look.width / 80)), grid: false },
   };
@@ -234,14 +242,14 @@ function panelSpec(panel: Panel, frame: Frame, look: Look): object {
       ? {
           orient: "top",
           direction: "horizontal",
-          title: "Operations in a cell",
+          title: `Operations in a cell of ${cellText(panel.map, frame)}`,
           symbolType: "square",
           symbolStrokeWidth: 0,
           columns: look.width > 500 ? names.length : 3,
         }
       : null,
   };
-  const time = { kind: "heat", entry: panel.at } as const;
+  const time = { kind: "heat", entry: panel.at, buckets: frame.bucketsPerCell } as const;
   return {
     ...(look.title === ""
       ? {}
@@ -249,6 +257,7 @@ function panelSpec(panel: Panel, frame: Frame, look: Look): object {
           title: {
             text: look.title,
             anchor: "start",
+            frame: "group",
             fontSize: look.titleSize,
             fontWeight: look.titleSize > 11 ? "bold" : "normal",
             color: ink,
@@ -345,7 +354,7 @@ function gridSpec(panels: readonly Panel[], form: Form) {
     {
       spacing: 22,
       resolve: { scale: { color: "independent" } },
-      vconcat: [...legendOf(frame, form), ...blocks],
+      vconcat: [...legendOf(frame, form, panels[0]?.map), ...blocks],
       ...shared,
     },
     "Latency over time of each point",
@@ -354,11 +363,12 @@ function gridSpec(panels: readonly Panel[], form: Form) {
 }
 
 /** One legend for all panels: a row of squares with their counts. */
-function legendOf(frame: Frame, form: Form): readonly object[] {
+function legendOf(frame: Frame, form: Form, map: HeatMap | undefined): readonly object[] {
+  const size = map === undefined ? "" : ` of ${cellText(map, frame)}`;
   const names = stepNames(frame.steps);
   const range = colours(names.length);
   const width = formWidth[form] - 60;
-  const values = names.map((name, at) => ({ name, at }));
+  const values = names.map((name, index) => ({ name, at: index + 0.15 }));
   const x = {
     field: "at",
     type: "quantitative",
@@ -368,7 +378,7 @@ function legendOf(frame: Frame, form: Form): readonly object[] {
   return [
     {
       title: {
-        text: "Operations in a cell",
+        text: `Operations in a cell${size}`,
         anchor: "start",
         fontSize: 11,
         fontWeight: "normal",

@@ -220,9 +220,9 @@ function specOf(rows: readonly Row[], form: Form, joined: boolean, cloud: readon
       encoding: { ...base, shape, description: { field: "code", type: "nominal" } },
     },
     {
-      mark: { type: "text", dy: -10, color: ink, aria: false },
+      mark: { type: "text", dy: -10, color: ink },
       transform: [{ filter: "datum.labelled" }],
-      encoding: { x, y, text: { field: joined ? "depthText" : "percentile" } },
+      encoding: { x, y, text: { field: joined ? "depthText" : "percentile" }, description: bare },
     },
   ];
   const frame = {

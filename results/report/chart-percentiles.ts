@@ -176,9 +176,9 @@ function specOf(rows: readonly Row[], form: Form) {
       encoding: { x, y, color, shape, description },
     },
     {
-      mark: { type: "text", align: "left", dx: 6, color: ink, aria: false },
+      mark: { type: "text", align: "left", dx: 6, color: ink },
       transform: [{ filter: "datum.labelled" }],
-      encoding: { x, y, text: { field: "short" } },
+      encoding: { x, y, text: { field: "short" }, description: lineCode },
     },
   ];
   const height = names.length === 1 ? 340 : 240;

@@ -227,6 +227,7 @@ export function styled(spec: object, description: string, form: Form): TopLevelS
         titleFontSize: 11,
         labelFontSize: 11,
         labelLimit: 300,
+        titleLimit: 320,
         symbolSize: 90,
         symbolStrokeWidth: 2,
         // Side by side they would make a phone's chart wider than its screen.

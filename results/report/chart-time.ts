@@ -224,7 +224,7 @@ function layers(rows: readonly Row[], panel: Panel): object {
       ...(time && panel.both
         ? [
             {
-              transform: [{ filter: "!datum.mark && isValid(datum.service99)" }],
+              transform: [{ filter: "!datum.mark" }],
               mark: { type: "line", strokeWidth: 1.4, strokeDash: [2, 2], opacity: 0.85 },
               encoding: {
                 x,
@@ -329,7 +329,8 @@ function tallSpec(rows: readonly Row[], marks: readonly Mark[], form: Form, both
       data: { values: valuesOf(rows, marks) },
       spacing: 14,
       resolve: apart,
-      vconcat: quantities.map(({ field, title }, index) => {
+      vconcat: quantities.map(({ field, title: usual }, index) => {
+        const title = field === "p99" && both ? "p99 latency" : usual;
         const timeTitle = index === quantities.length - 1;
         const first = index === 0;
         const shown = { legend: first, labels: first, timeTitle, both };
@@ -360,11 +361,11 @@ function smallSpec(rows: readonly Row[], marks: readonly Mark[], form: Form) {
           header: { labelFontSize: 11 },
         },
         columns,
-        resolve: field === "p99" ? {} : { scale: { y: "independent" } },
+        resolve: field === "p99" ? { axis: { y: "independent" } } : { scale: { y: "independent" } },
         spec: layers(rows, {
           field,
           title,
-          width: field === "p99" || columns === 1 ? width : width - 26,
+          width: columns === 1 ? width : width - 30,
           height: 110,
           legend: index === 0,
           timeTitle: true,

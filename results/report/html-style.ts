@@ -74,7 +74,7 @@ export function styleSheet(): string {
 *{box-sizing:border-box}
 html{-webkit-text-size-adjust:100%}
 body{margin:0;background:var(--ground);color:var(--ink);font:16px/1.5 "DejaVu Sans",Verdana,system-ui,sans-serif}
-main,header,footer{max-width:64rem;margin:0 auto;padding:0 1.25rem}
+main,header,footer{max-width:70rem;margin:0 auto;padding:0 1.25rem}
 header{padding-top:1.5rem}
 h1{font-size:1.5rem;line-height:1.25;margin:0 0 .25rem}
 h2{font-size:1.2rem;margin:2.2rem 0 .6rem}
@@ -106,7 +106,30 @@ td small{display:block;color:var(--soft);font-size:.75rem;font-weight:normal}
 figure{margin:1.6rem 0;break-inside:avoid}
 figcaption{font-size:.85rem;margin-top:.4rem}
 .chart{position:relative}
-.chart svg{display:block;max-width:100%;height:auto}
+.chart.timed{touch-action:pan-y;cursor:crosshair;user-select:none}
+.band{position:absolute;background:var(--link);opacity:.16;pointer-events:none}
+.overlay{pointer-events:none}
+.picking .chart [data-e]:not(.on):not([opacity="0"]){opacity:.13}
+.picking .chart [data-n]:not([data-e]){opacity:.2}
+.picking .chart g.back{opacity:.25}
+.ranged #percentiles [data-e],.ranged #iops-latency [data-e]{opacity:.25}
+.picking tr[data-e].on>*{background:var(--panel);font-weight:bold}
+.off{display:none}.out{opacity:.4}.switch{cursor:pointer}
+.switch text:focus{outline:none}.switch text:focus-visible{outline:2px solid var(--link);outline-offset:2px}
+.script,.selected{display:none}.live .script,.ranged .selected{display:block}
+button{font:inherit;color:inherit}
+.pick{background:none;border:0;padding:0;text-align:left;cursor:pointer;text-decoration:underline dotted;text-underline-offset:.2em}
+.copyable{position:relative}.copyable pre{padding-right:5.5rem;white-space:pre-wrap;overflow-wrap:anywhere}
+.copy{position:absolute;top:.4rem;right:.4rem;font-size:.8rem;padding:.15rem .6rem;
+background:var(--ground);border:1px solid var(--line);border-radius:.3rem;cursor:pointer}
+.range{font-size:.85rem;margin:.3rem 0 .6rem;color:var(--soft)}
+.range input{width:5.5rem;font:inherit;color:var(--ink);background:var(--ground);border:1px solid var(--line);border-radius:.25rem;padding:.1rem .3rem}
+.range label{margin-right:.3rem;white-space:nowrap}
+.bar{position:sticky;bottom:0;z-index:3;display:flex;gap:1rem;justify-content:center;align-items:center;padding:.5rem 1rem;
+background:var(--panel);border-top:2px solid var(--link);font-size:.85rem}
+.bar[hidden]{display:none}
+.bar button{white-space:nowrap;padding:.2rem .7rem;background:var(--ground);border:1px solid var(--line);border-radius:.3rem;cursor:pointer}
+.chart svg{display:block;width:100%;height:auto}
 .chart .phone{display:none}
 .chart text{font-family:"DejaVu Sans",Verdana,system-ui,sans-serif}
 .tip{position:absolute;z-index:2;max-width:18rem;padding:.35rem .55rem;background:var(--ink);color:var(--ground);
@@ -121,7 +144,8 @@ footer{margin-top:3rem;padding-top:1rem;padding-bottom:2rem;border-top:1px solid
 @media screen and (max-width:42rem){
 main,header,footer{padding-left:.9rem;padding-right:.9rem}
 .chart .wide{display:none}.chart .phone{display:block}
-.facts{grid-template-columns:1fr}.facts dd{margin-bottom:.4rem}
+.facts{grid-template-columns:minmax(6rem,9.5rem) minmax(0,1fr);gap:.15rem .7rem}
+[data-m="bw.binary"]{display:none}
 th[scope=row]{position:sticky;left:0;background:var(--ground);white-space:normal;min-width:8rem}
 }
 @media screen and (prefers-color-scheme:dark){
@@ -130,12 +154,17 @@ th[scope=row]{position:sticky;left:0;background:var(--ground);white-space:normal
 ${darkCharts()}
 }
 @media print{
-body{font-size:10pt}
+html,body{font-size:10pt}
+.chart svg{width:auto;max-width:100%;max-height:112mm;margin:0 auto 0 0}
+.env{columns:2 16rem}
 main,header,footer{max-width:none;padding:0}
 a{color:inherit;text-decoration:none}
 .scroll{overflow:visible}table{font-size:7.5pt}th,td{padding:.15rem .3rem}
-.noprint,.skip,.tip,.ring{display:none}
-h2,h3{break-after:avoid}tr{break-inside:avoid}thead{display:table-header-group}
+.noprint,.skip,.tip,.ring,.bar{display:none}
+details::details-content{content-visibility:visible;display:block;block-size:auto}
+h2,h3{break-after:avoid}tr{break-inside:avoid}tr:has(th[scope=rowgroup]){break-after:avoid}
+#heat .chart svg{max-height:190mm}
+thead{display:table-header-group}
 pre{white-space:pre-wrap}
 }
 `.trim();

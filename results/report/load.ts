@@ -6,8 +6,10 @@ import type { JobRecord, RunRecord } from "../run-record.ts";
 import type { SweepRecord } from "../sweep-record.ts";
 import { answerOf } from "./answer.ts";
 import { findCaveats } from "./caveats.ts";
+import { deviceFacts } from "./device-facts.ts";
 import { type LoadedPoint, makeEntries } from "./entries.ts";
 import { changedFacts, factGroups } from "./environment.ts";
+import { jobSettings } from "./job-settings.ts";
 import type { ReportModel, RunSummary } from "./model.ts";
 import { type RunFiles, readJson, readRun } from "./run-files.ts";
 import { timeLinesOf } from "./time-lines.ts";
@@ -117,12 +119,15 @@ function modelOf(
   const placed = makeEntries(loaded, kind === "sweep");
   const entries = placed.map((one) => one.entry);
   const runs = points.flatMap((point) => point.runs.map((run) => summaryOf(point.id, run)));
+  const timeLines = timeLinesOf(placed, points, kind === "sweep");
   const metrics = sweep?.metrics?.length ? sweep.metrics : ["iops", "response.p99"];
   const preview = sweep?.preview ?? false;
   const state = stateOf(sweep, runs);
   const reason = sweep?.reason ?? runs.find((run) => run.reason !== null)?.reason ?? null;
   const comparisons = sweep?.comparisons ?? [];
   const missing = [...lost, ...missingOf(found)];
+  const targets = found.map((run) => run.files.record.target);
+  const words = sweep?.command ?? first.command ?? [];
   const environments = found.map((run) => run.files.record.environment);
   return {
     schema: "osdyno-report-1",
@@ -137,16 +142,19 @@ function modelOf(
     started: [...runs].map((run) => run.started).sort()[0] ?? "",
     seconds: runs.reduce((sum, run) => sum + run.seconds, 0),
     source: basename(resolve(dir)),
-    target: [...new Set(found.map((run) => run.files.record.target))].join(", "),
+    target: [...new Set(targets)].join(", "),
     chain: first.chain ?? [],
-    seed: first.seed,
+    seed: sweep?.seed ?? first.seed,
     entries,
     comparisons,
     runs,
-    timeLines: timeLinesOf(placed, points, kind === "sweep"),
+    timeLines,
     heatMaps: placed.flatMap((one) => one.heatMaps),
+    devices: deviceFacts(first.environment, [...new Set(targets)]),
+    settings: jobSettings(found.map((run) => run.files.record)),
     environment: factGroups(first.environment),
-    command: commandText(sweep?.command ?? first.command ?? []),
+    command: commandText(words),
+    repeatCommand: commandText(repeatWords(words, sweep === null ? first.seed : sweep.seed)),
     jobText: [...new Set(found.map((run) => run.files.record.job?.text ?? ""))]
       .slice(0, 1)
       .join(""),
@@ -159,7 +167,7 @@ function modelOf(
       missing,
       changedFacts: changedFacts(environments),
     }),
-    answer: answerOf({ preview, metrics, entries, comparisons }),
+    answer: answerOf({ preview, metrics, entries, comparisons, timeLines }),
   };
 }
 
@@ -222,6 +230,21 @@ function generatorsOf(jobs: readonly JobRecord[]): RunSummary["generators"] {
 function errorsOf(record: RunRecord): readonly string[] {
   const failed = record.jobs.filter((job) => job.error !== 0);
   return failed.map((job) => `job ${job.jobname} ended with error ${job.error}`);
+}
+
+/** Without `--out`, which names a directory that exists by now; with the seed that was drawn. */
+function repeatWords(words: readonly string[], seed: number | undefined): readonly string[] {
+  const kept: string[] = [];
+  for (let i = 0; i < words.length; i += 1) {
+    const word = words[i] ?? "";
+    if (word === "--out") {
+      i += 1;
+    } else if (!word.startsWith("--out=")) {
+      kept.push(word);
+    }
+  }
+  const seeded = kept.some((word) => /^--seed(?:=|$)/.test(word));
+  return seeded || seed === undefined || kept.length === 0 ? kept : [...kept, `--seed=${seed}`];
 }
 
 /** The command as typed in a POSIX shell. */

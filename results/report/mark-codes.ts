@@ -31,6 +31,8 @@ export interface PlotFrame {
   readonly y: PlotAxis;
   /** Place of the entry in the model where the plot shows a single one; else -1. */
   readonly entry: number;
+  /** Buckets in a cell of a heat map. */
+  readonly buckets?: number;
 }
 
 /** An invisible mark over the whole plot, from which the script takes the scales. */

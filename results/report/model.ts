@@ -165,8 +165,14 @@ export interface ReportModel {
   readonly runs: readonly RunSummary[];
   readonly timeLines: readonly TimeLine[];
   readonly heatMaps: readonly HeatMap[];
+  /** What was measured: facts and settings of each device. */
+  readonly devices: readonly FactGroup[];
+  /** How it was driven: the keys of each job. */
+  readonly settings: readonly FactGroup[];
   readonly environment: readonly FactGroup[];
   readonly command: string;
+  /** The same without its place for results and with its seed: what a reader types. */
+  readonly repeatCommand: string;
   readonly jobText: string;
   readonly caveats: readonly Caveat[];
   /** The answer: the first sentence stands alone; the rest explains it. */

@@ -12,6 +12,8 @@ export interface Cell {
 }
 
 export interface TableRow {
+  /** Place of its entry in the model. */
+  readonly at: number;
   readonly label: string;
   readonly cells: readonly Cell[];
 }
@@ -23,6 +25,8 @@ export interface TableGroup {
 
 export interface Table {
   readonly columns: readonly string[];
+  /** Metric of each column; `samples` for the last. */
+  readonly metrics: readonly string[];
   readonly groups: readonly TableGroup[];
   /** Some cell is empty because too few samples lie beyond it. */
   readonly hasWeak: boolean;
@@ -48,6 +52,7 @@ export function tableOf(model: ReportModel): Table {
   const groups = [...byFacet(model.entries)].map(([facet, entries]) => ({
     title: entries[0]?.facetDetail ? `${facet} (${entries[0].facetDetail})` : facet,
     rows: entries.map((entry) => ({
+      at: model.entries.indexOf(entry),
       label: entry.label,
       cells: [
         ...metrics.map((metric) => {
@@ -60,7 +65,7 @@ export function tableOf(model: ReportModel): Table {
     })),
   }));
   const columns = [...metrics.map(metricHeading), "Samples"];
-  return { columns, groups, hasWeak };
+  return { columns, metrics: [...metrics, "samples"], groups, hasWeak };
 }
 
 function plain(text: string): Cell {

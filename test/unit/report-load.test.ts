@@ -12,6 +12,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { OsdynoError } from "../../engine/base/error.ts";
 import { loadReport } from "../../results/report/load.ts";
 import type { ReportModel } from "../../results/report/model.ts";
+import { formatCount, formatNs } from "../../results/report/units.ts";
 import type { RunRecord } from "../../results/run-record.ts";
 import { readRun } from "../../results/run-schema.ts";
 import { writeFixtureRun, writeFixtureSweep } from "./report-fixture.ts";
@@ -186,12 +187,25 @@ describe("a sweep", () => {
     expect(model.entries.map((entry) => entry.depth)).toEqual(Array(6).fill([1, 4]).flat());
   });
 
-  it("names the best of the first metric and gives no verdict in a preview", () => {
-    expect(model.answer[0]).toMatch(/^Preview, no verdict: .*IOPS/);
+  it("says how far the rate grows with the depth and gives no verdict in a preview", () => {
+    expect(model.answer[0]).toMatch(
+      /^Preview, no verdict: from 1 to 4 operations outstanding, IOPS/,
+    );
     const reads = model.entries.filter((entry) => entry.facet === "read");
     const iops = reads.map((entry) => entry.metrics["iops"]?.value ?? 0);
     const best = reads[iops.indexOf(Math.max(...iops))];
-    expect(model.answer[0]).toContain(best?.label);
+    expect(model.answer[0]).toContain(
+      `to ${formatCount(best?.metrics["iops"]?.value ?? 0)} for read`,
+    );
+    expect(model.answer[1]).toContain(formatNs(best?.metrics["response.p99"]?.value ?? 0));
+  });
+
+  it("names the best of the first metric where no depth was varied", () => {
+    const flat = join(root, "flat");
+    writeFixtureSweep(flat, { preview: true, repeat: 1, depths: [4], samples: 1500 });
+    const answers = loadReport(flat).answer;
+    expect(answers[0]).toMatch(/^Preview, no verdict: .*highest IOPS/);
+    expect(answers[0]).not.toContain("grow");
   });
 
   it("puts verdicts of comparisons first when there are some", () => {

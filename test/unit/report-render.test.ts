@@ -8,6 +8,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { gunzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { temporarySuffix } from "../../results/growing-file.ts";
 import { logDomain, logTicks, roomyLabels } from "../../results/report/chart-style.ts";
@@ -159,8 +160,8 @@ describe("documents", () => {
 
   it("HTML carries the whole model for download", async () => {
     const page = await renderReport(sweep, "html");
-    const data = /href="data:application\/json;base64,([^"]+)"/.exec(page)?.[1] ?? "";
-    expect(JSON.parse(Buffer.from(data, "base64").toString("utf8"))).toEqual(
+    const data = /href="data:application\/gzip;base64,([^"]+)"/.exec(page)?.[1] ?? "";
+    expect(JSON.parse(gunzipSync(Buffer.from(data, "base64")).toString("utf8"))).toEqual(
       JSON.parse(JSON.stringify(sweep)),
     );
   });

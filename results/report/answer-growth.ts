@@ -1,0 +1,93 @@
+/** How rate and waiting grow with the operations outstanding, where a sweep varied them. */
+import type { Entry } from "./model.ts";
+import { formatCount, formatNs } from "./units.ts";
+
+interface Growth {
+  readonly facet: string;
+  readonly series: string;
+  readonly first: Entry;
+  readonly peak: Entry;
+  readonly last: Entry;
+  /** Other lines of the panel. */
+  readonly rivals: number;
+}
+
+/** More panels than this would make a sentence that nobody reads. */
+const mostFacets = 4;
+
+const iopsOf = (entry: Entry) => entry.metrics["iops"]?.value ?? 0;
+
+/**
+ * Two sentences: the rates, and the 99th percentiles at the same points. Empty unless every panel has
+ * a line of depths in a closed loop, all from and to the same depths.
+ */
+export function growthOf(entries: readonly Entry[]): readonly string[] {
+  const facets = [...new Set(entries.map((entry) => entry.facet))];
+  const found = facets.flatMap((facet) => {
+    const growth = fastest(entries.filter((entry) => entry.facet === facet));
+    return growth === null ? [] : [growth];
+  });
+  const [any] = found;
+  const alike = found.every(
+    (one) => one.first.depth === any?.first.depth && one.last.depth === any.last.depth,
+  );
+  if (any === undefined || found.length < facets.length || facets.length > mostFacets || !alike) {
+    return [];
+  }
+  return [ratesSentence(found, any), ...waitingSentence(found)];
+}
+
+/** The line of depths that reaches the most operations a second. */
+function fastest(entries: readonly Entry[]): Growth | null {
+  const lines = new Map<string, Entry[]>();
+  for (const entry of entries) {
+    if (!entry.openLoop && iopsOf(entry) > 0) {
+      lines.set(entry.series, [...(lines.get(entry.series) ?? []), entry]);
+    }
+  }
+  let best: Growth | null = null;
+  for (const [series, own] of lines) {
+    const line = [...own].sort((a, b) => a.depth - b.depth);
+    const [first] = line;
+    const last = line.at(-1);
+    if (first === undefined || last === undefined || last.depth <= first.depth) {
+      continue;
+    }
+    const peak = line.reduce((a, b) => (iopsOf(b) > iopsOf(a) ? b : a));
+    if (best === null || iopsOf(peak) > iopsOf(best.peak)) {
+      best = { facet: first.facet, series, first, peak, last, rivals: lines.size - 1 };
+    }
+  }
+  return best;
+}
+
+function ratesSentence(found: readonly Growth[], any: Growth): string {
+  const lines = new Set(found.map((one) => one.series));
+  const parts = found.map((one) => {
+    const short = one.peak.depth < one.last.depth ? ` at ${one.peak.depth}` : "";
+    const who = lines.size > 1 ? ` (${one.series})` : "";
+    const times = (iopsOf(one.peak) / iopsOf(one.first)).toPrecision(2);
+    return `${Number(times)}x to ${formatCount(iopsOf(one.peak))}${short} for ${one.facet}${who}`;
+  });
+  const many = found.some((one) => one.rivals > 0);
+  const who = lines.size === 1 && many ? ` (${any.series}, the faster one in each)` : "";
+  return `from ${any.first.depth} to ${any.last.depth} operations outstanding, IOPS grow ${listed(parts)}${who}.`;
+}
+
+function waitingSentence(found: readonly Growth[]): readonly string[] {
+  const p99 = (entry: Entry) => {
+    const value = entry.metrics["response.p99"];
+    return value?.solid === true ? formatNs(value.value) : null;
+  };
+  const parts = found.flatMap((one) => {
+    const [from, to] = [p99(one.first), p99(one.peak)];
+    return from === null || to === null ? [] : [`from ${from} to ${to} for ${one.facet}`];
+  });
+  return parts.length < found.length
+    ? []
+    : [`Meanwhile the 99th percentile of response time goes ${listed(parts)}.`];
+}
+
+function listed(parts: readonly string[]): string {
+  return parts.length < 2 ? parts.join("") : `${parts.slice(0, -1).join(", ")} and ${parts.at(-1)}`;
+}
