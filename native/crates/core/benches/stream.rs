@@ -75,7 +75,7 @@ fn bench_stream(
                     left -= 1;
                 }
                 Next::NotBefore(time) => now = time,
-                Next::AfterCompletions | Next::Done => return hash,
+                Next::AfterCompletions | Next::LoopEnd | Next::Done => return hash,
             }
         }
         hash

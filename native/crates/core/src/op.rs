@@ -61,6 +61,9 @@ pub enum Next {
     NotBefore(u64),
     /// The stream waits for completions: a flush barrier, or think time after a completed block.
     AfterCompletions,
+    /// Everything of a loop has completed and another loop begins; only where it was asked for. Ask
+    /// again at once.
+    LoopEnd,
     /// The stream has ended.
     Done,
 }

@@ -169,6 +169,21 @@ pub enum Arrival {
     },
 }
 
+/// Kinds of think time beside its length and the operations between. Source: fio's manual on
+/// `thinktime_*` and `rate_ignore_thinktime`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ThinktimeSpec {
+    /// This much of a pause burns CPU.
+    pub spin_ns: u64,
+    /// A pause comes after this much time as well; 0 = it does not.
+    pub io_ns: u64,
+    /// Operations count when they are sent instead of when they complete.
+    pub on_issue: bool,
+    /// What a schedule has due meanwhile is put off instead of being caught up with.
+    pub delays_schedule: bool,
+}
+
 /// All that decides which operations a job yields. The same specification yields the same
 /// operations on every engine and path.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -217,8 +232,18 @@ pub struct StreamSpec {
     /// After each `thinktimeBlocks` completed operations, send nothing for this long.
     #[serde(default)]
     pub thinktime_ns: u64,
-    /// See `thinktimeNs`.
+    /// See `thinktimeNs`; 0 = operations do not count, `thinktime.ioNs` does.
     pub thinktime_blocks: u32,
+    /// More of think time.
+    #[serde(default)]
+    pub thinktime: ThinktimeSpec,
+    /// An operation waits while one in flight covers some of its bytes and one of both writes
+    /// (`serialize_overlap`). Under verification it does anyway.
+    #[serde(default)]
+    pub serialize_overlap: bool,
+    /// Between two loops everything completes, and the stream says `Next::LoopEnd`.
+    #[serde(default)]
+    pub loop_barrier: bool,
     /// A `Flush` after every this many writes; 0 = never (`fsync`). It goes into the queue behind
     /// them without waiting for them, as fio's `io_uring` and `posixaio` engines do.
     #[serde(default)]

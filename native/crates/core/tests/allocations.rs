@@ -107,7 +107,7 @@ fn allocations(spec: &StreamSpec) -> u64 {
                 }
                 Next::NotBefore(time) => now = time,
                 Next::AfterCompletions => waits = true,
-                Next::Done => unreachable!("time based"),
+                Next::LoopEnd | Next::Done => unreachable!("time based"),
             }
         }
         if waits {

@@ -12,7 +12,7 @@ use osdyno_core::measure::DirectionOutcome;
 use osdyno_core::op::Op;
 use osdyno_core::spec::{
     Arrival, BlockSizes, DataSpec, Distribution, Jitter, Pattern, Region, StreamSpec,
-    SyntheticSpec, VerifyKind, VerifySpec,
+    SyntheticSpec, ThinktimeSpec, VerifyKind, VerifySpec,
 };
 use osdyno_device::arena::Arena;
 use osdyno_device::clock::now_ns;
@@ -77,6 +77,9 @@ fn job(engine: EngineSpec, write: bool, blocks: u64, depth: u32) -> JobSpec {
             arrival: [Arrival::Closed, Arrival::Closed, Arrival::Closed],
             thinktime_ns: 0,
             thinktime_blocks: 1,
+            thinktime: ThinktimeSpec::default(),
+            serialize_overlap: false,
+            loop_barrier: false,
             fsync_every: 0,
             fdatasync_every: 0,
             end_fsync: false,

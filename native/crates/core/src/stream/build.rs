@@ -4,7 +4,8 @@ use super::check::check_verify;
 use super::features::{Features, FileChoice, FileLaw, SHARES, Zones};
 use super::follow_up::FollowUp;
 use super::place::{FileState, Lane, Layout, Map};
-use super::{Choice, OpStream, Think};
+use super::think::ThinkTime;
+use super::{Choice, OpStream};
 use crate::address::{BlockMap, Lfsr, Permutation, Picker, places};
 use crate::arrival::{Arrivals, Schedule};
 use crate::op::DIRECTIONS;
@@ -55,7 +56,7 @@ fn check_scalars(spec: &StreamSpec) -> Result<(), SpecError> {
     if let Some(share) = all.iter().find(|share| !(0.0..=100.0).contains(*share)) {
         return invalid(format!("percentage_random {share}: give 0 to 100"));
     }
-    if spec.thinktime_ns > 0 && spec.thinktime_blocks == 0 {
+    if spec.thinktime_ns > 0 && spec.thinktime_blocks == 0 && spec.thinktime.io_ns == 0 {
         return invalid("think time after every 0 blocks: give at least 1".into());
     }
     Ok(())
@@ -414,16 +415,13 @@ pub(super) fn build(spec: &StreamSpec) -> Result<OpStream, SpecError> {
         pending_flush: None,
         end_fsync: spec.end_fsync && used[1],
         flushed_files: 0,
-        think_ns: spec.thinktime_ns,
-        think_blocks: spec.thinktime_blocks,
-        thought_blocks: 0,
-        think: Think::No,
-        last_completed_ns: 0,
+        counts_sent: spec.thinktime_ns > 0 && spec.thinktime.on_issue,
+        think: ThinkTime::new(spec).map(Box::new),
+        delayed_ns: 0,
+        loop_barrier: spec.loop_barrier,
         generation: 0,
-        overlaps: spec
-            .data
-            .verify
-            .is_some()
+        verifies: spec.data.verify.is_some(),
+        overlaps: (spec.data.verify.is_some() || spec.serialize_overlap)
             .then(|| Vec::with_capacity(super::OVERLAPS)),
         held: None,
         follow_up: FollowUp::new(spec, with_map).map(Box::new),

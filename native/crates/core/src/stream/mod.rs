@@ -11,6 +11,7 @@ mod outlook;
 mod place;
 #[cfg(test)]
 mod tests;
+mod think;
 #[cfg(test)]
 pub(crate) use tests::spec_for_tests;
 
@@ -21,6 +22,7 @@ use crate::spec::{SpecError, StreamSpec};
 use crate::verify::LAST_GENERATION;
 use follow_up::FollowUp;
 use place::{Layout, Place};
+use think::ThinkTime;
 
 /// Yields the operations of one job.
 #[derive(Debug)]
@@ -48,13 +50,15 @@ pub struct OpStream {
     pending_flush: Option<(OpKind, u16)>,
     end_fsync: bool,
     flushed_files: usize,
-    think_ns: u64,
-    think_blocks: u32,
-    thought_blocks: u32,
-    think: Think,
-    last_completed_ns: u64,
+    think: Option<Box<ThinkTime>>,
+    /// Think time counts what is sent.
+    counts_sent: bool,
+    /// The schedule is put off by this.
+    delayed_ns: u64,
+    loop_barrier: bool,
     generation: u32,
-    /// Operations in flight, under verification only.
+    verifies: bool,
+    /// Operations in flight, where overlapping ones wait for each other.
     overlaps: Option<Vec<Flight>>,
     held: Option<Op>,
     /// What follows writes, under verification only.
@@ -66,6 +70,7 @@ const HOLDING: u8 = 2;
 const FLUSHING: u8 = 4;
 const ENDING: u8 = 8;
 const FOLLOWING: u8 = 16;
+const LOOPING: u8 = 32;
 
 /// Room for operations in flight without an allocation.
 const OVERLAPS: usize = 4096;
@@ -90,14 +95,6 @@ enum Choice {
         half: Option<Place>,
         scheduled: bool,
     },
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Think {
-    No,
-    /// Waiting for what is in flight.
-    Draining,
-    Until(u64),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -169,6 +166,9 @@ impl OpStream {
                         (first, at) = (direction, arrivals.next_ns());
                     }
                 }
+                if at != u64::MAX {
+                    at = at.saturating_add(self.delayed_ns);
+                }
                 if at <= now_ns && at != u64::MAX {
                     Ok((first, at))
                 } else if closed {
@@ -184,7 +184,8 @@ impl OpStream {
                 if !scheduled {
                     return Ok((direction, CLOSED_LOOP));
                 }
-                match self.arrivals[1].as_ref().map_or(0, Arrivals::next_ns) {
+                let at = self.arrivals[1].as_ref().map_or(0, Arrivals::next_ns);
+                match at.saturating_add(self.delayed_ns) {
                     u64::MAX => Err(self.schedule_ended()),
                     at if at <= now_ns => Ok((direction, at)),
                     at => Err(Next::NotBefore(at)),
@@ -229,6 +230,9 @@ impl OpStream {
         if direction == 1 {
             self.account_write(&mut op);
         }
+        if self.counts_sent && self.think.as_mut().is_some_and(|think| think.sent()) {
+            self.attention |= THINKING;
+        }
         if let Choice::TrimThenWrite { half, .. } = &mut self.choice {
             *half = (direction == 2).then_some(place);
             if let Some(arrivals) = &mut self.arrivals[1] {
@@ -254,7 +258,7 @@ impl OpStream {
     #[inline]
     fn account_write(&mut self, op: &mut Op) {
         op.flags = self.write_flags;
-        if self.overlaps.is_some() {
+        if self.verifies {
             // 0 means "not written" in the verifier's table.
             self.generation = if self.generation == LAST_GENERATION {
                 1
@@ -340,6 +344,13 @@ impl OpStream {
         {
             return Some(next);
         }
+        if self.attention & LOOPING != 0 {
+            if self.in_flight > 0 {
+                return Some(Next::AfterCompletions);
+            }
+            self.attention &= !LOOPING;
+            return Some(Next::LoopEnd);
+        }
         (self.attention & ENDING != 0).then(|| self.attend_end())
     }
 
@@ -362,20 +373,23 @@ impl OpStream {
     }
 
     fn attend_think(&mut self, now_ns: u64) -> Option<Next> {
-        if matches!(self.think, Think::Draining) {
-            if self.in_flight > 0 {
-                return Some(Next::AfterCompletions);
+        if let Some(think) = &mut self.think {
+            let next = think.attend(now_ns, self.in_flight);
+            self.delayed_ns = think.delayed_ns();
+            if next.is_some() {
+                return next;
             }
-            self.think = Think::Until(self.last_completed_ns.saturating_add(self.think_ns));
         }
-        if let Think::Until(until) = self.think
-            && now_ns < until
-        {
-            return Some(Next::NotBefore(until));
-        }
-        self.think = Think::No;
         self.attention &= !THINKING;
         None
+    }
+
+    /// Until when, since the job's start, a pause that `next` spoke of burns CPU; 0 = it does not.
+    #[must_use]
+    pub fn spins_until_ns(&self) -> u64 {
+        self.think
+            .as_ref()
+            .map_or(0, |think| think.spins_until_ns())
     }
 
     fn attend_end(&mut self) -> Next {
@@ -417,6 +431,9 @@ impl OpStream {
             *half = None;
         }
         self.layout.restart();
+        if self.loop_barrier {
+            self.attention |= LOOPING;
+        }
     }
 
     fn end(&mut self) {
@@ -442,14 +459,10 @@ impl OpStream {
         {
             flights.swap_remove(at);
         }
-        if self.think_ns == 0 || op.length == 0 {
-            return;
-        }
-        self.last_completed_ns = now_ns;
-        self.thought_blocks += 1;
-        if self.thought_blocks >= self.think_blocks {
-            self.thought_blocks = 0;
-            self.think = Think::Draining;
+        if let Some(think) = &mut self.think
+            && op.length > 0
+            && think.completed(now_ns)
+        {
             self.attention |= THINKING;
         }
     }

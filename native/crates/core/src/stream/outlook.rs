@@ -8,6 +8,7 @@ impl OpStream {
     /// in bytes over mixed sizes, where operations of mean size are counted. `now_ns` MUST not go
     /// back from call to call.
     pub fn backlog(&mut self, now_ns: u64) -> u64 {
+        let now_ns = now_ns.saturating_sub(self.delayed_ns);
         let due = |arrivals: &mut Arrivals| arrivals.due(now_ns);
         let due: u64 = self.arrivals.iter_mut().flatten().map(due).sum();
         if self.attention & ENDING != 0 {
@@ -24,6 +25,7 @@ impl OpStream {
         if backlog <= cap {
             return 0;
         }
+        let now_ns = now_ns.saturating_sub(self.delayed_ns);
         let mut dropped = 0;
         for arrivals in self.arrivals.iter_mut().flatten() {
             let due = arrivals.due(now_ns);

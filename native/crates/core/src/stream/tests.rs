@@ -1,7 +1,8 @@
 use super::*;
-use crate::spec::{Arrival, BlockSizes, DataSpec, Distribution, Pattern, Region};
+use crate::spec::{Arrival, BlockSizes, DataSpec, Distribution, Pattern, Region, ThinktimeSpec};
 
 mod orders;
+mod pauses;
 mod properties;
 
 /// 4 KiB random reads, without a map, over 16 MiB.
@@ -34,6 +35,9 @@ pub(crate) fn spec_for_tests() -> StreamSpec {
         arrival: [Arrival::Closed, Arrival::Closed, Arrival::Closed],
         thinktime_ns: 0,
         thinktime_blocks: 1,
+        thinktime: ThinktimeSpec::default(),
+        serialize_overlap: false,
+        loop_barrier: false,
         fsync_every: 0,
         fdatasync_every: 0,
         end_fsync: false,
@@ -88,6 +92,7 @@ fn run(spec: &StreamSpec, depth: usize, most: usize) -> Vec<Op> {
                     assert!(!flight.is_empty(), "waits for nothing");
                     waits = true;
                 }
+                Next::LoopEnd => {}
                 Next::Done => break,
             }
         }
