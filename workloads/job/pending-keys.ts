@@ -5,15 +5,14 @@
  */
 const pending: readonly string[] = [
   // Submission and reaping, engines and their options.
-  "serialize_overlap io_submit_mode",
+  "io_submit_mode",
   "ioengine=posixaio ioengine=splice",
   "hipri_percentage",
   "cmdprio_percentage cmdprio_class cmdprio cmdprio_hint cmdprio_bssplit",
   // Pace and ends.
-  "thinktime_spin thinktime_blocks_type thinktime_iotime rate_ignore_thinktime",
   "steadystate steadystate_duration steadystate_ramp_time steadystate_check_interval",
   // Addresses and files.
-  "openfiles lockfile unlink_each_loop create_on_open",
+  "openfiles lockfile create_on_open",
   "sync_file_range write_barrier fsync_on_close",
   // Verification.
   "verify_async verify_async_cpus verify_dump verify_only verify_state_save verify_state_load",

@@ -62,7 +62,17 @@ export interface StreamSpec {
   readonly timeBased: boolean;
   readonly arrival: PerDirection<SpecArrival>;
   readonly thinktimeNs: number;
+  /** 0 = operations do not count, `thinktime.ioNs` does. */
   readonly thinktimeBlocks: number;
+  readonly thinktime: {
+    readonly spinNs: number;
+    readonly ioNs: number;
+    readonly onIssue: boolean;
+    readonly delaysSchedule: boolean;
+  };
+  readonly serializeOverlap: boolean;
+  /** Everything completes between two loops. */
+  readonly loopBarrier: boolean;
   readonly fsyncEvery: number;
   readonly fdatasyncEvery: number;
   readonly endFsync: boolean;

@@ -246,6 +246,11 @@ impl Verifier {
         true
     }
 
+    /// `read_back` begins at the first file again.
+    pub fn rewind(&mut self) {
+        self.cursor = (0, 0);
+    }
+
     /// The next read of everything this job wrote and did not read back, in order of file and offset,
     /// at most `max_bytes` long (at least one interval); `None` at the end.
     pub fn read_back(&mut self, max_bytes: u32) -> Option<Op> {

@@ -36,6 +36,7 @@ use crate::io_log::IoLog;
 use crate::outcome::JobError;
 use crate::pace::Pace;
 use crate::record::{Lateness, Levels, Recorder};
+use crate::renewal::Renewal;
 use crate::replay::iolog::IologWriter;
 use crate::source::OpSource;
 
@@ -83,6 +84,7 @@ pub struct Turn {
 }
 
 /// See the module.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 pub struct JobLoop<E> {
     engine: E,
     stream: OpSource,
@@ -136,6 +138,11 @@ pub struct JobLoop<E> {
     /// When a slot became free after all had been in use.
     freed_ns: u64,
     stopped: bool,
+    /// The stream did not come to its own end.
+    cut_short: bool,
+    /// What is read back is a loop's, and another follows.
+    loops_on: bool,
+    renewal: Option<Renewal>,
     /// Another job's end ends this one.
     dismissed: bool,
     error: Option<JobError>,
@@ -148,6 +155,8 @@ pub struct JobLoop<E> {
     submit_levels: Levels,
     complete_levels: Levels,
     pace: Pace,
+    /// Some of the think time burns CPU.
+    spins: bool,
     spun_ns: u64,
     /// Time spent asleep by jobs that spin at times.
     slept_ns: u64,
@@ -294,6 +303,10 @@ impl<E: Engine> JobLoop<E> {
                         return Ok((sent, Some(self.start_ns.saturating_add(at_ns))));
                     }
                     Next::AfterCompletions => return Ok((sent, None)),
+                    Next::LoopEnd => {
+                        self.between_loops();
+                        continue;
+                    }
                     Next::Done => {
                         if self.inflight() > 0 || self.phase == Phase::Drain {
                             return Ok((sent, None));
@@ -378,11 +391,18 @@ impl<E: Engine> JobLoop<E> {
         if let Some(problem) = self.stream.problem() {
             return self.fail(libc::EIO, problem, now_ns());
         }
+        if std::mem::take(&mut self.loops_on) {
+            self.phase = Phase::Stream;
+            return self.renew();
+        }
         self.end_search();
         let reads_back = self.phase == Phase::Stream
-            && !self.stopped
+            && !self.cut_short
             && self.error.is_none()
             && self.checks.as_ref().is_some_and(Checks::reads_back);
+        if let Some(checks) = &mut self.checks {
+            checks.rewind();
+        }
         self.phase = if reads_back {
             Phase::ReadBack
         } else {

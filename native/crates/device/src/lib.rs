@@ -16,6 +16,7 @@ pub mod job_loop;
 pub mod outcome;
 pub mod pace;
 pub mod record;
+pub mod renewal;
 pub mod replay;
 pub mod run;
 pub mod source;

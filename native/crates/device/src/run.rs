@@ -21,6 +21,7 @@ use crate::hiccup::HiccupMeter;
 use crate::host;
 use crate::job_loop::JobLoop;
 use crate::outcome::{JobState, RunOutcome, RunPoll};
+use crate::renewal::Renewal;
 use crate::spec::{JobSpec, RunSpec};
 
 /// Between the moment that every job is ready and the run's start: threads must have woken up by then.
@@ -327,13 +328,7 @@ impl Place {
             arena: Arc::clone(&arena),
             depth,
             waiter: Waiter::Thread,
-            mode: OpenMode {
-                write: job.write,
-                direct: job.direct,
-                sync: job.sync,
-                invalidate: job.cache.invalidate,
-                access: job.access(),
-            },
+            mode: open_mode(job),
         };
         let files = open_all(job, opening.mode).map_err(engine)?;
         let place = self;
@@ -373,6 +368,7 @@ impl Place {
         };
         let gates = &self.shared.gates;
         job_loop.join_flow(gates.flow(self.index));
+        job_loop.renew_files(renewal_of(job));
         let after_ns = gates.wait(self.index).unwrap_or(origin_ns).max(origin_ns);
         let start_ns = job_loop.start_ns(after_ns);
         loop {
@@ -396,6 +392,22 @@ impl Place {
         gates.ended(self.index, failed);
         Ok(())
     }
+}
+
+fn open_mode(job: &JobSpec) -> OpenMode {
+    OpenMode {
+        write: job.write,
+        direct: job.direct,
+        sync: job.sync,
+        invalidate: job.cache.invalidate,
+        access: job.access(),
+    }
+}
+
+fn renewal_of(job: &JobSpec) -> Option<Renewal> {
+    let paths = job.files.iter().map(|file| file.path.clone());
+    let renewal = || Renewal::new(job.engine.clone(), paths.collect(), open_mode(job));
+    job.control.unlink_each_loop.then(renewal)
 }
 
 /// Runs a job over the engine that was opened for it.

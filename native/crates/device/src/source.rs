@@ -75,6 +75,15 @@ impl OpSource {
         }
     }
 
+    /// Until when, since the job's start, a pause that `next` spoke of burns CPU.
+    #[must_use]
+    pub fn spins_until_ns(&self) -> u64 {
+        match self {
+            Self::Generated(stream) => stream.spins_until_ns(),
+            Self::Trace(_) => 0,
+        }
+    }
+
     /// How far it is, `0..=1`.
     #[must_use]
     pub fn progress(&self) -> Option<f64> {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::os::fd::RawFd;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use osdyno_core::measure::DirectionOutcome;
@@ -310,6 +311,111 @@ fn a_full_device_is_the_end_of_a_job_that_fills_it() {
     assert_eq!(broken.error.unwrap().errno, libc::EIO);
 }
 
+/// A file of `blocks` blocks of zeroes, removed at the end.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str, blocks: u64) -> Self {
+        let path =
+            std::env::temp_dir().join(format!("osdyno-control-{name}-{}", std::process::id()));
+        std::fs::write(&path, vec![0_u8; (blocks * BLOCK) as usize]).unwrap();
+        Self(path)
+    }
+
+    fn writes(&self) -> Value {
+        json!({
+            "files": [{"path": self.0}],
+            "stream": {"mix": [0.0, 100.0, 0.0]},
+        })
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+fn verified() -> Value {
+    json!({"stream": {"loopBarrier": true, "data": {"verify": {
+        "kind": "crc32c", "fatal": true, "readBack": true, "interval": BLOCK,
+    }}}})
+}
+
+#[test]
+fn each_loop_is_verified_and_a_runtime_ends_that() {
+    let file = Scratch::new("loops", 64);
+    for engine in [json!({"kind": "psync"}), json!({"kind": "io_uring"})] {
+        let loops = both(
+            &both(&file.writes(), &verified()),
+            &json!({"stream": {"loops": 3}}),
+        );
+        let outcome = run_one(job(&engine, 8, 64, &loops));
+        assert_eq!(outcome.end.error, None);
+        let writes = outcome.measured.write.as_ref().unwrap().ios;
+        let checked = outcome.end.verify.as_ref().unwrap().checked_bytes;
+        assert_eq!((writes, checked), (3 * 64, 3 * 64 * BLOCK), "{engine}");
+    }
+    // As in fio, the end of the runtime leaves nothing to be read back.
+    let timed = both(&both(&file.writes(), &verified()), &timed(50));
+    let outcome = run_one(job(&json!({"kind": "psync"}), 1, 64, &timed));
+    assert!(outcome.measured.write.unwrap().ios > 64);
+    assert_eq!(outcome.end.verify.unwrap().checked_bytes, 0);
+    assert!(
+        outcome
+            .end
+            .notes
+            .iter()
+            .any(|note| note.contains("not verified"))
+    );
+}
+
+#[test]
+fn files_are_made_anew_between_loops() {
+    use std::os::unix::fs::MetadataExt;
+    let file = Scratch::new("unlink", 64);
+    for engine in [
+        json!({"kind": "psync"}),
+        json!({"kind": "io_uring"}),
+        json!({"kind": "libaio"}),
+    ] {
+        let before = std::fs::metadata(&file.0).unwrap();
+        let loops = json!({
+            "stream": {"loops": 2, "loopBarrier": true},
+            "control": {"unlinkEachLoop": true},
+        });
+        // Kept open, so that its number is not used again.
+        let kept = std::fs::File::open(&file.0).unwrap();
+        let outcome = run_one(job(
+            &engine,
+            4,
+            64,
+            &both(&both(&file.writes(), &verified()), &loops),
+        ));
+        assert_eq!(outcome.end.error, None, "{engine}");
+        let after = std::fs::metadata(&file.0).unwrap();
+        assert_ne!(before.ino(), after.ino(), "{engine}");
+        assert_eq!(before.len(), after.len());
+        assert_eq!(kept.metadata().unwrap().nlink(), 0);
+        // What the second loop wrote is in the new file.
+        assert!(after.blocks() * 512 >= after.len(), "{engine}");
+    }
+}
+
+#[test]
+fn part_of_the_think_time_burns_cpu() {
+    let think = |spin_ms: u64| {
+        let think = json!({"stream": {
+            "thinktimeNs": 20 * MS, "thinktime": {"spinNs": spin_ms * MS}, "ioBytes": 10 * BLOCK,
+        }});
+        let outcome = run_one(job(&null(), 1, 100, &think));
+        assert_eq!(reads(&outcome).ios, 10);
+        outcome.end.cpu.user_ns
+    };
+    let (asleep, awake) = (think(0), think(20));
+    assert!(awake > asleep + 40 * MS, "{asleep} {awake}");
+}
+
 fn exit(what: &Value) -> Value {
     json!({"control": {"exit": what}})
 }
@@ -401,23 +507,24 @@ fn jobs_of_a_flow_keep_the_ratio_of_their_weights() {
 
 fn target(target_ns: u64, percentile: f64, keep: bool) -> Value {
     json!({"control": {"latencyTarget": {
-        "targetNs": target_ns, "windowNs": 40 * MS, "percentile": percentile, "keepRunning": keep,
+        "targetNs": target_ns, "windowNs": 60 * MS, "percentile": percentile, "keepRunning": keep,
     }}})
 }
 
 #[test]
 fn the_search_finds_the_depth_that_keeps_a_latency() {
-    // Two operations at once of 2 ms each: n in flight take n ms.
-    let engine = synthetic(&json!({"serviceNs": 2 * MS, "channels": 2}));
-    let search = both(&timed(10_000), &target(6_500_000, 90.0, false));
+    // One at a time of 4 ms each: n in flight take 4 n ms. (2 is what a machine finds that is busy
+    // with other things.)
+    let engine = synthetic(&json!({"serviceNs": 4 * MS, "channels": 1}));
+    let search = both(&timed(20_000), &target(14 * MS, 80.0, false));
     let outcome = run_one(job(&engine, 32, 100_000, &search));
     assert_eq!(outcome.end.error, None);
     let found = outcome.end.latency_target.unwrap();
-    assert!((5..=6).contains(&found.depth), "{found:?}");
+    assert!((2..=3).contains(&found.depth), "{found:?}");
     // It ended by itself, and only the last window is measured.
-    assert!(outcome.end.end_ns < 5000 * MS);
-    assert!(outcome.end.measured_ns < 200 * MS);
-    assert!(reads(&outcome).response.totals.max_ns < 12 * MS);
+    assert!(!outcome.end.stopped);
+    assert!(outcome.end.measured_ns * 2 < outcome.end.end_ns - outcome.end.start_ns);
+    assert!(reads(&outcome).ios > 5);
 }
 
 #[test]

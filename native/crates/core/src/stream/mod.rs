@@ -26,6 +26,7 @@ use think::ThinkTime;
 
 /// Yields the operations of one job.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 pub struct OpStream {
     choice: Choice,
     directions: Rng,

@@ -92,6 +92,8 @@ pub struct Uring {
     single: bool,
     /// When the armed timeout operation fires.
     armed_ns: Option<u64>,
+    /// Completions that a wait ends with.
+    least: u32,
     notes: Vec<String>,
 }
 
@@ -139,6 +141,7 @@ impl Uring {
             waiter,
             single: depth == 1,
             armed_ns: None,
+            least: 1,
             notes,
         };
         if options.hipri {
@@ -403,7 +406,7 @@ impl Engine for Uring {
             }
             Wait::Forever => {
                 while count == 0 && self.in_ring > 0 {
-                    self.wait(1, None)?;
+                    self.wait(self.wanted(), None)?;
                     count = self.take(room, out);
                 }
             }
@@ -419,6 +422,23 @@ impl Engine for Uring {
     fn ready_fd(&self) -> Option<RawFd> {
         // A device that is polled tells nobody: the event loop has to come and look.
         (self.waiter == Waiter::EventLoop && !self.polls).then(|| self.ring.as_raw_fd())
+    }
+
+    fn replace_files(&mut self, files: Vec<OpenFile>) -> Result<(), EngineError> {
+        let fds: Vec<RawFd> = files.iter().map(OpenFile::fd).collect();
+        if self.entries.by_place() {
+            self.ring
+                .submitter()
+                .register_files_update(0, &fds)
+                .map_err(failed("register files with io_uring"))?;
+        }
+        self.entries.files = files;
+        Ok(())
+    }
+
+    #[inline]
+    fn wait_for(&mut self, least: u32) {
+        self.least = least;
     }
 
     fn notes(&self) -> &[String] {
@@ -443,6 +463,12 @@ impl Uring {
         }
     }
 
+    /// Completions that a wait ends with.
+    #[inline]
+    fn wanted(&self) -> u32 {
+        self.least.min(self.in_ring).max(1)
+    }
+
     /// Waits once for a completion; `false` when the time is over.
     #[inline]
     fn wait_until(&mut self, deadline_ns: u64) -> Result<bool, EngineError> {
@@ -461,7 +487,7 @@ impl Uring {
             // A ring that polls knows no timeouts; what it waits for comes soon or never. And the thread of
             // the kernel might read the time after this call.
             if left < FAR_NS || self.armed_ns.is_some() || self.polls || self.kernel_submits {
-                self.wait(1, Some(&time))?;
+                self.wait(self.wanted(), Some(&time))?;
                 return Ok(true);
             }
             let entry = opcode::Timeout::new(&raw const time)
@@ -474,7 +500,7 @@ impl Uring {
             }
             self.submit(0)?;
         }
-        self.wait(1, None)?;
+        self.wait(self.wanted(), None)?;
         // The timeout fired, or the deadline is another one: the next round looks at the clock.
         Ok(true)
     }

@@ -508,6 +508,11 @@ impl Engine for Libaio {
         Ok(())
     }
 
+    fn replace_files(&mut self, files: Vec<OpenFile>) -> Result<(), EngineError> {
+        self.files = files;
+        Ok(())
+    }
+
     fn notes(&self) -> &[String] {
         &self.notes
     }

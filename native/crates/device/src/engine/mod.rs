@@ -18,6 +18,8 @@ use std::os::fd::RawFd;
 
 use osdyno_core::op::Op;
 
+use self::file::OpenFile;
+
 /// One completed operation.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Completion {
@@ -76,6 +78,17 @@ pub trait Engine {
     fn arm_ready(&mut self) -> Result<(), EngineError> {
         Ok(())
     }
+    /// From now on the files are these, in the same order. Only with nothing queued or in flight.
+    fn replace_files(&mut self, files: Vec<OpenFile>) -> Result<(), EngineError> {
+        if files.is_empty() {
+            return Ok(());
+        }
+        let why = "this engine keeps its files: unlink_each_loop does not work with it".to_owned();
+        Err(EngineError::Unsupported(why))
+    }
+    /// `reap` is next called to wait for this many completions and not for one: an engine that can do
+    /// that in one system call does.
+    fn wait_for(&mut self, _least: u32) {}
     /// What the engine found out about the machine, one line each.
     fn notes(&self) -> &[String];
 }

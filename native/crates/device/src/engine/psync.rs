@@ -172,6 +172,12 @@ impl Files {
 }
 
 impl Execute for Files {
+    fn replace_files(&mut self, files: Vec<OpenFile>) -> bool {
+        self.positions.fill(NOWHERE);
+        self.open = files;
+        true
+    }
+
     fn execute(&mut self, op: &Op, slot: u32) -> i32 {
         if matches!(op.kind, OpKind::Read | OpKind::Write) {
             return self.transfer(op, slot).unwrap_or(-libc::EINVAL);

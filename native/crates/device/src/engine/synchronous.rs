@@ -6,6 +6,7 @@ use std::os::fd::RawFd;
 
 use osdyno_core::op::Op;
 
+use super::file::OpenFile;
 use super::{Completion, Engine, EngineError, Wait};
 use crate::clock::now_ns;
 
@@ -13,6 +14,10 @@ use crate::clock::now_ns;
 pub trait Execute {
     /// Bytes transferred, or a negative errno. MUST check slot, length and range itself.
     fn execute(&mut self, op: &Op, slot: u32) -> i32;
+    /// As `Engine::replace_files`; `false` = it cannot.
+    fn replace_files(&mut self, files: Vec<OpenFile>) -> bool {
+        files.is_empty()
+    }
 }
 
 /// The batch form over an `Execute`.
@@ -70,6 +75,14 @@ impl<E: Execute> Engine for Synchronous<E> {
 
     fn ready_fd(&self) -> Option<RawFd> {
         None
+    }
+
+    fn replace_files(&mut self, files: Vec<OpenFile>) -> Result<(), EngineError> {
+        if self.device.replace_files(files) {
+            return Ok(());
+        }
+        let why = "a mapping keeps its files: unlink_each_loop does not work with it".to_owned();
+        Err(EngineError::Unsupported(why))
     }
 
     fn notes(&self) -> &[String] {

@@ -61,6 +61,18 @@ impl<E: Engine> JobLoop<E> {
         Ok(self.out.len() >= least.min(self.out.capacity()))
     }
 
+    /// Tells the engine how many completions the next wait is for.
+    #[inline]
+    pub(super) fn announce_wait(&mut self) {
+        if let Some(batches) = &self.batches {
+            let least = match batches.doing {
+                Doing::Drain => batches.least.saturating_sub(self.out.len() as u32),
+                Doing::Fill | Doing::Take => 1,
+            };
+            self.engine.wait_for(least.max(1));
+        }
+    }
+
     /// Whether operations are sent in this turn.
     #[inline]
     pub(super) fn sends(&mut self) -> bool {

@@ -46,6 +46,11 @@ impl Checks {
         self.read_back
     }
 
+    /// What is written from now on is to be read back as well.
+    pub(super) fn rewind(&mut self) {
+        self.verifier.rewind();
+    }
+
     pub(super) fn read_back(&mut self) -> Option<Op> {
         self.verifier.read_back(self.max_block)
     }

@@ -6,6 +6,7 @@ use crate::engine::Engine;
 use crate::exchange::LiveView;
 use crate::gate::FlowPart;
 use crate::outcome::JobState;
+use crate::renewal::Renewal;
 
 /// What a device that never completes is given after `stop`, before the job ends without it.
 const STOP_GRACE_NS: u64 = 5_000_000_000;
@@ -44,12 +45,12 @@ impl<E: Engine> JobLoop<E> {
         }
         if now >= self.end_ns {
             self.end_ns = u64::MAX;
-            if self.phase == Phase::Stream {
+            if self.phase != Phase::Drain {
                 self.stop_sending();
                 self.give_up_ns = self.give_up_ns.min(now + END_GRACE_NS);
             }
         }
-        if self.phase == Phase::ReadBack && !self.stopped {
+        if self.phase == Phase::ReadBack && !self.cut_short {
             self.give_up_ns = u64::MAX;
         }
         self.publish();
@@ -86,6 +87,38 @@ impl<E: Engine> JobLoop<E> {
         }
     }
 
+    /// Between two loops, with nothing in flight: what was written is read back, then files are renewed.
+    #[cold]
+    pub(super) fn between_loops(&mut self) {
+        if let Some(checks) = &mut self.checks
+            && checks.reads_back()
+        {
+            checks.rewind();
+            self.loops_on = true;
+            self.phase = Phase::ReadBack;
+        } else {
+            self.renew();
+        }
+    }
+
+    #[cold]
+    pub(super) fn renew(&mut self) {
+        let Some(renewal) = &self.renewal else {
+            return;
+        };
+        let renewed = renewal
+            .renew()
+            .and_then(|files| self.engine.replace_files(files));
+        if let Err(error) = renewed {
+            self.fail_engine(&error);
+        }
+    }
+
+    /// The job's files are made anew between its loops.
+    pub fn renew_files(&mut self, renewal: Option<Renewal>) {
+        self.renewal = renewal;
+    }
+
     /// The job's part in a flow.
     pub fn join_flow(&mut self, flow: Option<FlowPart>) {
         self.flow = flow;
@@ -111,6 +144,8 @@ impl<E: Engine> JobLoop<E> {
 
     /// Nothing more from the stream but what `end_fsync` asks for.
     fn stop_sending(&mut self) {
+        self.cut_short = true;
+        self.loops_on = false;
         if let Some(op) = self.held.take()
             && self.phase == Phase::Stream
         {

@@ -1,7 +1,7 @@
 //! The end of a job.
 
 use super::JobLoop;
-use super::check::errno_text;
+use super::check::{Checks, errno_text};
 use crate::clock::now_ns;
 use crate::cpu;
 use crate::engine::{Engine, EngineError};
@@ -65,6 +65,14 @@ impl<E: Engine> JobLoop<E> {
             end.notes.push(
                 "the search for the depth of latency_target had not settled when the job ended: what it \
                  tried is reported"
+                    .to_owned(),
+            );
+        }
+        let unread = self.checks.as_ref().is_some_and(Checks::reads_back);
+        if unread && self.cut_short && !self.stopped && self.error.is_none() {
+            end.notes.push(
+                "the job was ended before all it had written was read back: that is not verified, as in \
+                 fio; let size, io_size or number_ios end it"
                     .to_owned(),
             );
         }

@@ -27,6 +27,7 @@ impl<E: Engine> JobLoop<E> {
         }
         let Some(arrival_ns) = turn.arrival_ns else {
             if turn.inflight {
+                self.announce_wait();
                 self.engine
                     .reap(Wait::Until(turn.until_ns), &mut self.out)?;
             } else {
@@ -41,6 +42,10 @@ impl<E: Engine> JobLoop<E> {
             // Completions and arrivals that came meanwhile first.
             return Ok(());
         }
+        if self.spins && turn.began_ns < self.start_ns + self.stream.spins_until_ns() {
+            std::hint::spin_loop();
+            return Ok(());
+        }
         let Some(wake_ns) = self.pace.sleep_until(turn.began_ns, arrival_ns) else {
             if self.spins_since_ns == 0 {
                 self.spins_since_ns = turn.began_ns;
@@ -51,6 +56,7 @@ impl<E: Engine> JobLoop<E> {
         self.end_spin(turn.began_ns);
         let wake_ns = wake_ns.min(turn.until_ns);
         if turn.inflight {
+            self.announce_wait();
             self.engine.reap(Wait::Until(wake_ns), &mut self.out)?;
         } else {
             sleep_until(wake_ns);

@@ -91,7 +91,7 @@ fn drain(source: &mut TraceSource, now_ns: u64) -> Vec<Op> {
                 all.push(op);
                 source.completed();
             }
-            Next::Done => return all,
+            Next::LoopEnd | Next::Done => return all,
             Next::NotBefore(at_ns) if at_ns > now_ns + 1_000_000_000 => return all,
             Next::NotBefore(_) => std::thread::yield_now(),
             Next::AfterCompletions => panic!("nothing is in flight"),

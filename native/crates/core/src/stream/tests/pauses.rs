@@ -88,7 +88,7 @@ fn due_after_a_pause(delays: bool) -> Vec<u64> {
     let first = op(stream.next(0));
     stream.completed(&first, 500);
     assert_eq!(stream.next(500), Next::NotBefore(1500));
-    assert_eq!(stream.backlog(1500), if delays { 0 } else { 1 });
+    assert_eq!(stream.backlog(1500), u64::from(!delays));
     let mut times = vec![first.intended_ns];
     while let Next::Op(op) = stream.next(3500) {
         times.push(op.intended_ns);

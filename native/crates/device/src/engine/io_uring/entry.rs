@@ -73,6 +73,11 @@ impl Entries {
         }
     }
 
+    /// Files are registered.
+    pub fn by_place(&self) -> bool {
+        self.by_place
+    }
+
     /// The entry for an operation; `None` when a plain call does it (or refuses it).
     #[inline]
     pub fn build(&mut self, index: u32, op: &Op, slot: u32) -> Option<squeue::Entry> {
