@@ -3,34 +3,46 @@ import { join } from "node:path";
 import { Command, Option } from "commander";
 import { OsdynoError } from "../../engine/base/error.ts";
 import { loadReport } from "../../results/report/load.ts";
+import { writeSite } from "../../results/report/site.ts";
 import {
   type ReportFormat,
   renderReport,
   reportFormats,
   writeReport,
 } from "../../results/report/write.ts";
+import { runsRoot } from "../../results/run-directory.ts";
 
 interface Flags {
   readonly format: ReportFormat;
   readonly out?: string;
+  readonly site?: string;
 }
 
 export function reportCommand(): Command {
   return new Command("report")
     .description("draw the report of a run, its repeats or a sweep")
-    .argument("<dir...>", "directories that run or sweep made")
+    .argument("[dir...]", "directories that run or sweep made")
     .addOption(
       new Option("--format <format>", "html, md, json: a document; svg, png: one file per chart")
         .choices(reportFormats)
         .default("html"),
     )
     .option("--out <path>", "file to write; for svg, png and several DIR a directory")
+    .option("--site <dir>", "add the reports to a folder with a page that lists them all")
     .addHelpText(
       "after",
       "\nWithout --out, html goes to DIR/report.html, svg and png to DIR/charts/, md and json to stdout.\n" +
-        "The paths of files written are printed.",
+        "The paths of files written are printed. With --site, a DIR that holds no results itself stands for\n" +
+        `those directly below it, and no DIR at all for ${runsRoot}.`,
     )
     .action(async (dirs: readonly string[], flags: Flags) => {
+      if (flags.site !== undefined) {
+        await site(dirs.length > 0 ? dirs : [runsRoot], flags.site, flags);
+        return;
+      }
+      if (dirs.length === 0) {
+        throw new OsdynoError("bad-input", "name a directory that run or sweep made");
+      }
       if (flags.out === undefined && dirs.length > 1 && flags.format === "json") {
         throw new OsdynoError("bad-input", "several DIR with --format json need --out DIRECTORY");
       }
@@ -38,6 +50,18 @@ export function reportCommand(): Command {
         await reportOne(dir, flags, dirs.length > 1 ? index + 1 : null);
       }
     });
+}
+
+async function site(dirs: readonly string[], out: string, flags: Flags): Promise<void> {
+  if (flags.out !== undefined || flags.format !== "html") {
+    throw new OsdynoError("bad-input", "--site names its own files; leave out --out and --format");
+  }
+  const { index, added, total, skipped } = await writeSite(dirs, out);
+  for (const { dir, why } of skipped) {
+    process.stderr.write(`osdyno: left out ${dir}: ${why}\n`);
+  }
+  process.stderr.write(`${added} added or drawn again, ${total} in all\n`);
+  process.stdout.write(`${index}\n`);
 }
 
 /** @param position of one among several directories, which share `--out` */

@@ -15,6 +15,7 @@ import {
 } from "./units.ts";
 
 export interface AnswerInput {
+  readonly state: "complete" | "partial";
   readonly preview: boolean;
   readonly metrics: readonly string[];
   readonly entries: readonly Entry[];
@@ -28,7 +29,8 @@ export function answerOf(input: AnswerInput): readonly string[] {
   if (only === undefined) {
     return ["No operation completed, so there is nothing to report."];
   }
-  const best = () => bestOfEach(input);
+  const apart = besideEachOther(input.entries);
+  const best = () => (apart.length > 0 ? apart : bestOfEach(input));
   const one = input.entries.length === 1;
   const growth = one ? [] : growthOf(input.entries);
   // What grew with the load says which was highest, too.
@@ -37,21 +39,23 @@ export function answerOf(input: AnswerInput): readonly string[] {
     : growth.length > 0
       ? [...growth, ...best().slice(1)]
       : best();
-  if (input.preview) {
+  const label = input.preview ? "Preview, no verdict: " : "Partial results: ";
+  if (input.preview || input.state === "partial") {
     const [first = "", ...rest] = plain;
-    return [`Preview, no verdict: ${first}`, ...rest];
+    return [`${label}${first}`, ...rest.map(capital)];
   }
   const verdict = verdictOf(input);
-  const whole = plain.map((text) =>
-    text.replace(/^[a-z]+(?= )/, (word) =>
-      lowerStart.has(word) ? `${word[0]?.toUpperCase()}${word.slice(1)}` : word,
-    ),
-  );
+  const whole = plain.map(capital);
   return verdict === null ? whole : [verdict, ...whole];
 }
 
 /** Words of our own that may begin a sentence; names such as io_uring keep their form. */
 const lowerStart = new Set(["from", "the"]);
+
+function capital(text: string): string {
+  const [word = ""] = text.split(" ");
+  return lowerStart.has(word) ? `${word[0]?.toUpperCase()}${text.slice(1)}` : text;
+}
 
 /** All figures of one configuration. */
 function describe(entry: Entry): string {
@@ -106,6 +110,24 @@ function waitingOf(entry: Entry, lines: readonly TimeLine[]): readonly string[] 
       ];
 }
 
+/** More than these are found faster in the table. */
+const mostBeside = 3;
+
+/** Entries that nobody chose among, such as the two directions of a mixed job: each with its figures. */
+function besideEachOther(entries: readonly Entry[]): readonly string[] {
+  if (entries.length > mostBeside || byFacet(entries).size < entries.length) {
+    return [];
+  }
+  const parts = entries.map((entry) => {
+    const iops = entry.metrics["iops"];
+    const p99 = entry.metrics["response.p99"];
+    const wait = p99?.solid === true ? `, response p99 ${formatNs(p99.value)}` : "";
+    const what = entry.facet.replace(/, (?=reads$|writes$|trims$)/, " ");
+    return `${formatCount(iops?.value ?? 0)} IOPS for ${what}${wait}`;
+  });
+  return [`${parts.join("; ")} (${[...new Set(entries.map((entry) => entry.label))].join(", ")}).`];
+}
+
 /** Entries by panel, in order of appearance. */
 export function byFacet(entries: readonly Entry[]): ReadonlyMap<string, readonly Entry[]> {
   const groups = new Map<string, Entry[]>();
@@ -152,12 +174,11 @@ function bestOfEach(input: AnswerInput): readonly string[] {
       sentences.push(bestSentence(metric, found, chosen));
     }
   }
-  const capital = (text: string) => text.replace(/^the /, "The ");
   const [first, ...rest] = sentences;
   if (first === undefined) {
     return ["No figure rests on enough samples to be shown."];
   }
-  return [input.preview ? first : capital(first), ...rest.map(capital)];
+  return [first, ...rest.map(capital)];
 }
 
 interface BestOne {

@@ -39,7 +39,10 @@ function aboutState(input: CaveatInput): readonly Caveat[] {
     const text = `The results are partial:${which}${why === null ? "" : ` (${why})`}.`;
     caveats.push({ kind: "partial", weight: "serious", text });
   }
-  const errors = input.runs.flatMap((run) => run.errors.map((error) => `${run.path}: ${error}`));
+  const errors = input.runs.flatMap((run) => {
+    const where = run.path === "." ? "" : `${names([run.path])}: `;
+    return run.errors.map((error) => `${where}${error}`);
+  });
   if (errors.length > 0) {
     const more = errors.length > 3 ? ` and ${errors.length - 3} more` : "";
     const text = `I/O errors: ${errors.slice(0, 3).join("; ")}${more}.`;
@@ -121,7 +124,9 @@ function aboutSamples(input: CaveatInput): readonly Caveat[] {
     }
   }
   const fewest = Math.min(...input.entries.map((entry) => entry.replicates));
-  if (input.entries.length > 1 && fewest < 6) {
+  // Where nothing stands beside anything else, nothing is compared.
+  const compared = new Set(input.entries.map((entry) => entry.facet)).size < input.entries.length;
+  if (compared && fewest < 6) {
     const runs = fewest === 1 ? "one run" : `${fewest} runs`;
     const why = input.preview ? "" : "; at least 6 are needed for a 95% interval of a median";
     const text = `Each figure rests on ${runs}${why}. Differences may be chance.`;
@@ -132,7 +137,11 @@ function aboutSamples(input: CaveatInput): readonly Caveat[] {
 
 /** `a, b and 3 more` */
 function names(all: readonly string[]): string {
-  const unique = [...new Set(all.map((name) => (name === "." ? "this run" : name)))];
+  const unique = [
+    ...new Set(
+      all.map((name) => (name === "." ? "this run" : /^\d+$/.test(name) ? `repeat ${name}` : name)),
+    ),
+  ];
   const shown = unique.slice(0, 3);
   const more = unique.length - shown.length;
   return more > 0 ? `${shown.join(", ")} and ${more} more` : shown.join(", ");

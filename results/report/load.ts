@@ -167,7 +167,7 @@ function modelOf(
       missing,
       changedFacts: changedFacts(environments),
     }),
-    answer: answerOf({ preview, metrics, entries, comparisons, timeLines }),
+    answer: answerOf({ state, preview, metrics, entries, comparisons, timeLines }),
   };
 }
 

@@ -1,7 +1,10 @@
-/** The report as Markdown, for pull requests and mails. */
-import type { ReportModel } from "./model.ts";
-import { tableOf } from "./table.ts";
+/** The report as Markdown, for pull requests and mails: the answer open, the rest folded. */
+import type { FactGroup, ReportModel } from "./model.ts";
+import { type Cell, type Table, tableOf } from "./table.ts";
 import { formatSeconds } from "./units.ts";
+
+/** Columns that fit beside each other in a pull request; all of them stand in a fold. */
+const narrow = ["iops", "bw", "response.p50", "response.p99", "response.p99.9", "cpu_us_per_io"];
 
 export function renderMarkdown(model: ReportModel): string {
   const [first = "", ...rest] = model.answer;
@@ -13,52 +16,94 @@ export function renderMarkdown(model: ReportModel): string {
     caveatList(model),
     figures(model),
     comparisons(model),
-    environment(model),
     "## Repeat it",
-    fenced(model.command),
-    `Seed ${model.seed}. Started ${model.started}; ${formatSeconds(model.seconds)} of measuring in ${model.runs.length} ${model.runs.length === 1 ? "run" : "runs"}.`,
+    fenced(model.repeatCommand, "sh"),
+    `Seed ${model.seed}. Target \`${model.target.replaceAll("`", "'")}\`. Started ${model.started}; ${formatSeconds(model.seconds)} of measuring in ${model.runs.length} ${model.runs.length === 1 ? "run" : "runs"}.`,
+    model.jobText === "" ? "" : fold("The job", fenced(model.jobText.trimEnd(), "ini")),
+    factFold("Device and settings", [...model.devices, ...model.settings]),
+    factFold("Environment", model.environment),
   ];
   return `${parts.filter((part) => part !== "").join("\n\n")}\n`;
 }
 
 /** What Markdown or HTML would read as markup. */
 function escapeText(text: string): string {
-  return text.replace(/[\\`*_<>|[\]]/g, (char) => `\\${char}`).replaceAll("\n", " ");
+  return text.replace(/[\\`*_<>|[\]~#]/g, (char) => `\\${char}`).replaceAll("\n", " ");
 }
 
-function fenced(text: string): string {
+function fenced(text: string, language: string): string {
   const longest = Math.max(2, ...[...text.matchAll(/`+/g)].map((match) => match[0].length));
   const fence = "`".repeat(longest + 1);
-  return `${fence}sh\n${text}\n${fence}`;
+  return `${fence}${language}\n${text}\n${fence}`;
+}
+
+/** Markdown inside is read as Markdown only after an empty line. */
+function fold(title: string, content: string): string {
+  const safe = title.replace(/[&<>]/g, (c) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;" })[c] ?? c);
+  return `<details>\n<summary>${safe}</summary>\n\n${content}\n\n</details>`;
 }
 
 function caveatList(model: ReportModel): string {
-  if (model.caveats.length === 0) {
-    return "";
-  }
-  const items = model.caveats.map((caveat) => {
-    const text = escapeText(caveat.text);
-    return caveat.weight === "serious" ? `- **Warning:** ${text}` : `- ${text}`;
-  });
-  return `## How sure\n\n${items.join("\n")}`;
+  const serious = model.caveats.filter((caveat) => caveat.weight === "serious");
+  const others = model.caveats.filter((caveat) => caveat.weight !== "serious");
+  const warnings = serious
+    .map((caveat) => `> **Warning:** ${escapeText(caveat.text)}`)
+    .join("\n>\n");
+  const rest = others.map((caveat) => `- ${escapeText(caveat.text)}`).join("\n");
+  const title = `How sure: ${others.length} ${others.length === 1 ? "thing" : "things"} to know before using the figures`;
+  return [warnings, rest === "" ? "" : fold(title, rest)]
+    .filter((part) => part !== "")
+    .join("\n\n");
 }
 
 function figures(model: ReportModel): string {
   const table = tableOf(model);
-  const head = ["Configuration", ...table.columns];
-  const lines = [`| ${head.join(" | ")} |`, `|---|${table.columns.map(() => "---:|").join("")}`];
-  for (const group of table.groups) {
-    lines.push(`| **${escapeText(group.title)}** |${" |".repeat(table.columns.length)}`);
+  const places = table.metrics.map((_, place) => place);
+  const shown = places.filter((place) => {
+    const metric = table.metrics[place] ?? "";
+    return narrow.includes(metric) || model.metrics.includes(metric);
+  });
+  const note = table.hasWeak ? "`-`: fewer than 10 samples beyond the percentile." : "";
+  const marked = table.groups.some(({ rows }) =>
+    rows.some(({ cells }) => cells.some((cell) => cell.mark !== "")),
+  );
+  const bold = marked ? "Bold: best of its group in what was asked for." : "";
+  const notes = [bold, note].filter((text) => text !== "").join(" ");
+  const all =
+    shown.length < places.length ? fold("All figures", tablesText(table, places, true)) : "";
+  const parts = ["## Figures", tablesText(table, shown, false), notes, all];
+  return parts.filter((part) => part !== "").join("\n\n");
+}
+
+/** A table per question, which its first heading names; `all` with both forms of a bandwidth. */
+function tablesText(table: Table, places: readonly number[], all: boolean): string {
+  const columns = places.map((place) => escapeText(table.columns[place] ?? ""));
+  const tables = table.groups.map((group) => {
+    const lines = [
+      `| ${escapeText(group.title)} | ${columns.join(" | ")} |`,
+      `|:---|${places.map(() => "---:|").join("")}`,
+    ];
     for (const row of group.rows) {
-      const cells = row.cells.map((cell) => {
-        const text = cell.mark === "" ? cell.text : `**${cell.text}**`;
-        return cell.range === "" ? text : `${text} (${cell.range})`;
-      });
-      lines.push(`| ${escapeText(row.label)} | ${cells.join(" | ")} |`);
+      const cells = places.map((place) => cellText(row.cells[place], all));
+      lines.push(`| ${unbroken(escapeText(row.label))} | ${cells.join(" | ")} |`);
     }
-  }
-  const note = table.hasWeak ? "\n\n`-`: fewer than 10 samples beyond the percentile." : "";
-  return `## Figures\n\n${lines.join("\n")}${note}`;
+    return lines.join("\n");
+  });
+  return tables.join("\n\n");
+}
+
+/** A figure and its unit, or the words of a name, stay on one line. */
+function unbroken(text: string): string {
+  return text.replaceAll(" ", "\u00a0");
+}
+
+/** The range of repeats goes below its figure, so that columns stay narrow. */
+function cellText(cell: Cell | undefined, all: boolean): string {
+  const [figure = "", binary] = (cell?.text ?? "").split(/ \((.*)\)/);
+  const marked = cell === undefined || cell.mark === "" ? figure : `**${figure}**`;
+  const below = [all ? (binary ?? "") : "", cell?.range ?? ""].filter((part) => part !== "");
+  const whole = (part: string) => part.split(" to ").map(unbroken).join(" to ");
+  return [marked, ...below].map(whole).join("<br>");
 }
 
 function comparisons(model: ReportModel): string {
@@ -77,11 +122,13 @@ function comparisons(model: ReportModel): string {
   return `## Verdicts\n\n${lines.join("\n")}`;
 }
 
-function environment(model: ReportModel): string {
-  const groups = model.environment.map((group) => {
-    const facts = group.facts.map((fact) => `${fact.name}: ${fact.value}`).join("; ");
+function factFold(title: string, groups: readonly FactGroup[]): string {
+  const lines = groups.map((group) => {
+    const facts = group.facts
+      .filter((fact) => fact.value !== "")
+      .map((fact) => `${fact.name}: ${fact.value}`)
+      .join("; ");
     return `- **${escapeText(group.title)}**: ${escapeText(facts)}`;
   });
-  const target = `- **target**: ${escapeText(model.target)}`;
-  return `## Environment\n\n${[target, ...groups].join("\n")}`;
+  return lines.length === 0 ? "" : fold(title, lines.join("\n"));
 }

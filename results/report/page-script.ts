@@ -25,7 +25,7 @@ export function pageScript(): string {
 }
 
 /** Imports are dropped: in one file, everything is in reach already. */
-function moduleText(name: string): string {
+export function moduleText(name: string): string {
   const text = readFileSync(new URL(`./page/${name}.js`, import.meta.url), "utf8");
   return text
     .replaceAll(/^import [^;]*;\n/gm, "")

@@ -103,7 +103,7 @@ async function writeCharts(
 }
 
 /** Under a temporary name first, so that a reader never sees half a file. */
-function writeAside(file: string, content: string | Uint8Array): void {
+export function writeAside(file: string, content: string | Uint8Array): void {
   const temporary = `${file}${temporarySuffix}`;
   try {
     mkdirSync(dirname(file), { recursive: true });
