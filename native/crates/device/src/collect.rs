@@ -33,6 +33,8 @@ struct Job {
     end: Option<Box<JobEnd>>,
     last_edge_ns: u64,
     measured_from_ns: Option<u64>,
+    /// It sends on a schedule.
+    scheduled: bool,
 }
 
 /// See the module.
@@ -61,6 +63,7 @@ impl Collector {
             end: None,
             last_edge_ns: 0,
             measured_from_ns: None,
+            scheduled: spec.scheduled(),
         });
         Self {
             jobs: jobs.collect(),
@@ -259,6 +262,11 @@ impl Job {
         for (direction, continued) in directions.into_iter().zip(end.continued) {
             if let Some(direction) = direction {
                 direction.short_ios += continued;
+                // Rates of a schedule are over the time it ran, its pauses included; of a closed loop,
+                // from the first operation sent to the last one completed.
+                if self.scheduled && end.verify.is_none() {
+                    direction.runtime_ns = direction.runtime_ns.max(end.measured_ns);
+                }
             }
         }
         JobOutcome {

@@ -261,6 +261,9 @@ impl<E: Engine> JobLoop<E> {
         let began_ns = now;
         let taken = if ready { self.out.len() } else { 0 };
         if taken > 0 {
+            if self.scheduled && self.free.is_empty() {
+                self.turn_away(now);
+            }
             self.complete_levels.batch(taken as u32);
             self.take();
             if self.search.is_some() {

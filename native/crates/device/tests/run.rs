@@ -326,7 +326,8 @@ fn a_schedule_is_kept_whatever_the_device_does() {
         &rate,
     ));
     let read = outcome.measured.read.unwrap();
-    assert!(read.ios.abs_diff(4000) <= 2, "{}", read.ios);
+    // Never more; fewer only by what fell due while another process held the core as the runtime ended.
+    assert!((3600..=4002).contains(&read.ios), "{}", read.ios);
     assert_eq!(read.wait.totals.count, read.ios);
     assert_eq!(
         read.wait.totals.sum_ns + read.lat.totals.sum_ns,
@@ -384,7 +385,32 @@ fn a_backlog_at_its_cap_drops_and_says_so() {
     let outcome = run_one(job);
     let generator = outcome.end.generator;
     assert!(generator.dropped_arrivals > 5000, "{generator:?}");
-    assert!(generator.backlog_max >= 1000);
+    assert_eq!(generator.backlog_max, 1000);
+}
+
+#[test]
+fn a_capped_backlog_bounds_the_wait_and_pauses_count_for_the_rate() {
+    let device = synthetic(|model| {
+        model.service_ns = 1_000_000;
+        model.channels = Some(4);
+    });
+    let rate = Arrival::Constant {
+        rate: 10_000.0,
+        by_bytes: false,
+    };
+    let mut job = scheduled(timed(job(device, false, 1000, 4), 400), &rate);
+    job.backlog_cap = Some(100);
+    let outcome = run_one(job);
+    let read = outcome.measured.read.as_ref().unwrap();
+    // A queue of 100 in front of 4 slots: at most 25 services of the slowest service seen.
+    let bound = 27 * read.service.totals.max_ns.max(1_000_000);
+    assert!(
+        read.wait.totals.max_ns <= bound,
+        "{} {bound}",
+        read.wait.totals.max_ns
+    );
+    assert_eq!(outcome.end.generator.backlog_max, 100);
+    assert!(read.runtime_ns >= outcome.end.measured_ns);
 }
 
 #[test]

@@ -16,6 +16,19 @@ const END_GRACE_NS: u64 = 60_000_000_000;
 const LEAST_LOOK_NS: u64 = 1_000_000;
 
 impl<E: Engine> JobLoop<E> {
+    /// Drops arrivals beyond the cap. Called before slots that completed are filled again, since until
+    /// then every arrival waited, and at edges for devices that complete nothing for long.
+    pub(super) fn turn_away(&mut self, now: u64) {
+        if self.phase == Phase::Stream {
+            let since = now.saturating_sub(self.start_ns);
+            let waiting = self.stream.backlog(since);
+            self.backlog_max = self.backlog_max.max(waiting.min(self.backlog_cap));
+            if waiting > self.backlog_cap {
+                self.dropped += self.stream.drop_backlog(since, self.backlog_cap);
+            }
+        }
+    }
+
     /// See the module. Called when `edge_ns` has passed or `stop` was asked for.
     #[cold]
     pub(super) fn at_edge(&mut self, now: u64) {
@@ -30,10 +43,8 @@ impl<E: Engine> JobLoop<E> {
         }
         self.judge_window(now);
         self.judge_rates(now);
-        if self.scheduled && self.phase == Phase::Stream {
-            let since = now.saturating_sub(self.start_ns);
-            self.backlog_max = self.backlog_max.max(self.stream.backlog(since));
-            self.dropped += self.stream.drop_backlog(since, self.backlog_cap);
+        if self.scheduled {
+            self.turn_away(now);
         }
         if self.port.stopped() && !self.stopped {
             self.stopped = true;
