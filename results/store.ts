@@ -19,7 +19,10 @@ export interface ResultsEntry {
   readonly state: "complete" | "partial" | "unreadable";
   readonly started: string;
   readonly label: string;
+  /** Complete runs; 1 for a single run, whatever its state. */
   readonly runs: number;
+  /** Runs that there are to be. */
+  readonly planned: number;
   readonly iops: number | null;
   readonly responseP99Ns: number | null;
 }
@@ -53,6 +56,7 @@ function entryOf(path: string, kind: ResultsKind): ResultsEntry {
           started: record.started,
           label: record.label,
           runs: 1,
+          planned: 1,
           iops: metric(record, "iops"),
           responseP99Ns: metric(record, "response.p99"),
         };
@@ -63,19 +67,21 @@ function entryOf(path: string, kind: ResultsKind): ResultsEntry {
         return { ...common, ...sweepFacts(path) };
     }
   } catch {
-    return { ...common, state: "unreadable", started: "", label: "", runs: 0 };
+    return { ...common, state: "unreadable", started: "", label: "", runs: 0, planned: 0 };
   }
 }
 
-type Facts = Pick<ResultsEntry, "state" | "started" | "label" | "runs">;
+type Facts = Pick<ResultsEntry, "state" | "started" | "label" | "runs" | "planned">;
 
 function repeatFacts(path: string): Facts {
   const records = repeatsOf(path).map((name) => readRun(join(path, name)));
+  const complete = records.filter((record) => record.state === "complete").length;
   return {
-    state: records.every((record) => record.state === "complete") ? "complete" : "partial",
+    state: complete === records.length ? "complete" : "partial",
     started: records[0]?.started ?? "",
     label: records[0]?.label ?? "",
-    runs: records.length,
+    runs: complete,
+    planned: records.length,
   };
 }
 
@@ -87,8 +93,19 @@ function sweepFacts(path: string): Facts {
     state: sweep.state,
     started: first === undefined ? "" : readRun(first).started,
     label: sweep.name,
-    runs: runs.length,
+    runs: runs.filter(isComplete).length,
+    planned: runs.length,
   };
+}
+
+/** The run is there and complete; one that cannot be read is not. */
+function isComplete(run: string): boolean {
+  try {
+    const text = readFileSync(join(run, "run.json"), "utf8");
+    return (JSON.parse(text) as RunRecord).state === "complete";
+  } catch {
+    return false;
+  }
 }
 
 /**

@@ -83,7 +83,7 @@ function listRow(entry: ResultsEntry, warn: (text: string) => string): string[] 
     entry.name,
     entry.kind,
     entry.state === "complete" ? entry.state : warn(entry.state),
-    String(entry.runs),
+    entry.runs === entry.planned ? String(entry.runs) : `${entry.runs} of ${entry.planned}`,
     entry.iops === null ? "" : formatCount(entry.iops),
     entry.responseP99Ns === null ? "" : formatNs(entry.responseP99Ns),
   ];

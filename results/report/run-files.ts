@@ -37,6 +37,8 @@ export interface RunFiles {
   ): LoggedDistribution;
   /** The warm-up as the logs of these jobs label it; null without one. */
   warmup(sources: ReadonlySet<string>, direction: Direction): Warmup | null;
+  /** When the first interval with operations of a job began, ms; null when no log tells. */
+  startMs(job: string, direction: Direction): number | null;
 }
 
 /** Reads a JSON file. @throws OsdynoError `bad-input` when it is absent or not JSON. */
@@ -77,6 +79,7 @@ export function readRun(dir: string): RunFiles {
       return { histogram: mergeLogs(chosen(sources, direction, kind), grid), grid };
     },
     warmup: (sources, direction) => warmupOf(chosen(sources, direction, "service")),
+    startMs: (job, direction) => startOf(chosen(new Set([job]), direction, "service")),
   };
 }
 
@@ -130,6 +133,14 @@ function warmupOf(files: readonly string[]): Warmup | null {
     }
   }
   return endMs > startMs ? { startMs, endMs } : null;
+}
+
+function startOf(files: readonly string[]): number | null {
+  const starts = files.flatMap((file) => {
+    const stamp = /^(?:Tag=[^,]*,)?([0-9.]+),[0-9.]+,/m.exec(readFileSync(file, "latin1"));
+    return stamp === null ? [] : [Number(stamp[1]) * 1000];
+  });
+  return starts.length === 0 ? null : Math.min(...starts);
 }
 
 function seriesOf(file: string, missing: string[]): readonly SeriesPoint[] {

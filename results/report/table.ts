@@ -53,7 +53,7 @@ export function tableOf(model: ReportModel): Table {
     title: entries[0]?.facetDetail ? `${facet} (${entries[0].facetDetail})` : facet,
     rows: entries.map((entry) => ({
       at: model.entries.indexOf(entry),
-      label: entry.label,
+      label: `${entry.label}${partialNote(model, entry)}`,
       cells: [
         ...metrics.map((metric) => {
           const value = entry.metrics[metric];
@@ -66,6 +66,19 @@ export function tableOf(model: ReportModel): Table {
   }));
   const columns = [...metrics.map(metricHeading), "Samples"];
   return { columns, metrics: [...metrics, "samples"], groups, hasWeak };
+}
+
+/** Figures of a run that ended early stand beside whole ones: their row says so. */
+function partialNote(model: ReportModel, entry: Entry): string {
+  if (model.kind === "run") {
+    return "";
+  }
+  const runs = model.runs.filter((run) => model.kind === "repeat" || run.point === entry.point);
+  const cut = runs.filter((run) => run.state === "partial").length;
+  if (cut === 0) {
+    return "";
+  }
+  return runs.length === 1 ? " (partial run)" : ` (${cut} of ${runs.length} runs partial)`;
 }
 
 function plain(text: string): Cell {

@@ -12,9 +12,11 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { OsdynoError } from "../../engine/base/error.ts";
 import { loadReport } from "../../results/report/load.ts";
 import type { ReportModel } from "../../results/report/model.ts";
+import { tableOf } from "../../results/report/table.ts";
 import { formatCount, formatNs } from "../../results/report/units.ts";
 import type { RunRecord } from "../../results/run-record.ts";
 import { readRun } from "../../results/run-schema.ts";
+import { listRuns } from "../../results/store.ts";
 import { writeFixtureRun, writeFixtureSweep } from "./report-fixture.ts";
 
 let root = "";
@@ -100,15 +102,16 @@ describe("a run", () => {
     expect(model.caveats.map((caveat) => caveat.kind)).toContain("few-samples");
   });
 
-  it("leaves the stump of a last interval out of the time lines", () => {
+  it("merges the sliver of a last interval with its neighbour", () => {
     const dir = made("stump", { jobs: [reader] });
     const before = loadReport(dir).timeLines[0]?.rows ?? [];
-    const last = before.at(-1);
     const file = join(dir, "series.csv");
     appendFileSync(file, "10000.04,j,read,1600000,6553600000,1,1,1,1,1,0,,,,,\n");
-    expect(loadReport(dir).timeLines[0]?.rows.at(-1)).toEqual(last);
-    appendFileSync(file, "10250,j,read,7,28672,1,1,1,1,1,0,,,,,\n");
-    expect(loadReport(dir).timeLines[0]?.rows.at(-1)?.iops).toBe(7);
+    const after = loadReport(dir).timeLines[0]?.rows ?? [];
+    expect(after).toHaveLength(before.length);
+    expect(after.at(-1)?.ms).toBe(10_000.04);
+    const ios = ((before.at(-1)?.iops ?? 0) * 250 + 1_600_000 * 0.04) / 250.04;
+    expect(after.at(-1)?.iops).toBeCloseTo(ios, 6);
   });
 
   it("tells apart jobs that only their names tell apart", () => {
@@ -233,6 +236,17 @@ describe("a sweep", () => {
     expect(loadReport(copy).answer[0]).toBe(
       "read-io_uring-4 is better than read-psync-4 in IOPS: ratio 1.080 (interval 1.050 to 1.110).",
     );
+  });
+
+  it("marks the row of a run that ended early, and only that", () => {
+    const copy = join(root, "cut-sweep");
+    writeFixtureSweep(copy, { preview: true, repeat: 1, depths: [4], samples: 500 });
+    const file = join(copy, "points", "read-psync-4", "1", "run.json");
+    writeFileSync(file, readFileSync(file, "utf8").replace('"complete"', '"partial"'));
+    const labels = tableOf(loadReport(copy)).groups.flatMap(({ rows }) => rows.map((r) => r.label));
+    expect(labels.filter((label) => label.endsWith(" (partial run)"))).toHaveLength(1);
+    const [entry] = listRuns(root).filter(({ name }) => name === "cut-sweep");
+    expect(entry).toMatchObject({ runs: 5, planned: 6 });
   });
 
   it("reports what is there when runs are absent", () => {
