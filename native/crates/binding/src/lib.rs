@@ -8,6 +8,7 @@ pub mod records;
 pub mod run;
 pub mod stream;
 pub mod timer;
+pub mod trace;
 
 use napi_derive::napi;
 

@@ -22,6 +22,8 @@ pub const ACTION_QUEUE: u32 = 1;
 pub const ACTION_ISSUE: u32 = 7;
 
 /// Categories: the high 16 bits of `action`.
+pub const CATEGORY_READ: u32 = 1 << 16;
+/// As above.
 pub const CATEGORY_WRITE: u32 = 1 << 17;
 /// A flush comes before the data.
 pub const CATEGORY_FLUSH: u32 = 1 << 18;

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::op::OpKind;
 
 pub use lines::LONGEST_LINE;
-pub use names::{MOST_NAMES, Names};
+pub use names::{MOST_NAMES, Names, device_name, device_number};
 pub use reader::TraceReader;
 pub use shape::{Piece, Shape, ShapeSpec, Skip};
 

@@ -58,3 +58,11 @@ impl Names {
 pub fn device_name(major: u64, minor: u64) -> String {
     format!("{major},{minor}")
 }
+
+/// The device of such a name, as an event carries it: major number << 20 | minor number.
+#[must_use]
+pub fn device_number(name: &str) -> Option<u32> {
+    let (major, minor) = name.split_once(',')?;
+    let (major, minor): (u32, u32) = (major.parse().ok()?, minor.parse().ok()?);
+    (major < 1 << 12 && minor < 1 << 20).then_some(major << 20 | minor)
+}

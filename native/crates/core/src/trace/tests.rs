@@ -334,8 +334,8 @@ proptest! {
             let flush = word == "sync";
             let place = if flush { "0 0".to_owned() } else { format!("{offset} {length}") };
             let wait = if index == 0 { 0 } else { 13 };
-            let _ = write!(v2, "8,{device} wait {wait} 0\n8,{device} {word} {place}\n");
-            let _ = write!(v3, "{micros} 8,{device} {word} {place}\n");
+            let _ = writeln!(v2, "8,{device} wait {wait} 0\n8,{device} {word} {place}");
+            let _ = writeln!(v3, "{micros} 8,{device} {word} {place}");
             let mut one = event(micros * 1000, ACTION_QUEUE | action, sector, length as u32);
             one.device = 8 << 20 | u32::from(device);
             if flush {
@@ -343,9 +343,9 @@ proptest! {
             }
             events.push((one, b"".as_slice()));
             let place = if flush { String::new() } else { format!("{sector} + {} ", length / 512) };
-            let _ = write!(
+            let _ = writeln!(
                 print,
-                "8,{device} 0 {index} {}.{:09} 1 Q {rwbs} {place}[x]\n",
+                "8,{device} 0 {index} {}.{:09} 1 Q {rwbs} {place}[x]",
                 micros / 1_000_000, micros % 1_000_000 * 1000
             );
         }

@@ -135,7 +135,7 @@ fn end_mark(time_ns: u64) -> Planned {
     }
 }
 
-fn action(kind: OpKind) -> &'static str {
+pub(super) fn action(kind: OpKind) -> &'static str {
     match kind {
         OpKind::Read => "read",
         OpKind::Write | OpKind::WriteZeroes => "write",

@@ -9,6 +9,7 @@
 mod ahead;
 pub mod iolog;
 pub mod merge;
+pub mod merged;
 pub mod scan;
 mod source;
 #[cfg(test)]

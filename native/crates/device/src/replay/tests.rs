@@ -414,3 +414,46 @@ fn recording_appends_and_says_why_it_cannot() {
     let error = IologWriter::open(&full).unwrap().close(1).unwrap_err();
     assert_eq!(error.raw_os_error(), Some(libc::ENOSPC));
 }
+
+/// Every entry of a trace with its name spelled out.
+fn entries_of(inputs: &[TraceInput]) -> Vec<(u64, OpKind, String, u64, u64)> {
+    let mut merge = merge::Merge::open(inputs, TraceEvent::Queue).unwrap();
+    let mut found = Vec::new();
+    while let Some((entry, _)) = merge.earliest().unwrap() {
+        let name = merge.names.text(entry.name);
+        found.push((entry.time_ns, entry.kind, name, entry.offset, entry.length));
+    }
+    found
+}
+
+#[test]
+fn a_merged_file_holds_what_its_traces_hold() {
+    let folder = Folder::new("merged");
+    let block = folder.write(
+        "a",
+        "8,0 0 1 0.000000000 1 Q R 8 + 8 [x]\n8,0 0 2 0.000001000 1 Q D 0 + 4194304 [x]\n\
+         8,16 0 3 0.000002000 1 Q FWS 16 + 8 [x]\n8,16 0 4 0.000003000 1 Q W 16 + 8 [x]\n",
+    );
+    let log = folder.write(
+        "b",
+        "fio version 3 iolog\n1 /dev/x write 0 512\n2 /dev/x sync 0 0\n",
+    );
+    let twice = TraceInput {
+        iterations: 2,
+        ..input(&block)
+    };
+    for (inputs, format) in [
+        (vec![twice.clone(), input(&block)], Format::Blktrace),
+        (vec![twice, input(&log)], Format::Iolog3),
+    ] {
+        let mut spec = trace(&block, &[]);
+        spec.inputs.clone_from(&inputs);
+        let path = folder.0.join("merged").to_str().unwrap().to_owned();
+        let count = merged::write_merged(&spec, &path, &AtomicBool::new(false)).unwrap();
+        let expected = entries_of(&inputs);
+        assert_eq!(count, expected.len() as u64);
+        assert_eq!(entries_of(&[input(&path)]), expected);
+        spec.inputs = vec![input(&path)];
+        assert_eq!(facts(&spec).formats, [format]);
+    }
+}
