@@ -8,6 +8,7 @@ import { checkMemory, planRun } from "../workloads/planner.ts";
 import { checkSpace, layoutBytes } from "../workloads/runner/layout.ts";
 import { judgeWrites, refuseUnsafe, type SafetyVerdict } from "../workloads/safety.ts";
 import { scratchPlaces } from "../workloads/scratch.ts";
+import type { PlannedTrace } from "../workloads/trace/model.ts";
 import { type Outputs, writeResult } from "./outputs.ts";
 import { formatSeconds } from "./progress.ts";
 
@@ -32,7 +33,15 @@ function jobLine(job: PlannedJob): string {
   });
   const bytes = job.ioBytes === null ? "until its runtime ends" : formatBytes(job.ioBytes);
   const { name, rw } = job.resolved;
-  return `  ${name}.${job.jobnum}: ${rw}, iodepth ${job.iodepth}, ${bytes}: ${files.join(", ")}`;
+  const what = job.trace === undefined ? rw : traceText(job.trace);
+  return `  ${name}.${job.jobnum}: ${what}, iodepth ${job.iodepth}, ${bytes}: ${files.join(", ")}`;
+}
+
+function traceText({ spec, facts }: PlannedTrace): string {
+  const [reads, writes, trims, syncs] = facts.operations;
+  const paths = spec.inputs.map(({ path }) => path).join(" and ");
+  const time = spec.paced ? `${formatSeconds(facts.lastNs / 1e9)}` : "as fast as it can";
+  return `trace ${paths} (${[...new Set(facts.formats)].join(", ")}; ${reads} reads, ${writes} writes, ${trims} trims, ${syncs} flushes; ${time})`;
 }
 
 function planText({ name, plan, verdict }: Judged): string {

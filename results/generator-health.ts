@@ -4,6 +4,7 @@
  */
 import type { ArrivalRule } from "../workloads/job/model.ts";
 import type { HiccupOutcome, JobOutcome } from "../workloads/run-outcome.ts";
+import type { PlannedTrace } from "../workloads/trace/model.ts";
 import { directions, type MeasuredJob, outcomesOf } from "./fio-record.ts";
 import { mergeLatencies, percentileKey, summarise } from "./histogram.ts";
 import type { OsdynoGenerator } from "./run-record.ts";
@@ -19,6 +20,11 @@ export const busyShareLimit = 0.8;
 export function loopOf(members: readonly MeasuredJob[]): string {
   const laws = new Set<string>();
   for (const { planned, outcome } of members) {
+    const { trace } = planned;
+    if (trace !== undefined) {
+      laws.add(trace.spec.paced ? traceLaw(trace) : "closed");
+      continue;
+    }
     for (const [at, direction] of directions.entries()) {
       const rule = planned.resolved.arrival[at] ?? null;
       if (outcome[direction] !== null) {
@@ -32,6 +38,11 @@ export function loopOf(members: readonly MeasuredJob[]): string {
     }
   }
   return [...laws].join(", ");
+}
+
+function traceLaw({ spec }: PlannedTrace): string {
+  const percent = spec.shape.timeScalePercent;
+  return percent === 100 ? "trace" : `trace at ${percent}%`;
 }
 
 function lawOf(rule: ArrivalRule): string {

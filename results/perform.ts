@@ -12,8 +12,11 @@ import { DeviceMonitor } from "../workloads/runner/device-monitor.ts";
 import { type Execution, execute } from "../workloads/runner/execute.ts";
 import { FileWatch } from "../workloads/runner/file-watch.ts";
 import { holesNote, layOut } from "../workloads/runner/layout.ts";
+import { jobSpec } from "../workloads/runner/native-plan.ts";
 import { judgeWrites, refuseUnsafe } from "../workloads/safety.ts";
 import { scratchPlaces } from "../workloads/scratch.ts";
+import { traceNotes } from "../workloads/trace/plan.ts";
+import { writeMerged } from "../workloads/trace/scan.ts";
 import { assembleRun, type RunInput } from "./assemble.ts";
 import { collectEnvironment } from "./environment.ts";
 import { IntervalStatistics } from "./interval-statistics.ts";
@@ -274,7 +277,8 @@ async function measured(
         rssBytes: process.memoryUsage.rss(),
       }),
     );
-    const holes = new Map(plannedJobs(plan).map((job) => [job.index, holesNote(job)]));
+    await writeMergedTraces(plan, settings.signal);
+    const holes = new Map(plannedJobs(plan).map((job) => [job.index, notesBefore(job)]));
     const execution = await measure(plan, request, writer, live, monitor, intervals);
     return {
       created,
@@ -289,6 +293,23 @@ async function measured(
     throw error;
   } finally {
     live?.close();
+  }
+}
+
+/** What is known of a job before it runs. */
+function notesBefore(job: PlannedJob): string[] {
+  const trace = job.trace === undefined ? [] : traceNotes(job.trace, jobSpec(job).maxBlock);
+  return [...trace, ...holesNote(job)];
+}
+
+/** `merge_blktrace_file`: written once, by the first clone's choice, as it is replayed. */
+async function writeMergedTraces(plan: RunPlan, signal: AbortSignal): Promise<void> {
+  const written = new Set<string>();
+  for (const { trace, mergedPath } of plannedJobs(plan)) {
+    if (trace !== undefined && mergedPath !== undefined && !written.has(mergedPath)) {
+      written.add(mergedPath);
+      await writeMerged(trace.spec, mergedPath, signal);
+    }
   }
 }
 

@@ -4,6 +4,7 @@
  */
 import type { ResolvedJob } from "./job/model.ts";
 import type { NativeOutcome } from "./run-outcome.ts";
+import type { IologSpec, PlannedTrace } from "./trace/model.ts";
 
 /** A file, device or synthetic target of one planned job. */
 export interface PlannedFile {
@@ -17,6 +18,8 @@ export interface PlannedFile {
   readonly fileBytes: number;
   /** The job creates this file: it is absent now. */
   readonly created: boolean;
+  /** What a trace does to it; absent: what the job does. */
+  readonly access?: { readonly reads: boolean; readonly writes: boolean };
 }
 
 /** One thread of the runner: one clone (`numjobs`) of one job. */
@@ -33,6 +36,12 @@ export interface PlannedJob {
   /** Bytes it will transfer if nothing ends it earlier; null = bounded by time only. */
   readonly ioBytes: number | null;
   readonly seed: number;
+  /** Operations come from it. */
+  readonly trace?: PlannedTrace;
+  /** `write_iolog` */
+  readonly iolog?: IologSpec;
+  /** `merge_blktrace_file`: written before the job begins. */
+  readonly mergedPath?: string;
 }
 
 /** Jobs that run at once; a stonewall begins a new phase. */

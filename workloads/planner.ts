@@ -3,16 +3,17 @@
  * anything is opened. Follows fio where fio decides (file names, sizes, groups, stonewalls).
  */
 import { createHash } from "node:crypto";
-import { type Dirent, readdirSync, readFileSync, type Stats, statSync } from "node:fs";
+import { type Dirent, readdirSync } from "node:fs";
 import { totalmem } from "node:os";
 import { join, resolve } from "node:path";
-import { OsdynoError } from "../engine/base/error.ts";
 import { beyondFull } from "./fill-device.ts";
 import type { BlockSizeRule, PerDirection, ResolvedJob, SizeValue } from "./job/model.ts";
-import { badInput } from "./job/place.ts";
 import type { PlannedFile, PlannedJob, PlannedPhase, RunPlan } from "./plan-model.ts";
+import { blockDeviceBytes, checkFile, lookUp, refuse } from "./planned-path.ts";
 import { refusalOf } from "./runner/native-control.ts";
 import { parseTarget, type Target } from "./target.ts";
+import { planTrace, traceBytes, traceSlotBytes } from "./trace/plan.ts";
+import { mergedPath, planIolog } from "./trace/record.ts";
 
 export interface PlanOptions {
   /** Replaces the target of every job. */
@@ -24,8 +25,23 @@ export interface PlanOptions {
   readonly directory: string;
 }
 
-/** What one job reads and writes. */
-export function directionsOf(job: ResolvedJob): { read: boolean; write: boolean; trim: boolean } {
+export interface Directions {
+  readonly read: boolean;
+  readonly write: boolean;
+  readonly trim: boolean;
+}
+
+/** What a planned job reads and writes: a trace knows better than `rw`. */
+export function plannedDirections({ resolved, trace }: PlannedJob): Directions {
+  if (trace === undefined) {
+    return directionsOf(resolved);
+  }
+  const [reads, writes, trims] = trace.facts.operations;
+  return { read: reads > 0, write: writes > 0, trim: trims > 0 };
+}
+
+/** What `rw` of one job reads and writes. */
+export function directionsOf(job: ResolvedJob): Directions {
   const { rw } = job;
   const mixed = rw === "rw" || rw === "randrw";
   return {
@@ -38,10 +54,6 @@ export function directionsOf(job: ResolvedJob): { read: boolean; write: boolean;
       (mixed && job.rwmixread < 100),
     trim: rw.includes("trim"),
   };
-}
-
-function refuse(job: ResolvedJob, message: string): never {
-  throw badInput(job.place, `job ${job.name}: ${message}`);
 }
 
 /** The sizes a rule can give, bytes. */
@@ -69,28 +81,6 @@ export function blockLimits(job: ResolvedJob): { min: number; max: number } {
 
 function bytesOf(value: SizeValue, whole: number): number {
   return value.kind === "bytes" ? value.bytes : Math.floor((whole * value.percent) / 100);
-}
-
-function lookUp(path: string): Stats | null {
-  try {
-    return statSync(path);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") {
-      return null;
-    }
-    throw new OsdynoError("bad-input", `${path}: ${(error as Error).message}`, {}, error);
-  }
-}
-
-/** Size of a block device, bytes, from sysfs: nothing is opened. */
-function blockDeviceBytes(path: string, facts: Stats): number {
-  const major = Number((BigInt(facts.rdev) >> 8n) & 0xfffn);
-  const minor = Number((BigInt(facts.rdev) & 0xffn) | ((BigInt(facts.rdev) >> 12n) & 0xfff00n));
-  try {
-    return Number(readFileSync(`/sys/dev/block/${major}:${minor}/size`, "utf8")) * 512;
-  } catch (error) {
-    throw new OsdynoError("io", `${path}: the kernel does not tell the device's size`, {}, error);
-  }
 }
 
 /** As many files as the operations of a stream can number. */
@@ -146,22 +136,6 @@ function startOf(job: ResolvedJob, jobnum: number, whole: number, unit: number):
   return Math.ceil(start / align) * align;
 }
 
-/** What `filetype` and `allow_file_create` ask of a file. */
-function checkFile(job: ResolvedJob, path: string, found: Stats | null): void {
-  const { type, allowCreate } = job.fileRules;
-  if (found === null && !allowCreate) {
-    refuse(job, `${path} does not exist, and allow_file_create=0 forbids to make it`);
-  }
-  const fits =
-    type === "none" ||
-    (type === "block" && found?.isBlockDevice() === true) ||
-    (type === "char" && found?.isCharacterDevice() === true) ||
-    (type === "file" && found?.isFile() !== false);
-  if (!fits) {
-    refuse(job, `${path} is not what filetype=${type} asks for`);
-  }
-}
-
 /** The length of one file, from `filesize`: a range is drawn from anew for each file and clone. */
 function declaredBytes(
   job: ResolvedJob,
@@ -193,14 +167,8 @@ function planFile(
 ): PlannedFile {
   const found = lookUp(path);
   const unit = blockLimits(job).min;
-  if (found?.isDirectory() === true) {
-    refuse(job, `${path} is a directory; name a file or device, or use directory=`);
-  }
   checkFile(job, path, found);
   const block = found?.isBlockDevice() === true;
-  if (found !== null && !block && !found.isFile()) {
-    refuse(job, `${path} is neither a file nor a block device`);
-  }
   const present = found === null ? 0 : block ? blockDeviceBytes(path, found) : found.size;
   const declared = declaredBytes(job, jobnum, index, present);
   const whole = block ? present : (declared ?? present);
@@ -299,8 +267,33 @@ function targetOf(job: ResolvedJob, options: PlanOptions): Target | null {
   return job.ioengine === "memory" ? { kind: "memory", text: "memory:" } : null;
 }
 
-function planJob(job: ResolvedJob, jobnum: number, options: PlanOptions): readonly PlannedFile[] {
+type JobFiles = Pick<PlannedJob, "files" | "ioBytes" | "writes" | "trace" | "mergedPath">;
+
+function planJob(job: ResolvedJob, jobnum: number, options: PlanOptions): JobFiles {
   const target = targetOf(job, options);
+  if (job.replay !== null) {
+    const { files, trace } = planTrace(job, jobnum, target, options.directory);
+    const merged = mergedPath(job, options.directory);
+    const [, writes, trims] = trace.facts.operations;
+    return {
+      files,
+      trace,
+      ioBytes: traceBytes(trace),
+      writes: writes + trims > 0,
+      ...(merged === null ? {} : { mergedPath: merged }),
+    };
+  }
+  const files = planFiles(job, jobnum, target, options);
+  const used = directionsOf(job);
+  return { files, ioBytes: ioBytesOf(job, files), writes: used.write || used.trim };
+}
+
+function planFiles(
+  job: ResolvedJob,
+  jobnum: number,
+  target: Target | null,
+  options: PlanOptions,
+): readonly PlannedFile[] {
   if (target !== null && target.kind !== "raw") {
     return [planSynthetic(job, jobnum, target)];
   }
@@ -331,10 +324,19 @@ export function seedOfRun(jobs: readonly ResolvedJob[], seed: number | null): nu
   return first.randrepeat ? first.randseed : Math.floor(Math.random() * 2 ** 48);
 }
 
+/** What the files of a clone are called where nothing has a path: as if they had. */
+function recordedNames(job: ResolvedJob, jobnum: number, made: JobFiles, directory: string) {
+  const paths = made.files.every(({ kind }) => kind === "file" || kind === "block");
+  return paths
+    ? made.files.map(({ path }) => path)
+    : fileNames(job, jobnum, directory).slice(0, made.files.length);
+}
+
 /** Makes the plan; throws `bad-input` with the job's place for what cannot be run. */
 export function planRun(jobs: readonly ResolvedJob[], options: PlanOptions): RunPlan {
   const phases: PlannedJob[][] = [];
   const seed = seedOfRun(jobs, options.seed);
+  const iologs = new Map<string, number>();
   let groupId = 0;
   let index = 0;
   for (const job of jobs) {
@@ -349,20 +351,21 @@ export function planRun(jobs: readonly ResolvedJob[], options: PlanOptions): Run
     }
     if (position === 0 || job.stonewall) {
       phases.push([]);
+      iologs.clear();
     }
     for (let jobnum = 0; jobnum < job.numjobs; jobnum += 1) {
-      const files = planJob(job, jobnum, options);
-      const used = directionsOf(job);
+      const made = planJob(job, jobnum, options);
+      const recorded = recordedNames(job, jobnum, made, options.directory);
+      const iolog = planIolog(job, recorded, options.directory, iologs);
       phases.at(-1)?.push({
         resolved: job,
         jobnum,
         index,
         groupId,
-        files,
-        writes: used.write || used.trim,
+        ...made,
         iodepth: job.iodepth,
-        ioBytes: ioBytesOf(job, files),
         seed: seedOf(seed, index),
+        ...(iolog === null ? {} : { iolog }),
       });
       index += 1;
     }
@@ -374,6 +377,24 @@ export function planRun(jobs: readonly ResolvedJob[], options: PlanOptions): Run
   };
 }
 
+/** Warm-up and measuring, ns; a trace takes its own time. */
+function runtimeOf({ resolved, trace }: PlannedJob): number | null {
+  const limit = resolved.runtimeNs === null ? null : resolved.rampNs + resolved.runtimeNs;
+  if (trace?.spec.paced !== true || trace.spec.passes === 0) {
+    return limit;
+  }
+  return Math.min(trace.facts.lastNs * trace.spec.passes, limit ?? Number.POSITIVE_INFINITY);
+}
+
+/** Of the bytes that a job transfers. */
+function writeShare({ resolved, trace }: PlannedJob): number {
+  if (trace === undefined) {
+    return directionsOf(resolved).read ? (100 - resolved.rwmixread) / 100 : 1;
+  }
+  const [read, written] = trace.facts.bytes;
+  return written / Math.max(1, read + written);
+}
+
 function expected(
   phases: readonly (readonly PlannedJob[])[],
 ): Pick<RunPlan, "expectedSeconds" | "expectedWriteBytes"> {
@@ -381,17 +402,15 @@ function expected(
   let bytes: number | null = 0;
   for (const phase of phases) {
     let longest: number | null = 0;
-    for (const { resolved, ioBytes, writes } of phase) {
+    for (const job of phase) {
+      const runNs = runtimeOf(job);
       longest =
-        longest === null || resolved.runtimeNs === null
+        longest === null || runNs === null
           ? null
-          : Math.max(
-              longest,
-              (resolved.startDelayMaxNs + resolved.rampNs + resolved.runtimeNs) / 1e9,
-            );
-      if (writes) {
-        const share = directionsOf(resolved).read ? (100 - resolved.rwmixread) / 100 : 1;
-        bytes = bytes === null || ioBytes === null ? null : bytes + ioBytes * share;
+          : Math.max(longest, (job.resolved.startDelayMaxNs + runNs) / 1e9);
+      if (job.writes) {
+        bytes =
+          bytes === null || job.ioBytes === null ? null : bytes + job.ioBytes * writeShare(job);
       }
     }
     seconds = seconds === null || longest === null ? null : seconds + longest;
@@ -404,8 +423,9 @@ export function checkMemory(plan: RunPlan): void {
   const machine = totalmem();
   for (const { jobs } of plan.phases) {
     let bytes = 0;
-    for (const { resolved, iodepth } of jobs) {
-      const block = blockLimits(resolved).max;
+    for (const { resolved, iodepth, trace } of jobs) {
+      const block =
+        trace === undefined ? blockLimits(resolved).max : traceSlotBytes(trace, iodepth);
       bytes += block * (resolved.ioengine === "psync" ? 1 : iodepth);
       if (bytes > machine) {
         refuse(

@@ -261,7 +261,11 @@ function onlyReads({ rw, rwmixread }: ResolvedJob): boolean {
  * at the end. The planner's own word is not enough to call a job harmless.
  */
 function changes(job: PlannedJob, file: PlannedFile): boolean {
-  if (job.writes || !onlyReads(job.resolved) || job.resolved.unlink) {
+  const { resolved, trace } = job;
+  // A trace says what it does to each file; `rw` means nothing there.
+  const traced = trace !== undefined && file.access !== undefined;
+  const writes = traced ? file.access.writes : job.writes || !onlyReads(resolved);
+  if (writes || resolved.unlink) {
     return true;
   }
   if (file.kind !== "file") {

@@ -27,6 +27,7 @@ import { showcmd } from "../../workloads/job/showcmd.ts";
 import { checkMemory, filesOf } from "../../workloads/planner.ts";
 import { checkSpace } from "../../workloads/runner/layout.ts";
 import { scratchDirectory } from "../../workloads/scratch.ts";
+import { scanTraces } from "../../workloads/trace/plan.ts";
 import { dryRun } from "../dry-run.ts";
 import { watchInterrupts } from "../interrupt.ts";
 import { keepApart, type Outputs, outputsOf, writeResult } from "../outputs.ts";
@@ -258,6 +259,7 @@ async function run(args: readonly string[]): Promise<number> {
   try {
     const common = settingsOf(own, ["run", ...args], interrupts.signal);
     const settings = { ...common, label: last(own, "label") ?? labelOf(files, parsed) };
+    await scanTraces(parsed.jobs, settings.workingDirectory, interrupts.signal);
     if (own.has("dry-run")) {
       dryRun([{ name: "", parsed, settings }], last(own, "out"), outputs);
       return 0;

@@ -19,6 +19,7 @@ import { jobInputs } from "../../workloads/job/arguments.ts";
 import { hostEnvironment } from "../../workloads/job/host-environment.ts";
 import { showcmd } from "../../workloads/job/showcmd.ts";
 import { scratchDirectory } from "../../workloads/scratch.ts";
+import { scanTraces } from "../../workloads/trace/plan.ts";
 import { dryRun } from "../dry-run.ts";
 import { watchInterrupts } from "../interrupt.ts";
 import { type Outputs, outputsOf, writeResult } from "../outputs.ts";
@@ -205,6 +206,10 @@ async function sweep(args: readonly string[]): Promise<number> {
       const json = `${JSON.stringify(documents, null, 2)}\n`;
       writeResult(outputs, outputs.format === "normal" ? texts.join("\n") : json);
       return 0;
+    }
+    for (const { run } of points()) {
+      const { workingDirectory } = request.settings;
+      await scanTraces(run.parsed.jobs, workingDirectory, interrupts.signal);
     }
     if (own.has("dry-run")) {
       const runs = points().map(({ point, run }) => ({ name: point.id, ...run }));

@@ -35,12 +35,13 @@ export function jobFacts(record: RunRecord, name: string): JobFacts {
   const job: Loose = found ?? fromOptions(record, name);
   const numjobs = numberOf(job["numjobs"], 1);
   return {
-    rw: typeof job["rw"] === "string" ? job["rw"] : "mixed",
+    rw: isLoose(job["replay"]) ? "trace" : typeof job["rw"] === "string" ? job["rw"] : "mixed",
     ioengine: elsewhere(job) ?? String(job["ioengine"] ?? "default engine"),
     outstanding: depthOf(job) * numjobs,
     rate: (direction) => rateOf(job, direction, numjobs),
-    blockSize: (direction) => blockSizeOf(job["blockSizes"], direction),
-    durability: durabilityOf(job),
+    blockSize: (direction) =>
+      isLoose(job["replay"]) ? "" : blockSizeOf(job["blockSizes"], direction),
+    durability: isLoose(job["replay"]) ? "" : durabilityOf(job),
   };
 }
 

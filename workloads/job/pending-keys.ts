@@ -16,9 +16,6 @@ const pending: readonly string[] = [
   "sync_file_range write_barrier fsync_on_close",
   // Verification.
   "verify_async verify_async_cpus verify_dump verify_only verify_state_save verify_state_load",
-  // Traces.
-  "read_iolog replay_no_stall replay_redirect replay_scale replay_align replay_time_scale",
-  "replay_skip merge_blktrace_file merge_blktrace_scalars merge_blktrace_iters write_iolog",
   // Outputs.
   "write_bw_log write_lat_log write_iops_log write_hist_log per_job_logs log_avg_msec",
   "log_window_value log_offset log_prio log_issue_time log_hist_msec log_hist_coarseness",

@@ -100,6 +100,17 @@ export const replayKeys: readonly SupportedKey[] = [
       draft.replay.skip = skip;
     },
   },
+  {
+    name: "replay_event",
+    type: "choice",
+    default: "queue",
+    summary:
+      "Event of a block trace that is replayed: queue (as fio), issue (what the device got).",
+    own: true,
+    apply: (draft, value) => {
+      draft.replay.event = value.choice(["queue", "issue"]);
+    },
+  },
   textKey(
     "merge_blktrace_file",
     { default: "", summary: "Merge the traces of read_iolog into this file and replay it." },

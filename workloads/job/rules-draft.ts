@@ -75,6 +75,7 @@ export interface RulesDraft {
     redirect: string | null;
     scaleDivisor: number;
     alignBytes: number;
+    event: "queue" | "issue";
     skip: { read: boolean; write: boolean; trim: boolean; sync: boolean };
     mergePath: string | null;
     mergeScalars: readonly number[];
@@ -207,6 +208,7 @@ function newDataRules(): Pick<RulesDraft, "syncs" | "content" | "trims" | "check
       redirect: null,
       scaleDivisor: 1,
       alignBytes: 0,
+      event: "queue",
       skip: { read: false, write: false, trim: false, sync: false },
       mergePath: null,
       mergeScalars: [],

@@ -337,6 +337,8 @@ export interface ReplayRule {
     readonly trim: boolean;
     readonly sync: boolean;
   };
+  /** `replay_event`, our own key: which event of a block trace counts. */
+  readonly event: "queue" | "issue";
   /** `merge_blktrace_file`: the traces of `paths` become one, written there. */
   readonly merge: {
     readonly path: string;

@@ -13,7 +13,7 @@ import { type EnginePathRun, type EnginePathSpec, startEnginePath } from "./engi
 export interface OpenableJob {
   readonly name: string;
   readonly engine: { readonly kind: string; readonly [parameter: string]: unknown };
-  readonly files: readonly { readonly path: string }[];
+  readonly files: readonly { readonly path: string; readonly readOnly?: boolean }[];
   readonly write: boolean;
   readonly direct: boolean;
   readonly sync: "none" | "sync" | "dsync";
@@ -42,7 +42,7 @@ function openFile(job: OpenableJob, index: number, first: BlockDevice | null): B
   const region = job.stream.regions[index];
   const path = job.files[index]?.path;
   const options: OpenOptions = {
-    write: job.write,
+    write: job.write && job.files[index]?.readOnly !== true,
     direct: job.direct,
     sync: job.sync,
     ...accessOf(job),

@@ -11,7 +11,7 @@ import { OsdynoError } from "../../engine/base/error.ts";
 import { native } from "../../engine/base/native.ts";
 import type { FileRules } from "../job/rules.ts";
 import type { PlannedFile, PlannedJob, RunPlan } from "../plan-model.ts";
-import { directionsOf } from "../planner.ts";
+import { plannedDirections } from "../planner.ts";
 
 /** Called as bytes are written: file, bytes done, bytes in all. */
 export type LayoutProgress = (path: string, doneBytes: number, totalBytes: number) => void;
@@ -127,12 +127,17 @@ interface WantedFile {
   readonly sync: boolean;
 }
 
+function readsFrom(job: PlannedJob, file: PlannedFile): boolean {
+  return file.access?.reads ?? plannedDirections(job).read;
+}
+
 function wantedFiles(plans: readonly RunPlan[], fillAll: boolean): WantedFile[] {
   const wanted = new Map<string, WantedFile>();
   for (const job of plans.flatMap((plan) => plan.phases.flatMap((phase) => phase.jobs))) {
     const { fileRules } = job.resolved;
-    const reads = fillAll || fileRules.overwrite || directionsOf(job.resolved).read;
+    const fills = fillAll || fileRules.overwrite;
     for (const file of job.files.filter((candidate) => candidate.kind === "file")) {
+      const reads = fills || readsFrom(job, file);
       const known = wanted.get(file.path);
       wanted.set(file.path, {
         allocation: known?.allocation ?? fileRules.fallocate,
@@ -251,8 +256,8 @@ export async function layOut(
 export function layoutBytes(plan: RunPlan): number {
   const files = new Map<string, number>();
   for (const job of plan.phases.flatMap((phase) => phase.jobs)) {
-    if (directionsOf(job.resolved).read || job.resolved.fileRules.overwrite) {
-      for (const file of job.files.filter((candidate) => candidate.created)) {
+    for (const file of job.files.filter((candidate) => candidate.created)) {
+      if (readsFrom(job, file) || job.resolved.fileRules.overwrite) {
         files.set(file.path, Math.max(files.get(file.path) ?? 0, file.fileBytes));
       }
     }
@@ -280,11 +285,8 @@ export async function writeScratchFile(
  * not be the device's. One line each. Source: st_blocks of stat(2), in 512-byte units.
  */
 export function holesNote(job: PlannedJob): string[] {
-  if (!directionsOf(job.resolved).read) {
-    return [];
-  }
   return job.files
-    .filter((file) => file.kind === "file")
+    .filter((file) => file.kind === "file" && readsFrom(job, file))
     .flatMap((file) => {
       const facts = statSync(file.path, { throwIfNoEntry: false });
       const missing = facts === undefined ? 0 : facts.size - facts.blocks * 512;

@@ -1,16 +1,22 @@
 /** From a planned job to the specification that the native side executes. */
 import { blockEngine } from "../../engine/hot/ioengine/registry.ts";
-import type { ArrivalRule, PerDirection, ResolvedJob } from "../job/model.ts";
+import type { ArrivalRule, PerDirection } from "../job/model.ts";
 import { cpusOf, startDelayNs } from "../placement.ts";
 import type { PlannedJob } from "../plan-model.ts";
 import { blockLimits, directionsOf } from "../planner.ts";
 import { parseTarget } from "../target.ts";
+import { traceSlotBytes } from "../trace/plan.ts";
 import { fileEngineSpec } from "./engine-spec.ts";
 import { controlSpec } from "./native-control.ts";
 import type { EngineSpec, JobSpec, SpecArrival, StreamSpec } from "./native-spec.ts";
 import { streamRules } from "./stream-rules.ts";
 
-function mixOf(job: ResolvedJob): PerDirection<number> {
+function mixOf({ resolved: job, trace }: PlannedJob): PerDirection<number> {
+  if (trace !== undefined) {
+    const [reads, writes, trims] = trace.facts.operations;
+    const share = (count: number) => (100 * count) / Math.max(1, reads + writes + trims);
+    return [share(reads), share(writes), share(trims)];
+  }
   const used = directionsOf(job);
   if (used.trim) {
     return used.write ? [0, 50, 50] : [0, 0, 100];
@@ -44,7 +50,7 @@ export function streamSpec(job: PlannedJob): StreamSpec {
   return {
     seed: job.seed,
     pattern: resolved.rw.startsWith("rand") ? "random" : "sequential",
-    mix: mixOf(resolved),
+    mix: mixOf(job),
     trimThenWrite: resolved.rw === "trimwrite" || resolved.rw === "randtrimwrite",
     sequentialStep: resolved.sequentialStepBytes,
     opsPerDraw: resolved.opsPerDraw,
@@ -110,16 +116,20 @@ export function jobSpec(
 ): JobSpec {
   const { resolved } = job;
   const onFiles = job.files.some((file) => file.kind === "file" || file.kind === "block");
+  const depth = effectiveDepth(job);
   return {
     name: resolved.name,
     engine: engineSpec(job),
-    files: onFiles ? job.files.map((file) => ({ path: file.path })) : [],
+    files: onFiles
+      ? job.files.map(({ path, access }) => ({ path, readOnly: access?.writes === false }))
+      : [],
     write: job.writes,
     direct: resolved.direct,
     sync: onFiles ? resolved.sync : "none",
     cache: { invalidate: resolved.fileRules.invalidate, advise: resolved.fileRules.advise },
-    iodepth: effectiveDepth(job),
-    maxBlock: blockLimits(resolved).max,
+    iodepth: depth,
+    maxBlock:
+      job.trace === undefined ? blockLimits(resolved).max : traceSlotBytes(job.trace, depth),
     stream: streamSpec(job),
     startDelayNs: startDelayNs(job),
     runtimeNs: resolved.runtimeNs === null ? null : resolved.runtimeNs + resolved.rampNs,
@@ -128,5 +138,7 @@ export function jobSpec(
     backlogCap: resolved.backlogCap,
     percentiles: resolved.percentiles,
     control: controlSpec(job, phase, run),
+    trace: job.trace?.spec ?? null,
+    writeIolog: job.iolog ?? null,
   };
 }

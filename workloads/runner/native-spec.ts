@@ -11,6 +11,7 @@ import type {
   VerifyRule,
 } from "../job/model.ts";
 import type { FileServiceRule, StridedZoneRule, TrimRule } from "../job/rules.ts";
+import type { IologSpec, TraceSpec } from "../trace/model.ts";
 import type { ControlSpec } from "./control-spec.ts";
 
 export type SpecArrival = { readonly kind: "closed" } | ArrivalRule;
@@ -120,7 +121,7 @@ export type EngineSpec =
 export interface JobSpec {
   readonly name: string;
   readonly engine: EngineSpec;
-  readonly files: readonly { readonly path: string }[];
+  readonly files: readonly { readonly path: string; readonly readOnly?: boolean }[];
   readonly write: boolean;
   readonly direct: boolean;
   readonly sync: "none" | "sync" | "dsync";
@@ -139,6 +140,8 @@ export interface JobSpec {
   readonly backlogCap: number | null;
   readonly percentiles: readonly number[];
   readonly control: ControlSpec;
+  readonly trace: TraceSpec | null;
+  readonly writeIolog: IologSpec | null;
 }
 
 export interface RunSpec {
