@@ -13,6 +13,8 @@ export interface CaveatInput {
   readonly runs: readonly RunSummary[];
   readonly entries: readonly Entry[];
   readonly missing: readonly string[];
+  /** Runs that were to attain a steady state and did not. */
+  readonly unsteady: readonly string[];
   readonly changedFacts: readonly string[];
 }
 
@@ -51,6 +53,12 @@ function aboutState(input: CaveatInput): readonly Caveat[] {
   if (input.missing.length > 0) {
     const text = `Files are missing, so that figures or charts are left out: ${names(input.missing)}.`;
     caveats.push({ kind: "missing-files", weight: "serious", text });
+  }
+  if (input.unsteady.length > 0) {
+    const text =
+      `The steady state that the job asks for was not attained in ${names(input.unsteady)}: the figures are ` +
+      "those of a target that was still changing.";
+    caveats.push({ kind: "unsteady", weight: "serious", text });
   }
   if (input.changedFacts.length > 0) {
     const text = `The machine changed between the runs: ${names(input.changedFacts)}.`;

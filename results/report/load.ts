@@ -12,6 +12,7 @@ import { changedFacts, factGroups } from "./environment.ts";
 import { jobSettings } from "./job-settings.ts";
 import type { ReportModel, RunSummary } from "./model.ts";
 import { type RunFiles, readJson, readRun } from "./run-files.ts";
+import { neverSteady } from "./steady.ts";
 import { timeLinesOf } from "./time-lines.ts";
 
 interface FoundRun {
@@ -165,6 +166,7 @@ function modelOf(
       runs,
       entries,
       missing,
+      unsteady: found.filter((run) => neverSteady(run.files.record)).map((run) => run.path),
       changedFacts: changedFacts(environments),
     }),
     answer: answerOf({ state, preview, metrics, entries, comparisons, timeLines }),
@@ -227,9 +229,20 @@ function generatorsOf(jobs: readonly JobRecord[]): RunSummary["generators"] {
   return [...worst.values()];
 }
 
+/** What ended jobs, and what they tolerated or found wrong. */
 function errorsOf(record: RunRecord): readonly string[] {
-  const failed = record.jobs.filter((job) => job.error !== 0);
-  return failed.map((job) => `job ${job.jobname} ended with error ${job.error}`);
+  return record.jobs.flatMap((job) => {
+    const failed = job.osdyno?.counters?.["errors"] ?? 0;
+    const wrong = job.osdyno?.counters?.["verify_mismatches"] ?? 0;
+    const operations = failed === 1 ? "operation" : "operations";
+    return [
+      ...(job.error === 0 ? [] : [`job ${job.jobname} ended with error ${job.error}`]),
+      ...(job.error === 0 && failed > 0
+        ? [`${failed} ${operations} of job ${job.jobname} failed, and it went on as it was told to`]
+        : []),
+      ...(wrong > 0 ? [`job ${job.jobname} read ${wrong} blocks that did not verify`] : []),
+    ];
+  });
 }
 
 /** Without `--out`, which names a directory that exists by now; with the seed that was drawn. */

@@ -122,6 +122,7 @@ export interface Caveat {
     | "closed-loop"
     | "few-samples"
     | "few-runs"
+    | "unsteady"
     | "changed-host"
     | "missing-files"
     | "note";

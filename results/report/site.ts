@@ -1,5 +1,5 @@
 /** A folder that can be published: a page that lists many reports, and a copy of each. */
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
 import { OsdynoError } from "../../engine/base/error.ts";
 import { renderHtml } from "./html.ts";
@@ -77,7 +77,6 @@ function readList(out: string): readonly SiteEntry[] {
   if (existsSync(out) && !statSync(out).isDirectory()) {
     throw new OsdynoError("bad-input", `--site ${out}: it is a file; a site needs a directory`);
   }
-  mkdirSync(out, { recursive: true });
   const file = join(out, listName);
   if (!existsSync(file)) {
     if (existsSync(join(out, "index.html"))) {

@@ -36,6 +36,14 @@ export function steadySpan(
   return null;
 }
 
+/** Whether a job was to attain a steady state and did not. */
+export function neverSteady(record: RunRecord): boolean {
+  return record.jobs.some((job) => {
+    const fio: unknown = job["steadystate"];
+    return isLoose(fio) && (fio["attained"] === 0 || fio["attained"] === false);
+  });
+}
+
 function exactSpan(steady: Loose): Span | null {
   const startMs = numberOf(steady["start_ms"]);
   const endMs = numberOf(steady["end_ms"]);
