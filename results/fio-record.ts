@@ -331,6 +331,23 @@ function fioTail(members: readonly MeasuredJob[]): Record<string, unknown> {
   };
 }
 
+/** EILSEQ: what fio reports of blocks that do not hold what was written. */
+const illegalSequence = 84;
+
+/** What ended a job of the record, or what verification found; 0 = nothing. */
+function errnoOf(members: readonly MeasuredJob[]): number {
+  for (const { planned, outcome } of members) {
+    if (outcome.error !== null) {
+      return Math.abs(outcome.error.errno);
+    }
+    // `continue_on_error=verify` says that mismatches are to be counted only.
+    if ((outcome.verify?.mismatchCount ?? 0) > 0 && !planned.resolved.ends.continueOn.verify) {
+      return illegalSequence;
+    }
+  }
+  return 0;
+}
+
 /** fio's part of a job record, in fio's order; `osdyno` is added by the caller. */
 export function fioJobRecord(
   members: readonly MeasuredJob[],
@@ -350,7 +367,7 @@ export function fioJobRecord(
   return {
     jobname: job.name,
     groupid: members[0]?.planned.groupId ?? 0,
-    error: members.find((member) => member.outcome.error !== null)?.outcome.error?.errno ?? 0,
+    error: errnoOf(members),
     // What fio prints of a job that has ended: no estimate of the time left.
     eta: 2147483647,
     elapsed: elapsedSeconds,

@@ -18,6 +18,7 @@ import { scratchPlaces } from "../workloads/scratch.ts";
 import { traceNotes } from "../workloads/trace/plan.ts";
 import { writeMerged } from "../workloads/trace/scan.ts";
 import { assembleRun, type RunInput } from "./assemble.ts";
+import { withCreateOnly } from "./create-only.ts";
 import { collectEnvironment } from "./environment.ts";
 import { IntervalStatistics } from "./interval-statistics.ts";
 import { plannedJobs, seriesNames } from "./job-names.ts";
@@ -283,7 +284,10 @@ async function measured(
     return {
       created,
       input: { ...base, disks: monitor.disks(), rssBytes: monitor.maxRssBytes() },
-      execution: { ...execution, phases: withNotes(execution.phases, holes) },
+      execution: {
+        ...execution,
+        phases: withCreateOnly(plan, withNotes(execution.phases, holes), startedEpochMs),
+      },
     };
   } catch (error) {
     for (const path of created) {

@@ -5,7 +5,8 @@
 import { createHash } from "node:crypto";
 import { type Dirent, readdirSync } from "node:fs";
 import { totalmem } from "node:os";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
+import { unfitForDirect } from "./direct-blocks.ts";
 import { beyondFull } from "./fill-device.ts";
 import type { BlockSizeRule, PerDirection, ResolvedJob, SizeValue } from "./job/model.ts";
 import type { PlannedFile, PlannedJob, PlannedPhase, RunPlan } from "./plan-model.ts";
@@ -113,7 +114,7 @@ function fileNames(job: ResolvedJob, jobnum: number, directory: string): string[
     return job.filenames.map(place);
   }
   const values: Record<string, string> = {
-    jobname: job.name.replaceAll("/", "_"),
+    jobname: job.name,
     jobnum: String(jobnum),
     clientuid: "localhost",
   };
@@ -192,6 +193,10 @@ function planFile(
     size = Math.min(bytesOf(job.size, whole), append > 0 ? whole : whole - offset);
   } else {
     size = Math.floor(job.size.bytes / count);
+  }
+  if (declared !== null && !block && append === 0) {
+    // As in fio, a declared length is never passed: the region ends there.
+    size = Math.min(size, declared - offset);
   }
   size -= size % unit;
   if (size <= 0) {
@@ -301,7 +306,14 @@ function planFiles(
     target === null
       ? fileNames(job, jobnum, options.directory)
       : [resolve(options.directory, target.path)];
-  return names.map((path, index) => planFile(job, jobnum, path, { index, count: names.length }));
+  return names.map((path, index) => {
+    if (job.filenames.length === 0 && job.name.includes("/") && lookUp(dirname(path)) === null) {
+      refuse(job, `its name makes its file ${path}, and that directory does not exist; make it`);
+    }
+    const file = planFile(job, jobnum, path, { index, count: names.length });
+    const unfit = unfitForDirect(job, path, file.offsetBytes, blockLimits(job).min);
+    return unfit === null ? file : refuse(job, unfit);
+  });
 }
 
 function ioBytesOf(job: ResolvedJob, files: readonly PlannedFile[]): number | null {

@@ -136,7 +136,7 @@ describe("looking without running", () => {
     const document = JSON.parse(runs("j.fio", "--parse-only", "--json").out) as object;
     expect(document).toMatchObject({
       jobs: [{ name: "a", rw: "randwrite", iodepth: 4, given: { filename: "new" } }],
-      notes: [],
+      notes: [{ key: "iodepth" }],
     });
     nothing();
   });
@@ -152,6 +152,17 @@ describe("looking without running", () => {
       safety: { allowed: true },
     });
     nothing();
+  });
+
+  test("create_only=1 leaves a record of zeros for each job", () => {
+    place.write("c.fio", "[global]\nsize=64k\ncreate_only=1\n[a]\nrw=write\n[b]\nrw=read\n");
+    const { out, code } = place.run(["run", "c.fio", "--output-format", "json", "--out", "only"]);
+    const { jobs } = JSON.parse(out) as { jobs: object[] };
+    expect(code).toBe(0);
+    expect(jobs).toMatchObject([
+      { jobname: "a", error: 0, write: { total_ios: 0 } },
+      { jobname: "b", error: 0, read: { total_ios: 0 } },
+    ]);
   });
 
   test("--help lists every flag", () => {
@@ -212,11 +223,11 @@ describe("files that jobs make", () => {
   test("create_only lays out and stops, beside a job that runs", () => {
     runs("--name=c", "--filename=made", "--size=1m", "--create_only=1", "--out=c", "--no-report");
     expect(readFileSync(place.path("made")).length).toBe(1 << 20);
-    expect(place.record("c")).toMatchObject({ state: "complete", jobs: [] });
+    expect(place.record("c")).toMatchObject({ state: "complete", jobs: [{ jobname: "c" }] });
     const both = ["--name=c", "--filename=m2", "--size=1m", "--create_only=1"];
     runs(...both, "--name=w", "--filename=w", "--size=1m", "--rw=write", "--out=d", "--no-report");
     expect(place.exists("m2")).toBe(true);
-    expect(place.record("d").jobs.map((job) => job.jobname)).toEqual(["w"]);
+    expect(place.record("d").jobs.map((job) => job.jobname)).toEqual(["c", "w"]);
   });
 
   test("unlink removes them at the end", () => {

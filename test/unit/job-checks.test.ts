@@ -68,6 +68,8 @@ describe("notes", () => {
     [["bsrange=8k-4k"], "the range is reversed; fio swaps it to 4096-8192"],
     [["bsrange=4k-8k", "bs=4k"], "bs=4k: has no effect"],
     [["bssplit=4k/50:8k/20"], "leave 30 over"],
+    [["bssplit=4k/60:8k/60"], "add up to 120, not 100; fio draws 60% 4096 bytes, 40% 8192 bytes"],
+    [["rate_iops=0"], "0 is no limit"],
     [["bssplit=4k/50::8k/50"], "8k/50 is lost"],
     [["bssplit=4k/0:8k/50"], "0 percent as a share"],
     [["filename=a", "filename=b"], "fio adds to the files already named (a)"],

@@ -156,9 +156,29 @@ describe("bssplit", () => {
     ]);
   });
 
-  it("refuses more than 100 percent", () => {
-    expect(refusalOf("bssplit=4k/60:8k/60")).toBe(
-      "t.fio:2: bssplit=4k/60:8k/60: the percentages add up to 120, more than 100",
+  it("draws nothing beyond 100 percent, as fio 3.33 does", () => {
+    expect(entriesOf("4k/60:8k/60")).toEqual([
+      [4096, 60],
+      [8192, 40],
+    ]);
+    expect(entriesOf("4k/150:8k/60")).toEqual([
+      [8192, 60],
+      [4096, 40],
+    ]);
+    expect(entriesOf("4k/60:8k/60:16k/")).toEqual({ kind: "fixed", bytes: 16_384 });
+  });
+
+  it("refuses more than 100 percent only where shares of a rest are missing", () => {
+    expect(refusalOf("bssplit=4k/60:8k/60:16k:32k")).toBe(
+      "t.fio:2: bssplit=4k/60:8k/60:16k:32k: the percentages add up to 120, more than 100",
+    );
+  });
+});
+
+describe("counts", () => {
+  it.each(["numjobs", "iodepth", "nrfiles", "loops"])("%s takes no exponent", (key) => {
+    expect(refusalOf(`${key}=1e9`)).toBe(
+      `t.fio:2: ${key}=1e9: fio knows no exponents and would read 1; write the number out`,
     );
   });
 });

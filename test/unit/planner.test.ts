@@ -1,5 +1,5 @@
 /** From resolved jobs to a plan: groups, phases, file names, regions, seeds, refusals. */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
@@ -80,7 +80,38 @@ describe("files and regions", () => {
     const half = plan("[a]\nfilename=present\nsize=50%\nbs=4k\n");
     expect(jobsOf(half)[0]?.files[0]).toMatchObject({ sizeBytes: 49152, created: false });
     const rest = plan("[a]\nfilename=present\noffset=50%\nbs=1k\n");
-    expect(jobsOf(rest)[0]?.files[0]).toMatchObject({ offsetBytes: 50_000, sizeBytes: 49152 });
+    expect(jobsOf(rest)[0]?.files[0]).toMatchObject({ offsetBytes: 50_176, sizeBytes: 49152 });
+  });
+
+  // Numbers of fio 3.33: issued blocks of 4 KiB and the length of the file.
+  test.each([
+    ["size=1m\noffset=256k", 192, 1 << 20],
+    ["size=512k\noffset=256k", 128, 1 << 20],
+    ["size=512k\noffset=768k", 64, 1 << 20],
+    ["size=2m", 256, 1 << 20],
+    ["offset=256k", 192, 1 << 20],
+    ["size=1m\noffset=25%", 192, 1 << 20],
+  ])("filesize=1m ends the region of %j", (keys, blocks, fileBytes) => {
+    for (const rw of ["read", "write"]) {
+      const made = plan(`[a]\nfilename=cut\nfilesize=1m\nbs=4k\nrw=${rw}\n${keys}\n`);
+      expect(jobsOf(made)[0]?.files[0]).toMatchObject({ sizeBytes: blocks * 4096, fileBytes });
+    }
+  });
+
+  test("a slash in a job's name leads into a directory, as in fio; one that is there", () => {
+    mkdirSync(join(folder, "sub"));
+    const [job] = jobsOf(plan("[sub/x]\nsize=64k\nrw=write\n"));
+    expect(job?.files[0]?.path).toBe(join(folder, "sub/x.0.0"));
+    expect(refusal("[none/x]\nsize=64k\nrw=write\n")).toContain("directory does not exist");
+  });
+
+  test("direct=1 takes whole logical blocks: sizes, alignment, offset", () => {
+    const start = "[a]\nfilename=d\nsize=1m\nrw=randwrite\ndirect=1\n";
+    for (const keys of ["bs=1000", "bssplit=4k/50:5000/50", "ba=100", "offset=100"]) {
+      expect(refusal(`${start}${keys}\n`)).toMatch(/^t\.fio:1: job a: direct=1 needs multiples of/);
+    }
+    expect(jobsOf(plan(`${start}bs=1000\ndirect=0\n`))).toHaveLength(1);
+    expect(jobsOf(plan(`${start}bs=4k\noffset=64k\n`))).toHaveLength(1);
   });
 
   test("a target replaces the files of every job", () => {

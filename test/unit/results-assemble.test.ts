@@ -203,6 +203,9 @@ test("a failed job keeps what it measured and says why it ended", () => {
   const error = { errno: 5, message: "read of 4096 bytes at 8192 of /x: EIO", atNs: 1 };
   const job = assembleRun(fixtureRun([[{ ...simple, outcome: { error } }]]).input).jobs[0];
   expect(job?.error).toBe(5);
+  const verify = { checkedBytes: 4096, checkedBlocks: 1, mismatchCount: 1, mismatches: [] };
+  const corrupt = assembleRun(fixtureRun([[{ ...simple, outcome: { verify } }]]).input).jobs[0];
+  expect(corrupt?.error).toBe(84);
   expect(job?.osdyno.notes.join()).toContain("8192 of /x: EIO");
   expect(fioRead(job)["total_ios"]).toBe(1500);
 });

@@ -94,16 +94,16 @@ export function readSplit(text: string, kbBase: KbBase): Read<SplitEntry[] | nul
   const remarks = [...raw.remarks];
   const percents = raw.value.map((entry) => percentOf(entry.second));
   if (raw.value.some((entry) => entry.second !== null && Number.parseInt(entry.second, 10) > 100)) {
-    return { refused: "a percentage is above 100" };
+    remarks.push("fio reads a percentage above 100 as 100");
   }
   if (raw.value.some((entry) => /^0+\D*$/.test(entry.second ?? ""))) {
     remarks.push("fio reads 0 percent as a share of the rest, not as never");
   }
   const given = percents.reduce<number>((sum, percent) => sum + (percent ?? 0), 0);
-  if (given > 100) {
+  const missing = percents.filter((percent) => percent === null).length;
+  if (given > 100 && missing > 1) {
     return { refused: `the percentages add up to ${given}, more than 100` };
   }
-  const missing = percents.filter((percent) => percent === null).length;
   const share = missing === 0 ? 0 : Math.floor((100 - given) / missing);
   const entries: SplitEntry[] = [];
   for (const [index, entry] of raw.value.entries()) {
@@ -112,7 +112,26 @@ export function readSplit(text: string, kbBase: KbBase): Read<SplitEntry[] | nul
     }
     entries.push({ bytes: Number(entry.first), percent: percents[index] ?? share });
   }
-  return { value: shareRest(entries, remarks), remarks };
+  return { value: given > 100 ? cutAt100(entries, remarks) : shareRest(entries, remarks), remarks };
+}
+
+/**
+ * More than 100 percent: fio draws from 1 to 100 against the running sum of the ascending
+ * percentages. What lies beyond 100 is never drawn; a share of a rest below 0 is always drawn first.
+ */
+function cutAt100(entries: readonly SplitEntry[], remarks: string[]): SplitEntry[] {
+  const sum = entries.reduce((total, entry) => total + Math.max(0, entry.percent), 0);
+  const left: SplitEntry[] = [];
+  let used = 0;
+  for (const entry of entries.toSorted((a, b) => a.percent - b.percent)) {
+    const percent = entry.percent < 0 ? 100 : Math.min(entry.percent, 100 - used);
+    used += percent;
+    left.push({ bytes: entry.bytes, percent });
+  }
+  const drawn = left.filter((entry) => entry.percent > 0);
+  const shares = drawn.map((entry) => `${entry.percent}% ${entry.bytes} bytes`).join(", ");
+  remarks.push(`the percentages add up to ${sum}, not 100; fio draws ${shares}`);
+  return drawn;
 }
 
 function shareRest(entries: readonly SplitEntry[], remarks: string[]): SplitEntry[] {

@@ -121,6 +121,11 @@ export class GivenValue {
 
   /** A whole number. Of several in a list fio takes the first, or the last for some keys. */
   count(limits: Limits, takes: "first" | "last" = "first"): number {
+    if (/^\s*[-+]?\d+(?:\.\d+)?e[-+]?\d+\s*$/i.test(this.text())) {
+      throw this.refuse(
+        `fio knows no exponents and would read ${Number.parseInt(this.text(), 10)}; write the number out`,
+      );
+    }
     const numbers = this.#numbers();
     const taken = takes === "first" ? numbers[0] : numbers.at(-1);
     const value = this.#inRange(this.#plain(taken), { max: largestCount, ...limits });

@@ -216,6 +216,9 @@ export const paceKeys: readonly SupportedKey[] = [
     summary: "Operations a second on an absolute schedule, for read, write, trim.",
     apply: (draft, value) => {
       value.triple(draft.rateIops, { max: 2 ** 32 - 1 });
+      if (/(?:^|,)\s*0\s*(?:,|$)/.test(value.text())) {
+        value.note("0 is no limit, as in fio, not standstill");
+      }
       if (value.kbBase === 1024 && /\d[kmg]/i.test(value.text())) {
         value.note(
           `k, m, g are powers of 1024 here too: fio reads ${Math.max(...draft.rateIops)} a second`,

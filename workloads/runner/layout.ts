@@ -7,8 +7,9 @@ import { statfsSync, statSync } from "node:fs";
 import { type FileHandle, open, rm } from "node:fs/promises";
 import { constants } from "node:os";
 import { dirname } from "node:path";
-import { OsdynoError } from "../../engine/base/error.ts";
+import { type ErrorPlace, OsdynoError } from "../../engine/base/error.ts";
 import { native } from "../../engine/base/native.ts";
+import { badInput } from "../job/place.ts";
 import type { FileRules } from "../job/rules.ts";
 import type { PlannedFile, PlannedJob, RunPlan } from "../plan-model.ts";
 import { plannedDirections } from "../planner.ts";
@@ -166,6 +167,16 @@ function fileSystemOf(path: string) {
   }
 }
 
+/** Where the job stands that asks most of a file; empty for one of the command line. */
+function placeOf(plans: readonly RunPlan[], path: string): ErrorPlace {
+  const asked = plans
+    .flatMap((plan) => plan.phases.flatMap((phase) => phase.jobs))
+    .flatMap((job) => job.files.map((file) => ({ job, file })))
+    .filter(({ file }) => file.path === path)
+    .sort((a, b) => b.file.fileBytes - a.file.fileBytes)[0];
+  return asked === undefined ? {} : { ...badInput(asked.job.resolved.place, "").context };
+}
+
 /**
  * Throws when the files cannot have the size that is wanted: `bad-input` for one that is larger than its
  * whole file system, `io` when what is to be written does not fit into what is free. Changes nothing.
@@ -186,6 +197,7 @@ export function checkSpace(plans: readonly RunPlan[], fillAll = false): void {
       throw new OsdynoError(
         "bad-input",
         `${what}, the whole file system has ${totalBytes}; lower size= or offset=`,
+        placeOf(plans, file.path),
       );
     }
     const sum = (needed.get(id) ?? 0) + (needsData ? missing : 0);
