@@ -1,5 +1,6 @@
-#!/usr/bin/env node
-// Starts the command on the Node that the project pins: the machine's own may be older than 24.
+#!/usr/bin/env -S node --max-semi-space-size=2
+// Starts the command on the Node that the project pins: the machine's own may be older than 24. The
+// flag keeps the young generation small: a run makes little garbage, and its memory must stay bounded.
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import module from "node:module";
@@ -18,7 +19,7 @@ if (Number(process.versions.node.split(".")[0]) >= 24) {
     process.exit(2);
   }
   const self = fileURLToPath(import.meta.url);
-  const child = spawn(pinned, [self, ...process.argv.slice(2)], { stdio: "inherit" });
+  const child = spawn(pinned, [...process.execArgv, self, ...process.argv.slice(2)], { stdio: "inherit" });
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
     // A terminal signals the whole group; a lone signal to this process is passed on.
     process.on(signal, () => child.kill(signal));

@@ -11,7 +11,7 @@ const script = fileURLToPath(new URL("draw-process.ts", import.meta.url));
 
 /** Writes `report.html` of the results in `directory`; answers its path. Throws `io` with the drawer's own line. */
 export async function drawReport(directory: string): Promise<string> {
-  const child = spawn(process.execPath, [script, directory], {
+  const child = spawn(process.execPath, ["--max-semi-space-size=2", script, directory], {
     stdio: ["ignore", "ignore", "pipe"],
   });
   let words = "";
