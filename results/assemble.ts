@@ -14,7 +14,7 @@ import {
   outcomesOf,
 } from "./fio-record.ts";
 import { generatorHealth, healthNotes } from "./generator-health.ts";
-import { mergeLatencies, summarise } from "./histogram.ts";
+import { summarise, withMerged } from "./histogram.ts";
 import type { IntervalStatistics } from "./interval-statistics.ts";
 import { seriesNames } from "./job-names.ts";
 import {
@@ -184,7 +184,10 @@ function latencies(
     return null;
   }
   const merged = (kind: "service" | "wait" | "response") =>
-    summarise(mergeLatencies(filled.map((outcome) => outcome[kind])), percentiles);
+    withMerged(
+      filled.map((outcome) => outcome[kind]),
+      (all) => summarise(all, percentiles),
+    );
   return {
     service_ns: merged("service"),
     wait_ns: merged("wait"),

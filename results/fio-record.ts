@@ -13,10 +13,10 @@ import type {
 } from "../workloads/run-outcome.ts";
 import {
   meanAndDeviation,
-  mergeLatencies,
   mergeTotals,
   percentileKey,
   recordedBuckets,
+  withMerged,
 } from "./histogram.ts";
 import {
   addSummaries,
@@ -151,7 +151,10 @@ export function fioDirection(
   const bytes = total((outcome) => outcome.bytes);
   const runtimeNs = Math.max(0, ...outcomes.map((outcome) => outcome.runtimeNs));
   const perSecond = (amount: number) => (runtimeNs === 0 ? 0 : (amount * 1e9) / runtimeNs);
-  const service = mergeLatencies(outcomes.map((outcome) => outcome.service));
+  const service = withMerged(
+    outcomes.map((outcome) => outcome.service),
+    ({ totals, histogram }) => ({ totals, buckets: platFromHistogram(histogram) }),
+  );
   const wanted = (asked: boolean) => (asked ? job.percentiles : null);
   const bandwidth = samplesOf(members, which, (index, d) => intervals.bandwidth(index, d));
   const rate = samplesOf(members, which, (index, d) => intervals.iops(index, d));
@@ -171,11 +174,7 @@ export function fioDirection(
       outcomes.map((outcome) => outcome.slat),
       wanted(job.slatPercentiles),
     ),
-    clat_ns: fioLatency(
-      service.totals,
-      platFromHistogram(service.histogram),
-      wanted(job.clatPercentiles),
-    ),
+    clat_ns: fioLatency(service.totals, service.buckets, wanted(job.clatPercentiles)),
     lat_ns: mergedPlat(
       outcomes.map((outcome) => outcome.lat),
       wanted(job.latPercentiles),
@@ -247,15 +246,15 @@ const bucketEdges: readonly number[] = [2, 4, 10, 20, 50, 100, 250, 500, 750, 10
  */
 function latencyShares(members: readonly MeasuredJob[]) {
   const counts = new Map<string, number>();
-  const histogram = mergeLatencies(
-    outcomesOf(members, directions).map((outcome) => outcome.service),
-  ).histogram;
-  for (const { low, high, count } of recordedBuckets(histogram)) {
-    // A bucket that straddles an edge (there are few: 0.1% wide) goes where its middle lies.
-    const key = latencyKey((low + high) / 2);
-    counts.set(key, (counts.get(key) ?? 0) + count);
-  }
-  const all = histogram.totalCount;
+  const services = outcomesOf(members, directions).map((outcome) => outcome.service);
+  const all = withMerged(services, ({ histogram }) => {
+    for (const { low, high, count } of recordedBuckets(histogram)) {
+      // A bucket that straddles an edge (there are few: 0.1% wide) goes where its middle lies.
+      const key = latencyKey((low + high) / 2);
+      counts.set(key, (counts.get(key) ?? 0) + count);
+    }
+    return histogram.totalCount;
+  });
   const shares = (unit: string, keys: readonly string[]) =>
     Object.fromEntries(
       keys.map((key) => {

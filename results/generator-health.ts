@@ -6,7 +6,7 @@ import type { ArrivalRule } from "../workloads/job/model.ts";
 import type { HiccupOutcome, JobOutcome } from "../workloads/run-outcome.ts";
 import type { PlannedTrace } from "../workloads/trace/model.ts";
 import { directions, type MeasuredJob, outcomesOf } from "./fio-record.ts";
-import { mergeLatencies, percentileKey, summarise } from "./histogram.ts";
+import { percentileKey, summarise, withMerged } from "./histogram.ts";
 import type { OsdynoGenerator } from "./run-record.ts";
 
 /**
@@ -54,7 +54,10 @@ function lawOf(rule: ArrivalRule): string {
 }
 
 function hiccupsOf(meters: readonly HiccupOutcome[]): OsdynoGenerator["hiccups"] {
-  const lateness = summarise(mergeLatencies(meters.map((meter) => meter.lateness)), []);
+  const lateness = withMerged(
+    meters.map((meter) => meter.lateness),
+    (all) => summarise(all, []),
+  );
   return {
     cpus: meters.length,
     p99_ns: lateness.percentile[percentileKey(99)] ?? 0,
