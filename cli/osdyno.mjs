@@ -19,7 +19,9 @@ if (Number(process.versions.node.split(".")[0]) >= 24) {
     process.exit(2);
   }
   const self = fileURLToPath(import.meta.url);
-  const child = spawn(pinned, [...process.execArgv, self, ...process.argv.slice(2)], { stdio: "inherit" });
+  const child = spawn(pinned, [...process.execArgv, self, ...process.argv.slice(2)], {
+    stdio: "inherit",
+  });
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
     // A terminal signals the whole group; a lone signal to this process is passed on.
     process.on(signal, () => child.kill(signal));
