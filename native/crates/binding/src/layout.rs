@@ -13,6 +13,10 @@ use osdyno_device::allocate::{Allocation, allocate};
 ///
 /// Another name, a descriptor below zero, or a number that is no count of bytes.
 #[napi]
+#[allow(
+    clippy::needless_pass_by_value,
+    reason = "strings cross the binding by value"
+)]
 pub fn allocate_file(descriptor: i32, bytes: f64, how: String) -> napi::Result<i32> {
     let how = match how.as_str() {
         "native" => Allocation::Native,

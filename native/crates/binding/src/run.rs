@@ -45,6 +45,7 @@ impl NativeRun {
 
     /// The next buffer of a job's log (`osdyno_device::io_log`), `null` when there is none.
     #[napi]
+    #[must_use]
     pub fn take_log(&self, job: u32) -> Option<Float64Array> {
         take_log(self.run.port(job as usize).as_ref())
     }
@@ -57,6 +58,7 @@ impl NativeRun {
 }
 
 /// A copy of the next buffer of a job's log.
+#[must_use]
 pub fn take_log(port: Option<&Arc<JobPort>>) -> Option<Float64Array> {
     port?.log.drain(|rows| Float64Array::with_data_copied(rows))
 }

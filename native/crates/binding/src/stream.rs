@@ -97,6 +97,7 @@ impl NativeEngineRun {
 
     /// The next buffer of a job's log, `null` when there is none.
     #[napi]
+    #[must_use]
     pub fn take_log(&self, job: u32) -> Option<Float64Array> {
         take_log(self.ports.get(job as usize))
     }
