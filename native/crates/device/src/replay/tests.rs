@@ -431,7 +431,7 @@ fn a_merged_file_holds_what_its_traces_hold() {
     let folder = Folder::new("merged");
     let block = folder.write(
         "a",
-        "8,0 0 1 0.000000000 1 Q R 8 + 8 [x]\n8,0 0 2 0.000001000 1 Q D 0 + 4194304 [x]\n\
+        "8,0 0 1 0.000000000 1 Q R 8 + 8 [x]\n8,0 0 2 0.000001000 1 Q D 0 + 2048 [x]\n\
          8,16 0 3 0.000002000 1 Q FWS 16 + 8 [x]\n8,16 0 4 0.000003000 1 Q W 16 + 8 [x]\n",
     );
     let log = folder.write(
