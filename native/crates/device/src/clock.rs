@@ -20,9 +20,20 @@ const MAX_BEND: f64 = 5e-4;
 #[must_use]
 pub fn now_ns() -> u64 {
     match COUNTER.get() {
-        Some(Some(counter)) => counter.now(),
+        Some(Some(counter)) => counter.read(ticks),
         Some(None) => kernel_ns(),
         None => start(),
+    }
+}
+
+/// The same without the fence that keeps a reading behind what stands before it, at half the cost: for
+/// stamps between two fenced ones, where nothing was loaded that the reading must follow.
+#[inline]
+#[must_use]
+pub fn between_ns() -> u64 {
+    match COUNTER.get() {
+        Some(Some(counter)) => counter.read(unfenced_ticks),
+        _ => now_ns(),
     }
 }
 
@@ -87,7 +98,7 @@ static COUNTER: OnceLock<Option<Counter>> = OnceLock::new();
 #[cold]
 fn start() -> u64 {
     match COUNTER.get_or_init(|| counter_is_trusted().then(Counter::calibrated)) {
-        Some(counter) => counter.now(),
+        Some(counter) => counter.read(ticks),
         None => kernel_ns(),
     }
 }
@@ -128,6 +139,19 @@ fn ticks() -> u64 {
         );
     }
     high << 32 | low
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline]
+fn unfenced_ticks() -> u64 {
+    // SAFETY: the instruction exists on every x86-64 CPU and only reads.
+    unsafe { core::arch::x86_64::_rdtsc() }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+#[inline]
+fn unfenced_ticks() -> u64 {
+    ticks()
 }
 
 #[cfg(not(target_arch = "x86_64"))]
@@ -190,7 +214,7 @@ impl Counter {
     }
 
     #[inline]
-    fn now(&self) -> u64 {
+    fn read(&self, ticks: impl Fn() -> u64) -> u64 {
         loop {
             let before = self.version.load(Ordering::Acquire);
             let view = View {

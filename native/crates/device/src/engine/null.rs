@@ -6,7 +6,7 @@ use std::os::fd::RawFd;
 use osdyno_core::op::{Op, OpKind};
 
 use super::{Completion, Engine, EngineError, Wait};
-use crate::clock::now_ns;
+use crate::clock::{between_ns, now_ns};
 
 /// See the module.
 #[derive(Debug)]
@@ -54,7 +54,7 @@ impl Engine for Null {
         let fresh = &mut self.pending[self.committed..];
         let count = fresh.len();
         if count > 0 {
-            let now = now_ns();
+            let now = between_ns();
             for completion in fresh {
                 completion.submitted_ns = now;
             }
