@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { RunRecord } from "../../results/run-record.ts";
 
-const launcher = fileURLToPath(new URL("../../cli/osdyno.mjs", import.meta.url));
+export const launcher = fileURLToPath(new URL("../../cli/osdyno.mjs", import.meta.url));
 
 export interface Done {
   readonly code: number | null;

@@ -14,7 +14,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { deviceFactsOf, probeDevice } from "../../engine/device/probe.ts";
+import { planRun } from "../../workloads/planner.ts";
 import { judgePath, judgeWrites, refuseUnsafe } from "../../workloads/safety.ts";
+import { parseText } from "../unit/job-support.ts";
 import { planOf } from "../unit/probe-plan.ts";
 
 const mib = 1024 * 1024;
@@ -119,6 +121,25 @@ describe.skipIf(trouble !== "")(`block devices ${trouble}`, () => {
     );
     const backing = judgePath(join(root, "disk.img"), bold);
     expect(backing).toMatchObject({ permission: "never", reason: expect.stringMatching(/loop/) });
+  });
+
+  test("one that a trace writes to is judged as the job's own", () => {
+    const device = loopDevice();
+    must("mkfs.ext4", "-q", device);
+    const place = mountAt(device);
+    const trace = join(root, "trace");
+    const { jobs } = parseText(`[a]\nread_iolog=${trace}\n`);
+    const verdictOn = (action: string) => {
+      writeFileSync(trace, `fio version 3 iolog\n1 ${device} ${action} 4096 4096\n`);
+      const plan = planRun(jobs, { target: null, path: "native", seed: null, directory: root });
+      return judgeWrites(plan, bold);
+    };
+    for (const action of ["write", "trim"]) {
+      expect(() => refuseUnsafe(verdictOn(action))).toThrow(
+        `will not write to ${device}: it is mounted at ${place} (ext4); unmount it first`,
+      );
+    }
+    expect(verdictOn("read")).toEqual({ allowed: true, files: [] });
   });
 
   test("a file system mounted inside a scratch place is not scratch; new files on it are", () => {
