@@ -91,3 +91,48 @@ function waitingSentence(found: readonly Growth[]): readonly string[] {
 function listed(parts: readonly string[]): string {
   return parts.length < 2 ? parts.join("") : `${parts.slice(0, -1).join(", ")} and ${parts.at(-1)}`;
 }
+
+/** A rate is kept when this share of what was offered completes. */
+const keptShare = 0.98;
+
+/**
+ * A sentence per line of offered rates: up to which one the target kept up, and what waiting that took.
+ * Empty unless every panel is one line of at least two rates in an open loop.
+ */
+export function offeredOf(entries: readonly Entry[]): readonly string[] {
+  const facets = [...new Set(entries.map((entry) => entry.facet))];
+  const lines = facets.map((facet) => entries.filter((entry) => entry.facet === facet));
+  const plain = lines.every(
+    (line) =>
+      line.length > 1 &&
+      new Set(line.map((entry) => entry.series)).size === 1 &&
+      line.every((entry) => entry.openLoop),
+  );
+  if (!plain || facets.length > mostFacets) {
+    return [];
+  }
+  return lines.map((line) => keptSentence([...line].sort((a, b) => a.depth - b.depth)));
+}
+
+function keptSentence(line: readonly Entry[]): string {
+  const failing = line.findIndex((entry) => iopsOf(entry) < keptShare * entry.depth);
+  const fail = line[failing];
+  const kept = fail === undefined ? line.at(-1) : line[failing - 1];
+  const p99 = (entry: Entry) => {
+    const value = entry.metrics["response.p99"];
+    return value?.solid === true ? ` with response p99 ${formatNs(value.value)}` : "";
+  };
+  const rate = (entry: Entry) => formatCount(entry.depth).replace(/\.0+(?=k|M|G|$)/, "");
+  const facet = line[0]?.facet ?? "";
+  const good =
+    kept === undefined
+      ? `${facet} did not even keep up with`
+      : `${facet} kept up with ${rate(kept)} operations offered a second${p99(kept)}`;
+  if (fail === undefined) {
+    return `${good}, the highest rate offered.`;
+  }
+  const bad = `${rate(fail)} offered only ${formatCount(iopsOf(fail))} completed${p99(fail)}`;
+  return kept === undefined
+    ? `${good} ${rate(fail)} operations offered a second: ${formatCount(iopsOf(fail))} completed${p99(fail)}.`
+    : `${good}; of ${bad}.`;
+}

@@ -1,6 +1,6 @@
 /** The answer in a sentence, and the sentences that explain it. */
 import type { SweepComparison } from "../sweep-record.ts";
-import { growthOf } from "./answer-growth.ts";
+import { growthOf, offeredOf } from "./answer-growth.ts";
 import type { Entry, TimeLine } from "./model.ts";
 import {
   formatBandwidth,
@@ -32,7 +32,7 @@ export function answerOf(input: AnswerInput): readonly string[] {
   const apart = besideEachOther(input.entries);
   const best = () => (apart.length > 0 ? apart : bestOfEach(input));
   const one = input.entries.length === 1;
-  const growth = one ? [] : growthOf(input.entries);
+  const growth = one ? [] : [...growthOf(input.entries), ...offeredOf(input.entries)];
   // What grew with the load says which was highest, too.
   const plain = one
     ? [describe(only), ...waitingOf(only, input.timeLines)]
@@ -111,21 +111,23 @@ function waitingOf(entry: Entry, lines: readonly TimeLine[]): readonly string[] 
 }
 
 /** More than these are found faster in the table. */
-const mostBeside = 3;
+const mostBeside = 4;
 
 /** Entries that nobody chose among, such as the two directions of a mixed job: each with its figures. */
 function besideEachOther(entries: readonly Entry[]): readonly string[] {
   if (entries.length > mostBeside || byFacet(entries).size < entries.length) {
     return [];
   }
+  const same = new Set(entries.map((entry) => entry.label)).size === 1;
   const parts = entries.map((entry) => {
     const iops = entry.metrics["iops"];
     const p99 = entry.metrics["response.p99"];
     const wait = p99?.solid === true ? `, response p99 ${formatNs(p99.value)}` : "";
     const what = entry.facet.replace(/, (?=reads$|writes$|trims$)/, " ");
-    return `${formatCount(iops?.value ?? 0)} IOPS for ${what}${wait}`;
+    return `${formatCount(iops?.value ?? 0)} IOPS for ${what}${same ? "" : ` (${entry.label})`}${wait}`;
   });
-  return [`${parts.join("; ")} (${[...new Set(entries.map((entry) => entry.label))].join(", ")}).`];
+  const whom = same ? ` (${entries[0]?.label})` : "";
+  return [`${parts.join("; ")}${whom}.`];
 }
 
 /** Entries by panel, in order of appearance. */

@@ -56,7 +56,7 @@ export function comparisonChart(model: ReportModel): Chart | null {
     name: "comparison",
     title: "Configurations compared",
     caption:
-      `${metrics.map((metric) => `${metricTitle(metric)}: ${higherIsBetter(metric) ? "longer is better" : "shorter is better"}`).join("; ")}. ` +
+      `${metrics.map((metric, index) => `${index === 0 ? metricHeading(metric) : metricTitle(metric)}: ${higherIsBetter(metric) ? "longer is better" : "shorter is better"}`).join("; ")}. ` +
       (repeated
         ? "Bars are medians of the repeats, whiskers reach from the smallest to the largest."
         : "Each bar is one run."),

@@ -77,7 +77,7 @@ export function timeChart(model: ReportModel): Chart | null {
     title: small ? "Each run over time" : "Over time",
     caption:
       `Means per interval and the interval's 99th percentile of response time${open ? " (solid) and of service time (dotted)" : ""} on a logarithmic axis; of jobs joined, the worst one's.` +
-      `${small && model.runs.some((run) => run.repeat > 1) ? " The first repeat of each point." : ""}${notes.join("")}`,
+      `${model.kind === "repeat" ? " One line per repeat." : ""}${small && model.runs.some((run) => run.repeat > 1) ? " The first repeat of each point." : ""}${notes.join("")}`,
     folded: null,
     spec: (form) => (small ? smallSpec(rows, marks, form) : tallSpec(rows, marks, form, open)),
   };

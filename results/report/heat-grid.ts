@@ -59,8 +59,10 @@ export class HeatGrid {
     if (histogram.totalCount === 0) {
       return;
     }
-    // The middle: the ends of intervals wander by microseconds.
-    const middle = Math.max(0, startMs + lengthMs / 2);
+    // The middle: the ends of intervals wander by microseconds. What completes after the last whole
+    // interval was in flight in it; a column of its own would look like a part of the run.
+    const stump = lengthMs < this.#columnMs / 2 && startMs > 0;
+    const middle = Math.max(0, stump ? startMs - lengthMs / 2 - 1 : startMs + lengthMs / 2);
     while (middle / this.#columnMs >= this.#most) {
       this.#widen();
     }

@@ -91,9 +91,17 @@ function cellOf(metric: string, value: MetricValue | undefined, mark: string): C
   }
   const range =
     value.values.length > 1
-      ? `${formatShort(metric, value.low)} to ${formatShort(metric, value.high)}`
+      ? rangeText(formatShort(metric, value.low), formatShort(metric, value.high))
       : "";
   return { text: formatMetric(metric, value.value), range, mark };
+}
+
+/** `12.1 to 13.9 ms`: a unit that both ends share is said once. */
+function rangeText(low: string, high: string): string {
+  const unit = / \S+$/.exec(low)?.[0] ?? "";
+  return unit !== "" && high.endsWith(unit)
+    ? `${low.slice(0, -unit.length)} to ${high}`
+    : `${low} to ${high}`;
 }
 
 /** Only what was asked for is marked, and only where there is a choice. */

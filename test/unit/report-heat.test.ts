@@ -88,6 +88,23 @@ describe("the grid", () => {
     );
   });
 
+  it("counts what completes after the last interval as part of it", () => {
+    const grid = new HeatGrid(20);
+    const histogram = emptyHistogram();
+    histogram.recordValue(5000);
+    for (const [start, length] of [
+      [0, 100],
+      [100, 100],
+      [200, 0.02],
+    ] as const) {
+      grid.add(start, length, histogram);
+    }
+    expect(grid.toColumns()?.columns).toEqual([
+      [bucketOf(5000), 1],
+      [bucketOf(5000), 2],
+    ]);
+  });
+
   it("puts a latency into the bucket whose bounds hold it", () => {
     for (const ns of [1, 2, 13_000, 1_000_000, 999_999_999, 3.6e12]) {
       const bucket = bucketOf(ns);
