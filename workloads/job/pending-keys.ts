@@ -5,7 +5,6 @@
  */
 const pending: readonly string[] = [
   // Submission and reaping, engines and their options.
-  "io_submit_mode",
   "ioengine=posixaio ioengine=splice",
   "hipri_percentage",
   "cmdprio_percentage cmdprio_class cmdprio cmdprio_hint cmdprio_bssplit",

@@ -102,6 +102,10 @@ function engineSpec(job: PlannedJob): EngineSpec {
 
 /** fio's synchronous engines have one operation in flight, whatever `iodepth` says. */
 export function effectiveDepth(job: PlannedJob): number {
+  if (job.resolved.queue.submitMode === "offload") {
+    // As many threads, each with one.
+    return job.iodepth;
+  }
   return blockEngine(engineSpec(job).kind)?.synchronous === true ? 1 : job.iodepth;
 }
 

@@ -226,7 +226,7 @@ impl<E: Engine> JobLoop<E> {
         self.complete_levels = Levels::default();
         self.spun_ns = 0;
         self.slept_ns = 0;
-        self.usage = cpu::thread_usage();
+        self.usage = cpu::thread_usage().plus(&self.engine.helper_usage());
         self.cpu_ns = cpu::thread_cpu_ns();
     }
 

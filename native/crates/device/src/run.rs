@@ -13,6 +13,7 @@ use crate::collect::Collector;
 use crate::cpu;
 use crate::engine::file::{OpenFile, OpenMode};
 use crate::engine::io_uring::Waiter;
+use crate::engine::offload::{Offload, Pooled};
 use crate::engine::open::{Driver, Opening, open_engine, open_files};
 use crate::engine::{Engine, EngineError};
 use crate::exchange::{JobPort, LiveView};
@@ -306,7 +307,7 @@ impl Place {
         let pinned = host::place_thread(&job.control.host, &job.cpus)
             .map_err(|(what, source)| system(&what)(source))?;
         cpu::exact_timers();
-        let depth = if job.engine.synchronous() {
+        let depth = if job.engine.synchronous() && !job.control.offload {
             1
         } else {
             job.iodepth.min(MAX_DEPTH)
@@ -331,6 +332,13 @@ impl Place {
             mode: open_mode(job),
         };
         let files = open_all(job, opening.mode).map_err(engine)?;
+        if job.control.offload {
+            let pool = Offload::new(&pooled_of(job), &arena, depth).map_err(engine)?;
+            drop(files);
+            let outcome = self.drive(job, pool, depth, arena);
+            drop(pinned);
+            return outcome;
+        }
         let place = self;
         let driver = LoopDriver {
             place,
@@ -401,6 +409,14 @@ fn open_mode(job: &JobSpec) -> OpenMode {
         sync: job.sync,
         invalidate: job.cache.invalidate,
         access: job.access(),
+    }
+}
+
+fn pooled_of(job: &JobSpec) -> Pooled {
+    Pooled {
+        engine: job.engine.clone(),
+        paths: job.files.iter().map(|file| file.path.clone()).collect(),
+        mode: open_mode(job),
     }
 }
 

@@ -7,6 +7,7 @@ pub mod libaio;
 pub mod mapping;
 pub mod memory;
 pub mod null;
+pub mod offload;
 pub mod open;
 pub mod persist;
 pub mod pmem;
@@ -19,6 +20,7 @@ use std::os::fd::RawFd;
 use osdyno_core::op::Op;
 
 use self::file::OpenFile;
+use crate::cpu::Usage;
 
 /// One completed operation.
 #[derive(Clone, Copy, Debug, Default)]
@@ -89,6 +91,10 @@ pub trait Engine {
     /// `reap` is next called to wait for this many completions and not for one: an engine that can do
     /// that in one system call does.
     fn wait_for(&mut self, _least: u32) {}
+    /// What threads of the engine's own have used so far.
+    fn helper_usage(&self) -> Usage {
+        Usage::default()
+    }
     /// What the engine found out about the machine, one line each.
     fn notes(&self) -> &[String];
 }

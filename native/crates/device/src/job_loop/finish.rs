@@ -103,7 +103,8 @@ impl<E: Engine> JobLoop<E> {
     /// What the job has to say of itself up to now. To be called on the thread that took the turns.
     #[cold]
     pub(super) fn report(&self, now: u64) -> JobEnd {
-        let usage = cpu::thread_usage().since(&self.usage);
+        let helpers = self.engine.helper_usage();
+        let usage = cpu::thread_usage().plus(&helpers).since(&self.usage);
         let cpu_ns = cpu::thread_cpu_ns().saturating_sub(self.cpu_ns);
         // A job stopped before its start, or within the warm-up, measured nothing.
         let unsettled = self.search.as_ref().is_some_and(|search| !search.measured);
