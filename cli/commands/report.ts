@@ -41,7 +41,7 @@ export function reportCommand(): Command {
         return;
       }
       if (dirs.length === 0) {
-        throw new OsdynoError("bad-input", "missing required argument 'dir'");
+        throw new OsdynoError("bad-input", "name a directory that run or sweep made");
       }
       if (flags.out === undefined && dirs.length > 1 && flags.format === "json") {
         throw new OsdynoError("bad-input", "several DIR with --format json need --out DIRECTORY");
