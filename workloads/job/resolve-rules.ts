@@ -183,10 +183,39 @@ function resolveFiles(draft: Draft): ResolvedJob["fileRules"] {
   };
 }
 
+/** What a trace decides, as in fio. */
+const decidedByTrace = [
+  ...["rw", "bs", "bsrange", "bssplit", "blockalign", "bs_unaligned", "size", "filesize", "offset"],
+  ...[
+    "offset_increment",
+    "rwmixread",
+    "rwmixwrite",
+    "rate",
+    "rate_iops",
+    "rate_process",
+    "arrival",
+  ],
+  ...["random_distribution", "percentage_random", "norandommap", "random_generator", "nrfiles"],
+  ...["fsync", "fdatasync", "file_service_type", "zonemode"],
+] as const;
+
 function resolveReplay(resolving: Resolving): ResolvedJob["replay"] {
   const { mergePath, mergeScalars, mergeIterations, ...replay } = resolving.draft.replay;
   if (replay.paths.length === 0) {
     return null;
+  }
+  const { places } = resolving.draft;
+  if (places.has("thinktime")) {
+    throw badInput(
+      placeOf(resolving, "thinktime"),
+      "thinktime= with read_iolog= is known to fio, not supported here; leave one of them out",
+    );
+  }
+  for (const key of decidedByTrace) {
+    const place = places.get(key);
+    if (place !== undefined) {
+      resolving.notes.add(place, key, `${key} has no effect with read_iolog: the trace decides`);
+    }
   }
   const counts = [mergeScalars.length, mergeIterations.length];
   if (mergePath !== null && counts.some((count) => count > 0 && count !== replay.paths.length)) {
