@@ -62,7 +62,7 @@ export function heatChart(model: ReportModel): Chart | null {
     title: "Latency over time",
     caption:
       `Each cell counts the operations that completed in that time with that latency: ` +
-      "dark is many, blank is none. Latency is on a logarithmic axis." +
+      "the stronger the colour the more, blank is none. Latency is on a logarithmic axis." +
       (both
         ? " Above, response time counts from when an operation was due; below, service time from when it was handed to the target: waiting shows only above."
         : "") +
@@ -75,6 +75,7 @@ export function heatChart(model: ReportModel): Chart | null {
 function panelsOf(model: ReportModel): readonly Panel[] {
   const sweep = model.kind === "sweep";
   const several = model.entries.length > 1;
+  const both = model.heatMaps.some((map) => map.kind === "service");
   return model.heatMaps.flatMap((map) => {
     const at = model.entries.findIndex((entry) => entry.id === map.entry);
     const entry = model.entries[at];
@@ -88,7 +89,9 @@ function panelsOf(model: ReportModel): readonly Panel[] {
     const kind = map.kind === "response" ? "Response time" : "Service time";
     const title = sweep
       ? entry.label
-      : `${kind}${several ? `: ${entry.facet}, ${entry.label}` : ""}`;
+      : [both ? kind : "", several ? `${entry.facet}, ${entry.label}` : ""]
+          .filter((part) => part !== "")
+          .join(": ");
     const line = model.timeLines.find((one) => one.entry === entry.id);
     return [{ entry, at, map, title, line }];
   });

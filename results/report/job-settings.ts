@@ -29,11 +29,13 @@ interface Job {
 function jobsOf(record: RunRecord): readonly Job[] {
   return (record.job?.resolved ?? []).filter(isLoose).map((job) => {
     const values = new Map<string, string>();
-    const given = isLoose(job["given"]) ? job["given"] : {};
+    // The keys of [global] are the job's too.
+    const own = isLoose(job["given"]) ? job["given"] : {};
+    const given: Loose = { ...record["global options"], ...own };
     for (const [key, resolved] of important) {
       const value = job[resolved];
       if (given[key] === undefined && value !== undefined && value !== null) {
-        values.set(key, `${typeof value === "boolean" ? Number(value) : String(value)} (default)`);
+        values.set(key, String(typeof value === "boolean" ? Number(value) : value));
       }
     }
     for (const [key, value] of Object.entries(given)) {
@@ -52,12 +54,7 @@ export function jobSettings(records: readonly RunRecord[]): readonly FactGroup[]
     const keys = [...new Set(same.flatMap((one) => [...one.values.keys()]))];
     const facts: Fact[] = keys.map((key) => {
       const values = [...new Set(same.map((one) => one.values.get(key) ?? "not set"))];
-      // The same value given in one run and left alone in another is one value.
-      const plain = values.filter(
-        (value) =>
-          !values.includes(value.replace(" (default)", "")) || !value.endsWith(" (default)"),
-      );
-      return { name: key, value: inOrder(plain).join(", ") };
+      return { name: key, value: inOrder(values).join(", ") };
     });
     return { title: job.name, facts };
   });

@@ -144,6 +144,32 @@ describe("a run", () => {
     expect(model.caveats[0]?.text).toContain("stopped by SIGINT");
   });
 
+  it("tells the device, the settings and the command that repeats it", () => {
+    const dir = made("facts", { jobs: [reader] });
+    const file = join(dir, "run.json");
+    const record = JSON.parse(readFileSync(file, "utf8"));
+    record["global options"] = { bs: "4k", rw: "write" };
+    record.job.resolved[0].given = { rw: "randread" };
+    record.command = ["osdyno", "run", "a.fio", "--out", "there", "--bs=4k"];
+    record.environment.devices = [
+      { path: "/dev/vda", size_bytes: 2 ** 30, device: { scheduler: "none", write_cache: true } },
+    ];
+    record.target = "null:?service=50us&odd=1";
+    writeFileSync(file, JSON.stringify(record));
+    const model = loadReport(dir);
+    expect(model.repeatCommand).toBe("osdyno run a.fio --bs=4k --seed=7");
+    const value = (groups: ReportModel["devices"], name: string) =>
+      groups.flatMap((group) => group.facts).find((fact) => fact.name === name)?.value;
+    expect(value(model.devices, "I/O scheduler")).toBe("none");
+    expect(value(model.devices, "Volatile write cache")).toBe("on");
+    expect(value(model.devices, "Size")).toBe("1 GiB");
+    expect(value(model.devices, "Time per operation")).toBe("50us");
+    expect(value(model.devices, "odd")).toBe("1");
+    expect(value(model.settings, "rw")).toBe("randread");
+    expect(value(model.settings, "bs")).toBe("4k");
+    expect(value(model.settings, "iodepth")).toBe("8");
+  });
+
   it("does without histograms and series, and says so", () => {
     const dir = made("bare", { jobs: [reader] });
     rmSync(join(dir, "hist"), { recursive: true });
