@@ -24,6 +24,9 @@ pub const FLAG_FUA: u8 = 1;
 /// it.
 pub const FLAG_READ_BACK: u8 = 2;
 
+/// From here up the flags hold which of the job's priorities the operation has; 0 = none of its own.
+pub const PRIORITY_SHIFT: u8 = 4;
+
 /// Directions that statistics are kept for; the index of `OpKind` for the first three.
 pub const DIRECTIONS: [&str; 3] = ["read", "write", "trim"];
 
@@ -32,7 +35,7 @@ pub const DIRECTIONS: [&str; 3] = ["read", "write", "trim"];
 pub struct Op {
     /// What to do.
     pub kind: OpKind,
-    /// `FLAG_FUA`, `FLAG_READ_BACK` or 0.
+    /// `FLAG_FUA`, `FLAG_READ_BACK`, a priority from `PRIORITY_SHIFT` up, or 0.
     pub flags: u8,
     /// Index into the job's list of files.
     pub file: u16,

@@ -30,6 +30,8 @@ pub enum Use {
     File = 10,
     /// Which writes are trimmed again.
     Trim = 11,
+    /// Which operations have a priority of their own.
+    Priority = 12,
 }
 
 /// A generator of one sub-stream. 1 ns a draw.

@@ -11,6 +11,7 @@ mod check;
 mod edge;
 mod finish;
 mod limits;
+mod priority;
 mod search;
 mod thread;
 mod tolerate;
@@ -24,6 +25,7 @@ use osdyno_core::op::{CLOSED_LOOP, Next, Op, OpKind};
 use self::batch::Batches;
 use self::check::{Checks, Part};
 use self::limits::Limits;
+use self::priority::Priorities;
 use self::search::Search;
 use self::tolerate::Tolerance;
 use crate::arena::Arena;
@@ -117,6 +119,7 @@ pub struct JobLoop<E> {
     slow_ns: u64,
     search: Option<Box<Search>>,
     tolerance: Tolerance,
+    priorities: Option<Box<Priorities>>,
     flow: Option<FlowPart>,
     /// Nothing is sent before this time, on the runner's clock; `u64::MAX` = that is not so.
     pause_ns: u64,
@@ -217,6 +220,9 @@ impl<E: Engine> JobLoop<E> {
 
     fn begin_measuring(&mut self, at_ns: u64) {
         self.measured_ns = at_ns;
+        if let Some(priorities) = &mut self.priorities {
+            priorities.clear();
+        }
         self.lateness = Lateness::default();
         self.dropped = 0;
         self.backlog_max = 0;
@@ -301,7 +307,12 @@ impl<E: Engine> JobLoop<E> {
                 Some(op) => op,
                 None if self.flow.is_some() && !self.admitted(*now) => return Ok((sent, None)),
                 None => match self.next(*now) {
-                    Next::Op(op) => op,
+                    Next::Op(mut op) => {
+                        if let Some(priorities) = &mut self.priorities {
+                            priorities.draw(&mut op);
+                        }
+                        op
+                    }
                     Next::NotBefore(at_ns) => {
                         return Ok((sent, Some(self.start_ns.saturating_add(at_ns))));
                     }
@@ -455,6 +466,9 @@ impl<E: Engine> JobLoop<E> {
                 result,
             };
             self.recorder.record(&sample);
+            if let Some(priorities) = &mut self.priorities {
+                priorities.record(&sample, op);
+            }
             if let Some(log) = &mut self.log {
                 log.record(&sample, op);
             }

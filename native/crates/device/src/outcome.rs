@@ -1,7 +1,7 @@
 //! What a run answers, as JSON; mirrors `workloads/run-outcome.ts`. Times are nanoseconds since the
 //! run's start.
 
-use osdyno_core::measure::{IntervalRow, LatencyRecord, MeasuredOutcome};
+use osdyno_core::measure::{IntervalRow, LatencyRecord, MeasuredOutcome, PlatRecord};
 use osdyno_core::verify::{Mismatch, MismatchKind};
 use serde::Serialize;
 
@@ -166,6 +166,22 @@ pub struct LatencyTargetOutcome {
     pub percentile: f64,
 }
 
+/// What operations of one direction and priority got.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PriorityOutcome {
+    /// `read` or `write`.
+    pub direction: &'static str,
+    /// 0 none, 1 real time, 2 best effort, 3 idle.
+    pub class: u8,
+    /// 0 (first) to 7.
+    pub level: u8,
+    /// fio's clat.
+    pub service: PlatRecord,
+    /// fio's lat.
+    pub lat: PlatRecord,
+}
+
 /// Errors that the job outlived, and the one that it did not if its kind was among them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -208,6 +224,9 @@ pub struct JobEnd {
     /// Errors, if the job outlives some kinds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub errors: Option<ErrorsOutcome>,
+    /// Times by priority, if operations have priorities of their own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prios: Option<Vec<PriorityOutcome>>,
     /// Facts, one line each.
     pub notes: Vec<String>,
     /// Operations that came back short and were continued, by direction; in the outcome they stand

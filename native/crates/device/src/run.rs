@@ -364,6 +364,12 @@ impl Place {
                 name: job.name.clone(),
                 source,
             })?;
+        job_loop
+            .set_priorities(&job.control)
+            .map_err(|source| RunError::Engine {
+                name: job.name.clone(),
+                source,
+            })?;
         if depth < job.iodepth {
             job_loop.note(format!(
                 "iodepth {} acts as {depth} with this engine",

@@ -576,3 +576,40 @@ fn a_pool_of_threads_sends_what_one_thread_could_only_send_one_by_one() {
         );
     }
 }
+
+#[test]
+fn operations_with_priorities_are_counted_apart() {
+    let file = Scratch::new("priorities", 256);
+    let share = json!([{"percent": 40.0, "class": 2, "level": 0}]);
+    let priorities = json!({
+        "files": [{"path": file.0}],
+        "control": {"commandPriority": {"read": share, "write": share, "seed": 3}},
+    });
+    for kind in ["io_uring", "libaio"] {
+        let outcome = run_one(job(&json!({"kind": kind}), 8, 256, &priorities));
+        assert_eq!(outcome.end.error, None, "{kind}");
+        let prios = outcome.end.prios.unwrap();
+        let counts: Vec<_> = prios
+            .iter()
+            .map(|prio| (prio.direction, prio.class, prio.lat.totals.count))
+            .collect();
+        let &[("read", 0, plain), ("read", 2, first)] = counts.as_slice() else {
+            panic!("{counts:?}");
+        };
+        assert_eq!(plain + first, 256);
+        assert!((70..140).contains(&first), "{first}");
+        assert_eq!(prios[1].service.totals.count, first);
+    }
+    // An engine without them says so.
+    let spec = json!({
+        "jobs": [job(&json!({"kind": "psync"}), 1, 256, &priorities)],
+        "intervalNs": MS, "hiccups": false,
+    });
+    let spec: RunSpec = serde_json::from_value(spec).unwrap();
+    assert!(
+        Run::start(spec)
+            .unwrap_err()
+            .to_string()
+            .contains("cmdprio")
+    );
+}

@@ -441,6 +441,11 @@ impl Engine for Uring {
         self.least = least;
     }
 
+    fn set_priorities(&mut self, priorities: &[u16]) -> Result<(), EngineError> {
+        self.entries.priorities = priorities.into();
+        Ok(())
+    }
+
     fn notes(&self) -> &[String] {
         &self.notes
     }

@@ -10,9 +10,11 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use osdyno_core::op::{FLAG_FUA, Op, OpKind};
+use osdyno_core::op::{FLAG_FUA, Op, OpKind, PRIORITY_SHIFT};
 
-use self::context::{Context, Control, Event, FDSYNC, FLAG_EVENTFD, FSYNC, POLL, PREAD, PWRITE};
+use self::context::{
+    Context, Control, Event, FDSYNC, FLAG_EVENTFD, FLAG_PRIORITY, FSYNC, POLL, PREAD, PWRITE,
+};
 use super::file::{OpenFile, last_errno};
 use super::io_uring::Waiter;
 use super::psync::plain;
@@ -52,6 +54,8 @@ pub struct Libaio {
     context: Context,
     files: Vec<OpenFile>,
     arena: Arc<Arena>,
+    /// Priorities that operations name; empty = they name none.
+    priorities: Box<[u16]>,
     /// One for each operation, and the timer's.
     controls: Vec<Control>,
     pending: Vec<Pending>,
@@ -152,6 +156,7 @@ impl Libaio {
             context,
             files,
             arena,
+            priorities: Box::default(),
             controls: vec![Control::default(); room + 1],
             pending: vec![nothing; room],
             free: (0..depth).rev().collect(),
@@ -192,13 +197,20 @@ impl Libaio {
                 control.buffer = self.arena.slot_ptr(slot) as u64;
                 control.length = u64::from(op.length);
                 control.offset = i64::try_from(op.offset).ok()?;
+                let index = usize::from(op.flags >> PRIORITY_SHIFT);
+                if let Some(&priority) = self.priorities.get(index)
+                    && priority > 0
+                {
+                    control.flags |= FLAG_PRIORITY;
+                    control.priority = priority as i16;
+                }
             }
             OpKind::Flush if self.flushes => control.opcode = FSYNC,
             OpKind::DataFlush if self.flushes => control.opcode = FDSYNC,
             _ => return None,
         }
         if let Some(ready) = &self.ready {
-            control.flags = FLAG_EVENTFD;
+            control.flags |= FLAG_EVENTFD;
             control.event_fd = ready.as_raw_fd() as u32;
         }
         Some(control)
@@ -510,6 +522,11 @@ impl Engine for Libaio {
 
     fn replace_files(&mut self, files: Vec<OpenFile>) -> Result<(), EngineError> {
         self.files = files;
+        Ok(())
+    }
+
+    fn set_priorities(&mut self, priorities: &[u16]) -> Result<(), EngineError> {
+        self.priorities = priorities.into();
         Ok(())
     }
 

@@ -91,6 +91,12 @@ pub trait Engine {
     /// `reap` is next called to wait for this many completions and not for one: an engine that can do
     /// that in one system call does.
     fn wait_for(&mut self, _least: u32) {}
+    /// The priorities that operations name (`PRIORITY_SHIFT`), as `ioprio_set(2)` takes them; the first
+    /// stands for none.
+    fn set_priorities(&mut self, _priorities: &[u16]) -> Result<(), EngineError> {
+        let why = "this engine has no priorities of single operations (cmdprio): io_uring and libaio have";
+        Err(EngineError::Unsupported(why.to_owned()))
+    }
     /// What threads of the engine's own have used so far.
     fn helper_usage(&self) -> Usage {
         Usage::default()

@@ -102,6 +102,7 @@ impl<E: Engine> JobLoop<E> {
             limits,
             search: target.map(|target| Box::new(Search::new(target, depth))),
             tolerance: Tolerance::new(control),
+            priorities: None,
             flow: None,
             pause_ns: u64::MAX,
             ramp_ns: spec.ramp_ns,

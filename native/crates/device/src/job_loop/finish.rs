@@ -151,6 +151,10 @@ impl<E: Engine> JobLoop<E> {
                 first: self.tolerance.first,
             }),
             unsettled,
+            prios: self
+                .priorities
+                .as_ref()
+                .map(|priorities| priorities.outcome()),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use io_uring::types::{Fd, Fixed, FsyncFlags};
 use io_uring::{opcode, squeue};
-use osdyno_core::op::{FLAG_FUA, Op, OpKind};
+use osdyno_core::op::{FLAG_FUA, Op, OpKind, PRIORITY_SHIFT};
 
 use super::setup::Registered;
 use crate::arena::Arena;
@@ -24,6 +24,8 @@ pub(super) struct Entries {
     vectors: Vec<libc::iovec>,
     /// The ring polls: it takes reads and writes only.
     polls: bool,
+    /// Priorities that operations name; empty = they name none.
+    pub priorities: Box<[u16]>,
     /// `RWF_*` of every read and write.
     flags: i32,
     /// Every so many reads and writes go straight to a worker of the kernel; 0 = none.
@@ -67,6 +69,7 @@ impl Entries {
             by_place: registered.files,
             vectors: vec![nothing; if vectored { depth as usize } else { 0 }],
             polls: options.hipri,
+            priorities: Box::default(),
             flags: transfer_flags(false, options.nowait, options.uncached),
             force_async: options.force_async,
             since_forced: 0,
@@ -116,6 +119,12 @@ impl Entries {
         if write && op.flags & FLAG_FUA != 0 {
             flags |= libc::RWF_DSYNC;
         }
+        let priority = if self.priorities.is_empty() {
+            0
+        } else {
+            let index = usize::from(op.flags >> PRIORITY_SHIFT);
+            self.priorities.get(index).copied().unwrap_or(0)
+        };
         let start = self.arena.slot_ptr(slot);
         if let Some(buffer) = slot.checked_div(self.buffer_slots) {
             let buffer = buffer as u16;
@@ -124,12 +133,14 @@ impl Entries {
                     file, start, length, buffer
                 )
                 .offset(offset)
+                .ioprio(priority)
                 .rw_flags(flags))
             } else {
                 on!(self, op, |file| opcode::ReadFixed::new(
                     file, start, length, buffer
                 )
                 .offset(offset)
+                .ioprio(priority)
                 .rw_flags(flags))
             });
         }
@@ -140,20 +151,24 @@ impl Entries {
             return Some(if write {
                 on!(self, op, |file| opcode::Writev::new(file, vector, 1)
                     .offset(offset)
+                    .ioprio(priority)
                     .rw_flags(flags))
             } else {
                 on!(self, op, |file| opcode::Readv::new(file, vector, 1)
                     .offset(offset)
+                    .ioprio(priority)
                     .rw_flags(flags))
             });
         }
         Some(if write {
             on!(self, op, |file| opcode::Write::new(file, start, length)
                 .offset(offset)
+                .ioprio(priority)
                 .rw_flags(flags))
         } else {
             on!(self, op, |file| opcode::Read::new(file, start, length)
                 .offset(offset)
+                .ioprio(priority)
                 .rw_flags(flags))
         })
     }

@@ -13,6 +13,8 @@ pub(super) const FDSYNC: u16 = 3;
 pub(super) const POLL: u16 = 5;
 /// `IOCB_FLAG_RESFD`: completions add to an eventfd.
 pub(super) const FLAG_EVENTFD: u32 = 1;
+/// The block has a priority (`IOCB_FLAG_IOPRIO`).
+pub(super) const FLAG_PRIORITY: u32 = 2;
 
 /// `AIO_RING_MAGIC`: what the ring's memory holds when it is laid out as below.
 const RING_MAGIC: u32 = 0xa10a_10a1;
