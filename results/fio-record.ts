@@ -9,6 +9,7 @@ import type {
   DirectionOutcome,
   JobOutcome,
   PlatRecord,
+  PriorityOutcome,
   TimeTotals,
 } from "../workloads/run-outcome.ts";
 import {
@@ -133,6 +134,36 @@ function samplesOf(
   );
 }
 
+/** Latencies by I/O priority, of directions in which operations of several completed. */
+function fioPrios(
+  members: readonly MeasuredJob[],
+  which: readonly Direction[],
+): { readonly prios?: readonly Record<string, unknown>[] } {
+  const job = firstJob(members);
+  const found = new Map<string, PriorityOutcome[]>();
+  for (const prio of members.flatMap(({ outcome }) => outcome.prios ?? [])) {
+    if (which.includes(prio.direction)) {
+      const key = `${prio.class}.${prio.level}`;
+      found.set(key, [...(found.get(key) ?? []), prio]);
+    }
+  }
+  if (found.size < 2) {
+    return {};
+  }
+  const name = job.latPercentiles ? "lat_ns" : "clat_ns";
+  const percentiles = job.latPercentiles || job.clatPercentiles ? job.percentiles : null;
+  return {
+    prios: [...found.values()].map((parts) => ({
+      prioclass: parts[0]?.class,
+      prio: parts[0]?.level,
+      [name]: mergedPlat(
+        parts.map((part) => (job.latPercentiles ? part.lat : part.service)),
+        percentiles,
+      ),
+    })),
+  };
+}
+
 /**
  * The record of one direction, or of several as one (`unified_rw_reporting`).
  * @param group all jobs of the same group, which `bw_agg` is the share of
@@ -179,6 +210,7 @@ export function fioDirection(
       outcomes.map((outcome) => outcome.lat),
       wanted(job.latPercentiles),
     ),
+    ...fioPrios(members, which),
     bw_min: Math.floor(bandwidth.min),
     bw_max: Math.floor(bandwidth.max),
     bw_agg: groupKib === 0 ? 0 : Math.min(100, (100 * bandwidth.mean) / groupKib),

@@ -37,6 +37,16 @@ const fioDirection = z.strictObject({
   slat_ns: fioLatency,
   clat_ns: fioLatency,
   lat_ns: fioLatency,
+  prios: z
+    .array(
+      z.strictObject({
+        prioclass: count,
+        prio: count,
+        clat_ns: fioLatency.optional(),
+        lat_ns: fioLatency.optional(),
+      }),
+    )
+    .optional(),
   bw_min: count,
   bw_max: count,
   bw_agg: amount,

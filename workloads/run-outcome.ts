@@ -127,6 +127,16 @@ export interface ErrorsOutcome {
   readonly first: number;
 }
 
+/** Operations of one direction and I/O priority; class 0 and level 0: without one of their own. */
+export interface PriorityOutcome {
+  readonly direction: "read" | "write";
+  readonly class: number;
+  readonly level: number;
+  /** fio's clat. */
+  readonly service: PlatRecord;
+  readonly lat: PlatRecord;
+}
+
 export interface JobOutcome {
   readonly name: string;
   /** Start of the job (after its start delay), and its end, ns since the run's start. */
@@ -159,6 +169,8 @@ export interface JobOutcome {
   readonly latencyTarget?: LatencyTargetOutcome;
   /** Absent when the job outlives no kind of error. */
   readonly errors?: ErrorsOutcome;
+  /** Absent when no operation has a priority of its own. */
+  readonly prios?: readonly PriorityOutcome[];
   /** Ended by `stop()` before its own end. */
   readonly stopped: boolean;
   /** Facts the engine found out: e.g. registered buffers refused. One line each. */

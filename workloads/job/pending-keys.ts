@@ -7,7 +7,7 @@ const pending: readonly string[] = [
   // Submission and reaping, engines and their options.
   "ioengine=posixaio ioengine=splice",
   "hipri_percentage",
-  "cmdprio_percentage cmdprio_class cmdprio cmdprio_hint cmdprio_bssplit",
+  "cmdprio_hint",
   // Pace and ends.
   "steadystate steadystate_duration steadystate_ramp_time steadystate_check_interval",
   // Addresses and files.
