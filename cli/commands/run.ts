@@ -27,7 +27,7 @@ import { showcmd } from "../../workloads/job/showcmd.ts";
 import { checkMemory, filesOf } from "../../workloads/planner.ts";
 import { checkSpace } from "../../workloads/runner/layout.ts";
 import { scratchDirectory } from "../../workloads/scratch.ts";
-import { scanTraces } from "../../workloads/trace/plan.ts";
+import { scanTraces, traceFiles } from "../../workloads/trace/plan.ts";
 import { dryRun } from "../dry-run.ts";
 import { watchInterrupts } from "../interrupt.ts";
 import { keepApart, type Outputs, outputsOf, writeResult } from "../outputs.ts";
@@ -208,7 +208,8 @@ function checkFirst(
   const plan = safePlan({ parsed, directory: out ?? null, settings });
   checkMemory(plan);
   checkSpace([plan]);
-  keepApart(outputs, [...files, ...filesOf(plan).map((file) => file.path)]);
+  const traces = plan.phases.flatMap(({ jobs }) => jobs.flatMap(traceFiles));
+  keepApart(outputs, [...files, ...traces, ...filesOf(plan).map((file) => file.path)]);
 }
 
 async function measure(

@@ -230,6 +230,13 @@ describe("refusals", () => {
     expect(folderOnly).toMatch(/is a directory/);
   });
 
+  test("a trace does not write to itself", () => {
+    count += 1;
+    const own = at(`${count}.iolog`);
+    writeFileSync(own, `fio version 3 iolog\n1 ${own} write 0 4096\n`);
+    expect(refusal(`[a]\nread_iolog=${own}\n`)).toMatch(/written to by its own replay/);
+  });
+
   test("a signal ends looking at a trace", async () => {
     const { jobs } = parseText(`[a]\nread_iolog=${log("1 f read 0 512")}\n`);
     const ended = AbortSignal.abort("SIGINT");

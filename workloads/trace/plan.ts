@@ -4,7 +4,7 @@
  */
 import { join, resolve } from "node:path";
 import type { ResolvedJob } from "../job/model.ts";
-import type { PlannedFile } from "../plan-model.ts";
+import type { PlannedFile, PlannedJob } from "../plan-model.ts";
 import { blockDeviceBytes, checkFile, lookUp, refuse } from "../planned-path.ts";
 import type { Target } from "../target.ts";
 import {
@@ -121,6 +121,18 @@ function pathsOf(
 
 const changesFile = ({ operations }: TraceFileFacts) => operations[1] + operations[2] > 0;
 
+/** A trace that is written to while it is read is none. */
+function refuseItself(
+  job: ResolvedJob,
+  choice: TraceChoice,
+  byPath: ReadonlyMap<string, readonly TraceFileFacts[]>,
+): void {
+  const own = choice.inputs.find(({ path }) => byPath.get(path)?.some(changesFile) === true);
+  if (own !== undefined) {
+    refuse(job, `trace ${own.path} would be written to by its own replay; use replay_redirect=`);
+  }
+}
+
 /** One file: the whole of what its names in the trace reach. */
 function fileAt(
   job: ResolvedJob,
@@ -198,6 +210,7 @@ export function planTrace(
     byPath.set(path, [...(byPath.get(path) ?? []), file]);
   }
   const places = [...byPath.keys()];
+  refuseItself(job, choice, byPath);
   const files =
     elsewhere === null
       ? [...byPath].map(([path, own]) => fileAt(job, path, own, choice))
@@ -261,4 +274,10 @@ export function traceNotes({ spec, facts }: PlannedTrace, slotBytes: number): st
     );
   }
   return notes;
+}
+
+/** Traces that a job reads and writes. */
+export function traceFiles({ trace, iolog, mergedPath }: PlannedJob): string[] {
+  const read = trace?.spec.inputs.map(({ path }) => path) ?? [];
+  return [...read, ...[iolog?.path, mergedPath].filter((path) => path !== undefined)];
 }

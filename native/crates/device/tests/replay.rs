@@ -1,6 +1,8 @@
 //! Whole replays: traces that fio 3.33 wrote (`write_iolog`), replayed and recorded again, operation by
 //! operation.
 
+#![allow(clippy::unwrap_used)]
+
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -119,8 +121,8 @@ fn what_fio_recorded_is_sent_again() {
         let outcome = run(job(&engine, &[], &golden(name), Some(&record)));
         assert_eq!(outcome.end.error, None, "{name}");
         let (expected, names) = read_log(&golden(name));
-        let (sent, named) = read_log(&record);
-        assert_eq!(named, names);
+        let (sent, again) = read_log(&record);
+        assert_eq!(again, names);
         let what = |rows: &[(u64, String)]| -> Vec<String> {
             rows.iter().map(|(_, what)| what.clone()).collect()
         };

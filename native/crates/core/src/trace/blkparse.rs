@@ -15,7 +15,7 @@ use crate::op::OpKind;
 pub struct BlkparseReader<R> {
     lines: Lines<R>,
     wanted: &'static [u8],
-    start_ns: Option<u64>,
+    pub(super) start_ns: Option<u64>,
     held: Option<Entry>,
     pub(super) passed: Passed,
 }

@@ -151,7 +151,7 @@ pub struct BlktraceReader<R> {
     wanted: u32,
     record: u64,
     /// Time of the first operation: the trace begins with it.
-    start_ns: Option<u64>,
+    pub(super) start_ns: Option<u64>,
     /// The device of the event before, and its number.
     device: Option<(u32, u32)>,
     /// A flush went before it.

@@ -71,6 +71,17 @@ impl<R: BufRead> TraceReader<R> {
         }
     }
 
+    /// What the clock of a block trace said at its first operation, ns; `None` before it, and for
+    /// iologs, whose times count from the job's start.
+    #[must_use]
+    pub fn start_ns(&self) -> Option<u64> {
+        match self {
+            Self::Iolog(_) => None,
+            Self::Blktrace(reader) => reader.start_ns,
+            Self::Blkparse(reader) => reader.start_ns,
+        }
+    }
+
     /// What was passed over so far.
     #[must_use]
     pub fn passed(&self) -> Passed {

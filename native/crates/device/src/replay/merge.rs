@@ -16,6 +16,8 @@ struct Input {
     spec: TraceInput,
     reader: TraceReader<BufReader<File>>,
     iterations_left: u32,
+    /// Of block traces: how much later than the first of them it begins.
+    shift_ns: u64,
     /// Where this iteration begins.
     base_ns: u64,
     end_ns: u64,
@@ -43,14 +45,19 @@ fn open(path: &str, event: TraceEvent) -> Result<TraceReader<BufReader<File>>, T
 }
 
 impl Input {
+    fn stretched(&self, time_ns: u64) -> u64 {
+        let percent = self.spec.time_percent;
+        if (percent - 100.0).abs() < 1e-9 {
+            return time_ns;
+        }
+        (time_ns as f64 * percent / 100.0).round() as u64
+    }
+
     fn next(&mut self, names: &mut Names, event: TraceEvent) -> Result<Option<Entry>, TraceError> {
         loop {
             if let Some(mut entry) = self.reader.next(names)? {
-                let percent = self.spec.time_percent;
-                if (percent - 100.0).abs() > 1e-9 {
-                    entry.time_ns = (entry.time_ns as f64 * percent / 100.0).round() as u64;
-                }
-                entry.time_ns = entry.time_ns.saturating_add(self.base_ns);
+                let time_ns = self.stretched(entry.time_ns.saturating_add(self.shift_ns));
+                entry.time_ns = time_ns.saturating_add(self.base_ns);
                 self.end_ns = self.end_ns.max(entry.time_ns);
                 return Ok(Some(entry));
             }
@@ -63,6 +70,25 @@ impl Input {
             self.passed.others += passed.others;
             self.passed.empty += passed.empty;
             self.reader = open(&self.spec.path, event)?;
+        }
+    }
+}
+
+/// Block traces that are merged are on one clock: the files of the CPUs of one trace, or several that
+/// began together.
+fn align(inputs: &mut [Input]) {
+    let starts = inputs.iter().filter_map(|input| input.reader.start_ns());
+    let Some(first_ns) = starts.min() else {
+        return;
+    };
+    for input in inputs {
+        if let Some(start_ns) = input.reader.start_ns() {
+            input.shift_ns = start_ns - first_ns;
+            let shift_ns = input.stretched(input.shift_ns);
+            input.end_ns += shift_ns;
+            if let Some(head) = &mut input.head {
+                head.time_ns += shift_ns;
+            }
         }
     }
 }
@@ -85,6 +111,7 @@ impl Merge {
                 reader: open(&spec.path, event).map_err(failed)?,
                 spec: spec.clone(),
                 iterations_left: spec.iterations,
+                shift_ns: 0,
                 base_ns: 0,
                 end_ns: 0,
                 head: None,
@@ -95,6 +122,7 @@ impl Merge {
             }
             all.push(input);
         }
+        align(&mut all);
         Ok(Self {
             inputs: all,
             event,

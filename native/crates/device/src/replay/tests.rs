@@ -201,6 +201,32 @@ fn merges_by_time_with_scalars_and_iterations() {
 }
 
 #[test]
+fn merged_block_traces_keep_their_clock() {
+    let folder = Folder::new("clock");
+    let a = folder.write(
+        "a",
+        "8,0 0 1 7.000000000 1 Q R 0 + 8 [x]\n8,0 0 2 7.000010000 1 Q R 8 + 8 [x]\n",
+    );
+    let b = folder.write(
+        "b",
+        "8,0 1 1 7.000004000 1 Q W 0 + 8 [x]\n8,0 1 2 7.000012000 1 Q W 8 + 8 [x]\n",
+    );
+    let twice = TraceInput {
+        iterations: 2,
+        time_percent: 50.0,
+        ..input(&b)
+    };
+    let times = |inputs: &[TraceInput]| -> Vec<u64> {
+        let entries = entries_of(inputs).into_iter();
+        entries.map(|entry| entry.0 / 1000).collect()
+    };
+    assert_eq!(times(&[input(&a), input(&b)]), [0, 4, 10, 12]);
+    assert_eq!(times(&[input(&b), input(&a)]), [0, 4, 10, 12]);
+    assert_eq!(times(&[input(&a), twice]), [0, 2, 6, 8, 10, 12]);
+    assert_eq!(times(&[input(&b)]), [0, 8]);
+}
+
+#[test]
 fn yields_operations_at_their_times() {
     let folder = Folder::new("times");
     let path = folder.write(
