@@ -82,10 +82,10 @@ function barProgress(): Progress {
   };
 }
 
-/** Seconds between two plain lines. */
+/** Seconds between two plain lines; fewer with `--eta=always`. */
 const plainEverySeconds = 10;
 
-function lineProgress(): Progress {
+function lineProgress(everySeconds: number): Progress {
   let label = "";
   let startedMs = 0;
   let lastMs = 0;
@@ -97,7 +97,7 @@ function lineProgress(): Progress {
       process.stderr.write(`${label}\n`);
     },
     update(fraction, detail) {
-      if (Date.now() - lastMs < plainEverySeconds * 1000) {
+      if (Date.now() - lastMs < everySeconds * 1000) {
         return;
       }
       lastMs = Date.now();
@@ -112,9 +112,18 @@ function lineProgress(): Progress {
 
 let current: Progress = quietProgress();
 
+/** fio's `--eta`: `auto` is a bar on a terminal, a line now and then otherwise. */
+export type Eta = "always" | "never" | "auto";
+
 /** The fitting kind for where stderr goes. */
-export function makeProgress(wanted: boolean): Progress {
-  current = !wanted ? quietProgress() : process.stderr.isTTY ? barProgress() : lineProgress();
+export function makeProgress(wanted: boolean, eta: Eta = "auto"): Progress {
+  if (!wanted || eta === "never") {
+    current = quietProgress();
+  } else if (process.stderr.isTTY) {
+    current = barProgress();
+  } else {
+    current = lineProgress(eta === "always" ? 1 : plainEverySeconds);
+  }
   return current;
 }
 

@@ -28,6 +28,12 @@ export const runFlags: readonly RunFlag[] = [
   ),
   flag("output-format", true, "normal (default), json, json+, terse; several with commas"),
   flag("terse-version", true, "2, 3 (default), 4 or 5"),
+  flag(
+    "status-interval",
+    true,
+    "the result so far, every so many seconds (fio's units), and at the end",
+  ),
+  flag("eta", true, "auto (default), always or never: progress on stderr"),
   flag("minimal", false, "fio's older word for --output-format terse"),
   flag("append-terse", false, "terse beside the other formats"),
   flag("output", true, "write the result there instead of stdout"),

@@ -26,6 +26,7 @@ import {
   type RunRecord,
   runSchemaName,
 } from "./run-record.ts";
+import type { SteadyStates } from "./steady-state.ts";
 
 /**
  * Parsers of fio's JSON read a release number and take what follows a dash for a development build.
@@ -38,6 +39,8 @@ export interface RunInput {
   /** The phases that ran, in order; fewer than planned when the run was ended early. */
   readonly phases: readonly MeasuredPhase[];
   readonly intervals: IntervalStatistics;
+  /** What became of `steadystate`; absent where no job has one. */
+  readonly steady?: SteadyStates;
   readonly environment: Readonly<Record<string, unknown>>;
   readonly disks: readonly DiskUse[];
   /** The command line, one argument each. */
@@ -106,7 +109,10 @@ function measuredJobs(phases: readonly MeasuredPhase[]): readonly MeasuredJob[] 
   return phases.flatMap((phase, at) =>
     phase.jobs.flatMap((planned, index) => {
       const outcome = phase.outcome.jobs[index];
-      return outcome === undefined ? [] : [{ planned, outcome, phase: at }];
+      // `stats=0` keeps a job out of the results.
+      return outcome === undefined || !planned.resolved.measures.stats
+        ? []
+        : [{ planned, outcome, phase: at }];
     }),
   );
 }
@@ -143,6 +149,7 @@ function jobRecord(
   const phase = members[0]?.phase ?? 0;
   const generator = generatorHealth(members, input.phases[phase]?.outcome.hiccups ?? []);
   const percentiles = members[0]?.planned.resolved.percentiles ?? [];
+  const steady = input.steady?.record(members[0]?.planned.index ?? -1) ?? null;
   const perDirection = Object.fromEntries(
     directions.flatMap((direction) => {
       const record = latencies(outcomesOf(members, [direction]), percentiles);
@@ -159,6 +166,7 @@ function jobRecord(
   ];
   return {
     ...fioJobRecord(members, group, input.intervals, elapsedSeconds),
+    ...(steady === null ? {} : { steadystate: steady }),
     osdyno: {
       sources: members.map((member) => names.get(member.planned.index) ?? member.outcome.name),
       phase,

@@ -18,6 +18,8 @@ const decimalKeys: ReadonlySet<string> = new Set([
   "latency_percentile",
   "util",
   "aggr_util",
+  "max_deviation",
+  "slope",
 ]);
 
 /** Objects whose numbers are all shares in percent. */
@@ -63,6 +65,18 @@ export function fioDocument(record: RunRecord, bins: boolean): string {
   return `${layout(document, "", "")}\n`;
 }
 
+/** A document of fio's client (`merge.ts`), in the same layout. */
+export function clientDocument(document: Readonly<Record<string, unknown>>, bins: boolean): string {
+  const { client_stats: clients, disk_util: disks, osdyno, ...head } = document;
+  const shown = {
+    ...head,
+    client_stats: (clients as readonly unknown[]).map((job) => withBins(job, bins)),
+    disk_util: (disks as readonly unknown[]).map(fioDisk),
+    osdyno,
+  };
+  return `${layout(shown, "", "")}\n`;
+}
+
 /** A copy in which bins stand where fio prints them, and nowhere else. */
 function withBins(value: unknown, bins: boolean): unknown {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
@@ -73,7 +87,8 @@ function withBins(value: unknown, bins: boolean): unknown {
       if (key === "osdyno") {
         return [key, inner];
       }
-      if (latencyObjects.has(key) && typeof inner === "object" && inner !== null) {
+      const distribution = typeof inner === "object" && inner !== null && !Array.isArray(inner);
+      if (latencyObjects.has(key) && distribution) {
         const { bins: counts, ...rest } = inner as Record<string, unknown>;
         const shown = bins && "percentile" in rest && counts !== undefined;
         return [key, shown ? { ...rest, bins: counts } : rest];
@@ -96,13 +111,14 @@ function fioDisk(disk: unknown): unknown {
 function layout(value: unknown, key: string, indent: string, shares = false): string {
   const inner = `${indent}  `;
   if (Array.isArray(value)) {
-    const items = value.map((item) => `${inner}${layout(item, key, inner)}`);
+    // Lists hold whole numbers, whatever their key says elsewhere.
+    const items = value.map((item) => `${inner}${layout(item, "", inner)}`);
     return items.length === 0 ? "[]" : `[\n${items.join(",\n")}\n${indent}]`;
   }
   if (typeof value === "object" && value !== null) {
     const items = Object.entries(value).map(([name, item]) => {
       const text =
-        key === "osdyno"
+        key === "osdyno" || (key === "data" && typeof item === "number")
           ? plainLayout(item, inner)
           : layout(item, name, inner, shareObjects.has(key));
       return `${inner}${JSON.stringify(name)} : ${text}`;

@@ -99,6 +99,9 @@ export function fioLatency(
   return { ...head, percentile, bins };
 }
 
+/** What fio prints of a latency that `disable_clat` and the like leave out. */
+const notMeasured: FioLatency = { min: 0, max: 0, mean: 0, stddev: 0, N: 0 };
+
 function mergedPlat(records: readonly PlatRecord[], percentiles: readonly number[] | null) {
   const buckets = mergePlat(records.map((record) => record.buckets));
   return fioLatency(mergeTotals(records), buckets, percentiles);
@@ -187,6 +190,7 @@ export function fioDirection(
     ({ totals, histogram }) => ({ totals, buckets: platFromHistogram(histogram) }),
   );
   const wanted = (asked: boolean) => (asked ? job.percentiles : null);
+  const { measures } = job;
   const bandwidth = samplesOf(members, which, (index, d) => intervals.bandwidth(index, d));
   const rate = samplesOf(members, which, (index, d) => intervals.iops(index, d));
   const groupKib = groupBandwidth(group, which) / 1024;
@@ -201,15 +205,21 @@ export function fioDirection(
     short_ios: total((outcome) => outcome.shortIos),
     // fio counts here what it gives back to the operating system unsent; we have no such case.
     drop_ios: 0,
-    slat_ns: mergedPlat(
-      outcomes.map((outcome) => outcome.slat),
-      wanted(job.slatPercentiles),
-    ),
-    clat_ns: fioLatency(service.totals, service.buckets, wanted(job.clatPercentiles)),
-    lat_ns: mergedPlat(
-      outcomes.map((outcome) => outcome.lat),
-      wanted(job.latPercentiles),
-    ),
+    slat_ns: measures.slat
+      ? mergedPlat(
+          outcomes.map((outcome) => outcome.slat),
+          wanted(job.slatPercentiles),
+        )
+      : notMeasured,
+    clat_ns: measures.clat
+      ? fioLatency(service.totals, service.buckets, wanted(job.clatPercentiles))
+      : notMeasured,
+    lat_ns: measures.lat
+      ? mergedPlat(
+          outcomes.map((outcome) => outcome.lat),
+          wanted(job.latPercentiles),
+        )
+      : notMeasured,
     ...fioPrios(members, which),
     bw_min: Math.floor(bandwidth.min),
     bw_max: Math.floor(bandwidth.max),
@@ -285,7 +295,8 @@ function latencyShares(members: readonly MeasuredJob[]) {
       const key = latencyKey((low + high) / 2);
       counts.set(key, (counts.get(key) ?? 0) + count);
     }
-    return histogram.totalCount;
+    // fio counts these with clat.
+    return firstJob(members).measures.clat ? histogram.totalCount : 0;
   });
   const shares = (unit: string, keys: readonly string[]) =>
     Object.fromEntries(

@@ -56,6 +56,7 @@ export function addSummaries(parts: readonly SampleSummary[]): SampleSummary {
 export class IntervalStatistics {
   private readonly intervalNs: number;
   private readonly rates = new Map<string, { iops: Samples; kibPerSecond: Samples }>();
+  private readonly own = new Set<string>();
   private issued = 0;
 
   /**
@@ -72,15 +73,37 @@ export class IntervalStatistics {
     if (row.warmup || row.lengthNs < 0.9 * this.intervalNs) {
       return;
     }
-    const key = `${jobIndex}.${row.direction}`;
+    const rate = this.rateOf(jobIndex, row.direction);
+    const seconds = row.lengthNs / 1e9;
+    if (!this.own.has(`${jobIndex}.iops`)) {
+      rate.iops.add(row.ios / seconds);
+    }
+    if (!this.own.has(`${jobIndex}.bw`)) {
+      rate.kibPerSecond.add(row.bytes / 1024 / seconds);
+    }
+  }
+
+  /** The job has windows of its own for these samples (`bwavgtime`, `iopsavgtime`): see `sample`. */
+  ownWindows(jobIndex: number, kinds: readonly ("bw" | "iops")[]): void {
+    for (const kind of kinds) {
+      this.own.add(`${jobIndex}.${kind}`);
+    }
+  }
+
+  /** Takes a whole window of such a job. */
+  sample(jobIndex: number, direction: Direction, kind: "bw" | "iops", perSecond: number): void {
+    const rate = this.rateOf(jobIndex, direction);
+    (kind === "bw" ? rate.kibPerSecond : rate.iops).add(perSecond);
+  }
+
+  private rateOf(jobIndex: number, direction: Direction) {
+    const key = `${jobIndex}.${direction}`;
     let rate = this.rates.get(key);
     if (rate === undefined) {
       rate = { iops: new Samples(), kibPerSecond: new Samples() };
       this.rates.set(key, rate);
     }
-    const seconds = row.lengthNs / 1e9;
-    rate.iops.add(row.ios / seconds);
-    rate.kibPerSecond.add(row.bytes / 1024 / seconds);
+    return rate;
   }
 
   iops(jobIndex: number, direction: Direction): SampleSummary {

@@ -7,8 +7,10 @@ import { directions } from "./fio-record.ts";
 import { percentileKey } from "./histogram.ts";
 import { jobMetric, percentileSupported } from "./metrics.ts";
 import type { JobRecord, OsdynoDirection, OsdynoLatency, RunRecord } from "./run-record.ts";
+import type { SteadyStateRecord } from "./steady-state.ts";
 import { thresholdLine } from "./threshold.ts";
 import {
+  formatBitRates,
   formatBytes,
   formatCount,
   formatNs,
@@ -46,6 +48,7 @@ export function normalOutput(record: RunRecord, options: NormalOptions = {}): st
       : []),
     ...latencyTable(record, colors),
     ...healthTable(record, colors),
+    ...steadyLines(record),
     ...record.disk_util.map((disk) => diskLine(disk as DiskUtilRecord)),
     processLine(record),
     ...notes(record, colors),
@@ -96,7 +99,7 @@ function latencyTable(record: RunRecord, colors: Colors): readonly string[] {
       const latencies = job.osdyno[direction];
       if (latencies !== undefined) {
         unsupported ||= columns.some((p) => !percentileSupported(latencies.service_ns.N, p));
-        table.push(jobRow(job, direction, latencies, at === 0));
+        table.push(jobRow(job, direction, latencies, at === 0, inBits(record, job)));
         rows += 1;
       }
     }
@@ -112,11 +115,42 @@ function latencyTable(record: RunRecord, colors: Colors): readonly string[] {
   return [table.toString(), ...(unsupported ? [colors.dim(mark)] : [])];
 }
 
+const byteRates = (bandwidth: number) => [
+  formatRateDecimal(bandwidth),
+  formatRateBinary(bandwidth),
+];
+
+/** `unit_base=1`. */
+function inBits(record: RunRecord, job: JobRecord): boolean {
+  const jobs = record.job.resolved as readonly {
+    readonly name?: string;
+    readonly measures?: { readonly unitBase?: number };
+  }[];
+  return jobs.find((one) => one.name === job.jobname)?.measures?.unitBase === 1;
+}
+
+/** What became of `steadystate`, a line for each job that has one. */
+function steadyLines(record: RunRecord): readonly string[] {
+  return record.jobs.flatMap((job) => {
+    const steady = job["steadystate"] as SteadyStateRecord | undefined;
+    if (steady === undefined) {
+      return [];
+    }
+    const { bw_mean: bandwidth, iops_mean: iops } = steady.data;
+    const state = steady.attained === 1 ? "attained" : "not attained";
+    const means = `${formatCount(iops)} IOPS, ${formatRateDecimal(bandwidth)}`;
+    return [
+      `steady state of ${job.jobname}: ${state} (${steady.ss}, reached ${steady.criterion}), ${means}`,
+    ];
+  });
+}
+
 function jobRow(
   job: JobRecord,
   direction: Direction,
   latencies: OsdynoDirection,
   first: boolean,
+  bits: boolean,
 ): string[] {
   const clones = job.osdyno.sources.length;
   const name = first ? `${job.jobname}${clones > 1 ? `\n${clones} jobs` : ""}` : "";
@@ -133,7 +167,7 @@ function jobRow(
     name,
     direction,
     formatCount(iops),
-    `${formatRateDecimal(bandwidth)}\n${formatRateBinary(bandwidth)}`,
+    (bits ? formatBitRates(bandwidth) : byteRates(bandwidth)).join("\n"),
     kinds.join("\n"),
     column(0),
     column(1),

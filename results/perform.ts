@@ -3,13 +3,14 @@
  * Everything that `osdyno run`, sweeps and repeats do with one run passes through here.
  */
 import { rmSync } from "node:fs";
+import { join } from "node:path";
 import { OsdynoError } from "../engine/base/error.ts";
 import type { ParsedJobs } from "../workloads/job/model.ts";
 import type { MeasuredPhase, PlannedJob, RunPlan } from "../workloads/plan-model.ts";
 import { filesOf, planRun, seedOfRun } from "../workloads/planner.ts";
 import type { RunPoll } from "../workloads/run-outcome.ts";
 import { DeviceMonitor } from "../workloads/runner/device-monitor.ts";
-import { type Execution, execute } from "../workloads/runner/execute.ts";
+import { type Execution, execute, type Standing } from "../workloads/runner/execute.ts";
 import { FileWatch } from "../workloads/runner/file-watch.ts";
 import { holesNote, layOut } from "../workloads/runner/layout.ts";
 import { jobSpec } from "../workloads/runner/native-plan.ts";
@@ -20,12 +21,15 @@ import { writeMerged } from "../workloads/trace/scan.ts";
 import { assembleRun, type RunInput } from "./assemble.ts";
 import { withCreateOnly } from "./create-only.ts";
 import { collectEnvironment } from "./environment.ts";
+import { FioLogs } from "./fio-logs.ts";
 import { IntervalStatistics } from "./interval-statistics.ts";
-import { plannedJobs, seriesNames } from "./job-names.ts";
+import { plannedJobs } from "./job-names.ts";
 import { type LiveFeed, openLiveFeed } from "./live.ts";
 import { drawReport } from "./report/draw.ts";
-import { RunWriter } from "./run-directory.ts";
+import { logPartsName, logsName, RunWriter } from "./run-directory.ts";
 import type { RunRecord } from "./run-record.ts";
+import { RunSinks, type RunSinksParts } from "./run-sinks.ts";
+import { SteadyStates } from "./steady-state.ts";
 import { evaluateThreshold, type Threshold } from "./threshold.ts";
 
 /** What holds for every run of a command. */
@@ -47,6 +51,10 @@ export interface RunSettings {
   /** Relative file names of jobs are taken from here. */
   readonly workingDirectory: string;
   readonly signal: AbortSignal;
+  /** Where fio's log files go: with the run (default), or where fio puts them. */
+  readonly logs?: "run-directory" | "working-directory";
+  /** `--status-interval`: shown is what was measured so far, a partial record. */
+  readonly status?: { readonly everyMs: number; readonly show: (record: RunRecord) => void };
 }
 
 /** What of the settings decides the plan and its verdict. */
@@ -184,13 +192,13 @@ export async function performRun(request: RunRequest): Promise<PerformedRun> {
     startedEpochMs,
     plan,
   });
-  const { created, input, execution } = await measured(
+  const { created, input, execution, logProblem } = await measured(
     { ...request, parsed },
     plan,
     writer,
     startedEpochMs,
   );
-  const failure = failureOf(execution, settings.signal, writer.problem);
+  const failure = failureOf(execution, settings.signal, writer.problem ?? logProblem);
   const corrupt = failure?.code === "verify";
   const record = writer.finish(
     withThresholds(
@@ -236,6 +244,8 @@ interface Measured {
   readonly created: readonly string[];
   readonly input: Omit<RunInput, "phases" | "state" | "endedEpochMs">;
   readonly execution: Execution;
+  /** Why fio's log files are not whole. */
+  readonly logProblem: string | null;
 }
 
 /** Lays out and measures. When it throws, nothing was measured, and nothing stays behind. */
@@ -247,43 +257,65 @@ async function measured(
 ): Promise<Measured> {
   const { settings, events, parsed } = request;
   const paths = pathsOf(plan);
+  const logs = openLogs(plan, settings, writer.directory);
+  const intervals = new IntervalStatistics(settings.intervalMs * 1e6);
+  const steady = new SteadyStates(plannedJobs(plan));
+  const base: Omit<Measured["input"], "disks" | "rssBytes" | "environment"> = {
+    parsed,
+    plan,
+    intervals,
+    steady,
+    command: settings.command,
+    label: settings.label,
+    seed: seedOfRun(parsed.jobs, settings.seed),
+    target: targetText(plan),
+    chain: [targetText(plan)],
+    options: {},
+    startedEpochMs,
+  };
+  const begin = (environment: RunInput["environment"]) => {
+    const nothing = { phases: [], disks: [], rssBytes: process.memoryUsage.rss() };
+    const open = { state: "partial", endedEpochMs: startedEpochMs } as const;
+    writer.begin(assembleRun({ ...base, ...nothing, ...open, environment }));
+  };
   let live: LiveFeed | null = null;
   let created: readonly string[] = [];
   try {
+    // From now on even a kill leaves a run that is ours, readable and partial.
+    begin({});
     created = await layOut([plan], events.layout, settings.signal);
-    const environment = await collectEnvironment(paths);
+    const environment = { ...(await collectEnvironment(paths)) };
+    begin(environment);
     live = settings.live === null ? null : openLiveFeed(settings.live);
     const monitor = new DeviceMonitor(paths);
-    const intervals = new IntervalStatistics(settings.intervalMs * 1e6);
-    const base: Omit<Measured["input"], "disks" | "rssBytes"> = {
-      parsed,
-      plan,
-      intervals,
-      environment: { ...environment },
-      command: settings.command,
-      label: settings.label,
-      seed: seedOfRun(parsed.jobs, settings.seed),
-      target: targetText(plan),
-      chain: [targetText(plan)],
-      options: {},
-      startedEpochMs,
-    };
-    writer.begin(
-      assembleRun({
-        ...base,
-        phases: [],
-        disks: [],
-        state: "partial",
-        endedEpochMs: startedEpochMs,
-        rssBytes: process.memoryUsage.rss(),
-      }),
-    );
     await writeMergedTraces(plan, settings.signal);
     const holes = new Map(plannedJobs(plan).map((job) => [job.index, notesBefore(job)]));
-    const execution = await measure(plan, request, writer, live, monitor, intervals);
+    const { status } = settings;
+    const show = (standing: Standing) => {
+      const phases = withNotes([...standing.ended, standing.snapshot()], holes);
+      const now = {
+        state: "partial",
+        reason: "the run goes on",
+        endedEpochMs: Date.now(),
+      } as const;
+      const machine = { disks: monitor.disks(), rssBytes: monitor.maxRssBytes() };
+      status?.show(assembleRun({ ...base, ...machine, ...now, environment, phases }));
+    };
+    const execution = await measure(plan, settings, {
+      writer,
+      live,
+      monitor,
+      intervals,
+      logs,
+      steady,
+      progress: events.progress,
+      status: status === undefined ? null : { everyMs: status.everyMs, show },
+    });
+    logs.close();
     return {
       created,
-      input: { ...base, disks: monitor.disks(), rssBytes: monitor.maxRssBytes() },
+      logProblem: logs.problem,
+      input: { ...base, environment, disks: monitor.disks(), rssBytes: monitor.maxRssBytes() },
       execution: {
         ...execution,
         phases: withCreateOnly(plan, withNotes(execution.phases, holes), startedEpochMs),
@@ -293,6 +325,7 @@ async function measured(
     for (const path of created) {
       rmSync(path, { force: true });
     }
+    logs.discard();
     writer.discard();
     throw error;
   } finally {
@@ -358,44 +391,28 @@ function targetText(plan: RunPlan): string {
 
 async function measure(
   plan: RunPlan,
-  request: RunRequest,
-  writer: RunWriter,
-  live: LiveFeed | null,
-  monitor: DeviceMonitor,
-  intervals: IntervalStatistics,
+  settings: RunSettings,
+  sinks: Omit<RunSinksParts, "plan">,
 ): Promise<Execution> {
   const phases = plan.phases
     .map((phase) => ({ jobs: phase.jobs.filter((job) => !job.resolved.createOnly) }))
     .filter((phase) => phase.jobs.length > 0);
-  const names = seriesNames(plan);
-  let flushedMs = 0;
-  return await execute(
-    { ...plan, phases },
-    {
-      intervalNs: request.settings.intervalMs * 1e6,
-      hiccups: true,
-      signal: request.settings.signal,
-      watch: new FileWatch(pathsOf(plan)),
-    },
-    {
-      phase() {},
-      intervals(rows, jobs) {
-        const machine = monitor.sample();
-        for (const row of rows) {
-          const job = jobs[row.job];
-          if (job !== undefined) {
-            intervals.add(job.index, row);
-            writer.interval(job, row, machine);
-            live?.interval(names.get(job.index) ?? job.resolved.name, row, machine);
-          }
-        }
-        live?.flush();
-        if (Date.now() - flushedMs > 1000) {
-          flushedMs = Date.now();
-          writer.flush();
-        }
-      },
-      progress: request.events.progress,
-    },
-  );
+  const options = {
+    intervalNs: settings.intervalMs * 1e6,
+    hiccups: true,
+    signal: settings.signal,
+    watch: new FileWatch(pathsOf(plan)),
+  };
+  return await execute({ ...plan, phases }, options, new RunSinks({ ...sinks, plan }));
+}
+
+/** fio's log files: where its users expect them, or with the run they are of. */
+function openLogs(plan: RunPlan, settings: RunSettings, runDirectory: string): FioLogs {
+  const here = settings.logs === "working-directory";
+  return new FioLogs({
+    jobs: plannedJobs(plan),
+    directory: here ? settings.workingDirectory : join(runDirectory, logsName),
+    flat: !here,
+    scratch: join(runDirectory, logPartsName),
+  });
 }

@@ -32,8 +32,20 @@ export const runsRoot = "results/runs";
 const reserveBytes = 1 << 20;
 const reserveName = `.reserve${temporarySuffix}`;
 
+/** fio's log files, when they are kept with the run; and what they are made of until it ends. */
+export const logsName = "logs";
+export const logPartsName = `${logsName}${temporarySuffix}`;
+
 /** What this module writes; an own directory is cleared of these and of nothing else. */
-const ownFiles = ["run.json", "series.csv", "verify.json", "report.html", "hist", "charts"];
+const ownFiles = [
+  "run.json",
+  "series.csv",
+  "verify.json",
+  "report.html",
+  "hist",
+  "charts",
+  logsName,
+];
 
 export interface RunWriterOptions {
   /** `--out`: this very directory. Otherwise one is made under `root`. */

@@ -137,6 +137,24 @@ const edges = ["2", "4", "10", "20", "50", "100", "250", "500", "750", "1000"];
 const shares = (keys: readonly string[]) =>
   z.strictObject(Object.fromEntries(keys.map((key) => [key, amount])));
 
+const figures = z.array(count);
+const steadyState = z.strictObject({
+  ss: z.string(),
+  duration: count,
+  attained: z.union([z.literal(0), z.literal(1)]),
+  criterion: z.string(),
+  max_deviation: amount,
+  slope: z.number(),
+  data: z.strictObject({
+    bw_mean: count,
+    iops_mean: count,
+    lat_mean: count.optional(),
+    iops: figures,
+    bw: figures,
+    lat_ns: figures.optional(),
+  }),
+});
+
 const jobRecord = z.strictObject({
   jobname: z.string(),
   groupid: count,
@@ -168,6 +186,7 @@ const jobRecord = z.strictObject({
   latency_percentile: amount,
   latency_window: count,
   desc: z.string().optional(),
+  steadystate: steadyState.optional(),
   osdyno: osdynoJob,
 });
 

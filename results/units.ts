@@ -44,6 +44,15 @@ export function formatRateBinary(bytesPerSecond: number): string {
   return scaled(bytesPerSecond, 1024, [" B/s", " KiB/s", " MiB/s", " GiB/s", " TiB/s"]);
 }
 
+/** The same in bits, decimal and binary, for `unit_base=1`. */
+export function formatBitRates(bytesPerSecond: number): readonly [string, string] {
+  const bits = 8 * bytesPerSecond;
+  return [
+    scaled(bits, 1000, [" bit/s", " kbit/s", " Mbit/s", " Gbit/s", " Tbit/s"]),
+    scaled(bits, 1024, [" bit/s", " Kibit/s", " Mibit/s", " Gibit/s", " Tibit/s"]),
+  ];
+}
+
 /** Both at once, since people expect either: `50.4 MB/s (48.1 MiB/s)`. */
 export function formatBandwidth(bytesPerSecond: number): string {
   return `${formatRateDecimal(bytesPerSecond)} (${formatRateBinary(bytesPerSecond)})`;

@@ -19,6 +19,7 @@ import type {
 import { readRun } from "./run-schema.ts";
 import { type Seal, sealedFiles, sealName, sha256OfFile } from "./seal.ts";
 import { parseSeries, type SeriesPoint } from "./series.ts";
+import { type SteadyStateRecord, steadyRuleOf, steadyStateRecord } from "./steady-state.ts";
 
 export interface Verification {
   readonly directory: string;
@@ -57,7 +58,8 @@ export function verifyRun(directory: string): Verification {
   const raw = new RawData(directory, ledger);
   const everything = new Measured();
   for (const job of record.jobs) {
-    const measured = checkJob(job, raw, ledger);
+    const measured = checkJob(job, raw, publishesClat(job, record), ledger);
+    checkSteadyState(job, ledger);
     everything.add(measured);
   }
   checkTotals(record, everything, ledger);
@@ -190,7 +192,39 @@ class RawData {
   }
 }
 
-function checkJob(job: JobRecord, raw: RawData, ledger: Ledger): Measured {
+/** Whether fio's clat is published: `disable_clat` leaves it out. */
+function publishesClat(job: JobRecord, record: RunRecord): boolean {
+  const resolved = record.job.resolved as readonly {
+    readonly name?: string;
+    readonly measures?: { readonly clat?: boolean };
+  }[];
+  return resolved.find((one) => one.name === job.jobname)?.measures?.clat !== false;
+}
+
+/** fio's object is made of the samples that it lists. */
+function checkSteadyState(job: JobRecord, ledger: Ledger): void {
+  const steady = job["steadystate"] as SteadyStateRecord | undefined;
+  const rule = steady === undefined ? null : steadyRuleOf(steady);
+  if (steady === undefined || rule === null) {
+    return;
+  }
+  const { iops, bw, lat_ns: lat } = steady.data;
+  const samples = iops.map((value, at) => ({
+    iops: value,
+    bwBytes: bw[at] ?? 0,
+    latNs: lat?.[at] ?? 0,
+  }));
+  const where = `${job.jobname} steadystate`;
+  const computed = steadyStateRecord(rule, samples);
+  ledger.same(`${where} iops_mean`, steady.data.iops_mean, computed.data.iops_mean);
+  ledger.same(`${where} bw_mean`, steady.data.bw_mean, computed.data.bw_mean);
+  // The samples are listed as whole numbers.
+  const close = 1 + Math.abs(computed.slope);
+  ledger.same(`${where} slope`, steady.slope, computed.slope, close);
+  ledger.same(`${where} max_deviation`, steady.max_deviation, computed.max_deviation, 1);
+}
+
+function checkJob(job: JobRecord, raw: RawData, clat: boolean, ledger: Ledger): Measured {
   const measured = new Measured();
   for (const source of job.osdyno.sources) {
     for (const direction of directions) {
@@ -202,14 +236,14 @@ function checkJob(job: JobRecord, raw: RawData, ledger: Ledger): Measured {
     checkLatencies(where, job.osdyno[direction], direction, measured, ledger);
     const fio = job[direction] as FioNumbers | undefined;
     if (fio !== undefined) {
-      checkFio(where, fio, measured.histogram(direction, "service"), ledger);
+      checkFio(where, fio, measured.histogram(direction, "service"), clat, ledger);
       ledger.same(`${where} io_bytes`, fio.io_bytes, measured.bytes.get(direction) ?? 0);
     }
   }
   checkLatencies(`${job.jobname} all`, job.osdyno.all, "all", measured, ledger);
   const mixed = job["mixed"] as FioNumbers | undefined;
   if (mixed !== undefined) {
-    checkFio(`${job.jobname} mixed`, mixed, measured.histogram("all", "service"), ledger);
+    checkFio(`${job.jobname} mixed`, mixed, measured.histogram("all", "service"), clat, ledger);
   }
   return measured;
 }
@@ -270,9 +304,15 @@ interface FioNumbers {
   readonly lat_ns: FioLatency;
 }
 
-function checkFio(where: string, fio: FioNumbers, service: Histogram, ledger: Ledger): void {
+function checkFio(
+  where: string,
+  fio: FioNumbers,
+  service: Histogram,
+  clat: boolean,
+  ledger: Ledger,
+): void {
   ledger.same(`${where} total_ios`, fio.total_ios, service.totalCount);
-  ledger.same(`${where} clat_ns N`, fio.clat_ns.N, service.totalCount);
+  ledger.same(`${where} clat_ns N`, fio.clat_ns.N, clat ? service.totalCount : 0);
   if (fio.total_ios > 0) {
     // Runtime is published in whole milliseconds, the rates were made of nanoseconds: one millisecond
     // may have been a few microseconds, and says nothing about the rate.
@@ -282,7 +322,7 @@ function checkFio(where: string, fio: FioNumbers, service: Histogram, ledger: Le
     const bandwidth = (fio.iops * fio.io_bytes) / fio.total_ios;
     ledger.same(`${where} bw_bytes`, fio.bw_bytes, bandwidth, 1 + bandwidth * 1e-9);
   }
-  const buckets = platFromHistogram(service);
+  const buckets = clat ? platFromHistogram(service) : [];
   const bins = fio.clat_ns.bins ?? {};
   for (const [index, count] of buckets) {
     ledger.same(`${where} clat_ns bin ${platMiddle(index)}`, bins[platMiddle(index)], count);

@@ -1,8 +1,10 @@
-/** `osdyno results ls|show|rm|verify`. */
+/** `osdyno results ls|show|rm|merge|verify`. */
 import Table from "cli-table3";
 import { Command } from "commander";
 import pc from "picocolors";
 import { OsdynoError } from "../../engine/base/error.ts";
+import { clientDocument } from "../../results/fio-output.ts";
+import { mergeResults } from "../../results/merge.ts";
 import { wantsColor } from "../../results/normal-output.ts";
 import { parseOutputFormats, parseTerseVersion, renderRuns } from "../../results/output-formats.ts";
 import { runsRoot } from "../../results/run-directory.ts";
@@ -16,6 +18,7 @@ import {
 } from "../../results/store.ts";
 import { formatCount, formatNs } from "../../results/units.ts";
 import { type Verification, verifyRun } from "../../results/verify.ts";
+import { writeWhole } from "../../results/whole-file.ts";
 
 interface Where {
   readonly root: string;
@@ -47,6 +50,15 @@ export function resultsCommand(): Command {
   withRoot(command.command("rm").description("remove results; touches nothing that is not ours"))
     .argument("<runs...>", "directories, names, labels or `latest`")
     .action((runs: string[], options: Where) => remove(runs, options));
+  command
+    .command("merge")
+    .description("several results as one, as fio's client does: histograms are added")
+    .argument("<results...>", "files of fio's JSON (json+), run directories")
+    .option("--output-format <format>", "json or json+", "json+")
+    .option("--output <file>", "write it there instead of stdout")
+    .action((results: string[], options: { outputFormat: string; output?: string }) =>
+      merge(results, options),
+    );
   withRoot(command.command("verify").description("recompute the numbers from the raw data"))
     .argument("<runs...>", "directories, names, labels or `latest`")
     .option("--json", "one JSON document")
@@ -106,6 +118,35 @@ function show(run: string, options: Where & { outputFormat: string; terseVersion
   }
   const shown = runs.map(({ path, record }) => ({ directory: path, record }));
   print(renderRuns(shown, { formats, terseVersion }));
+}
+
+function merge(
+  results: readonly string[],
+  options: { readonly outputFormat: string; readonly output?: string },
+): void {
+  const [format, ...more] = parseOutputFormats(options.outputFormat);
+  if (more.length > 0 || (format !== "json" && format !== "json+")) {
+    const text = options.outputFormat;
+    throw new OsdynoError(
+      "bad-input",
+      `--output-format ${text}: results merge makes json or json+`,
+    );
+  }
+  const { document, notes } = mergeResults(results, Date.now());
+  for (const note of notes) {
+    process.stderr.write(`note: ${note}\n`);
+  }
+  const text = clientDocument(document, format === "json+");
+  if (options.output === undefined) {
+    print(text);
+    return;
+  }
+  try {
+    writeWhole(options.output, text);
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? String(error);
+    throw new OsdynoError("io", `--output ${options.output}: cannot write (${code})`, {}, error);
+  }
 }
 
 function remove(runs: readonly string[], options: Where): void {

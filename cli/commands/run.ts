@@ -3,6 +3,8 @@
 import { basename, join, relative, resolve } from "node:path";
 import { Command } from "commander";
 import { OsdynoError } from "../../engine/base/error.ts";
+import { checkLogPaths } from "../../results/fio-logs.ts";
+import { plannedJobs } from "../../results/job-names.ts";
 import { wantsColor } from "../../results/normal-output.ts";
 import { renderRuns } from "../../results/output-formats.ts";
 import {
@@ -22,6 +24,7 @@ import {
   standardInput,
 } from "../../workloads/job/host-environment.ts";
 import type { ParsedJobs } from "../../workloads/job/model.ts";
+import { readTime } from "../../workloads/job/number-value.ts";
 import { parseJobs } from "../../workloads/job/parse.ts";
 import { showcmd } from "../../workloads/job/showcmd.ts";
 import { checkMemory, filesOf } from "../../workloads/planner.ts";
@@ -32,7 +35,7 @@ import { dryRun } from "../dry-run.ts";
 import { watchInterrupts } from "../interrupt.ts";
 import { keepApart, type Outputs, outputsOf, writeResult } from "../outputs.ts";
 import { parsedJson, parsedText, printNotes } from "../parse-only.ts";
-import { makeProgress } from "../progress.ts";
+import { type Eta, makeProgress } from "../progress.ts";
 import { runEvents } from "../run-events.ts";
 import { flagLines, laterFlags, refuseLaterFlags, runFlags } from "../run-flags.ts";
 import { type SplitArguments, splitArguments } from "../split-arguments.ts";
@@ -113,11 +116,37 @@ function labelOf(files: readonly string[], parsed: ParsedJobs): string {
   return stem ?? parsed.jobs[0]?.name ?? "run";
 }
 
-function show(outputs: Outputs, runs: readonly PerformedRun[]): void {
+/** What was shown while the run went on: a file must hold all of it, one after the other. */
+interface Shown {
+  text: string;
+}
+
+function show(outputs: Outputs, shown: Shown, records: readonly RunRecord[]): void {
   const stream = outputs.live === "-" ? process.stderr : process.stdout;
   const color = outputs.file === null && wantsColor(stream);
-  const records = runs.map(({ record }) => ({ record }));
-  writeResult(outputs, renderRuns(records, { ...outputs, color }));
+  const text = renderRuns(
+    records.map((record) => ({ record })),
+    { ...outputs, color },
+  );
+  shown.text = outputs.file === null ? text : shown.text + text;
+  writeResult(outputs, shown.text);
+}
+
+function etaOf(own: Own): Eta {
+  return choice(own, "eta", ["auto", "always", "never"], "auto");
+}
+
+/** Milliseconds between two results while the run goes on; fio reads bare numbers as seconds. */
+function statusEveryMs(own: Own): number | null {
+  const text = last(own, "status-interval");
+  if (text === undefined) {
+    return null;
+  }
+  const ms = Number(readTime(text, true) ?? 0n) / 1000;
+  if (ms < 100) {
+    throw new OsdynoError("bad-input", `--status-interval ${text}: give at least 100ms`);
+  }
+  return ms;
 }
 
 /** Says how each threshold was met; false when one was missed. */
@@ -138,7 +167,7 @@ interface Performed {
 
 /** One run in `--out` or a new directory. */
 async function performOne(parsed: ParsedJobs, settings: RunSettings, own: Own): Promise<Performed> {
-  const progress = makeProgress(!own.has("no-progress"));
+  const progress = makeProgress(!own.has("no-progress"), etaOf(own));
   const events = runEvents(progress);
   events.begin(settings.label);
   try {
@@ -157,7 +186,7 @@ async function performRepeats(
   own: Own,
   repeat: number,
 ): Promise<Performed> {
-  const progress = makeProgress(!own.has("no-progress"));
+  const progress = makeProgress(!own.has("no-progress"), etaOf(own));
   const events = runEvents(progress);
   const { label, seed } = settings;
   const base = resolve(last(own, "out") ?? join(runsRoot, runDirectoryName(Date.now(), label)));
@@ -209,7 +238,13 @@ function checkFirst(
   checkMemory(plan);
   checkSpace([plan]);
   const traces = plan.phases.flatMap(({ jobs }) => jobs.flatMap(traceFiles));
-  keepApart(outputs, [...files, ...traces, ...filesOf(plan).map((file) => file.path)]);
+  const used = [...files, ...traces, ...filesOf(plan).map((file) => file.path)];
+  keepApart(outputs, used);
+  statusEveryMs(own);
+  etaOf(own);
+  if ((wholeNumber(own, "repeat", 1) ?? 1) === 1) {
+    checkLogPaths(plannedJobs(plan), settings.workingDirectory, used);
+  }
 }
 
 async function measure(
@@ -219,13 +254,23 @@ async function measure(
   outputs: Outputs,
 ): Promise<number> {
   const repeat = wholeNumber(own, "repeat", 1) ?? 1;
+  const shown: Shown = { text: "" };
+  const everyMs = statusEveryMs(own);
+  const status =
+    everyMs === null
+      ? {}
+      : { status: { everyMs, show: (record: RunRecord) => show(outputs, shown, [record]) } };
   const { runs, directory, failure } =
     repeat === 1
-      ? await performOne(parsed, settings, own)
+      ? await performOne(parsed, { ...settings, ...status, logs: "working-directory" }, own)
       : await performRepeats(parsed, settings, own, repeat);
   let unshown: OsdynoError | null = null;
   try {
-    show(outputs, runs);
+    show(
+      outputs,
+      shown,
+      runs.map((each) => each.record),
+    );
   } catch (error) {
     if (!(error instanceof OsdynoError)) {
       throw error;
@@ -233,8 +278,8 @@ async function measure(
     unshown = error;
   }
   const good = judgeThresholds(runs.map((each) => each.record));
-  const shown = relative(process.cwd(), directory);
-  process.stderr.write(`results: ${shown.startsWith("..") ? directory : shown || "."}\n`);
+  const place = relative(process.cwd(), directory);
+  process.stderr.write(`results: ${place.startsWith("..") ? directory : place || "."}\n`);
   const wrong = failure ?? unshown;
   if (wrong !== null) {
     throw wrong;

@@ -16,6 +16,15 @@ export interface NativeRun {
   poll(): string;
   /** Asks every job to stop sending and to end after what is in flight. Idempotent. */
   stop(): void;
+  /** The same for one job. */
+  stopJob(job: number): void;
+  /**
+   * The JSON of `NativeOutcome` up to the last interval that ended. What a job says of itself (CPU,
+   * depths) is there from the second call on.
+   */
+  snapshot(): string;
+  /** The next buffer of a job's log, a copy; null when there is none. See `io_log.rs`. */
+  takeLog(job: number): Float64Array | null;
   /** After `poll` said `finished`: the JSON of `NativeOutcome`. Joins the threads. */
   result(): string;
 }

@@ -143,7 +143,14 @@ async function measure(cell: IoEngineCell, options: IoEngineBenchOptions): Promi
   const { phases } = await execute(
     plan,
     { intervalNs: 1e9, hiccups: false, signal: options.signal, watch: { check: () => null } },
-    { phase: () => {}, intervals: () => {}, progress: () => {} },
+    {
+      phase: () => {},
+      intervals: () => {},
+      progress: () => {},
+      log: () => {},
+      shouldStop: () => [],
+      standing: () => {},
+    },
   );
   if (options.signal.aborted) {
     throw new OsdynoError("interrupted", "the bench was stopped");

@@ -185,7 +185,11 @@ export const measureKeys: readonly SupportedKey[] = [
   ),
   switchKey(
     ["disable_bw_measurement", "disable_bw"],
-    { default: "0", summary: "Leave samples of bandwidth out." },
+    {
+      default: "0",
+      summary: "Leave samples of bandwidth out.",
+      noEffect: "samples of bandwidth cost nothing here, and fio 3.33 prints them all the same",
+    },
     (draft, on) => {
       draft.measures.bw = !on;
     },
@@ -204,7 +208,11 @@ export const measureKeys: readonly SupportedKey[] = [
   ),
   countKey(
     "significant_figures",
-    { default: "4", summary: "Figures of numbers in the normal output." },
+    {
+      default: "4",
+      summary: "Figures of numbers in the normal output.",
+      noEffect: "the table is osdyno's own and always shows three; JSON has every digit",
+    },
     { min: 1, max: 10 },
     (draft, count) => {
       draft.measures.significantFigures = count;

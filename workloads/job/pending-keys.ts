@@ -8,19 +8,13 @@ const pending: readonly string[] = [
   "ioengine=posixaio ioengine=splice",
   "hipri_percentage",
   "cmdprio_hint",
-  // Pace and ends.
-  "steadystate steadystate_duration steadystate_ramp_time steadystate_check_interval",
   // Addresses and files.
   "openfiles lockfile create_on_open",
   "sync_file_range write_barrier fsync_on_close",
   // Verification.
   "verify_async verify_async_cpus verify_dump verify_only verify_state_save verify_state_load",
   // Outputs.
-  "write_bw_log write_lat_log write_iops_log write_hist_log per_job_logs log_avg_msec",
-  "log_window_value log_offset log_prio log_issue_time log_hist_msec log_hist_coarseness",
-  "log_store_compressed log_alternate_epoch bwavgtime iopsavgtime",
-  "gtod_reduce disable_lat disable_clat disable_slat disable_bw_measurement",
-  "unit_base significant_figures stats",
+  "log_store_compressed",
   // Host.
   "priohint",
 ];

@@ -28,6 +28,12 @@ export interface EnginePathRun {
   poll(): RunPoll;
   /** Asks every job to end after what is in flight. */
   stop(): void;
+  /** The same for one job. */
+  stopJob(job: number): void;
+  /** What was measured up to the last interval. */
+  snapshot(): NativeOutcome;
+  /** The next buffer of a job's log; null when there is none. */
+  takeLog(job: number): Float64Array | null;
   /** After `done`: what was measured. Closes nothing. */
   result(): NativeOutcome;
   /** Every job has ended. Never rejects: what goes wrong is in the outcome. */
@@ -40,6 +46,9 @@ interface NativeEngineRun {
   collect(): boolean;
   poll(): string;
   stop(): void;
+  stopJob(job: number): void;
+  snapshot(): string;
+  takeLog(job: number): Float64Array | null;
   result(): string;
 }
 
@@ -296,6 +305,12 @@ export function startEnginePath(
       shared.stopping = true;
       shared.reactor.wake();
     },
+    stopJob: (job) => {
+      run.stopJob(job);
+      shared.reactor.wake();
+    },
+    snapshot: () => JSON.parse(run.snapshot()) as NativeOutcome,
+    takeLog: (job) => run.takeLog(job),
     result: () => JSON.parse(run.result()) as NativeOutcome,
     done: shared.reactor.run().finally(() => clock.close()),
   };

@@ -12,7 +12,18 @@ import type { RunSpec } from "./native-spec.ts";
 export interface RunningPhase {
   poll(): RunPoll;
   stop(): void;
+  stopJob(job: number): void;
+  takeLog(job: number): Float64Array | null;
+  snapshot(): NativeOutcome;
   result(): NativeOutcome;
+}
+
+/** Where a run stands. */
+export interface Standing {
+  /** Phases that have ended. */
+  readonly ended: readonly MeasuredPhase[];
+  /** The phase that runs, up to its last interval that ended. */
+  snapshot(): MeasuredPhase;
 }
 
 export interface RunObserver {
@@ -21,6 +32,12 @@ export interface RunObserver {
   /** Times of the rows are already since the run's start. */
   intervals(rows: readonly IntervalRow[], jobs: readonly PlannedJob[]): void;
   progress(poll: RunPoll, jobs: readonly PlannedJob[]): void;
+  /** A buffer of a job's log (`log-plan.ts`), valid during the call. */
+  log(buffer: Float64Array, job: PlannedJob): void;
+  /** Asked after all that came in was told: jobs of the phase that are to end now, by place. */
+  shouldStop(jobs: readonly PlannedJob[]): readonly number[];
+  /** Called a few times a second while a phase runs. */
+  standing(standing: Standing): void;
 }
 
 export interface ExecuteOptions {
@@ -52,6 +69,9 @@ function start(phase: PlannedPhase, plan: RunPlan, options: ExecuteOptions): Run
   return {
     poll: () => JSON.parse(run.poll()) as RunPoll,
     stop: () => run.stop(),
+    stopJob: (job) => run.stopJob(job),
+    takeLog: (job) => run.takeLog(job),
+    snapshot: () => JSON.parse(run.snapshot()) as NativeOutcome,
     result: () => JSON.parse(run.result()) as NativeOutcome,
   };
 }
@@ -73,6 +93,14 @@ function pause(signal: AbortSignal): Promise<void> {
 /** A job failed: the phases after it do not start, as in fio. */
 function failed(outcome: NativeOutcome): boolean {
   return outcome.jobs.some((job) => job.error !== null);
+}
+
+function takeLogs(run: RunningPhase, jobs: readonly PlannedJob[], observer: RunObserver): void {
+  for (const [place, job] of jobs.entries()) {
+    for (let buffer = run.takeLog(place); buffer !== null; buffer = run.takeLog(place)) {
+      observer.log(buffer, job);
+    }
+  }
 }
 
 export interface Execution {
@@ -125,10 +153,18 @@ export async function execute(
           jobs,
         );
       }
+      takeLogs(run, jobs, observer);
       observer.progress(poll, jobs);
       gone ??= options.watch.check(poll.finished);
       if (poll.finished) {
         break;
+      }
+      observer.standing({
+        ended: measured,
+        snapshot: () => ({ jobs, outcome: run.snapshot(), offsetNs: shift }),
+      });
+      for (const job of observer.shouldStop(jobs)) {
+        run.stopJob(job);
       }
       if (options.signal.aborted || gone !== null) {
         run.stop();

@@ -7,6 +7,7 @@ import { blockLimits, directionsOf } from "../planner.ts";
 import { parseTarget } from "../target.ts";
 import { traceSlotBytes } from "../trace/plan.ts";
 import { fileEngineSpec } from "./engine-spec.ts";
+import { logSpec } from "./log-plan.ts";
 import { controlSpec } from "./native-control.ts";
 import type { EngineSpec, JobSpec, SpecArrival, StreamSpec } from "./native-spec.ts";
 import { streamRules } from "./stream-rules.ts";
@@ -144,5 +145,6 @@ export function jobSpec(
     control: controlSpec(job, phase, run),
     trace: job.trace?.spec ?? null,
     writeIolog: job.iolog ?? null,
+    log: logSpec(resolved),
   };
 }

@@ -13,6 +13,7 @@ import type {
 import type { FileServiceRule, StridedZoneRule, TrimRule } from "../job/rules.ts";
 import type { IologSpec, TraceSpec } from "../trace/model.ts";
 import type { ControlSpec } from "./control-spec.ts";
+import type { LogSpec } from "./log-plan.ts";
 
 export type SpecArrival = { readonly kind: "closed" } | ArrivalRule;
 
@@ -142,6 +143,7 @@ export interface JobSpec {
   readonly control: ControlSpec;
   readonly trace: TraceSpec | null;
   readonly writeIolog: IologSpec | null;
+  readonly log: LogSpec | null;
 }
 
 export interface RunSpec {
