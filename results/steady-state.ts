@@ -59,7 +59,9 @@ export function judgeSteadyState(
   }
   const values = samples.slice(-length).map((sample) => figure(rule, sample));
   const mean = values.reduce((sum, value) => sum + value, 0) / length;
-  const inPercent = (value: number) => (mean === 0 ? 0 : (100 * value) / mean);
+  // fio takes a slope as a share of the whole part of the mean.
+  const base = rule.slope ? Math.floor(mean) : mean;
+  const inPercent = (value: number) => (base === 0 ? 0 : (100 * value) / base);
   const slope = rule.slope ? slopeOf(values) : 0;
   const maxDeviation = rule.slope ? 0 : Math.max(...values.map((value) => Math.abs(value - mean)));
   const size = rule.slope ? Math.abs(slope) : maxDeviation;
