@@ -56,7 +56,7 @@ const table = (path: string) =>
     .map((line) => line.split(", ").map(Number));
 
 const iosOf = (record: RunRecord, direction: string) =>
-  (record.jobs[0]?.[direction] as FioDirection).total_ios;
+  (record.jobs[0]?.[direction] as FioDirection | undefined)?.total_ios ?? 0;
 
 for (const path of ["native", "engine"] as const) {
   test(`${path}: every measured operation is a line, and every line an operation`, async () => {
