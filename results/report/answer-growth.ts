@@ -83,7 +83,7 @@ function waitingSentence(found: readonly Growth[]): readonly string[] {
     const [from, to] = [p99(one.first), p99(one.peak)];
     return from === null || to === null ? [] : [`from ${from} to ${to} for ${one.facet}`];
   });
-  return parts.length < found.length
+  return parts.length === 0
     ? []
     : [`Meanwhile the 99th percentile of response time goes ${listed(parts)}.`];
 }
