@@ -11,8 +11,6 @@ const pending: readonly string[] = [
   // Addresses and files.
   "openfiles lockfile create_on_open",
   "sync_file_range write_barrier fsync_on_close",
-  // Verification.
-  "verify_async verify_async_cpus verify_dump verify_only verify_state_save verify_state_load",
   // Outputs.
   "log_store_compressed",
   // Host.

@@ -10,7 +10,7 @@ import { fileEngineSpec } from "./engine-spec.ts";
 import { logSpec } from "./log-plan.ts";
 import { controlSpec } from "./native-control.ts";
 import type { EngineSpec, JobSpec, SpecArrival, StreamSpec } from "./native-spec.ts";
-import { streamRules } from "./stream-rules.ts";
+import { checkFilesSpec, streamRules } from "./stream-rules.ts";
 
 function mixOf({ resolved: job, trace }: PlannedJob): PerDirection<number> {
   if (trace !== undefined) {
@@ -146,5 +146,6 @@ export function jobSpec(
     trace: job.trace?.spec ?? null,
     writeIolog: job.iolog ?? null,
     log: logSpec(resolved),
+    checkFiles: checkFilesSpec(job),
   };
 }

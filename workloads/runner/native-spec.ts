@@ -144,6 +144,14 @@ export interface JobSpec {
   readonly trace: TraceSpec | null;
   readonly writeIolog: IologSpec | null;
   readonly log: LogSpec | null;
+  readonly checkFiles: CheckFilesSpec;
+}
+
+/** `folder` of dumped blocks; `state`: the file that is kept or (`load`) looked for. */
+export interface CheckFilesSpec {
+  readonly folder: string;
+  readonly state: string | null;
+  readonly load: boolean;
 }
 
 export interface RunSpec {

@@ -2,7 +2,14 @@
 import type { ResolvedJob } from "../job/model.ts";
 import type { PlannedJob } from "../plan-model.ts";
 import { blockLimits, directionsOf, sizesOf } from "../planner.ts";
-import type { ContentSpec, DedupeSpec, OrderSpec, StreamSpec, VerifySpec } from "./native-spec.ts";
+import type {
+  CheckFilesSpec,
+  ContentSpec,
+  DedupeSpec,
+  OrderSpec,
+  StreamSpec,
+  VerifySpec,
+} from "./native-spec.ts";
 
 /** fio walks zones only with one file open at a time: with several it drops them. */
 export function walksZones(job: ResolvedJob, files: number): boolean {
@@ -84,6 +91,19 @@ export function streamRules(
       verify: verifySpec(resolved),
     },
   };
+}
+
+/**
+ * Files that verification leaves or finds, in the current directory as with fio. A state is kept of
+ * writes to files and devices, and looked for where `verify_state_load` asks for it.
+ */
+export function checkFilesSpec(job: PlannedJob): CheckFilesSpec {
+  const { verify, name } = job.resolved;
+  const kept = job.files.some((file) => file.kind === "file" || file.kind === "block");
+  const writes = directionsOf(job.resolved).write && verify?.only !== true;
+  const wanted = verify?.loadState === true || (verify?.saveState === true && writes);
+  const state = `local-${name.replaceAll("/", "_")}-${job.index}-verify.state`;
+  return { folder: "", state: kept && wanted ? state : null, load: verify?.loadState === true };
 }
 
 function wholeOf(job: ResolvedJob, file: PlannedJob["files"][number]): number {

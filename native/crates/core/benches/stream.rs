@@ -1,6 +1,6 @@
 //! Cost of the op stream and of verification: median and range of several passes, fixed seed, and a
 //! hash of what was produced, so that nothing is optimised away and changes show.
-//! `cargo bench -p osdyno-core --bench stream [-- --quick]`
+//! `cargo bench -p osdyno-core --bench stream [-- --quick | --only=NAME]`
 #![allow(clippy::print_stdout)]
 
 use std::hint::black_box;
@@ -171,8 +171,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             serde_json::json!({"arrival": [poisson, poisson, poisson]}),
         ),
     ];
+    let only =
+        std::env::args().find_map(|argument| Some(argument.strip_prefix("--only=")?.to_owned()));
     for (name, changes) in &cases {
-        bench_stream(name, changes, operations)?;
+        if only.as_ref().is_none_or(|only| only == name) {
+            bench_stream(name, changes, operations)?;
+        }
+    }
+    if only.is_some() {
+        return Ok(());
     }
     bench_data(operations / 20)
 }

@@ -86,6 +86,13 @@ impl Sizes {
     pub fn draw(&mut self) -> u32 {
         match &self.law {
             Law::Fixed => self.smallest,
+            _ => self.draw_other(),
+        }
+    }
+
+    fn draw_other(&mut self) -> u32 {
+        match &self.law {
+            Law::Fixed => self.smallest,
             Law::Range { count } => self.smallest * (1 + self.rng.below(*count) as u32),
             Law::Unaligned { count } => self.smallest + self.rng.below(*count) as u32,
             Law::Split(entries) => {

@@ -8,6 +8,8 @@
 mod batch;
 mod build;
 mod check;
+mod check_pool;
+mod checks;
 mod edge;
 mod finish;
 mod limits;
@@ -23,7 +25,8 @@ use osdyno_core::measure::Sample;
 use osdyno_core::op::{CLOSED_LOOP, Next, Op, OpKind};
 
 use self::batch::Batches;
-use self::check::{Checks, Part};
+use self::check::Part;
+use self::checks::Checks;
 use self::limits::Limits;
 use self::priority::Priorities;
 use self::search::Search;
@@ -48,6 +51,9 @@ const LOOK_NS: u64 = 50_000_000;
 /// none waits long between `sent` and `submitted`.
 const BATCH: u32 = 8;
 
+/// Longest wait for completions while other threads check what was read: nothing else tells of it.
+const CHECK_LOOK_NS: u64 = 100_000;
+
 /// An operation in flight.
 #[derive(Clone, Copy, Debug)]
 struct InFlight {
@@ -60,6 +66,8 @@ struct InFlight {
 /// What the loop works on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
+    /// The stream, without sending any of it.
+    Imagine,
     /// The stream.
     Stream,
     /// Reading back what was written.
@@ -94,6 +102,8 @@ pub struct JobLoop<E> {
     iolog: Option<IologWriter>,
     data: Option<DataSource>,
     checks: Option<Checks>,
+    /// The read that was just examined is being checked elsewhere: its slot is not free.
+    lent: bool,
     arena: Arc<Arena>,
     port: Arc<JobPort>,
     recorder: Recorder,
@@ -108,6 +118,8 @@ pub struct JobLoop<E> {
     /// Taken from the stream, but the engine was full.
     held: Option<Op>,
     phase: Phase,
+    /// What is in flight came from the stream, not from reading back.
+    of_stream: bool,
     /// Slots in use: free, or in flight.
     depth: u32,
     /// fio's batches, if the job has them.
@@ -249,6 +261,11 @@ impl<E: Engine> JobLoop<E> {
     /// What the engine answered.
     #[inline]
     pub fn turn(&mut self) -> Result<Turn, EngineError> {
+        let checked = if self.checks.is_some() {
+            self.take_checked(0)
+        } else {
+            0
+        };
         let ready = if self.batches.is_some() {
             self.gather()?
         } else {
@@ -292,8 +309,14 @@ impl<E: Engine> JobLoop<E> {
             done,
             inflight,
             arrival_ns,
-            until_ns: self.edge_ns.min(self.pause_ns),
-            worked: sent + taken as u32 > 0,
+            until_ns: match self.being_checked() {
+                0 => self.edge_ns.min(self.pause_ns),
+                _ => self
+                    .edge_ns
+                    .min(self.pause_ns)
+                    .min(began_ns + CHECK_LOOK_NS),
+            },
+            worked: sent + taken as u32 + checked > 0,
             began_ns,
         })
     }
@@ -389,7 +412,18 @@ impl<E: Engine> JobLoop<E> {
     #[inline]
     fn next(&mut self, now_ns: u64) -> Next {
         match self.phase {
-            Phase::Stream => self.stream.next(now_ns.saturating_sub(self.start_ns)),
+            Phase::Stream => {
+                let next = self.stream.next(now_ns.saturating_sub(self.start_ns));
+                if let (Some(checks), Next::Op(op)) = (&mut self.checks, &next) {
+                    checks.sends(op);
+                }
+                next
+            }
+            Phase::Imagine => {
+                let checks = self.checks.as_mut();
+                let over = checks.is_none_or(|checks| checks.imagine(&mut self.stream));
+                if over { Next::Done } else { Next::NotBefore(0) }
+            }
             Phase::ReadBack => self
                 .checks
                 .as_mut()
@@ -407,16 +441,24 @@ impl<E: Engine> JobLoop<E> {
         }
         if std::mem::take(&mut self.loops_on) {
             self.phase = Phase::Stream;
+            self.of_stream = true;
             return self.renew();
         }
         self.end_search();
-        let reads_back = self.phase == Phase::Stream
+        let whole = self.error.is_none() && !self.cut_short;
+        if let Some(checks) = &mut self.checks
+            && self.phase == Phase::Stream
+        {
+            checks.writes_over(whole);
+        }
+        let reads_back = matches!(self.phase, Phase::Stream | Phase::Imagine)
             && !self.cut_short
             && self.error.is_none()
             && self.checks.as_ref().is_some_and(Checks::reads_back);
         if let Some(checks) = &mut self.checks {
             checks.rewind();
         }
+        self.of_stream &= !reads_back;
         self.phase = if reads_back {
             Phase::ReadBack
         } else {
@@ -472,7 +514,10 @@ impl<E: Engine> JobLoop<E> {
             if let Some(log) = &mut self.log {
                 log.record(&sample, op);
             }
-            if self.phase != Phase::ReadBack {
+            if std::mem::take(&mut self.lent) {
+                continue;
+            }
+            if self.of_stream {
                 let since = completion.completed_ns.saturating_sub(self.start_ns);
                 self.stream.completed(op, since);
             }

@@ -21,3 +21,4 @@ pub mod replay;
 pub mod run;
 pub mod source;
 pub mod spec;
+pub mod verify_state;

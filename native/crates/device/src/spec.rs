@@ -234,6 +234,21 @@ pub struct JobSpec {
     /// Record what is sent (`write_iolog`).
     #[serde(default)]
     pub write_iolog: Option<IologSpec>,
+    /// Files that verification leaves or finds.
+    #[serde(default)]
+    pub check_files: CheckFiles,
+}
+
+/// Where verification puts its files.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct CheckFiles {
+    /// Folder of dumped blocks (`verify_dump`); empty: the current one.
+    pub folder: String,
+    /// The state file (see `verify_state`); `None` = none is kept or looked for.
+    pub state: Option<String>,
+    /// Check as far as it says (`verify_state_load`) instead of keeping one (`verify_state_save`).
+    pub load: bool,
 }
 
 /// How files are opened for durability.

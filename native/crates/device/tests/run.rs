@@ -25,7 +25,7 @@ use osdyno_device::job_loop::JobLoop;
 use osdyno_device::outcome::{JobOutcome, JobState, RunOutcome};
 use osdyno_device::run::Run;
 use osdyno_device::spec::{
-    CacheSpec, EngineSpec, FileSpec, JobSpec, RunSpec, SyncMode, UringOptions,
+    CacheSpec, CheckFiles, EngineSpec, FileSpec, JobSpec, RunSpec, SyncMode, UringOptions,
 };
 
 const BLOCK: u32 = 4096;
@@ -104,6 +104,7 @@ fn job(engine: EngineSpec, write: bool, blocks: u64, depth: u32) -> JobSpec {
         trace: None,
         write_iolog: None,
         control: ControlSpec::default(),
+        check_files: CheckFiles::default(),
         log: None,
     }
 }

@@ -177,7 +177,7 @@ impl Features {
             let found = if repeats {
                 Some(self.again(layout, file, direction, size))
             } else {
-                layout.place(file, direction, random, size)
+                layout.place_elsewhere(file, direction, random, size)
             };
             if let Some(place) = found {
                 self.starts[file][direction] = place.offset - layout.files[file].base;

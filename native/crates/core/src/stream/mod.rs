@@ -260,18 +260,9 @@ impl OpStream {
     fn account_write(&mut self, op: &mut Op) {
         op.flags = self.write_flags;
         if self.verifies {
-            // 0 means "not written" in the verifier's table.
-            self.generation = if self.generation == LAST_GENERATION {
-                1
-            } else {
-                self.generation + 1
-            };
-            op.generation = self.generation;
-            if let Some(follow_up) = &mut self.follow_up
-                && follow_up.wrote(op)
-            {
-                self.attention |= FOLLOWING;
-            }
+            // By value: whose address is taken, that is copied through memory afterwards, which costs
+            // 15 ns where nothing is verified.
+            op.generation = self.account_verified(*op);
         }
         if self.fsync_every | self.fdatasync_every != 0 {
             self.writes += 1;
@@ -288,7 +279,26 @@ impl OpStream {
         }
     }
 
+    /// Numbers a write under verification and books what is to follow it.
+    #[inline(never)]
+    fn account_verified(&mut self, mut op: Op) -> u32 {
+        // 0 means "not written" in the verifier's table.
+        self.generation = if self.generation == LAST_GENERATION {
+            1
+        } else {
+            self.generation + 1
+        };
+        op.generation = self.generation;
+        if let Some(follow_up) = &mut self.follow_up
+            && follow_up.wrote(&op)
+        {
+            self.attention |= FOLLOWING;
+        }
+        op.generation
+    }
+
     /// Holds an operation back that overlaps one in flight; else notes it as in flight.
+    #[inline(never)]
     fn holds(&mut self, op: Op) -> bool {
         let Some(flights) = &mut self.overlaps else {
             return false;

@@ -98,8 +98,10 @@ impl Layout {
         }
         let size = self.lanes[direction].sizes.draw();
         let random = self.random && self.draws(direction);
-        self.place(0, direction, random, size)
-            .or_else(|| self.next_of_many(direction, random, size))
+        if let Some(place) = self.place(0, direction, random, size) {
+            return Some(place);
+        }
+        self.next_of_many(direction, random, size)
     }
 
     /// As `next`, with several files or features.
@@ -132,6 +134,7 @@ impl Layout {
     }
 
     /// Round robin over the files that have something left.
+    #[inline(never)]
     fn next_of_many(&mut self, direction: usize, random: bool, size: u32) -> Option<Place> {
         let bit = 1_u8 << if random { MAP } else { direction };
         let count = self.files.len();
@@ -142,7 +145,7 @@ impl Layout {
                 if self.files[file].spent & bit != 0 {
                     continue;
                 }
-                if let Some(place) = self.place(file, direction, random, size) {
+                if let Some(place) = self.place_elsewhere(file, direction, random, size) {
                     return Some(place);
                 }
                 self.files[file].spent |= bit;
@@ -209,14 +212,22 @@ impl Layout {
         (self.files[file].size / smallest).saturating_sub(1) * smallest
     }
 
-    #[inline]
-    pub fn place(
+    /// As `place`, from where it is no matter of nanoseconds.
+    #[inline(never)]
+    pub fn place_elsewhere(
         &mut self,
         file: usize,
         direction: usize,
         random: bool,
         size: u32,
     ) -> Option<Place> {
+        self.place(file, direction, random, size)
+    }
+
+    // A call costs a nanosecond of ten.
+    #[allow(clippy::inline_always)]
+    #[inline(always)]
+    fn place(&mut self, file: usize, direction: usize, random: bool, size: u32) -> Option<Place> {
         let (at, length) = if random {
             self.draw(file, direction, size)?
         } else {
@@ -244,10 +255,6 @@ impl Layout {
                 Some((at, lane.sizes.fit(size, state.size - at)))
             }
             Map::Equal(order) => Some((order.draw()? * lane.align, size)),
-            Map::Lfsr(order) => {
-                let at = order.draw()? * lane.align;
-                Some((at, lane.sizes.fit(size, state.size - at)))
-            }
             Map::Mixed { map, unit } => {
                 let wish = lane.pickers[file].draw(&mut lane.offsets) * lane.align;
                 let start = free_from(map, wish / *unit, lane.align / *unit)
@@ -256,7 +263,20 @@ impl Layout {
                 let units = map.take(start, u64::from(size).div_ceil(*unit));
                 Some((start * *unit, size.min((units * *unit) as u32)))
             }
+            Map::Lfsr(_) => self.draw_shifted(file, direction, size),
         }
+    }
+
+    /// As `draw`, from a shift register.
+    #[inline(never)]
+    fn draw_shifted(&mut self, file: usize, direction: usize, size: u32) -> Option<(u64, u32)> {
+        let lane = &self.lanes[direction];
+        let state = &mut self.files[file];
+        let Map::Lfsr(order) = &mut state.map else {
+            return None;
+        };
+        let at = order.draw()? * lane.align;
+        Some((at, lane.sizes.fit(size, state.size - at)))
     }
 
     /// Where the last operation of the direction ended, plus the step.

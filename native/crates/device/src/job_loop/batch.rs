@@ -46,7 +46,7 @@ impl<E: Engine> JobLoop<E> {
         let Some(batches) = self.batches else {
             return Ok(true);
         };
-        let inflight = self.inflight();
+        let inflight = self.in_engine();
         if batches.doing == Doing::Fill || inflight == 0 {
             return Ok(false);
         }

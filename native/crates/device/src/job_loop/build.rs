@@ -7,7 +7,7 @@ use osdyno_core::op::{Op, OpKind};
 use osdyno_core::spec::SpecError;
 
 use super::batch::{Batches, reap_room};
-use super::check::Checks;
+use super::checks::Checks;
 use super::limits::Limits;
 use super::search::Search;
 use super::tolerate::Tolerance;
@@ -25,6 +25,18 @@ use crate::spec::JobSpec;
 
 /// Scheduled operations that may wait unsent, unless the job says otherwise.
 const BACKLOG_CAP: u64 = 1_000_000;
+
+/// In place of an operation where there is none.
+pub(super) const NOTHING: Op = Op {
+    kind: OpKind::Read,
+    flags: 0,
+    file: 0,
+    length: 0,
+    offset: 0,
+    intended_ns: 0,
+    sequence: 0,
+    generation: 0,
+};
 
 impl<E: Engine> JobLoop<E> {
     /// A loop over an engine that takes `depth` operations, with `depth` slots in the arena. Fills the
@@ -57,19 +69,14 @@ impl<E: Engine> JobLoop<E> {
             data
         });
         let nothing = InFlight {
-            op: Op {
-                kind: OpKind::Read,
-                flags: 0,
-                file: 0,
-                length: 0,
-                offset: 0,
-                intended_ns: 0,
-                sequence: 0,
-                generation: 0,
-            },
+            op: NOTHING,
             intended_ns: 0,
             sent_ns: 0,
         };
+        let mut checks = Checks::new(spec, &arena)?;
+        let mut notes = engine.notes().to_vec();
+        notes.extend(checks.iter_mut().flat_map(Checks::take_notes));
+        let imagines = checks.as_ref().is_some_and(|checks| checks.only);
         let control = &spec.control;
         let limits = Limits::new(control);
         let target = control.latency_target;
@@ -79,8 +86,9 @@ impl<E: Engine> JobLoop<E> {
                 .log
                 .as_ref()
                 .map(|log| IoLog::new(log, Arc::clone(&port))),
-            checks: Checks::new(&spec.stream, spec.max_block),
-            notes: engine.notes().to_vec(),
+            checks,
+            notes,
+            lent: false,
             paths: spec.files.iter().map(|file| file.path.clone()).collect(),
             slots: vec![nothing; depth as usize],
             free: (0..depth).rev().collect(),
@@ -88,7 +96,12 @@ impl<E: Engine> JobLoop<E> {
             parts: Vec::new(),
             queued: 0,
             held: None,
-            phase: Phase::Stream,
+            phase: if imagines {
+                Phase::Imagine
+            } else {
+                Phase::Stream
+            },
+            of_stream: true,
             engine,
             stream,
             iolog: iolog.transpose()?,

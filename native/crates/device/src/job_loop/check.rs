@@ -1,95 +1,13 @@
 //! Completions that are not simply whole and well: errors, short transfers, data to be verified.
 
-use osdyno_core::op::{FLAG_READ_BACK, Op, OpKind};
-use osdyno_core::spec::StreamSpec;
-use osdyno_core::verify::Verifier;
+use osdyno_core::op::{Op, OpKind};
+use osdyno_core::verify::Mismatch;
 
 use super::tolerate::{ErrorKind, Fate};
 use super::{InFlight, JobLoop, Phase};
+use crate::clock::now_ns;
 use crate::engine::{Completion, Engine};
-use crate::outcome::{JobError, VerifyMismatch, VerifyOutcome};
-
-/// Mismatches that are listed one by one.
-const LISTED: usize = 100;
-
-/// Verification of a job.
-#[derive(Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "independent keys")]
-pub(super) struct Checks {
-    verifier: Verifier,
-    fatal: bool,
-    read_back: bool,
-    max_block: u32,
-    /// Trimmed ranges must read as zeroes.
-    zeroes: bool,
-    /// The job writes nothing: every read is checked against an earlier job's writes.
-    foreign: bool,
-    pub(super) outcome: VerifyOutcome,
-}
-
-impl Checks {
-    pub(super) fn new(spec: &StreamSpec, max_block: u32) -> Option<Self> {
-        let verify = spec.data.verify.as_ref()?;
-        let foreign = spec.mix[1] <= 0.0 && !spec.trim_then_write;
-        Some(Self {
-            verifier: Verifier::new(spec)?,
-            fatal: verify.fatal,
-            read_back: verify.read_back && !foreign,
-            max_block,
-            zeroes: spec.trims.is_some_and(|trims| trims.verify_zero),
-            foreign,
-            outcome: VerifyOutcome::default(),
-        })
-    }
-
-    pub(super) fn reads_back(&self) -> bool {
-        self.read_back
-    }
-
-    /// What is written from now on is to be read back as well.
-    pub(super) fn rewind(&mut self) {
-        self.verifier.rewind();
-    }
-
-    pub(super) fn read_back(&mut self) -> Option<Op> {
-        self.verifier.read_back(self.max_block)
-    }
-
-    pub(super) fn stamp(&mut self, op: &Op, bytes: &mut [u8]) {
-        self.verifier.stamp(op, bytes);
-    }
-
-    fn forget(&mut self, op: &Op) {
-        self.verifier.forget(op);
-    }
-
-    /// Checks a read; the message of a mismatch that ends the job.
-    fn check(&mut self, op: &Op, bytes: &[u8], path: &str) -> Option<String> {
-        let mismatch = self.verifier.check_read(op, bytes);
-        let read_back = op.flags & FLAG_READ_BACK != 0;
-        if read_back {
-            self.verifier.was_read_back(op);
-        }
-        if read_back || self.foreign || mismatch.is_some() {
-            self.outcome.checked_bytes += u64::from(op.length);
-            self.outcome.checked_blocks += 1;
-        }
-        let mismatch = VerifyMismatch::new(mismatch?, path.to_owned());
-        let message = format!(
-            "verification of {} bytes at {} of {path}: {} is {}, expected {}",
-            mismatch.length_bytes,
-            mismatch.offset_bytes,
-            mismatch.what.words(),
-            mismatch.found,
-            mismatch.expected
-        );
-        self.outcome.mismatch_count += 1;
-        if self.outcome.mismatches.len() < LISTED {
-            self.outcome.mismatches.push(mismatch);
-        }
-        self.fatal.then_some(message)
-    }
-}
+use crate::outcome::JobError;
 
 /// A transfer that came back short and goes on with its rest, within the same slot.
 #[derive(Debug)]
@@ -246,10 +164,8 @@ impl<E: Engine> JobLoop<E> {
             }
             self.verify(&flight.op, tag, at_ns);
         }
-        if op.kind == OpKind::Trim
-            && let Some(checks) = &mut self.checks
-        {
-            checks.verifier.trimmed(&op, checks.zeroes);
+        if let Some(checks) = &mut self.checks {
+            checks.completed(&flight.op, self.of_stream);
         }
         Some(if moves_data {
             flight.op.length as i32
@@ -258,21 +174,79 @@ impl<E: Engine> JobLoop<E> {
         })
     }
 
+    /// Checks a read, or lends its slot to those who do.
     fn verify(&mut self, op: &Op, slot: u32, at_ns: u64) {
         let Some(checks) = &mut self.checks else {
             return;
         };
+        if checks.hand_over(op, slot, at_ns) {
+            self.lent = true;
+            return;
+        }
         // SAFETY: as in `examine`.
         let bytes = unsafe { self.arena.slot(slot, op.length as usize) };
+        let mismatch = checks.check(op, bytes);
+        self.judge(op, mismatch, slot, at_ns);
+    }
+
+    /// A read has been checked.
+    fn judge(&mut self, op: &Op, mismatch: Option<Mismatch>, slot: u32, at_ns: u64) {
+        let Some(checks) = &mut self.checks else {
+            return;
+        };
         let path = self
             .paths
             .get(usize::from(op.file))
             .map_or("the target", String::as_str);
-        let before = checks.outcome.mismatch_count;
-        let message = checks.check(op, bytes, path);
-        if checks.outcome.mismatch_count > before {
+        // SAFETY: as in `examine`; whoever checked it has given it back.
+        let bytes = unsafe { self.arena.slot(slot, op.length as usize) };
+        let wrong = mismatch.is_some();
+        let message = checks.judged(op, mismatch, bytes, path);
+        if wrong {
             self.fail_verify(message, at_ns);
         }
+    }
+
+    /// Operations that the engine has.
+    #[inline]
+    pub(super) fn in_engine(&self) -> u32 {
+        self.inflight() - self.being_checked()
+    }
+
+    /// Reads that are being checked by other threads.
+    #[inline]
+    pub(super) fn being_checked(&self) -> u32 {
+        match &self.checks {
+            Some(checks) => checks.being_checked(),
+            None => 0,
+        }
+    }
+
+    /// Takes the reads that others have checked; waits for one up to this long.
+    #[cold]
+    pub(super) fn take_checked(&mut self, most_ns: u64) -> u32 {
+        let mut taken = 0;
+        let was_full = self.free.is_empty();
+        while let Some(parcel) = self.checks.as_mut().and_then(|checks| {
+            let most_ns = if taken == 0 { most_ns } else { 0 };
+            checks.take_checked(most_ns)
+        }) {
+            let (op, slot, completed_ns) = (parcel.op, parcel.slot, parcel.completed_ns);
+            self.judge(&op, parcel.mismatch.clone(), slot, completed_ns);
+            if let Some(checks) = &mut self.checks {
+                checks.give_back(parcel);
+            }
+            if self.of_stream {
+                let since = completed_ns.saturating_sub(self.start_ns);
+                self.stream.completed(&op, since);
+            }
+            self.free.push(slot);
+            taken += 1;
+        }
+        if taken > 0 && was_full {
+            self.freed_ns = now_ns();
+        }
+        taken
     }
 
     /// Sends the rest of a short transfer.

@@ -107,6 +107,7 @@ impl<E: Engine> JobLoop<E> {
             checks.rewind();
             self.loops_on = true;
             self.phase = Phase::ReadBack;
+            self.of_stream = false;
         } else {
             self.renew();
         }
@@ -171,7 +172,7 @@ impl<E: Engine> JobLoop<E> {
     fn state(&self) -> JobState {
         match self.phase {
             _ if self.recorder.warmup() => JobState::Warmup,
-            Phase::ReadBack => JobState::Verifying,
+            Phase::ReadBack | Phase::Imagine => JobState::Verifying,
             Phase::Stream | Phase::Drain => JobState::Running,
         }
     }

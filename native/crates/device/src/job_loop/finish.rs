@@ -1,7 +1,8 @@
 //! The end of a job.
 
 use super::JobLoop;
-use super::check::{Checks, errno_text};
+use super::check::errno_text;
+use super::checks::Checks;
 use crate::clock::now_ns;
 use crate::cpu;
 use crate::engine::{Engine, EngineError};
@@ -56,6 +57,10 @@ impl<E: Engine> JobLoop<E> {
             self.measured_ns = from_ns;
         }
         self.close_iolog(now);
+        if let Some(checks) = &mut self.checks {
+            checks.writes_over(false);
+            self.notes.extend(checks.take_notes());
+        }
         let mut end = self.report(now);
         self.recorder.end(now, inflight);
         if let Some(note) = self.log.as_mut().and_then(|log| log.end(now)) {

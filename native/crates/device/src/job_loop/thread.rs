@@ -25,6 +25,16 @@ impl<E: Engine> JobLoop<E> {
         if turn.worked {
             self.end_spin(turn.began_ns);
         }
+        if self.being_checked() > 0 && self.in_engine() == 0 {
+            // Only those who check can make something happen.
+            if !turn.worked {
+                let until_ns = turn
+                    .arrival_ns
+                    .map_or(turn.until_ns, |at| at.min(turn.until_ns));
+                self.take_checked(until_ns.saturating_sub(now_ns()).max(1));
+            }
+            return Ok(());
+        }
         let Some(arrival_ns) = turn.arrival_ns else {
             if turn.inflight {
                 self.announce_wait();
