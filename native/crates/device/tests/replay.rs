@@ -171,7 +171,12 @@ fn files_that_are_only_read_are_opened_so() {
     std::fs::write(&path, vec![7; 8192]).unwrap();
     let trace = folder.path("trace");
     std::fs::write(&trace, "fio version 3 iolog\n0 f add\n1 f write 0 4096\n").unwrap();
-    let mut spec = job(&json!({"kind": "psync"}), &[path.clone()], &trace, None);
+    let mut spec = job(
+        &json!({"kind": "psync"}),
+        std::slice::from_ref(&path),
+        &trace,
+        None,
+    );
     spec.files[0].read_only = true;
     let outcome = run(spec);
     let error = outcome.end.error.unwrap();
