@@ -7,6 +7,7 @@ import { Command } from "commander";
 import { OsdynoError } from "../../engine/base/error.ts";
 import { nearestName } from "../../engine/base/nearest-name.ts";
 import { blockEngines } from "../../engine/hot/ioengine/registry.ts";
+import { presets } from "../../engine/options/presets.ts";
 import { type JobKey, jobKeys } from "../../workloads/job/key-lookup.ts";
 import { targetKinds } from "../../workloads/target.ts";
 
@@ -64,6 +65,10 @@ const lists: Readonly<Record<string, { readonly title: string; readonly rows: ()
   keys: {
     title: "job keys: fio's and ours, and those that are refused",
     rows: () => jobKeys.map((key) => ({ name: key.name, description: keyText(key) })),
+  },
+  presets: {
+    title: "presets: sets of options (osdyno options)",
+    rows: () => presets.map(({ name, describe }) => ({ name, description: describe })),
   },
   profiles: { title: "job and sweep files that come with osdyno", rows: profileRows },
   targets: {

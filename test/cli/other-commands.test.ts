@@ -19,6 +19,25 @@ function says(...args: readonly string[]): string {
   return out;
 }
 
+describe("options", () => {
+  test("one by name, some by pattern, all as JSON", () => {
+    const one = says("options", "bluestore_min_alloc_size");
+    expect(one).toContain("0 (hdd 4 KiB, ssd 4 KiB)");
+    expect(one).toContain("documents-source");
+    const some = says("options", "rbd_qos_*_limit");
+    expect(some).toContain("rbd_qos_read_iops_limit");
+    expect(some).not.toContain("burst");
+    const all = JSON.parse(says("options", "--json")) as { name: string; obsolete?: string }[];
+    expect(all.find(({ name }) => name === "journal_dio")?.obsolete).toBe("FileStore is retired");
+  });
+
+  test("an unknown name is bad input, with the nearest one", () => {
+    const { code, out, err } = place.run(["options", "bluestore_cach_type"]);
+    expect({ code, out }).toEqual({ code: 2, out: "" });
+    expect(err).toContain("did you mean bluestore_cache_type?");
+  });
+});
+
 describe("list", () => {
   test("everything, or one thing", () => {
     const all = says("list");
