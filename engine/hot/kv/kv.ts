@@ -1,0 +1,127 @@
+/** The key-value store below an object store: ordered keys under short prefixes, atomic batches. */
+import type { Clock } from "../../port/clock.ts";
+import type { DeviceLane } from "../../port/device-lane.ts";
+import type { Random } from "../../port/random.ts";
+import type { KvBatch } from "./batch.ts";
+
+export { KvBatch } from "./batch.ts";
+
+export interface KvEntry {
+  /** Without the prefix. */
+  readonly key: Uint8Array;
+  readonly value: Uint8Array;
+}
+
+/** The devices of a store by their part; the first of `db`, `main` holds what is not in `wal`. */
+export type KvDeviceRole = "main" | "db" | "wal";
+
+/** A range of a device. */
+export interface KvExtent {
+  readonly role: KvDeviceRole;
+  readonly offsetBytes: number;
+  readonly lengthBytes: number;
+}
+
+/** One device; what an implementation does not need may be `null`. */
+export interface KvDevice {
+  /** For native implementations, which open it themselves. */
+  readonly path: string | null;
+  /** For implementations in TypeScript, which share it with the store. */
+  readonly lane: DeviceLane | null;
+  readonly sizeBytes: number;
+  readonly blockBytes: number;
+}
+
+/** Space on the `main` device, shared with the object store. Other devices belong to the key-value store. */
+export interface KvSpace {
+  /** Extents' lengths are multiples of this. */
+  readonly unitBytes: number;
+  /** The native allocator behind it, for native implementations; `null`: it is in TypeScript. */
+  readonly handle: unknown;
+  /** Extents of `lengthBytes` in all (a multiple of the unit); `undefined`: there is not so much. */
+  allocate(lengthBytes: number): readonly KvExtent[] | undefined;
+  /** MUST be extents, or parts of extents, that were allocated. */
+  release(extents: readonly KvExtent[]): void;
+}
+
+/**
+ * How a merge combines what is there with what is given. `xor`: byte by byte; `addInt64`: both are
+ * arrays of little-endian 64-bit integers, added one by one, wrapping. A shorter operand counts as
+ * followed by zeroes.
+ */
+export type KvMergeOperator = "xor" | "addInt64";
+
+export interface KvOpenContext {
+  readonly devices: Readonly<Record<"main", KvDevice>> &
+    Readonly<Record<"db" | "wal", KvDevice | null>>;
+  /** Makes a new, empty store; else opens the one that is there. */
+  readonly create: boolean;
+  /** Nothing is written; `commit` gives EROFS (30). */
+  readonly readOnly: boolean;
+  /**
+   * MUST NOT be called before `openKeyValueStore` has returned: the free space is known only from what
+   * the store holds. The caller takes `usedExtents` out of the free space before the first commit.
+   */
+  readonly space: KvSpace;
+  /** By prefix. */
+  readonly mergeOperators: Readonly<Record<string, KvMergeOperator>>;
+  /** Tuning parameters by their names, as far as they were set. */
+  readonly options: Readonly<Record<string, string | number | boolean>>;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+export interface KvFacts {
+  readonly name: string;
+  /** What is committed survives a crash. */
+  readonly durable: boolean;
+}
+
+/** The prefixes `Counters` may carry; all numbers count up from 0 at opening unless they end in `_now`. */
+export type KvCounters = Readonly<Record<string, number>>;
+
+export interface KeyValueStore {
+  readonly facts: KvFacts;
+  /**
+   * The value, which is the caller's; `undefined`: no such key. MUST see every commit whose callback
+   * ran, and may see later ones. Throws `io` when the device fails or what it holds cannot be right.
+   */
+  get(prefix: string, key: Uint8Array): Uint8Array | undefined;
+  /**
+   * At most `limit` entries from `from` (included) up to `to` (not included; `undefined`: to the end of
+   * the prefix), ascending in the order of their bytes as unsigned numbers. Sees what `get` sees.
+   */
+  scan(
+    prefix: string,
+    from: Uint8Array,
+    to: Uint8Array | undefined,
+    limit: number,
+  ): readonly KvEntry[];
+  /**
+   * Commits the batches in order, each whole or not at all. Calls `done` once, later, in the order of
+   * the commits: 0 when all are durable, else an errno (28 no space, 5 I/O error, 30 read-only) and none
+   * of them has taken effect. Commits that wait while another is written share its next flush. The
+   * batches are lent until then.
+   */
+  commit(batches: readonly KvBatch[], done: (errno: number) => void): void;
+  /** Every extent that it holds on any device, also ones kept in reserve. */
+  usedExtents(): readonly KvExtent[];
+  counters(): KvCounters;
+  /** Memory that it may use to cache what is on the device; all in memory: no effect. */
+  setCacheBytes(bytes: number): void;
+  /** Waits for commits under way and lets go of its devices; MUST NOT be used afterwards. */
+  close(): Promise<void>;
+}
+
+/** One implementation. */
+export interface KeyValueEngine {
+  readonly hotPath: "kv";
+  readonly name: string;
+  readonly describe: string;
+  /** Why it cannot be used on this machine and what to do; `null`: it can. */
+  readonly unavailable: string | null;
+  /** Needs a `path` of its devices (`native`) or a `lane` (`lanes`), or neither. */
+  readonly uses: "native" | "lanes" | "none";
+  /** Throws `bad-input` or `io` with one line. */
+  open(context: KvOpenContext): Promise<KeyValueStore>;
+}
