@@ -12,6 +12,15 @@ export class SparseMemory {
     return this.#pages.size * pageBytes;
   }
 
+  /** Equal bytes, of its own. */
+  clone(): SparseMemory {
+    const made = new SparseMemory();
+    for (const [page, bytes] of this.#pages) {
+      made.#pages.set(page, bytes.slice());
+    }
+    return made;
+  }
+
   read(offsetBytes: number, into: Uint8Array): void {
     this.#eachPage(offsetBytes, into.length, (page, within, done, length) => {
       const bytes = this.#pages.get(page);
