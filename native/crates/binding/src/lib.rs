@@ -1,5 +1,7 @@
 //! napi-rs glue only: JSON specifications in, typed arrays and JSON results out.
 
+pub mod checksum;
+pub mod checksum_peer;
 pub mod device;
 pub mod layout;
 pub mod model;

@@ -3,6 +3,7 @@
 
 pub mod address;
 pub mod arrival;
+pub mod checksum;
 pub mod data;
 pub mod hdr;
 pub mod hlog;
