@@ -1,0 +1,144 @@
+//! The log of changes: appended to and flushed, one transaction at a time.
+
+use std::sync::atomic::Ordering;
+
+use super::fnode::{Extent, Fnode};
+use super::placement::Level;
+use super::record::{LOG_INO, LogOp, encode_transaction, padded_bytes, put_op};
+use super::{Bdev, BlueFs, Counters, locked};
+use crate::error::{KvError, Result};
+
+/// Operations of one transaction at most, so that it always fits the runway.
+const TRANSACTION_BYTES: usize = 256 << 10;
+/// What an operation that grows the log takes at most, by guess: a few dozen extents.
+const GROWTH_BYTES: usize = 4096;
+
+/// Where the log is and goes on.
+pub struct Log {
+    /// Its space, in order.
+    pub extents: Vec<Extent>,
+    /// Bytes of that.
+    pub total: u64,
+    /// Where the next transaction goes.
+    pub position: u64,
+    /// Its number.
+    pub sequence: u64,
+    /// The checksum that it continues.
+    pub chain: u32,
+    /// Writes of the superblock so far.
+    pub superblocks: u64,
+    /// Why nothing can be written any more.
+    pub broken: Option<String>,
+    /// A compaction is on its way.
+    pub compacting: bool,
+}
+
+impl Log {
+    /// Adds space at the end.
+    pub fn grow(&mut self, extents: &[Extent]) {
+        self.total += extents.iter().map(|extent| extent.length).sum::<u64>();
+        self.extents.extend(extents);
+    }
+}
+
+/// The operation that adds space to the log; replay appends, whatever there was.
+pub fn log_growth(extents: &[Extent]) -> LogOp {
+    let fnode = Fnode {
+        ino: LOG_INO,
+        extents: extents.to_vec(),
+        ..Fnode::default()
+    };
+    LogOp::FileUpdateInc(fnode, 0)
+}
+
+impl BlueFs {
+    /// Makes every change so far of names and files durable. Data of files is not written.
+    pub fn sync(&self) -> Result<()> {
+        if self.read_only {
+            return Ok(());
+        }
+        let generation = locked(&self.state).generation;
+        self.sync_log(generation)
+    }
+
+    /// Makes the changes of this generation durable.
+    pub(super) fn sync_log(&self, generation: u64) -> Result<()> {
+        if self.flushed.load(Ordering::Acquire) >= generation {
+            return Ok(());
+        }
+        let releases = {
+            let mut log = locked(&self.log);
+            // Somebody else may have taken them along while we waited.
+            if self.flushed.load(Ordering::Acquire) >= generation {
+                return Ok(());
+            }
+            let (pending, taken) = locked(&self.state).take();
+            self.append_groups(&mut log, pending.groups)?;
+            self.flushed.store(taken, Ordering::Release);
+            pending.releases
+        };
+        self.release(releases);
+        self.compact_if_due()
+    }
+
+    /// Writes groups of operations, as few transactions as they fit in.
+    pub(super) fn append_groups(&self, log: &mut Log, groups: Vec<Vec<u8>>) -> Result<()> {
+        let mut ops = Vec::new();
+        for group in groups {
+            if !ops.is_empty() && ops.len() + group.len() > TRANSACTION_BYTES {
+                self.append(log, std::mem::take(&mut ops))?;
+            }
+            ops.extend(group);
+        }
+        if ops.is_empty() {
+            return match &log.broken {
+                Some(reason) => Err(KvError::Broken(reason.clone())),
+                None => Ok(()),
+            };
+        }
+        self.append(log, ops)
+    }
+
+    /// Writes one transaction and flushes. After a failure nothing can be written any more, since
+    /// nobody knows what is on the device.
+    pub(super) fn append(&self, log: &mut Log, ops: Vec<u8>) -> Result<()> {
+        if let Some(reason) = &log.broken {
+            return Err(KvError::Broken(reason.clone()));
+        }
+        let result = self.append_unchecked(log, ops);
+        if let Err(error) = &result {
+            log.broken = Some(error.to_string());
+        }
+        result
+    }
+
+    fn append_unchecked(&self, log: &mut Log, mut ops: Vec<u8>) -> Result<()> {
+        let most = padded_bytes(ops.len() + GROWTH_BYTES);
+        let mut fresh = Vec::new();
+        if log.total - log.position < most + self.config.log_runway {
+            // Without space the runway is used up, and only then is this an error.
+            if let Ok(extents) = self.allocate_now(Level::Log, self.config.log_growth) {
+                put_op(&mut ops, &log_growth(&extents));
+                fresh = extents;
+            }
+        }
+        let bytes = padded_bytes(ops.len());
+        if log.total - log.position < bytes {
+            return Err(KvError::NoSpace {
+                wanted: bytes,
+                bdev: Bdev::Db.name(),
+                free: self.free_bytes(Bdev::Db),
+            });
+        }
+        let (block, sum) = encode_transaction(&self.uuid, log.sequence, log.chain, &ops);
+        let touched = self.write_extents(&log.extents, log.position, block.padded())?;
+        self.flush_devices(touched)?;
+        log.grow(&fresh);
+        log.position += bytes;
+        log.sequence += 1;
+        log.chain = sum;
+        Counters::add(&self.counters.log_bytes, bytes);
+        Counters::add(&self.counters.log_transactions, 1);
+        Ok(())
+    }
+}

@@ -1,0 +1,482 @@
+//! Random file operations beside a model in memory, with remounts, power cuts, and full devices.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use osdyno_core::rng::{Rng, Use};
+
+use super::config::Config;
+use super::directory::Stat;
+use super::fnode::Bdev;
+use super::writer::FileWriter;
+use super::*;
+use crate::device::Device;
+use crate::device::memory::MemoryDevice;
+use crate::device::recorder::{Cutter, Event, RecordedDevice, Recording};
+
+const MIB: u64 = 1 << 20;
+
+/// Small, so that little data meets every threshold.
+fn small() -> Config {
+    Config {
+        alloc_unit: 64 << 10,
+        min_flush_bytes: 16 << 10,
+        log_runway: 64 << 10,
+        log_growth: 256 << 10,
+        log_compact_min: 512 << 10,
+        log_compact_ratio: 2,
+        wal_recycle_bytes: MIB,
+        ..Config::default()
+    }
+}
+
+fn slots(devices: &[(Bdev, Arc<dyn Device>)]) -> Slots {
+    let mut slots: Slots = [None, None, None];
+    for (bdev, device) in devices {
+        slots[bdev.index()] = Some(Slot::dedicated(device.clone()));
+    }
+    slots
+}
+
+fn made(devices: &[(Bdev, Arc<dyn Device>)], config: Config) -> Arc<BlueFs> {
+    BlueFs::mkfs(&slots(devices), config, [1; 16], [2; 16]).unwrap();
+    mounted(devices, config)
+}
+
+fn mounted(devices: &[(Bdev, Arc<dyn Device>)], config: Config) -> Arc<BlueFs> {
+    BlueFs::mount(slots(devices), config, false).unwrap()
+}
+
+fn read_all(fs: &Arc<BlueFs>, path: &str) -> Vec<u8> {
+    let reader = fs.open(path).unwrap();
+    let mut bytes = vec![0; reader.size() as usize];
+    let length = bytes.len();
+    assert_eq!(reader.read_at(0, &mut bytes).unwrap(), length);
+    bytes
+}
+
+/// Space in use and free is what there is, and no byte is used twice.
+fn check_space(fs: &BlueFs, device_bytes: u64) {
+    let used: u64 = fs.used_extents().iter().map(|extent| extent.length).sum();
+    let free: u64 = fnode::BDEVS.iter().map(|&bdev| fs.free_bytes(bdev)).sum();
+    assert_eq!(used + free, device_bytes, "space is conserved");
+    let counted: u64 = fs.usage().iter().flatten().sum();
+    assert_eq!(counted, used, "usage is what extents add up to");
+}
+
+type Model = BTreeMap<String, Vec<u8>>;
+
+struct Scene {
+    fs: Arc<BlueFs>,
+    model: Model,
+    open: Vec<(String, FileWriter)>,
+    rng: Rng,
+}
+
+const DIRS: [&str; 3] = ["db", "db.wal", "db.slow"];
+
+impl Scene {
+    fn path(&mut self) -> String {
+        let dir = DIRS[self.rng.below(3) as usize];
+        let kind = if dir == "db.wal" { "log" } else { "sst" };
+        format!("{dir}/{:06}.{kind}", self.rng.below(12))
+    }
+
+    fn is_open(&self, path: &str) -> bool {
+        self.open.iter().any(|(name, _)| name == path)
+    }
+
+    fn step(&mut self) {
+        match self.rng.below(10) {
+            0 | 1 => {
+                let path = self.path();
+                if !self.is_open(&path) {
+                    let writer = self.fs.create(&path).unwrap();
+                    self.model.insert(path.clone(), Vec::new());
+                    self.open.push((path, writer));
+                }
+            }
+            2..6 => self.append(),
+            6 => {
+                if !self.open.is_empty() {
+                    let index = self.rng.below(self.open.len() as u64) as usize;
+                    self.open.swap_remove(index).1.close().unwrap();
+                }
+            }
+            7 => {
+                let path = self.path();
+                if !self.is_open(&path) && self.model.remove(&path).is_some() {
+                    self.fs.unlink(&path).unwrap();
+                }
+            }
+            8 => {
+                let (from, name) = (self.path(), self.rng.below(12));
+                let (dir, _) = from.split_once('/').unwrap();
+                let to = format!(
+                    "{dir}/{name:06}.{}",
+                    if dir == "db.wal" { "log" } else { "sst" }
+                );
+                if self.model.contains_key(&from) && !self.is_open(&from) && !self.is_open(&to) {
+                    let bytes = self.model.remove(&from).unwrap();
+                    self.model.insert(to.clone(), bytes);
+                    self.fs.rename(&from, &to).unwrap();
+                }
+            }
+            _ => self.fs.sync().unwrap(),
+        }
+    }
+
+    fn append(&mut self) {
+        if self.open.is_empty() {
+            return;
+        }
+        let index = self.rng.below(self.open.len() as u64) as usize;
+        let most = if self.rng.below(8) == 0 { 60_000 } else { 900 };
+        let length = self.rng.below(most) + 1;
+        let bytes: Vec<u8> = (0..length).map(|_| self.rng.next_u64() as u8).collect();
+        let (path, writer) = &mut self.open[index];
+        if self.rng.below(20) == 0 {
+            writer.preallocate(writer.size() + 200_000).unwrap();
+        }
+        writer.append(&bytes).unwrap();
+        self.model.get_mut(path).unwrap().extend(bytes);
+        if self.rng.below(2) == 0 {
+            writer.sync().unwrap();
+        } else {
+            writer.flush().unwrap();
+        }
+    }
+
+    fn check(&self) {
+        for dir in DIRS {
+            let names = self.fs.list(dir).unwrap();
+            let prefix = format!("{dir}/");
+            let wanted: Vec<_> = self
+                .model
+                .keys()
+                .filter_map(|path| path.strip_prefix(&prefix))
+                .collect();
+            assert_eq!(names, wanted);
+        }
+        for (path, bytes) in &self.model {
+            assert!(read_all(&self.fs, path) == *bytes, "{path} has other bytes");
+        }
+    }
+}
+
+#[test]
+fn random_operations_agree_with_a_model_across_remounts() {
+    for seed in 0..12 {
+        let config = Config {
+            log_compact_sync: seed % 2 == 0,
+            ..small()
+        };
+        let devices: Vec<(Bdev, Arc<dyn Device>)> = vec![
+            (Bdev::Wal, Arc::new(MemoryDevice::new(2 * MIB))),
+            (Bdev::Db, Arc::new(MemoryDevice::new(8 * MIB))),
+            (Bdev::Slow, Arc::new(MemoryDevice::new(32 * MIB))),
+        ];
+        let usable = 42 * MIB - 3 * superblock::RESERVED_BYTES;
+        let fs = made(&devices, config);
+        for dir in DIRS {
+            fs.mkdir(dir).unwrap();
+        }
+        let mut scene = Scene {
+            fs,
+            model: Model::new(),
+            open: Vec::new(),
+            rng: Rng::new(seed, Use::Data, 0),
+        };
+        for round in 0..6 {
+            for _ in 0..150 {
+                scene.step();
+            }
+            check_space(&scene.fs, usable);
+            scene.check();
+            if round % 2 == 1 {
+                scene.fs.compact().unwrap();
+            }
+            for (_, writer) in std::mem::take(&mut scene.open) {
+                writer.close().unwrap();
+            }
+            scene.fs.unmount().unwrap();
+            scene.fs = mounted(&devices, config);
+            check_space(&scene.fs, usable);
+            scene.check();
+        }
+    }
+}
+
+#[test]
+fn the_log_is_compacted_and_grows_again() {
+    let devices: Vec<(Bdev, Arc<dyn Device>)> =
+        vec![(Bdev::Db, Arc::new(MemoryDevice::new(16 * MIB)))];
+    let fs = made(&devices, small());
+    fs.mkdir("db").unwrap();
+    for round in 0..2000_u32 {
+        let mut writer = fs.create("db/CURRENT").unwrap();
+        writer.append(&round.to_le_bytes()).unwrap();
+        writer.sync().unwrap();
+        writer.close().unwrap();
+    }
+    fs.sync().unwrap();
+    let compactions = fs.counters.log_compactions.load(Ordering::Relaxed);
+    assert!(compactions > 5, "{compactions} compactions");
+    let fs = mounted(&devices, small());
+    assert_eq!(read_all(&fs, "db/CURRENT"), 1999_u32.to_le_bytes());
+}
+
+#[test]
+fn write_ahead_logs_cost_one_flush_a_sync_and_hand_space_on() {
+    let devices: Vec<(Bdev, Arc<dyn Device>)> =
+        vec![(Bdev::Db, Arc::new(MemoryDevice::new(16 * MIB)))];
+    let fs = made(&devices, small());
+    fs.mkdir("db.wal").unwrap();
+    let mut offsets = Vec::new();
+    for number in 0..4 {
+        let path = format!("db.wal/{number:06}.log");
+        let mut writer = fs.create(&path).unwrap();
+        writer.preallocate(256 << 10).unwrap();
+        writer.append(b"first").unwrap();
+        writer.sync().unwrap();
+        let before = fs.counters.flushes.load(Ordering::Relaxed);
+        for _ in 0..50 {
+            writer.append(&[number; 300]).unwrap();
+            writer.sync().unwrap();
+        }
+        assert_eq!(fs.counters.flushes.load(Ordering::Relaxed), before + 50);
+        assert_eq!(read_all(&fs, &path).len(), 15_005);
+        let Stat::File { size, .. } = fs.stat(&path).unwrap() else {
+            panic!("a file");
+        };
+        assert_eq!(size, 15_005);
+        writer.close().unwrap();
+        offsets.push(fs.used_extents());
+        fs.unlink(&path).unwrap();
+        fs.sync().unwrap();
+    }
+    assert!(fs.counters.wal_recycled_bytes.load(Ordering::Relaxed) >= 3 * (64 << 10));
+}
+
+#[test]
+fn spills_over_and_says_so_and_gives_space_back_when_full() {
+    let devices: Vec<(Bdev, Arc<dyn Device>)> = vec![
+        (Bdev::Db, Arc::new(MemoryDevice::new(2 * MIB))),
+        (Bdev::Slow, Arc::new(MemoryDevice::new(4 * MIB))),
+    ];
+    let fs = made(&devices, small());
+    fs.mkdir("db").unwrap();
+    let mut written = 0;
+    let mut index = 0;
+    let error = loop {
+        let mut writer = fs.create(&format!("db/{index}.sst")).unwrap();
+        index += 1;
+        let result = (0..8).try_for_each(|_| writer.append(&vec![7; 32 << 10]));
+        if let Err(error) = result.and_then(|()| writer.sync()) {
+            break error;
+        }
+        written += 256 << 10;
+    };
+    assert_eq!(error.errno(), libc::ENOSPC);
+    assert!(written > 4 * MIB, "{written} bytes");
+    assert!(fs.spilled_now() > 2 * MIB);
+    fs.unlink("db/0.sst").unwrap();
+    fs.unlink("db/1.sst").unwrap();
+    let mut writer = fs.create("db/again.sst").unwrap();
+    writer.append(&vec![8; 256 << 10]).unwrap();
+    writer.sync().unwrap();
+}
+
+#[test]
+fn an_open_file_outlives_its_name() {
+    let devices: Vec<(Bdev, Arc<dyn Device>)> =
+        vec![(Bdev::Db, Arc::new(MemoryDevice::new(8 * MIB)))];
+    let fs = made(&devices, small());
+    fs.mkdir("db").unwrap();
+    let mut writer = fs.create("db/a").unwrap();
+    writer.append(&vec![1; 100_000]).unwrap();
+    writer.close().unwrap();
+    let reader = fs.open("db/a").unwrap();
+    fs.unlink("db/a").unwrap();
+    fs.sync().unwrap();
+    let mut writer = fs.create("db/b").unwrap();
+    writer.append(&vec![2; 1_000_000]).unwrap();
+    writer.close().unwrap();
+    let mut bytes = vec![0; 100_000];
+    assert_eq!(reader.read_at(0, &mut bytes).unwrap(), 100_000);
+    assert!(bytes.iter().all(|byte| *byte == 1));
+    drop(reader);
+    fs.sync().unwrap();
+    check_space(&fs, 8 * MIB - superblock::RESERVED_BYTES);
+}
+
+#[test]
+fn a_read_only_mount_changes_nothing() {
+    let device = Arc::new(MemoryDevice::new(8 * MIB));
+    let devices: Vec<(Bdev, Arc<dyn Device>)> = vec![(Bdev::Db, device.clone())];
+    let fs = made(&devices, small());
+    fs.mkdir("db").unwrap();
+    fs.sync().unwrap();
+    let before = device.image();
+    let slot = Slot::shared(device.clone(), None);
+    let fs = BlueFs::mount([None, Some(slot), None], small(), true).unwrap();
+    assert_eq!(fs.create("db/a").err().unwrap().errno(), libc::EROFS);
+    assert!(!fs.used_extents().is_empty());
+    fs.unmount().unwrap();
+    assert!(device.image() == before);
+}
+
+#[test]
+fn refuses_what_is_not_whole() {
+    let devices: Vec<(Bdev, Arc<dyn Device>)> = vec![
+        (Bdev::Db, Arc::new(MemoryDevice::new(8 * MIB))),
+        (Bdev::Slow, Arc::new(MemoryDevice::new(8 * MIB))),
+    ];
+    drop(made(&devices, small()));
+    let error = BlueFs::mount(slots(&devices[..1]), small(), false)
+        .err()
+        .unwrap();
+    assert!(error.to_string().contains("slow device"), "{error}");
+    let blank: Arc<dyn Device> = Arc::new(MemoryDevice::new(8 * MIB));
+    let error = BlueFs::mount(slots(&[(Bdev::Db, blank)]), small(), false)
+        .err()
+        .unwrap();
+    assert_eq!(error.errno(), libc::ENOENT);
+    // The log's first block is gone.
+    let fs = mounted(&devices, small());
+    let log = fs.used_extents()[0];
+    drop(fs);
+    devices[0].1.write_at(log.offset, &[0; 4096]).unwrap();
+    let error = BlueFs::mount(slots(&devices), small(), false)
+        .err()
+        .unwrap();
+    assert_eq!(error.errno(), libc::EBADMSG);
+}
+
+/// A history of files that are written, synced and replaced; marks say which version is durable.
+fn record(device: RecordedDevice, recording: &Recording, seed: u64) {
+    let devices: Vec<(Bdev, Arc<dyn Device>)> = vec![(Bdev::Db, Arc::new(device))];
+    let fs = made(&devices, small());
+    for dir in DIRS {
+        fs.mkdir(dir).unwrap();
+    }
+    fs.sync().unwrap();
+    let mut rng = Rng::new(seed, Use::Data, 1);
+    let mut wal = fs.create("db.wal/000000.log").unwrap();
+    let mut wal_number = 0_u64;
+    recording.mark(0);
+    for version in 1..=600_u64 {
+        wal.append(&version.to_le_bytes()).unwrap();
+        wal.append(&vec![version as u8; rng.below(500) as usize])
+            .unwrap();
+        if rng.below(30) == 0 {
+            let mut table = fs.create("db/table.tmp").unwrap();
+            table.append(&version.to_le_bytes()).unwrap();
+            table.append(&vec![version as u8; 20_000]).unwrap();
+            table.sync().unwrap();
+            table.close().unwrap();
+            fs.rename("db/table.tmp", "db/table").unwrap();
+            fs.sync().unwrap();
+            wal.close().unwrap();
+            wal_number += 1;
+            wal = fs.create(&format!("db.wal/{wal_number:06}.log")).unwrap();
+            wal.append(&version.to_le_bytes()).unwrap();
+            wal.sync().unwrap();
+            if wal_number > 1 {
+                fs.unlink(&format!("db.wal/{:06}.log", wal_number - 2))
+                    .unwrap();
+            }
+        }
+        wal.sync().unwrap();
+        recording.mark(version);
+    }
+}
+
+/// Mounts an image and says what is wrong with it, given the version that was durable.
+fn verdict(image: Vec<u8>, durable: u64) -> std::result::Result<(), String> {
+    let device: Arc<dyn Device> = Arc::new(MemoryDevice::from_image(image));
+    let devices = vec![(Bdev::Db, device)];
+    let text = |error: KvError| error.to_string();
+    let fs = BlueFs::mount(slots(&devices), small(), false).map_err(text)?;
+    if let Ok(Stat::File { size, .. }) = fs.stat("db/table") {
+        let bytes = read_all(&fs, "db/table");
+        if size > 0 && (size != 20_008 || bytes[8..].iter().any(|&byte| byte != bytes[0])) {
+            return Err(format!("a table of {size} bytes is half there"));
+        }
+    }
+    let mut newest = 0;
+    for name in fs.list("db.wal").map_err(text)? {
+        let bytes = read_all(&fs, &format!("db.wal/{name}"));
+        let mut at = 0;
+        while at + 8 <= bytes.len() {
+            let version = u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap());
+            newest = newest.max(version);
+            at += 8;
+            while at < bytes.len() && bytes[at] == version as u8 {
+                // A next version begins with another byte, except after 256 of the same.
+                if bytes[at..].starts_with(&(version + 1).to_le_bytes()) {
+                    break;
+                }
+                at += 1;
+            }
+        }
+    }
+    if newest < durable {
+        return Err(format!(
+            "version {durable} was durable, {newest} is the newest"
+        ));
+    }
+    Ok(())
+}
+
+/// Cuts a recording at many points and returns the first thing that is wrong.
+fn cut_everywhere(recording: &Recording, seed: u64, points: u64) -> Option<String> {
+    let events = recording.events();
+    let mut rng = Rng::new(seed, Use::Fault, 2);
+    let first = events
+        .iter()
+        .position(|event| matches!(event, Event::Mark(0)))?;
+    let span = (events.len() - first) as u64;
+    let mut at: Vec<usize> = (0..points)
+        .map(|_| first + rng.below(span) as usize)
+        .collect();
+    at.sort_unstable();
+    let mut cutter = Cutter::new(&events, &[8 * MIB]);
+    let mut durable = 0;
+    let mut marked = 0;
+    for point in at {
+        cutter.advance(point);
+        while marked < point {
+            if let Event::Mark(version) = events[marked] {
+                durable = version;
+            }
+            marked += 1;
+        }
+        let sector = if rng.below(2) == 0 { 512 } else { 4096 };
+        let image = cutter.images(&mut rng, sector).remove(0);
+        if let Err(wrong) = verdict(image, durable) {
+            return Some(format!(
+                "cut at event {point} of {}, seed {seed}: {wrong}",
+                events.len()
+            ));
+        }
+    }
+    None
+}
+
+#[test]
+fn survives_a_power_cut_anywhere() {
+    for seed in 0..3 {
+        let recording = Recording::new();
+        record(recording.device(0, 8 * MIB), &recording, seed);
+        assert_eq!(cut_everywhere(&recording, seed, 150), None);
+    }
+}
+
+#[test]
+fn a_missing_flush_is_found() {
+    let recording = Recording::new();
+    let device = recording.device(0, 8 * MIB).omitting_flushes(5);
+    record(device, &recording, 0);
+    assert!(cut_everywhere(&recording, 0, 150).is_some());
+}

@@ -1,0 +1,19 @@
+//! The devices below BlueFS.
+
+pub mod file;
+pub mod memory;
+pub mod recorder;
+
+use std::io;
+
+/// A device as BlueFS sees it. Calls block, and come from many threads at once.
+pub trait Device: Send + Sync {
+    /// Fills `buffer` from this offset; any alignment.
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()>;
+    /// Writes; offset and length MUST be multiples of 4096. Durable after a later `flush` only.
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()>;
+    /// All writes that returned before this call are durable when it returns.
+    fn flush(&self) -> io::Result<()>;
+    /// Bytes.
+    fn size(&self) -> u64;
+}
