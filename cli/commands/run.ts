@@ -85,7 +85,10 @@ function parseArguments(own: Own, jobs: readonly string[]): ParsedArguments {
     );
   }
   const inputs = jobInputs(jobs, readJobFile);
-  const parsed = parseJobs(inputs, environment, { sections: own.get("section") ?? [] });
+  const parsed = parseJobs(inputs, environment, {
+    sections: own.get("section") ?? [],
+    target: last(own, "target") ?? null,
+  });
   const files = inputs.flatMap((input) => (input.kind === "file" ? [input.name] : []));
   return { parsed, files };
 }

@@ -206,7 +206,7 @@ function runRequest(
         { kind: "args", args: [...flags, ...request.overrides] },
       ],
       request.environment,
-      { sections: request.sections },
+      { sections: request.sections, target: request.settings.target ?? point.target },
     ),
   );
   return {

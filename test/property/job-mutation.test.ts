@@ -99,7 +99,7 @@ function parseDamaged(text: string): "answered" | "refused" {
   let outcome: "answered" | "refused" = "answered";
   try {
     const input = { kind: "file", name: "t.fio", text } as const;
-    readable(parseJobs([input], counting, { allowPending: true }));
+    readable(parseJobs([input], counting));
   } catch (error) {
     if (!(error instanceof OsdynoError) || error.code !== "bad-input") {
       throw error;

@@ -37,7 +37,6 @@ const jobText = fc
   .map((sections) => sections.map(([name, lines]) => [name, ...lines].join("\n")).join("\n"));
 
 /** Every key is read, whether the runner acts on it yet or not. */
-const all = { allowPending: true };
 
 function tryParse(parse: () => ParsedJobs): ParsedJobs | null {
   try {
@@ -86,7 +85,7 @@ describe("job parser", () => {
       .map((parts) => parts.join(""));
     fc.assert(
       fc.property(text, text, (file, included) => {
-        tryParse(() => parseText(file, { f: included }, {}, all));
+        tryParse(() => parseText(file, { f: included }));
       }),
       { numRuns: 2000 },
     );
@@ -104,7 +103,6 @@ describe("job parser", () => {
           parseJobs(
             jobInputs(args, (path) => path),
             environmentWith(),
-            all,
           ),
         );
       }),
@@ -116,14 +114,14 @@ describe("job parser", () => {
     let survived = 0;
     fc.assert(
       fc.property(jobText, (text) => {
-        const parsed = tryParse(() => parseText(text, { f: "text" }, {}, all));
+        const parsed = tryParse(() => parseText(text, { f: "text" }));
         if (parsed === null) {
           return;
         }
         survived++;
         const [program, ...rest] = shellWords(showcmd(parsed));
         const args = program === "fio" ? rest : rest.slice(1);
-        const again = parseJobs([{ kind: "args", args }], environmentWith({ f: "text" }), all);
+        const again = parseJobs([{ kind: "args", args }], environmentWith({ f: "text" }));
         expect(withoutPlaces(again)).toEqual(withoutPlaces(parsed));
       }),
       { numRuns: 3000 },

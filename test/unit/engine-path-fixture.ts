@@ -31,6 +31,7 @@ const stream = {
   thinktimeBlocks: 1,
   fsyncEvery: 0,
   fdatasyncEvery: 0,
+  rangeFlush: null,
   endFsync: false,
   fua: false,
   data: {

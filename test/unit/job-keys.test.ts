@@ -5,15 +5,12 @@ import { foreignEngines, refusedKeys } from "../../workloads/job/foreign-keys.ts
 import { findKey, jobKeys } from "../../workloads/job/key-lookup.ts";
 import { supportedKeys } from "../../workloads/job/keys.ts";
 import type { ResolvedJob } from "../../workloads/job/model.ts";
-import { pendingKeys } from "../../workloads/job/pending-keys.ts";
 import { refusalPage } from "../../workloads/job/refusal-page.ts";
 import { onlyJob, parseText, refusal } from "./job-support.ts";
 
 /** A job with keys that the runner may not act on yet. */
 function jobWith(...lines: readonly string[]): ResolvedJob {
-  return onlyJob(
-    parseText(["[a]", ...lines].join("\n"), { "p.bin": "xy" }, {}, { allowPending: true }),
-  );
+  return onlyJob(parseText(["[a]", ...lines].join("\n"), { "p.bin": "xy" }, {}));
 }
 
 function refusalWith(...lines: readonly string[]): string {
@@ -22,7 +19,7 @@ function refusalWith(...lines: readonly string[]): string {
 
 function notesWith(...lines: readonly string[]): string[] {
   const text = ["[a]", ...lines].join("\n");
-  return parseText(text, {}, {}, { allowPending: true }).notes.map((note) => note.message);
+  return parseText(text, {}, {}).notes.map((note) => note.message);
 }
 
 type Case = readonly [lines: readonly string[], expected: object];
@@ -55,21 +52,21 @@ const sending: readonly Case[] = [
     {
       commandPriority: {
         shares: [
-          { percent: 10, class: 1, level: 3, hint: 0 },
-          { percent: 20, class: 1, level: 3, hint: 0 },
+          { percent: 10, class: 1, level: 3 },
+          { percent: 20, class: 1, level: 3 },
         ],
       },
     },
   ],
   [
-    ["ioengine=libaio", "cmdprio_bssplit=64k/40:1M/10/2/0/1:1M/90/2/4,4k/0"],
+    ["ioengine=libaio", "cmdprio_bssplit=64k/40:1M/10/2/0:1M/90/2/4,4k/0"],
     {
       commandPriority: {
         splits: [
           [
-            { bytes: 65536, percent: 40, class: 0, level: 0, hint: 0 },
-            { bytes: 1 << 20, percent: 10, class: 2, level: 0, hint: 1 },
-            { bytes: 1 << 20, percent: 90, class: 2, level: 4, hint: 0 },
+            { bytes: 65536, percent: 40, class: 0, level: 0 },
+            { bytes: 1 << 20, percent: 10, class: 2, level: 0 },
+            { bytes: 1 << 20, percent: 90, class: 2, level: 4 },
           ],
           [],
         ],
@@ -77,11 +74,10 @@ const sending: readonly Case[] = [
     },
   ],
   [
-    ["sync_file_range=wait_before,write:8", "write_barrier=16"],
+    ["sync_file_range=wait_before,write:8"],
     {
       syncs: {
         fileRange: { every: 8, waitBefore: true, write: true, waitAfter: false },
-        barrierEvery: 16,
       },
     },
   ],
@@ -236,8 +232,8 @@ const reporting: readonly Case[] = [
 
 const host: readonly Case[] = [
   [["cpumask=5"], { cpusAllowed: [0, 2] }],
-  [["nice=-5", "prio=3"], { host: { nice: -5, ioPriority: { class: 2, level: 3, hint: 0 } } }],
-  [["prioclass=3"], { host: { ioPriority: { class: 3, level: 0, hint: 0 } } }],
+  [["nice=-5", "prio=3"], { host: { nice: -5, ioPriority: { class: 2, level: 3 } } }],
+  [["prioclass=3"], { host: { ioPriority: { class: 3, level: 0 } } }],
   [["nice=1"], { host: { ioPriority: null } }],
   [["numa_cpu_nodes=0,2-3"], { host: { cpuNodes: [0, 2, 3] } }],
   [
@@ -291,9 +287,9 @@ describe("keys that are wrong", () => {
 
   it("wait_for names an earlier job, and the place of the job that waits", () => {
     const text = "[a]\nwait_for=b\n[b]\n";
-    const wrong = () => parseText(text, {}, {}, { allowPending: true });
+    const wrong = () => parseText(text, {}, {});
     expect(refusal(wrong)).toContain("t.fio:1: wait_for=b");
-    const right = parseText("[b]\n[a]\nwait_for=b\n", {}, {}, { allowPending: true });
+    const right = parseText("[b]\n[a]\nwait_for=b\n", {}, {});
     expect(right.jobs[1]?.ends.waitFor).toBe("b");
   });
 });
@@ -311,28 +307,6 @@ describe("notes", () => {
   });
 });
 
-describe("pending keys", () => {
-  it("are keys of the table, or choices of one", () => {
-    for (const entry of pendingKeys) {
-      const key = entry.split("=")[0] ?? "";
-      expect(findKey(key)?.name, entry).toBe(key);
-    }
-  });
-
-  it("are refused, but for what fio does anyway", () => {
-    for (const entry of pendingKeys) {
-      const key = findKey(entry);
-      if (key?.type === "switch") {
-        const other = key.default === "1" ? "0" : "1";
-        expect(refusal(() => parseText(`[a]\n${entry}=${other}\n`))).toContain(
-          "not supported here",
-        );
-        expect(parseText(`[a]\n${entry}=${key.default}\n`).jobs).toHaveLength(1);
-      }
-    }
-  });
-});
-
 describe("refusals", () => {
   it("are no keys that are supported, and each stands once", () => {
     const names = refusedKeys.map((key) => key.name);
@@ -341,7 +315,7 @@ describe("refusals", () => {
       expect(findKey(name), name).toBeNull();
       expect(refusal(() => parseText(`[a]\n${name}=1\n`))).toContain("not supported here: ");
     }
-    const supported = jobKeys.filter((key) => key.supported || pendingKeys.has(key.name));
+    const supported = jobKeys.filter((key) => key.supported);
     expect(supported.length).toBe(supportedKeys.length);
   });
 

@@ -30,7 +30,7 @@ afterEach(() => {
 });
 
 function planOf(...lines: readonly string[]): RunPlan {
-  const { jobs } = parseText(["[a]", ...lines].join("\n"), {}, {}, { allowPending: true });
+  const { jobs } = parseText(["[a]", ...lines].join("\n"), {}, {});
   return planRun(jobs, { target: null, path: "native", seed: null, directory });
 }
 

@@ -44,7 +44,13 @@ const refusals: readonly Refusal[] = [
     topic: "newer than fio 3.33",
     reason: "newer than the fio 3.33 that osdyno is held against",
     names:
-      "atomic num_range sprandom spr_num_regions spr_op spr_cs random_sequence_stride ramp_size thinkcycles verify_policy verify_pattern_interval end_syncfs block_error_percentiles",
+      "atomic num_range sprandom spr_num_regions spr_op spr_cs random_sequence_stride ramp_size priohint cmdprio_hint thinkcycles verify_policy verify_pattern_interval end_syncfs block_error_percentiles",
+  },
+  {
+    topic: "compressed logs",
+    reason:
+      "fio compresses samples as they lie in its memory; logs are text here: compress the files afterwards",
+    names: "log_store_compressed",
   },
   {
     topic: "io_uring_cmd, sg: commands to NVMe and SCSI",
@@ -100,7 +106,7 @@ export const removedKeys: ReadonlySet<string> = new Set(["percentage_sequential"
 /** Our own key of a later version, so that it is not taken for a typing error. */
 export const laterKeys: ReadonlySet<string> = new Set(["object_mix"]);
 
-/** Engines of files that are read; `pending-keys.ts` holds back those without behaviour yet. */
+/** Engines that jobs can name. */
 export const supportedEngines: readonly string[] = [
   "io_uring",
   "libaio",
@@ -108,8 +114,6 @@ export const supportedEngines: readonly string[] = [
   "sync",
   "pvsync",
   "pvsync2",
-  "posixaio",
-  "splice",
   "mmap",
   "libpmem",
   "pmem",
@@ -119,11 +123,11 @@ export const supportedEngines: readonly string[] = [
 
 /** Engines that do one operation at a time, whatever `iodepth` says. */
 export const synchronousEngines: ReadonlySet<string> = new Set(
-  supportedEngines.filter((name) => !["io_uring", "libaio", "posixaio", "null"].includes(name)),
+  supportedEngines.filter((name) => !["io_uring", "libaio", "null"].includes(name)),
 );
 
 export const foreignEngines: ReadonlySet<string> = new Set(
-  "act bsg cpuio dev-dax dfs dircreate dirdelete dirstat e4defrag exec external falloc filecreate filedelete filestat ftruncate gfapi gfapi_async http ime_aio ime_psync ime_psyncv io_uring_cmd libblkio libcufile libhdfs libhipfile libiscsi librpma_apm_client librpma_apm_server librpma_gpspm_client librpma_gpspm_server libzbc mtd nbd net netsplice nfs page_fault pmemblk rados rbd rdma sg solarisaio vsync windowsaio xnvme".split(
+  "act bsg cpuio dev-dax dfs dircreate dirdelete dirstat e4defrag exec external falloc filecreate filedelete filestat ftruncate gfapi gfapi_async http ime_aio ime_psync ime_psyncv io_uring_cmd libblkio libcufile libhdfs libhipfile libiscsi librpma_apm_client librpma_apm_server librpma_gpspm_client librpma_gpspm_server libzbc mtd nbd net netsplice nfs page_fault pmemblk posixaio rados rbd rdma sg solarisaio splice vsync windowsaio xnvme".split(
     " ",
   ),
 );

@@ -120,14 +120,6 @@ export const hostKeys: readonly SupportedKey[] = [
       draft.host.prioClass = ioClass;
     },
   ),
-  countKey(
-    "priohint",
-    { default: "0", summary: "Its hint (kernel 6.5)." },
-    { max: 1023 },
-    (draft, hint) => {
-      draft.host.prioHint = hint;
-    },
-  ),
   {
     name: "mem",
     aliases: ["iomem"],

@@ -3,7 +3,6 @@ import { nearestName } from "../../engine/base/nearest-name.ts";
 import { foreignKeys, laterKeys, refusedKeys, removedKeys } from "./foreign-keys.ts";
 import type { KeyType, SupportedKey } from "./key.ts";
 import { supportedKeys } from "./keys.ts";
-import { isPending, pendingKeys } from "./pending-keys.ts";
 import { badInput, type Place, shown } from "./place.ts";
 
 const byName: ReadonlyMap<string, SupportedKey> = new Map(
@@ -42,17 +41,6 @@ export function requireKey(name: string, place: Place): SupportedKey {
   throw badInput(place, `unknown key ${shown(name)}${hint}`);
 }
 
-/** Refuses a key, or a choice of it, that is read but whose behaviour is still missing. */
-export function refusePending(key: SupportedKey, value: string | null, place: Place): void {
-  // What fio does anyway asks for nothing.
-  const asked = value !== key.default;
-  // Whether an engine is used at all depends on the target; `resolve.ts` looks at it.
-  if (asked && key.name !== "ioengine" && isPending(key.name, value)) {
-    const what = value === null ? key.name : `${key.name}=${shown(value)}`;
-    throw badInput(place, `${what} is known to fio, not supported here yet`);
-  }
-}
-
 /** A key as `osdyno list` and the README show it. */
 export interface JobKey {
   readonly name: string;
@@ -76,12 +64,9 @@ export const jobKeys: readonly JobKey[] = [
     type: key.type,
     unit: key.unit ?? "",
     default: key.default,
-    summary: pendingKeys.has(key.name)
-      ? `${key.summary} Refused: not supported here yet.`
-      : key.noEffect === undefined
-        ? key.summary
-        : `${key.summary} No effect: ${key.noEffect}.`,
-    supported: !pendingKeys.has(key.name),
+    summary:
+      key.noEffect === undefined ? key.summary : `${key.summary} No effect: ${key.noEffect}.`,
+    supported: true,
     own: key.own ?? false,
   })),
   ...refusedKeys.map(({ name, topic, reason }) => ({

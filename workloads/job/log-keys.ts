@@ -110,13 +110,6 @@ export const logKeys: readonly SupportedKey[] = [
     () => {},
   ),
   switchKey(
-    "log_store_compressed",
-    { default: "0", summary: "Store logs compressed (zlib)." },
-    (draft, on) => {
-      draft.logs.storeCompressed = on;
-    },
-  ),
-  switchKey(
     ["log_alternate_epoch", "log_unix_epoch"],
     { default: "0", summary: "Times in logs count from 1970." },
     (draft, on) => {

@@ -14,7 +14,7 @@ import type { JobEnvironment } from "./environment.ts";
 import { expand } from "./expansion.ts";
 import { GivenValue } from "./given-value.ts";
 import { mostClones } from "./key.ts";
-import { findKey, refusePending, requireKey } from "./key-lookup.ts";
+import { findKey, requireKey } from "./key-lookup.ts";
 import { readSections } from "./lexer.ts";
 import type { JobOption, JobSection, ParsedJobs, ResolvedJob } from "./model.ts";
 import { badInput, commandLine, Notes, type Place, shown } from "./place.ts";
@@ -23,8 +23,8 @@ import { resolveJob } from "./resolve.ts";
 export interface ParseOptions {
   /** `--section`: only these, beside global ones. */
   readonly sections?: readonly string[];
-  /** Reads keys as well whose behaviour is still missing (`pending-keys.ts`): for tests and tools. */
-  readonly allowPending?: boolean;
+  /** `--target`: where every job runs, whatever it says itself. */
+  readonly target?: string | null;
 }
 
 /** Name of the job that options without file and `--name` make. */
@@ -55,7 +55,7 @@ export function parseJobs(
 class Parser {
   readonly #environment: JobEnvironment;
   readonly #wanted: readonly string[];
-  readonly #allowPending: boolean;
+  readonly #target: string | null;
   readonly #notes = new Notes();
   readonly #sections: JobSection[] = [];
   readonly #jobs: ResolvedJob[] = [];
@@ -64,7 +64,7 @@ class Parser {
   constructor(environment: JobEnvironment, options: ParseOptions) {
     this.#environment = environment;
     this.#wanted = options.sections ?? [];
-    this.#allowPending = options.allowPending ?? false;
+    this.#target = options.target ?? null;
   }
 
   parse(inputs: readonly JobInput[]): ParsedJobs {
@@ -192,7 +192,7 @@ class Parser {
     }
     const given = new Map(applied.map((option) => [option.key, option.value ?? ""]));
     this.#jobs.push(
-      resolveJob({ draft, place, given, notes: this.#notes, allowPending: this.#allowPending }),
+      resolveJob({ draft, place, given, notes: this.#notes, target: this.#target ?? draft.target }),
     );
     this.#sections.push({ kind: "job", name, source, options: applied });
   }
@@ -209,9 +209,6 @@ class Parser {
         this.#notes.add(option.place, key.name, `${key.name} has no effect: ${key.noEffect}`);
       }
       key.apply(draft, new GivenValue(option, draft.kbBase, this.#environment, this.#notes));
-      if (!this.#allowPending) {
-        refusePending(key, option.value, option.place);
-      }
       draft.places.set(key.name, option.place);
     }
     return ordered;

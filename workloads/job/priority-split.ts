@@ -6,9 +6,8 @@ import type { CommandPrioritySplit } from "./rules.ts";
 const mostEntries = 64;
 const highestClass = 3;
 const lowestLevel = 7;
-const largestHint = 1023;
 
-/** `bs/%` or `bs/%/class/level[/hint]`, several with `:`; what stands behind a comma is for writes. */
+/** `bs/%` or `bs/%/class/level`, several with `:`; what stands behind a comma is for writes. */
 export function readPrioritySplit(
   text: string,
   kbBase: KbBase,
@@ -60,11 +59,11 @@ function readEntry(text: string, kbBase: KbBase): CommandPrioritySplit | Refusal
   const numbers = rest.filter((part) => part !== "").map(Number);
   const fits = numbers.every((number) => Number.isInteger(number) && number >= 0);
   if (bytes?.kind !== "plain" || bytes.value < 1n || bytes.value > 2n ** 30n || !fits) {
-    return { refused: `${text} is not BYTES/PERCENT or BYTES/PERCENT/CLASS/LEVEL[/HINT]` };
+    return { refused: `${text} is not BYTES/PERCENT or BYTES/PERCENT/CLASS/LEVEL` };
   }
-  const [percent = 0, ioClass, level, hint] = numbers;
-  if (numbers.length > 4 || (ioClass !== undefined && level === undefined)) {
-    return { refused: `${text} is not BYTES/PERCENT or BYTES/PERCENT/CLASS/LEVEL[/HINT]` };
+  const [percent = 0, ioClass, level] = numbers;
+  if (numbers.length > 3 || (ioClass !== undefined && level === undefined)) {
+    return { refused: `${text} is not BYTES/PERCENT or BYTES/PERCENT/CLASS/LEVEL` };
   }
   return {
     bytes: Number(bytes.value),
@@ -72,6 +71,5 @@ function readEntry(text: string, kbBase: KbBase): CommandPrioritySplit | Refusal
     // 0: the one of cmdprio_class and cmdprio.
     class: Math.min(ioClass ?? 0, highestClass),
     level: Math.min(level ?? 0, lowestLevel),
-    hint: Math.min(hint ?? 0, largestHint),
   };
 }

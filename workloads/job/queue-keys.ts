@@ -169,7 +169,6 @@ export const enginesOf: ReadonlyMap<string, readonly string[]> = new Map([
   ["cmdprio_percentage", ["io_uring", "libaio"]],
   ["cmdprio_class", ["io_uring", "libaio"]],
   ["cmdprio", ["io_uring", "libaio"]],
-  ["cmdprio_hint", ["io_uring", "libaio"]],
   ["cmdprio_bssplit", ["io_uring", "libaio"]],
 ]);
 
@@ -211,20 +210,11 @@ export const commandPriorityKeys: readonly SupportedKey[] = [
     },
   },
   {
-    name: "cmdprio_hint",
-    type: "number",
-    default: "0",
-    summary: "Hint of that priority (kernel 6.5), for read, write.",
-    apply: (draft, value) => {
-      pair(value, draft.commandPriority.hint, { max: 1023 });
-    },
-  },
-  {
     name: "cmdprio_bssplit",
     type: "split",
     unit: "bytes/%",
     default: "",
-    summary: "Priority by block size: bs/%[/class/level[/hint]][:...], for read, write.",
+    summary: "Priority by block size: bs/%[/class/level][:...], for read, write.",
     apply: (draft, value) => {
       draft.commandPriority.splits = value.accept(readPrioritySplit(value.text(), value.kbBase));
     },
@@ -240,8 +230,10 @@ export const syncKeys: readonly SupportedKey[] = [
     default: "",
     summary: "sync_file_range after every N writes: wait_before,write,wait_after[:N].",
     apply: (draft, value) => {
-      const [modes = "", count] = value.text().trim().split(":");
-      const names = modes.split(",");
+      const parts = value.text().trim().split(",");
+      const names = parts.map((part) => part.split(":")[0] ?? "");
+      // fio takes the first number for all of them.
+      const count = parts.find((part) => part.includes(":"))?.split(":")[1];
       const unknown = names.find((name) => !rangeModes.includes(name));
       if (unknown !== undefined) {
         throw value.refuse(`must be made of ${rangeModes.join(", ")}, as write:8`);
@@ -260,11 +252,14 @@ export const syncKeys: readonly SupportedKey[] = [
   },
   countKey(
     "write_barrier",
-    { default: "0", summary: "Every so many writes is a barrier; 0 = never." },
-    {},
-    (draft, count) => {
-      draft.syncs.barrierEvery = count;
+    {
+      default: "0",
+      summary: "Every so many writes is a barrier.",
+      noEffect:
+        "no engine of fio 3.33 sends barriers, and Linux has none since 2.6.37; use fsync or sync",
     },
+    {},
+    () => {},
   ),
   switchKey(
     "fsync_on_close",

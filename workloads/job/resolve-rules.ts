@@ -118,7 +118,7 @@ function resolveQueue(draft: Draft, uses: readonly Direction[]): ResolvedJob["qu
 }
 
 function resolveCommandPriority(draft: Draft): ResolvedJob["commandPriority"] {
-  const { percent, class: classes, level, hint, splits } = draft.commandPriority;
+  const { percent, class: classes, level, splits } = draft.commandPriority;
   if (percent.every((share) => share === 0) && splits.every((split) => split.length === 0)) {
     return null;
   }
@@ -127,7 +127,6 @@ function resolveCommandPriority(draft: Draft): ResolvedJob["commandPriority"] {
     percent: percent[index],
     class: classes[index] || 1,
     level: level[index],
-    hint: hint[index],
   });
   return { shares: [shareOf(0), shareOf(1)], splits };
 }
@@ -253,12 +252,10 @@ function resolveLogs(draft: Draft): LogRules {
 }
 
 function resolveHost(draft: Draft): ResolvedJob["host"] {
-  const { prioClass, prioLevel, prioHint, ...host } = draft.host;
-  const given = ["prio", "prioclass", "priohint"].some((key) => draft.places.has(key));
+  const { prioClass, prioLevel, ...host } = draft.host;
+  const given = ["prio", "prioclass"].some((key) => draft.places.has(key));
   // Source: ioprio_set(2). A level without a class is one of best effort, as fio makes it.
-  const ioPriority = given
-    ? { class: prioClass === 0 ? 2 : prioClass, level: prioLevel, hint: prioHint }
-    : null;
+  const ioPriority = given ? { class: prioClass === 0 ? 2 : prioClass, level: prioLevel } : null;
   return { ...host, ioPriority };
 }
 

@@ -5,7 +5,6 @@ import type { Draft } from "./draft.ts";
 import { foreignEngines, supportedEngines, synchronousEngines } from "./foreign-keys.ts";
 import type { BlockSizeRule, PerDirection, ResolvedJob, RwMode, VerifyRule } from "./model.ts";
 import { readNumber } from "./number-value.ts";
-import { isPending } from "./pending-keys.ts";
 import { badInput, shown } from "./place.ts";
 import { enginesOf } from "./queue-keys.ts";
 import { resolveChecks, resolveRules } from "./resolve-rules.ts";
@@ -129,21 +128,20 @@ export function resolveJob(resolving: Resolving): ResolvedJob {
 }
 
 function checkEngine(resolving: Resolving): void {
-  const { draft, notes, allowPending } = resolving;
+  const { draft, notes, target } = resolving;
   const place = placeOf(resolving, "ioengine");
   const engine = draft.ioengine;
-  const runnable = supportedEngines.filter((name) => allowPending || !isPending("ioengine", name));
   const known = supportedEngines.includes(engine) || foreignEngines.has(engine.split(":")[0] ?? "");
   if (!known) {
     const near = nearestName(engine.trim(), [...supportedEngines, ...foreignEngines]);
-    const hint = near === null ? `one of ${runnable.join(", ")}` : `did you mean ${near}?`;
+    const hint = near === null ? `one of ${supportedEngines.join(", ")}` : `did you mean ${near}?`;
     throw badInput(place, `unknown ioengine=${shown(engine)}; ${hint}`);
   }
-  const elsewhere = draft.target !== null && !draft.target.startsWith("raw:");
-  if (!elsewhere && !runnable.includes(engine)) {
+  const elsewhere = target !== null && !target.startsWith("raw:");
+  if (!elsewhere && !supportedEngines.includes(engine)) {
     throw badInput(
       place,
-      `ioengine=${engine} is known to fio, not supported here; one of ${runnable.join(", ")}`,
+      `ioengine=${engine} is known to fio, not supported here; one of ${supportedEngines.join(", ")}`,
     );
   }
   if (!elsewhere && synchronousEngines.has(engine) && draft.iodepth > 1) {
@@ -163,13 +161,13 @@ function checkEngine(resolving: Resolving): void {
     }
   }
   if (elsewhere && draft.places.has("ioengine")) {
-    notes.add(place, "ioengine", `ioengine=${engine} is not used: the job runs on ${draft.target}`);
+    notes.add(place, "ioengine", `ioengine=${engine} is not used: the job runs on ${target}`);
   }
-  if (draft.target !== null && draft.filenames.length > 0) {
+  if (target !== null && draft.filenames.length > 0) {
     notes.add(
       placeOf(resolving, "filename"),
       "filename",
-      `filename is not used: the job runs on ${draft.target}`,
+      `filename is not used: the job runs on ${target}`,
     );
   }
   if (draft.filenames.length > 0 && draft.nrfiles > 1 && draft.places.has("nrfiles")) {
@@ -312,7 +310,7 @@ function resolveVerify(
   if (patterned && draft.verifyPattern.length === 0) {
     throw badInput(place, `verify=${draft.verify} needs verify_pattern=`);
   }
-  const shared = draft.filenames.length > 0 || draft.target !== null;
+  const shared = draft.filenames.length > 0 || resolving.target !== null;
   if (draft.numjobs > 1 && draft.doVerify && uses.includes(1) && shared) {
     notes.add(
       place,

@@ -8,8 +8,8 @@ export interface Resolving {
   readonly place: Place;
   readonly given: ReadonlyMap<string, string>;
   readonly notes: Notes;
-  /** Keys and engines without behaviour yet are let through (tests and tools). */
-  readonly allowPending: boolean;
+  /** Where the job runs: what replaces every job's `target`, else its own. */
+  readonly target: string | null;
 }
 
 /** Where the first of these keys was set, else where the job begins. */

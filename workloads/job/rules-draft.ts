@@ -29,7 +29,6 @@ export interface RulesDraft {
     percent: Pair;
     class: Pair;
     level: Pair;
-    hint: Pair;
     splits: [readonly CommandPrioritySplit[], readonly CommandPrioritySplit[]];
   };
   order: Mutable<OrderRules>;
@@ -91,7 +90,6 @@ export interface RulesDraft {
   host: Mutable<Omit<HostRules, "ioPriority">> & {
     prioClass: number;
     prioLevel: number;
-    prioHint: number;
   };
 }
 
@@ -145,7 +143,6 @@ function newSendingRules(): Pick<
       percent: [0, 0],
       class: [0, 0],
       level: [0, 0],
-      hint: [0, 0],
       splits: [[], []],
     },
     order: {
@@ -174,7 +171,7 @@ function newSendingRules(): Pick<
 
 function newDataRules(): Pick<RulesDraft, "syncs" | "content" | "trims" | "checks" | "replay"> {
   return {
-    syncs: { fileRange: null, barrierEvery: 0, onClose: false },
+    syncs: { fileRange: null, onClose: false },
     content: {
       pattern: [],
       patternOffsets: [],
@@ -240,7 +237,6 @@ function newReportingRules(): Pick<RulesDraft, "steadyState" | "logs" | "measure
       issueTime: false,
       histNs: 0,
       histCoarseness: 0,
-      storeCompressed: false,
       unixEpoch: false,
       perJob: true,
       iologPath: null,
@@ -299,7 +295,6 @@ function newHostRules(): RulesDraft["host"] {
     nice: 0,
     prioClass: 0,
     prioLevel: 0,
-    prioHint: 0,
     cpusPolicy: "shared",
     cpuNodes: [],
     memoryPolicy: null,

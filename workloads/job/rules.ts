@@ -65,8 +65,6 @@ export interface CommandPriority {
   readonly percent: number;
   readonly class: number;
   readonly level: number;
-  /** Hint of linux/ioprio.h (kernel 6.5), 0 = none. */
-  readonly hint: number;
 }
 
 export type CommandPrioritySplit = CommandPriority & { readonly bytes: number };
@@ -196,8 +194,6 @@ export interface SyncRules {
     readonly write: boolean;
     readonly waitAfter: boolean;
   } | null;
-  /** `write_barrier`: every so many writes is a barrier; 0 = none. */
-  readonly barrierEvery: number;
   /** `fsync_on_close`. */
   readonly onClose: boolean;
 }
@@ -368,8 +364,6 @@ export interface LogRules {
   readonly histNs: number;
   /** `log_hist_coarseness`, 0 to 6: 2^c buckets become one. */
   readonly histCoarseness: number;
-  /** `log_store_compressed`. */
-  readonly storeCompressed: boolean;
   /** `log_unix_epoch`: times count from 1970 instead of from the start. */
   readonly unixEpoch: boolean;
   /** `per_job_logs`: the job's number is in the name; else all jobs share a file. */
@@ -401,11 +395,10 @@ export interface MeasureRules {
 export interface HostRules {
   /** `nice`, -20 to 19, of the job's thread. */
   readonly nice: number;
-  /** `prioclass`, `prio` and `priohint` of its I/O; `null` = unchanged. */
+  /** `prioclass` and `prio` of its I/O; `null` = unchanged. */
   readonly ioPriority: {
     readonly class: number;
     readonly level: number;
-    readonly hint: number;
   } | null;
   /** `cpus_allowed_policy`: all clones on all CPUs, or one CPU for each in turn. */
   readonly cpusPolicy: "shared" | "split";

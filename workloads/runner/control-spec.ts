@@ -49,6 +49,11 @@ export interface ControlSpec {
   readonly waitFor: readonly number[];
   readonly flow: { readonly id: number; readonly weight: number; readonly sleepNs: number } | null;
   readonly unlinkEachLoop: boolean;
+  /** Files open at a time; 0 = all. */
+  readonly openFiles: number;
+  readonly lockFile: "none" | "exclusive" | "readwrite";
+  readonly createOnOpen: boolean;
+  readonly fsyncOnClose: boolean;
   readonly commandPriority: {
     readonly read: readonly PriorityShareSpec[];
     readonly write: readonly PriorityShareSpec[];

@@ -34,9 +34,10 @@ const byName: Readonly<Record<string, (job: ResolvedJob) => EngineSpec>> = {
   psync: () => ({ kind: "psync" }),
   sync: () => ({ kind: "sync" }),
   pvsync: () => ({ kind: "pvsync" }),
-  pvsync2: ({ engineOptions: { hipri, nowait, uncached } }) => ({
+  pvsync2: ({ engineOptions: { hipri, hipriPercent, nowait, uncached } }) => ({
     kind: "pvsync2",
     hipri,
+    hipriPercentage: hipriPercent,
     nowait,
     uncached,
   }),

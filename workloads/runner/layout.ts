@@ -87,6 +87,9 @@ async function layOutFile(
   signal: AbortSignal,
 ): Promise<void> {
   const { file, needsData } = wanted;
+  if (wanted.onOpen) {
+    return;
+  }
   let handle: FileHandle;
   try {
     handle = await open(file.path, file.created ? "wx+" : "r+");
@@ -126,6 +129,8 @@ interface WantedFile {
   readonly allocation: FileRules["fallocate"];
   /** `create_fsync` of one of its jobs. */
   readonly sync: boolean;
+  /** `create_on_open` of all its jobs: they make it, without length. */
+  readonly onOpen: boolean;
 }
 
 function readsFrom(job: PlannedJob, file: PlannedFile): boolean {
@@ -143,6 +148,7 @@ function wantedFiles(plans: readonly RunPlan[], fillAll: boolean): WantedFile[] 
       wanted.set(file.path, {
         allocation: known?.allocation ?? fileRules.fallocate,
         sync: fileRules.createFsync || known?.sync === true,
+        onOpen: fileRules.createOnOpen && known?.onOpen !== false,
         file: known !== undefined && known.file.fileBytes > file.fileBytes ? known.file : file,
         needsData: reads || known?.needsData === true,
       });
@@ -183,7 +189,10 @@ function placeOf(plans: readonly RunPlan[], path: string): ErrorPlace {
  */
 export function checkSpace(plans: readonly RunPlan[], fillAll = false): void {
   const needed = new Map<number, number>();
-  for (const { file, needsData } of wantedFiles(plans, fillAll)) {
+  for (const { file, needsData, onOpen } of wantedFiles(plans, fillAll)) {
+    if (onOpen) {
+      continue;
+    }
     const present = statSync(file.path, { throwIfNoEntry: false })?.size ?? 0;
     const missing = Math.max(0, file.fileBytes - present);
     const system = fileSystemOf(file.path);
@@ -268,7 +277,8 @@ export async function layOut(
 export function layoutBytes(plan: RunPlan): number {
   const files = new Map<string, number>();
   for (const job of plan.phases.flatMap((phase) => phase.jobs)) {
-    for (const file of job.files.filter((candidate) => candidate.created)) {
+    const { createOnOpen } = job.resolved.fileRules;
+    for (const file of job.files.filter(({ created }) => created && !createOnOpen)) {
       if (readsFrom(job, file) || job.resolved.fileRules.overwrite) {
         files.set(file.path, Math.max(files.get(file.path) ?? 0, file.fileBytes));
       }

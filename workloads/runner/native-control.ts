@@ -78,6 +78,7 @@ export function controlSpec(
 ): ControlSpec {
   const { resolved } = job;
   const { continueOn, ignore, dumpErrors, maxLatencyNs } = resolved.ends;
+  const { openFiles } = resolved.fileRules;
   return {
     queue: queueOf(resolved),
     offload: resolved.queue.submitMode === "offload",
@@ -94,6 +95,10 @@ export function controlSpec(
     waitFor: waitForOf(job, phase),
     flow: resolved.flow,
     unlinkEachLoop: resolved.fileRules.unlinkEachLoop,
+    openFiles: openFiles < job.files.length ? openFiles : 0,
+    lockFile: resolved.fileRules.lock,
+    createOnOpen: resolved.fileRules.createOnOpen,
+    fsyncOnClose: resolved.syncs.onClose,
     commandPriority: commandPriorityOf(job),
     host: hostOf(resolved),
   };
@@ -110,6 +115,17 @@ export function endsRun(
     const failed = outcomes[place] !== undefined && outcomes[place].error !== null;
     return what === "all" && (onEnd || (onError && failed));
   });
+}
+
+/** A key that only the native path's files have, if the job gives one. */
+function fileKeyOf({ syncs, fileRules }: ResolvedJob): string | null {
+  const found: readonly (readonly [boolean, string])[] = [
+    [syncs.fileRange !== null, "sync_file_range"],
+    [syncs.onClose, "fsync_on_close"],
+    [fileRules.lock !== "none", `lockfile=${fileRules.lock}`],
+    [fileRules.createOnOpen, "create_on_open"],
+  ];
+  return found.find(([given]) => given)?.[1] ?? null;
 }
 
 /**
@@ -129,8 +145,15 @@ export function refusalOf(job: ResolvedJob, path: "native" | "engine"): string |
   if (fileRules.fillDevice && job.size === null && readsToo) {
     return "fill_device without size= is known to fio, supported here for jobs that only write";
   }
+  if (queue.submitMode === "offload" && job.given.has("openfiles")) {
+    return "openfiles with io_submit_mode=offload is known to fio, not supported here: each thread of the pool has the files open; leave one of them out";
+  }
   if (path === "native") {
     return null;
+  }
+  const ofFiles = fileKeyOf(job);
+  if (ofFiles !== null) {
+    return `${ofFiles} is about files that are opened and closed; leave --path engine out`;
   }
   const needs: readonly (readonly [boolean, string])[] = [
     [queue.submitMode === "offload", "io_submit_mode=offload"],

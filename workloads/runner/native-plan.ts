@@ -1,6 +1,6 @@
 /** From a planned job to the specification that the native side executes. */
 import { blockEngine } from "../../engine/hot/ioengine/registry.ts";
-import type { ArrivalRule, PerDirection } from "../job/model.ts";
+import type { ArrivalRule, PerDirection, ResolvedJob } from "../job/model.ts";
 import { cpusOf, startDelayNs } from "../placement.ts";
 import type { PlannedJob } from "../plan-model.ts";
 import { blockLimits, directionsOf } from "../planner.ts";
@@ -34,6 +34,15 @@ function arrivalSpec(rule: ArrivalRule | null): SpecArrival {
 
 function map3<A, B>(values: PerDirection<A>, change: (value: A) => B): PerDirection<B> {
   return [change(values[0]), change(values[1]), change(values[2])];
+}
+
+/** With the flags of sync_file_range(2). */
+function rangeFlushOf({ syncs: { fileRange } }: ResolvedJob): StreamSpec["rangeFlush"] {
+  if (fileRange === null) {
+    return null;
+  }
+  const { every, waitBefore, write, waitAfter } = fileRange;
+  return { every, flags: (waitBefore ? 1 : 0) + (write ? 2 : 0) + (waitAfter ? 4 : 0) };
 }
 
 /** The op stream of one planned job; the same on every engine and path. */
@@ -74,9 +83,13 @@ export function streamSpec(job: PlannedJob): StreamSpec {
       delaysSchedule: resolved.rateIgnoresThinktime,
     },
     serializeOverlap: resolved.queue.serializeOverlap,
-    loopBarrier: resolved.fileRules.unlinkEachLoop || resolved.verify?.readBack === true,
+    loopBarrier:
+      resolved.fileRules.unlinkEachLoop ||
+      resolved.syncs.onClose ||
+      resolved.verify?.readBack === true,
     fsyncEvery: resolved.fsync,
     fdatasyncEvery: resolved.fdatasync,
+    rangeFlush: target ? null : rangeFlushOf(resolved),
     endFsync: resolved.endFsync,
     fua: target && resolved.sync !== "none",
     ...streamRules(job),

@@ -28,6 +28,8 @@ export interface OrderSpec {
   readonly unalignedSizes: boolean;
   readonly lfsr: boolean;
   readonly fileService: FileServiceRule;
+  /** Files in use at a time; 0 = all. */
+  readonly openFiles: number;
 }
 
 /** `workingSet`: contents that are repeated; 0 = the last new one. */
@@ -77,6 +79,8 @@ export interface StreamSpec {
   readonly loopBarrier: boolean;
   readonly fsyncEvery: number;
   readonly fdatasyncEvery: number;
+  /** `sync_file_range(2)` after every so many writes, with its flags. */
+  readonly rangeFlush: { readonly every: number; readonly flags: number } | null;
   readonly endFsync: boolean;
   readonly fua: boolean;
   readonly data: {
@@ -111,6 +115,8 @@ export type EngineSpec =
   | {
       readonly kind: "pvsync2";
       readonly hipri?: boolean;
+      /** Percent of the operations. */
+      readonly hipriPercentage?: number;
       readonly nowait?: boolean;
       readonly uncached?: boolean;
     }

@@ -16,7 +16,7 @@ export function walksZones(job: ResolvedJob, files: number): boolean {
   return job.zones !== null && (files === 1 || job.fileRules.openFiles === 1);
 }
 
-function orderSpec(job: ResolvedJob): OrderSpec {
+function orderSpec(job: ResolvedJob, files: number): OrderSpec {
   const { order } = job;
   return {
     identical: order.sequencer === "identical",
@@ -24,6 +24,7 @@ function orderSpec(job: ResolvedJob): OrderSpec {
     unalignedSizes: order.unalignedSizes,
     lfsr: order.generator === "lfsr",
     fileService: job.fileRules.service,
+    openFiles: job.fileRules.openFiles < files ? job.fileRules.openFiles : 0,
   };
 }
 
@@ -80,7 +81,7 @@ export function streamRules(
       offset: file.offsetBytes,
       size: zoned ? wholeOf(job.resolved, file) : file.sizeBytes,
     })),
-    order: orderSpec(resolved),
+    order: orderSpec(resolved, job.files.length),
     zones: zoned ? resolved.zones : null,
     trims: resolved.verify === null ? null : resolved.trims,
     data: {

@@ -269,7 +269,10 @@ fn broken(error: EngineError) -> Error {
 
 /// 0, or the negative errno of an operation that cannot be done here.
 fn check(op: &Op, slot: u32, facts: &Facts) -> i32 {
-    if matches!(op.kind, OpKind::Flush | OpKind::DataFlush) {
+    if matches!(
+        op.kind,
+        OpKind::Flush | OpKind::DataFlush | OpKind::RangeFlush
+    ) {
         return 0;
     }
     let block = u64::from(facts.block_bytes);
@@ -369,6 +372,7 @@ fn open_boxed(
             direct: spec.direct,
             sync: spec.sync,
             invalidate: spec.invalidate,
+            create: false,
             access: spec.access,
         },
     };

@@ -149,7 +149,7 @@ impl IntervalSet {
             OpKind::Read => 0,
             OpKind::Write | OpKind::WriteZeroes => 1,
             OpKind::Trim => 2,
-            OpKind::Flush | OpKind::DataFlush => {
+            OpKind::Flush | OpKind::DataFlush | OpKind::RangeFlush => {
                 if sample.result >= 0 {
                     self.sync
                         .record(sample.completed_ns.saturating_sub(sample.sent_ns));

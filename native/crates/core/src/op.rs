@@ -16,6 +16,10 @@ pub enum OpKind {
     DataFlush = 4,
     /// Make the range read as zeroes without sending data.
     WriteZeroes = 5,
+    /// Start to write cached pages of a file back, or wait for that (`sync_file_range`), which makes
+    /// nothing durable. `offset` is the first byte, `generation` the number of pages of
+    /// `RANGE_PAGE` bytes, the flags from `PRIORITY_SHIFT` up are those of the call.
+    RangeFlush = 6,
 }
 
 /// The write must be durable when it completes (force unit access).
@@ -24,8 +28,11 @@ pub const FLAG_FUA: u8 = 1;
 /// it.
 pub const FLAG_READ_BACK: u8 = 2;
 
-/// From here up the flags hold which of the job's priorities the operation has; 0 = none of its own.
+/// From here up the flags hold which of the job's priorities a read or write has; 0 = none of its own.
 pub const PRIORITY_SHIFT: u8 = 4;
+
+/// What `OpKind::RangeFlush` counts in, bytes.
+pub const RANGE_PAGE: u64 = 4096;
 
 /// Directions that statistics are kept for; the index of `OpKind` for the first three.
 pub const DIRECTIONS: [&str; 3] = ["read", "write", "trim"];
@@ -48,7 +55,8 @@ pub struct Op {
     pub intended_ns: u64,
     /// Position in the stream, from 0. Flushes count too.
     pub sequence: u64,
-    /// Writes under verification: the number of the write in its job, from 1; else 0.
+    /// Writes under verification: the number of the write in its job, from 1. Of a `RangeFlush` its
+    /// pages. Else 0.
     pub generation: u32,
 }
 

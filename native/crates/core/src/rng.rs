@@ -32,6 +32,8 @@ pub enum Use {
     Trim = 11,
     /// Which operations have a priority of their own.
     Priority = 12,
+    /// Which operations are polled for.
+    Polling = 13,
 }
 
 /// A generator of one sub-stream. 1 ns a draw.

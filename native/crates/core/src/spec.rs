@@ -251,6 +251,10 @@ pub struct StreamSpec {
     /// A `DataFlush` after every this many writes; 0 = never (`fdatasync`).
     #[serde(default)]
     pub fdatasync_every: u32,
+    /// A `RangeFlush` of what was written since the last one after every this many writes
+    /// (`sync_file_range`).
+    #[serde(default)]
+    pub range_flush: Option<RangeFlushSpec>,
     /// A `Flush` of every file at the end, once everything before completed (`end_fsync`).
     #[serde(default)]
     pub end_fsync: bool,
@@ -268,6 +272,16 @@ pub struct StreamSpec {
     /// Writes that are trimmed again, if any.
     #[serde(default)]
     pub trims: Option<TrimSpec>,
+}
+
+/// `sync_file_range`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RangeFlushSpec {
+    /// Writes between two; 0 = never.
+    pub every: u32,
+    /// Flags of `sync_file_range(2)`: 1 wait before, 2 write, 4 wait after.
+    pub flags: u8,
 }
 
 /// The synthetic device: what it serves and how long that takes. Times in nanoseconds.

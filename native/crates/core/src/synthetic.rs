@@ -203,7 +203,7 @@ impl SyntheticModel {
             completes_ns = completes_ns.max(self.pipe.free_at);
         }
         match kind {
-            OpKind::Flush | OpKind::DataFlush => {
+            OpKind::Flush | OpKind::DataFlush | OpKind::RangeFlush => {
                 completes_ns = completes_ns.max(self.last_write_ns);
             }
             OpKind::Write | OpKind::WriteZeroes | OpKind::Trim => {

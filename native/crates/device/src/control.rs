@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 /// See the module.
+#[expect(clippy::struct_excessive_bools, reason = "independent keys")]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ControlSpec {
@@ -29,6 +30,14 @@ pub struct ControlSpec {
     pub flow: Option<FlowSpec>,
     /// The files are removed and made again between loops.
     pub unlink_each_loop: bool,
+    /// Files open at a time; 0 = all.
+    pub open_files: u32,
+    /// Who may have operations in flight on a file.
+    pub lock_file: LockMode,
+    /// Files that are not there are made when they are opened.
+    pub create_on_open: bool,
+    /// Files are made durable when they are closed.
+    pub fsync_on_close: bool,
     /// Priorities of single operations.
     pub command_priority: Option<CommandPrioritySpec>,
     /// The thread and its memory.
@@ -113,6 +122,19 @@ pub enum ExitWhat {
     Running,
     /// All of the run.
     All,
+}
+
+/// `lockfile`, among the jobs of a run that have it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum LockMode {
+    /// Anybody.
+    #[default]
+    None,
+    /// One operation at a time.
+    Exclusive,
+    /// Reads together, anything else alone.
+    Readwrite,
 }
 
 /// A job's part in a flow. Source: fio's manual on `flow`.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::clock::now_ns;
 use crate::control::{ExitSpec, ExitWhat, FlowSpec};
 use crate::exchange::JobPort;
+use crate::file_lock::{FileLocks, locks_of};
 use crate::outcome::JobState;
 use crate::spec::JobSpec;
 
@@ -31,6 +32,8 @@ pub struct Gates {
     ended: Mutex<Vec<Option<u64>>>,
     news: Condvar,
     flows: BTreeMap<u32, Arc<Flow>>,
+    /// Taken by the jobs, by place.
+    locks: Mutex<Vec<Option<FileLocks>>>,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -70,6 +73,7 @@ impl Gates {
             jobs: jobs.collect(),
             news: Condvar::new(),
             flows,
+            locks: Mutex::new(locks_of(specs)),
         })
     }
 
@@ -109,6 +113,12 @@ impl Gates {
                 }
             }
         }
+    }
+
+    /// A job's locks on its files, once.
+    #[must_use]
+    pub fn locks(&self, index: usize) -> Option<FileLocks> {
+        locked(&self.locks).get_mut(index)?.take()
     }
 
     /// A job's part in its flow.

@@ -252,7 +252,7 @@ impl IoLog {
             OpKind::Read => 0,
             OpKind::Write | OpKind::WriteZeroes => 1,
             OpKind::Trim => 2,
-            OpKind::Flush | OpKind::DataFlush => return,
+            OpKind::Flush | OpKind::DataFlush | OpKind::RangeFlush => return,
         };
         if sample.result < 0 || sample.completed_ns < self.from_ns {
             return;

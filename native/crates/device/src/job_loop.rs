@@ -11,6 +11,7 @@ mod check;
 mod check_pool;
 mod checks;
 mod edge;
+mod files;
 mod finish;
 mod limits;
 mod priority;
@@ -27,6 +28,7 @@ use osdyno_core::op::{CLOSED_LOOP, Next, Op, OpKind};
 use self::batch::Batches;
 use self::check::Part;
 use self::checks::Checks;
+use self::files::Keeper;
 use self::limits::Limits;
 use self::priority::Priorities;
 use self::search::Search;
@@ -133,6 +135,7 @@ pub struct JobLoop<E> {
     tolerance: Tolerance,
     priorities: Option<Box<Priorities>>,
     flow: Option<FlowPart>,
+    keeper: Option<Box<Keeper>>,
     /// Nothing is sent before this time, on the runner's clock; `u64::MAX` = that is not so.
     pause_ns: u64,
     paths: Vec<String>,
@@ -353,6 +356,10 @@ impl<E: Engine> JobLoop<E> {
                     }
                 },
             };
+            if self.keeper.is_some() && !self.may_send(&op, *now) {
+                self.held = Some(op);
+                return Ok((sent, None));
+            }
             if op.kind == OpKind::Write {
                 self.prepare_write(&op, slot);
             }
@@ -367,6 +374,7 @@ impl<E: Engine> JobLoop<E> {
                 intended_ns
             };
             if !self.engine.queue(&op, slot, slot) {
+                self.file_used(op.file, op.kind);
                 self.held = Some(op);
                 break;
             }
@@ -520,6 +528,9 @@ impl<E: Engine> JobLoop<E> {
             if self.of_stream {
                 let since = completion.completed_ns.saturating_sub(self.start_ns);
                 self.stream.completed(op, since);
+            }
+            if self.keeper.is_some() {
+                self.file_used(flight.op.file, flight.op.kind);
             }
             self.free.push(completion.tag);
         }

@@ -23,7 +23,7 @@ use crate::host;
 use crate::job_loop::JobLoop;
 use crate::outcome::{JobState, RunOutcome, RunPoll};
 use crate::renewal::Renewal;
-use crate::spec::{JobSpec, RunSpec};
+use crate::spec::{EngineSpec, JobSpec, RunSpec};
 
 /// Between the moment that every job is ready and the run's start: threads must have woken up by then.
 const LEAD_NS: u64 = 2_000_000;
@@ -346,7 +346,7 @@ impl Place {
             depth,
             arena,
         };
-        let outcome = open_engine(&job.engine, files, opening, driver).map_err(engine);
+        let outcome = open_engine(&engine_of(job), files, opening, driver).map_err(engine);
         drop(pinned);
         outcome?
     }
@@ -383,6 +383,7 @@ impl Place {
         let gates = &self.shared.gates;
         job_loop.join_flow(gates.flow(self.index));
         job_loop.renew_files(renewal_of(job));
+        job_loop.share_files(gates.locks(self.index));
         let after_ns = gates.wait(self.index).unwrap_or(origin_ns).max(origin_ns);
         let start_ns = job_loop.start_ns(after_ns);
         loop {
@@ -401,11 +402,28 @@ impl Place {
         }
         job_loop.begin_after(origin_ns, after_ns);
         job_loop.run();
+        job_loop.close_files();
         let failed = job_loop.failed();
         job_loop.finish();
         gates.ended(self.index, failed);
         Ok(())
     }
+}
+
+/// Not all files may be open at once.
+fn limits_files(job: &JobSpec) -> bool {
+    (1..job.files.len()).contains(&(job.control.open_files as usize))
+}
+
+/// Registered files stay open: with `openfiles` none is registered, unless that is demanded.
+fn engine_of(job: &JobSpec) -> EngineSpec {
+    let mut engine = job.engine.clone();
+    if let EngineSpec::IoUring(options) = &mut engine
+        && limits_files(job)
+    {
+        options.registerfiles.get_or_insert(false);
+    }
+    engine
 }
 
 fn open_mode(job: &JobSpec) -> OpenMode {
@@ -414,6 +432,7 @@ fn open_mode(job: &JobSpec) -> OpenMode {
         direct: job.direct,
         sync: job.sync,
         invalidate: job.cache.invalidate,
+        create: job.control.create_on_open,
         access: job.access(),
     }
 }
@@ -449,11 +468,21 @@ impl Driver for LoopDriver<'_> {
 }
 
 fn open_all(job: &JobSpec, mode: OpenMode) -> Result<Vec<OpenFile>, EngineError> {
-    let mut files = Vec::with_capacity(job.files.len());
+    let mut files: Vec<OpenFile> = Vec::with_capacity(job.files.len());
+    let registered = match &job.engine {
+        EngineSpec::IoUring(options) => options.registerfiles == Some(true),
+        _ => false,
+    };
+    let closes = limits_files(job) && !registered && !job.engine.maps();
     for file in &job.files {
         let write = mode.write && (!file.read_only || job.engine.maps());
         let mode = OpenMode { write, ..mode };
         files.extend(open_files(&job.engine, &[&file.path], mode)?);
+        if let Some(last) = files.last()
+            && closes
+        {
+            last.close();
+        }
     }
     Ok(files)
 }

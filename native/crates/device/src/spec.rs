@@ -33,6 +33,9 @@ pub enum EngineSpec {
         /// Ask the device to poll for the completion (`RWF_HIPRI`).
         #[serde(default)]
         hipri: bool,
+        /// The share of operations that are; 100 if there is none.
+        #[serde(default, rename = "hipriPercentage")]
+        hipri_percentage: Option<u8>,
         /// Refuse what would block (`RWF_NOWAIT`).
         #[serde(default)]
         nowait: bool,

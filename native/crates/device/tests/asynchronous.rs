@@ -49,6 +49,7 @@ impl TestFile {
             direct,
             sync: SyncMode::None,
             invalidate: true,
+            create: false,
             access: None,
         };
         let files = open_files(kind, &[self.0.to_str().unwrap()], mode)?;

@@ -82,6 +82,7 @@ fn job(engine: EngineSpec, write: bool, blocks: u64, depth: u32) -> JobSpec {
             loop_barrier: false,
             fsync_every: 0,
             fdatasync_every: 0,
+            range_flush: None,
             end_fsync: false,
             fua: false,
             data: DataSpec {
@@ -220,6 +221,7 @@ fn every_engine_does_each_block_once() {
         EngineSpec::Pvsync,
         EngineSpec::Pvsync2 {
             hipri: false,
+            hipri_percentage: None,
             nowait: false,
             uncached: false,
         },

@@ -20,6 +20,9 @@ pub struct OrderSpec {
     pub lfsr: bool,
     /// `file_service_type`.
     pub file_service: FileService,
+    /// `openfiles`: files in use at a time; another one's turn comes when one of them is done. 0 =
+    /// all.
+    pub open_files: u32,
 }
 
 /// Which file an operation goes to.

@@ -1,9 +1,10 @@
 //! From a specification to a stream, with every contradiction refused by name.
 
 use super::check::check_verify;
-use super::features::{Features, FileChoice, FileLaw, SHARES, Zones};
+use super::features::{Features, FileChoice, FileLaw, OpenSet, SHARES, Zones};
 use super::follow_up::FollowUp;
 use super::place::{FileState, Lane, Layout, Map};
+use super::range_flush::RangeFlush;
 use super::think::ThinkTime;
 use super::{Choice, OpStream};
 use crate::address::{BlockMap, Lfsr, Permutation, Picker, places};
@@ -230,6 +231,7 @@ fn file_choice(spec: &StreamSpec) -> Result<FileChoice, SpecError> {
         file: count - 1,
         left: 0,
         rng: Rng::new(spec.seed, Use::File, 0),
+        open: OpenSet::new(spec.order.open_files, count),
     })
 }
 
@@ -238,7 +240,8 @@ fn features(spec: &StreamSpec, used: [bool; 3]) -> Result<Option<Box<Features>>,
     let order = &spec.order;
     let random = spec.pattern == Pattern::Random;
     let plain = OrderSpec::default();
-    let files = spec.regions.len() > 1 && order.file_service != plain.file_service;
+    let limited = (1..spec.regions.len()).contains(&(order.open_files as usize));
+    let files = spec.regions.len() > 1 && (limited || order.file_service != plain.file_service);
     let by_randomness = random && order.sizes_by_randomness;
     if !files && !by_randomness && !order.identical && spec.zones.is_none() {
         return Ok(None);
@@ -411,6 +414,8 @@ pub(super) fn build(spec: &StreamSpec) -> Result<OpStream, SpecError> {
         write_flags: if spec.fua { crate::op::FLAG_FUA } else { 0 },
         fsync_every: spec.fsync_every,
         fdatasync_every: spec.fdatasync_every,
+        range_every: spec.range_flush.map_or(0, |range| range.every),
+        range_flush: RangeFlush::new(spec.range_flush, spec.regions.len()),
         writes: 0,
         pending_flush: None,
         end_fsync: spec.end_fsync && used[1],

@@ -30,6 +30,40 @@ pub(super) struct FileChoice {
     /// Of those, how many are left.
     pub left: u32,
     pub rng: Rng,
+    pub open: OpenSet,
+}
+
+/// The files that are in use. Source: fio's manual on `openfiles`; files that are not pass their turn.
+#[derive(Debug)]
+pub(super) struct OpenSet {
+    limit: usize,
+    count: usize,
+    open: Box<[bool]>,
+}
+
+impl OpenSet {
+    /// At most `limit` of `files`; 0 = all.
+    pub fn new(limit: u32, files: usize) -> Self {
+        Self {
+            limit: if limit == 0 { files } else { limit as usize },
+            count: 0,
+            open: vec![false; files].into(),
+        }
+    }
+
+    fn admits(&self, file: usize) -> bool {
+        self.open[file] || self.count < self.limit
+    }
+
+    fn enter(&mut self, file: usize) {
+        self.count += usize::from(!self.open[file]);
+        self.open[file] = true;
+    }
+
+    fn leave(&mut self, file: usize) {
+        self.count -= usize::from(self.open[file]);
+        self.open[file] = false;
+    }
 }
 
 #[derive(Debug)]
@@ -49,8 +83,10 @@ const TRIES: u32 = 64;
 impl FileChoice {
     /// The next file; `None` when all are done.
     fn choose(&mut self, files: &[FileState], spent: u8) -> Option<usize> {
-        let done = |file: usize| files[file].spent & spent != 0;
-        if self.left > 0 && !done(self.file) {
+        let open = &mut self.open;
+        let done =
+            |open: &OpenSet, file: usize| files[file].spent & spent != 0 || !open.admits(file);
+        if self.left > 0 && !done(open, self.file) {
             self.left -= 1;
             return Some(self.file);
         }
@@ -60,7 +96,7 @@ impl FileChoice {
             FileLaw::Random => {
                 for _ in 0..TRIES {
                     self.file = self.rng.below(count as u64) as usize;
-                    if !done(self.file) {
+                    if !done(open, self.file) {
                         break;
                     }
                 }
@@ -68,7 +104,8 @@ impl FileChoice {
             FileLaw::RoundRobin => self.file = (self.file + 1) % count,
         }
         for _ in 0..count {
-            if !done(self.file) {
+            if !done(open, self.file) {
+                open.enter(self.file);
                 self.left = self.in_a_row - 1;
                 return Some(self.file);
             }
@@ -79,6 +116,9 @@ impl FileChoice {
 
     fn restart(&mut self, count: usize) {
         self.left = 0;
+        for file in 0..count {
+            self.open.leave(file);
+        }
         // So that the round begins with the first.
         self.file = count - 1;
     }
@@ -197,8 +237,10 @@ impl Features {
             } else if matches!(self.files.law, FileLaw::Skewed(_)) {
                 layout.pass += 1;
                 layout.renew_file(file, bit);
+                self.files.open.leave(file);
             } else {
                 layout.files[file].spent |= bit;
+                self.files.open.leave(file);
             }
         }
     }

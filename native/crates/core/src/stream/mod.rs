@@ -9,6 +9,7 @@ mod features;
 mod follow_up;
 mod outlook;
 mod place;
+mod range_flush;
 #[cfg(test)]
 mod tests;
 mod think;
@@ -22,6 +23,7 @@ use crate::spec::{SpecError, StreamSpec};
 use crate::verify::LAST_GENERATION;
 use follow_up::FollowUp;
 use place::{Layout, Place};
+use range_flush::RangeFlush;
 use think::ThinkTime;
 
 /// Yields the operations of one job.
@@ -48,6 +50,9 @@ pub struct OpStream {
     fsync_every: u32,
     fdatasync_every: u32,
     writes: u64,
+    /// 0 = there is no `range_flush`.
+    range_every: u32,
+    range_flush: Option<Box<RangeFlush>>,
     pending_flush: Option<(OpKind, u16)>,
     end_fsync: bool,
     flushed_files: usize,
@@ -264,13 +269,18 @@ impl OpStream {
             // 15 ns where nothing is verified.
             op.generation = self.account_verified(*op);
         }
-        if self.fsync_every | self.fdatasync_every != 0 {
+        if self.fsync_every | self.fdatasync_every | self.range_every != 0 {
             self.writes += 1;
+            if let Some(ranges) = &mut self.range_flush {
+                ranges.wrote(op);
+            }
             let due = |every: u32| every != 0 && self.writes.is_multiple_of(u64::from(every));
             let kind = if due(self.fsync_every) {
                 OpKind::Flush
             } else if due(self.fdatasync_every) {
                 OpKind::DataFlush
+            } else if due(self.range_every) {
+                OpKind::RangeFlush
             } else {
                 return;
             };
@@ -417,7 +427,7 @@ impl OpStream {
     fn flush(&mut self, kind: OpKind, file: u16) -> Next {
         self.sequence += 1;
         self.in_flight += 1;
-        Next::Op(Op {
+        let mut op = Op {
             kind,
             flags: 0,
             file,
@@ -426,7 +436,11 @@ impl OpStream {
             intended_ns: CLOSED_LOOP,
             sequence: self.sequence - 1,
             generation: 0,
-        })
+        };
+        if let Some(ranges) = &mut self.range_flush {
+            ranges.flushes(&mut op);
+        }
+        Next::Op(op)
     }
 
     #[cold]

@@ -40,6 +40,7 @@ pub(crate) fn spec_for_tests() -> StreamSpec {
         loop_barrier: false,
         fsync_every: 0,
         fdatasync_every: 0,
+        range_flush: None,
         end_fsync: false,
         fua: false,
         data: DataSpec {

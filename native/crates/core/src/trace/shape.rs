@@ -95,7 +95,7 @@ impl Shape {
             OpKind::Read => self.skip.read,
             OpKind::Write | OpKind::WriteZeroes => self.skip.write,
             OpKind::Trim => self.skip.trim,
-            OpKind::Flush | OpKind::DataFlush => self.skip.sync,
+            OpKind::Flush | OpKind::DataFlush | OpKind::RangeFlush => self.skip.sync,
         };
         if skipped {
             return None;

@@ -3,9 +3,10 @@
 use std::ffi::CString;
 use std::io::Error;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicI32, Ordering};
 
-use osdyno_core::op::OpKind;
+use osdyno_core::op::{Op, OpKind, PRIORITY_SHIFT, RANGE_PAGE};
 
 use super::EngineError;
 use crate::spec::{Access, SyncMode};
@@ -23,6 +24,7 @@ const BLKSSZGET: libc::Ioctl = 0x1268;
 const BLKFLSBUF: libc::Ioctl = 0x1261;
 
 /// How a file is opened.
+#[expect(clippy::struct_excessive_bools, reason = "independent choices")]
 #[derive(Clone, Copy, Debug)]
 pub struct OpenMode {
     /// For reading and writing, else for reading only.
@@ -33,16 +35,20 @@ pub struct OpenMode {
     pub sync: SyncMode,
     /// Drop what is cached of it. Without `O_DIRECT` only.
     pub invalidate: bool,
+    /// Made if it is not there (`create_on_open`).
+    pub create: bool,
     /// The access to expect, which read-ahead of buffered files goes by; `None`: the kernel guesses.
     pub access: Option<Access>,
 }
 
-/// An open file or block device. Closed when dropped.
+/// A file or block device that was opened. Closed when dropped.
 #[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 #[derive(Debug)]
 pub struct OpenFile {
-    fd: OwnedFd,
+    /// -1 = closed for the time being.
+    fd: AtomicI32,
     path: String,
+    mode: OpenMode,
     block_device: bool,
     /// The device that holds it, or that it is.
     device: libc::dev_t,
@@ -80,49 +86,15 @@ impl OpenFile {
     /// # Errors
     /// The open failed, or it is neither a regular file nor a block device.
     pub fn open(path: &str, mode: OpenMode) -> Result<Self, EngineError> {
-        let name = CString::new(path)
-            .map_err(|_| EngineError::Unsupported(format!("{path:?}: a path holds no NUL byte")))?;
-        let mut flags = libc::O_CLOEXEC
-            | if mode.write {
-                libc::O_RDWR
-            } else {
-                libc::O_RDONLY
-            };
-        if mode.direct {
-            flags |= libc::O_DIRECT;
-        }
-        flags |= match mode.sync {
-            SyncMode::None => 0,
-            SyncMode::Sync => libc::O_SYNC,
-            SyncMode::Dsync => libc::O_DSYNC,
-        };
-        // SAFETY: `name` is a NUL-terminated string that outlives the call.
-        let raw = unsafe { libc::open(name.as_ptr(), flags) };
-        if raw < 0 {
-            let source = Error::last_os_error();
-            if mode.direct && source.raw_os_error() == Some(libc::EINVAL) {
-                return Err(EngineError::Unsupported(format!(
-                    "{path}: its file system refuses O_DIRECT; use direct=0 or another file system"
-                )));
-            }
-            let why = if mode.write {
-                "for writing"
-            } else {
-                "for reading"
-            };
-            let call = format!("open {path} {why}");
-            return Err(EngineError::System { call, source });
-        }
-        // SAFETY: `raw` was just opened and nothing else owns it.
-        let fd = unsafe { OwnedFd::from_raw_fd(raw) };
-        let file = Self::describe(fd, path, mode.direct)?;
+        let fd = open_descriptor(path, mode)?;
+        let file = Self::describe(fd, path, mode)?;
         if !mode.direct {
             file.set_cache(mode);
         }
         Ok(file)
     }
 
-    fn describe(fd: OwnedFd, path: &str, direct: bool) -> Result<Self, EngineError> {
+    fn describe(fd: OwnedFd, path: &str, mode: OpenMode) -> Result<Self, EngineError> {
         let failed = |call: &str| EngineError::System {
             call: format!("{call} {path}"),
             source: Error::last_os_error(),
@@ -162,14 +134,15 @@ impl OpenFile {
             stat.st_dev
         };
         let discards = block_device && queue_limit(device, "discard_max_bytes").unwrap_or(0) > 0;
-        let zeroes = !on_tmpfs(&fd);
+        let zeroes = !on_tmpfs(fd.as_raw_fd());
         let path = path.to_owned();
         Ok(Self {
-            fd,
+            fd: AtomicI32::new(fd.into_raw_fd()),
             path,
+            mode,
             block_device,
             device,
-            direct,
+            direct: mode.direct,
             size,
             allocated: stat.st_blocks.max(0) as u64 * 512,
             block_bytes,
@@ -178,10 +151,38 @@ impl OpenFile {
         })
     }
 
-    /// The descriptor; it stays owned here.
+    /// The descriptor; it stays owned here. -1 while it is closed.
     #[must_use]
+    #[inline]
     pub fn fd(&self) -> RawFd {
-        self.fd.as_raw_fd()
+        self.fd.load(Ordering::Relaxed)
+    }
+
+    /// Closes it until `reopen`. Nothing of it may be in flight.
+    pub fn close(&self) {
+        let fd = self.fd.swap(-1, Ordering::Relaxed);
+        if fd >= 0 {
+            // SAFETY: the descriptor was owned here and nobody else has it any more.
+            drop(unsafe { OwnedFd::from_raw_fd(fd) });
+        }
+    }
+
+    /// Opens it again after `close`.
+    ///
+    /// # Errors
+    /// The open failed.
+    pub fn reopen(&self) -> Result<(), EngineError> {
+        let mode = OpenMode {
+            invalidate: false,
+            ..self.mode
+        };
+        let fd = open_descriptor(&self.path, mode)?;
+        self.close();
+        self.fd.store(fd.into_raw_fd(), Ordering::Relaxed);
+        if !mode.direct {
+            self.set_cache(mode);
+        }
+        Ok(())
     }
 
     /// The path it was opened with.
@@ -211,7 +212,7 @@ impl OpenFile {
     /// Lies in memory that the machine forgets when it goes off (tmpfs).
     #[must_use]
     pub fn is_on_tmpfs(&self) -> bool {
-        on_tmpfs(&self.fd)
+        on_tmpfs(self.fd())
     }
 
     /// A regular file with holes, whose pages get their place when they are first written.
@@ -291,6 +292,25 @@ impl OpenFile {
         })
     }
 
+    /// Starts to write pages back or waits for it, as a `RangeFlush` says: 0 or a negative errno.
+    #[must_use]
+    pub fn flush_range(&self, op: &Op) -> i32 {
+        let fd = self.fd();
+        let length = u64::from(op.generation) * RANGE_PAGE;
+        let (Ok(start), Ok(length)) = (
+            libc::off64_t::try_from(op.offset),
+            libc::off64_t::try_from(length),
+        ) else {
+            return -libc::EINVAL;
+        };
+        if length == 0 {
+            return 0;
+        }
+        let flags = libc::c_uint::from(op.flags >> PRIORITY_SHIFT);
+        // SAFETY: the descriptor is open; the call takes no pointers.
+        retry(|| unsafe { libc::sync_file_range(fd, start, length, flags) as isize })
+    }
+
     /// Discards a range: its length, or a negative errno (`-EOPNOTSUPP` where it is impossible).
     #[must_use]
     pub fn trim(&self, offset: u64, length: u32) -> i32 {
@@ -340,6 +360,55 @@ impl OpenFile {
     }
 }
 
+impl Drop for OpenFile {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+fn open_descriptor(path: &str, mode: OpenMode) -> Result<OwnedFd, EngineError> {
+    let name = CString::new(path)
+        .map_err(|_| EngineError::Unsupported(format!("{path:?}: a path holds no NUL byte")))?;
+    let mut flags = libc::O_CLOEXEC
+        | if mode.write {
+            libc::O_RDWR
+        } else {
+            libc::O_RDONLY
+        };
+    if mode.direct {
+        flags |= libc::O_DIRECT;
+    }
+    flags |= match mode.sync {
+        SyncMode::None => 0,
+        SyncMode::Sync => libc::O_SYNC,
+        SyncMode::Dsync => libc::O_DSYNC,
+    };
+    if mode.create {
+        flags |= libc::O_CREAT;
+    }
+    // What fio gives files that it makes.
+    let rights: libc::c_uint = 0o644;
+    // SAFETY: `name` is a NUL-terminated string that outlives the call.
+    let raw = unsafe { libc::open(name.as_ptr(), flags, rights) };
+    if raw < 0 {
+        let source = Error::last_os_error();
+        if mode.direct && source.raw_os_error() == Some(libc::EINVAL) {
+            return Err(EngineError::Unsupported(format!(
+                "{path}: its file system refuses O_DIRECT; use direct=0 or another file system"
+            )));
+        }
+        let why = if mode.write {
+            "for writing"
+        } else {
+            "for reading"
+        };
+        let call = format!("open {path} {why}");
+        return Err(EngineError::System { call, source });
+    }
+    // SAFETY: `raw` was just opened and nothing else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(raw) })
+}
+
 /// The alignment that direct I/O needs on this file (statx, Linux 6.1).
 fn direct_alignment(fd: &OwnedFd) -> Option<u32> {
     let mut found = MaybeUninit::<libc::statx>::zeroed();
@@ -369,11 +438,11 @@ fn queue_limit(device: libc::dev_t, name: &str) -> Option<u64> {
     })
 }
 
-fn on_tmpfs(fd: &OwnedFd) -> bool {
+fn on_tmpfs(fd: RawFd) -> bool {
     let mut found = MaybeUninit::<libc::statfs>::uninit();
     // SAFETY: the descriptor is open, `found` is valid for writing and read after success only.
     unsafe {
-        libc::fstatfs(fd.as_raw_fd(), found.as_mut_ptr()) == 0
+        libc::fstatfs(fd, found.as_mut_ptr()) == 0
             && found.assume_init().f_type == libc::TMPFS_MAGIC
     }
 }

@@ -424,6 +424,14 @@ impl Engine for Uring {
         (self.waiter == Waiter::EventLoop && !self.polls).then(|| self.ring.as_raw_fd())
     }
 
+    fn files(&self) -> &[OpenFile] {
+        if self.entries.by_place() {
+            // The kernel holds on to them.
+            return &[];
+        }
+        &self.entries.files
+    }
+
     fn replace_files(&mut self, files: Vec<OpenFile>) -> Result<(), EngineError> {
         let fds: Vec<RawFd> = files.iter().map(OpenFile::fd).collect();
         if self.entries.by_place() {

@@ -520,6 +520,10 @@ impl Engine for Libaio {
         Ok(())
     }
 
+    fn files(&self) -> &[OpenFile] {
+        &self.files
+    }
+
     fn replace_files(&mut self, files: Vec<OpenFile>) -> Result<(), EngineError> {
         self.files = files;
         Ok(())

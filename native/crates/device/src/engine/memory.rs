@@ -50,7 +50,10 @@ fn zeroed(length: usize) -> Option<Box<[u8]>> {
 
 impl Execute for Buffer {
     fn execute(&mut self, op: &Op, slot: u32) -> i32 {
-        if matches!(op.kind, OpKind::Flush | OpKind::DataFlush) {
+        if matches!(
+            op.kind,
+            OpKind::Flush | OpKind::DataFlush | OpKind::RangeFlush
+        ) {
             return 0;
         }
         let (Ok(start), Ok(result)) = (usize::try_from(op.offset), i32::try_from(op.length)) else {

@@ -80,6 +80,10 @@ pub trait Engine {
     fn arm_ready(&mut self) -> Result<(), EngineError> {
         Ok(())
     }
+    /// The files, if they may be closed and opened again between operations; else none.
+    fn files(&self) -> &[OpenFile] {
+        &[]
+    }
     /// From now on the files are these, in the same order. Only with nothing queued or in flight.
     fn replace_files(&mut self, files: Vec<OpenFile>) -> Result<(), EngineError> {
         if files.is_empty() {

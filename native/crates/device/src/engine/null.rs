@@ -37,7 +37,7 @@ impl Engine for Null {
             return false;
         }
         let result = match op.kind {
-            OpKind::Flush | OpKind::DataFlush => 0,
+            OpKind::Flush | OpKind::DataFlush | OpKind::RangeFlush => 0,
             OpKind::Read | OpKind::Write | OpKind::Trim | OpKind::WriteZeroes => op.length as i32,
         };
         self.pending.push(Completion {

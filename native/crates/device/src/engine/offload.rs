@@ -83,6 +83,7 @@ impl Pooled {
         // The cache was dropped before the pool began.
         let mode = OpenMode {
             invalidate: false,
+            create: false,
             ..self.mode
         };
         let files: Vec<OpenFile> = open_files(&self.engine, &paths, mode)?;
@@ -302,6 +303,7 @@ mod tests {
             direct: false,
             sync: SyncMode::None,
             invalidate: false,
+            create: false,
             access: None,
         };
         Pooled {

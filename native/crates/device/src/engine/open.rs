@@ -96,11 +96,15 @@ pub fn open_engine<D: Driver>(
         EngineSpec::Pvsync => driver.drive(by_method(files, arena, depth, Method::Pvsync)?),
         EngineSpec::Pvsync2 {
             hipri,
+            hipri_percentage,
             nowait,
             uncached,
         } => {
             let flags = transfer_flags(*hipri, *nowait, *uncached);
-            let method = Method::Pvsync2 { flags };
+            let method = Method::Pvsync2 {
+                flags,
+                hipri_percent: hipri_percentage.unwrap_or(100),
+            };
             driver.drive(by_method(files, arena, depth, method)?)
         }
         EngineSpec::Mmap { thp } => driver.drive(mmap(files, arena, depth, map_mode, *thp)?),

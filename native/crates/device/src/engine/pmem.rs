@@ -259,7 +259,7 @@ impl Execute for Maps {
             return -libc::EINVAL;
         };
         match op.kind {
-            OpKind::Flush | OpKind::DataFlush => return map.flush(op.kind),
+            OpKind::Flush | OpKind::DataFlush | OpKind::RangeFlush => return map.flush(op.kind),
             OpKind::Trim | OpKind::WriteZeroes => {
                 map.punched = true;
                 return plain(&map.file, op);

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use osdyno_core::op::{FLAG_FUA, Op, OpKind};
+use osdyno_core::rng::{Rng, Use};
 
 use super::EngineError;
 use super::file::{OpenFile, last_errno, retry};
@@ -26,6 +27,8 @@ pub enum Method {
     Pvsync2 {
         /// `RWF_*`.
         flags: i32,
+        /// Percent of the operations that have `RWF_HIPRI` of them.
+        hipri_percent: u8,
     },
 }
 
@@ -49,6 +52,8 @@ pub struct Files {
     method: Method,
     /// Where the next `read` or `write` of each descriptor begins.
     positions: Vec<u64>,
+    /// Which operations are polled for.
+    draws: Rng,
 }
 
 /// The psync engine over `files`, in the order of `Op::file`.
@@ -68,7 +73,7 @@ pub fn by_method(
     depth: u32,
     method: Method,
 ) -> Result<Psync, EngineError> {
-    if matches!(method, Method::Pvsync2 { flags } if flags & libc::RWF_HIPRI != 0) {
+    if matches!(method, Method::Pvsync2 { flags, .. } if flags & libc::RWF_HIPRI != 0) {
         files.iter().try_for_each(demand_polling)?;
     }
     let device = Files::new(files, arena, method);
@@ -95,6 +100,7 @@ impl Files {
     fn new(files: Vec<OpenFile>, arena: Arc<Arena>, method: Method) -> Self {
         Self {
             positions: vec![NOWHERE; files.len()],
+            draws: Rng::new(0, Use::Polling, 0),
             open: files,
             arena,
             method,
@@ -121,8 +127,15 @@ impl Files {
         if write && op.flags & FLAG_FUA != 0 {
             flags |= libc::RWF_DSYNC;
         }
-        if let Method::Pvsync2 { flags: own } = self.method {
+        if let Method::Pvsync2 {
+            flags: own,
+            hipri_percent,
+        } = self.method
+        {
             flags |= own;
+            if hipri_percent < 100 && self.draws.below(100) >= u64::from(hipri_percent) {
+                flags &= !libc::RWF_HIPRI;
+            }
         }
         let by_flags = flags != 0 || matches!(self.method, Method::Pvsync2 { .. });
         if self.method == Method::Sync && !by_flags {
@@ -172,6 +185,10 @@ impl Files {
 }
 
 impl Execute for Files {
+    fn files(&self) -> &[OpenFile] {
+        &self.open
+    }
+
     fn replace_files(&mut self, files: Vec<OpenFile>) -> bool {
         self.positions.fill(NOWHERE);
         self.open = files;
@@ -194,6 +211,7 @@ pub(super) fn plain(file: &OpenFile, op: &Op) -> i32 {
     match op.kind {
         OpKind::Trim => file.trim(op.offset, op.length),
         OpKind::Flush | OpKind::DataFlush => file.flush(op.kind),
+        OpKind::RangeFlush => file.flush_range(op),
         OpKind::WriteZeroes => {
             let durably = op.flags & FLAG_FUA != 0;
             file.write_zeroes_durably(op.offset, op.length, durably)
@@ -251,6 +269,7 @@ mod tests {
             direct: false,
             sync: SyncMode::None,
             invalidate: false,
+            create: false,
             access: None,
         };
         let open = OpenFile::open(&path, mode).unwrap();
@@ -264,7 +283,10 @@ mod tests {
             Method::Psync,
             Method::Sync,
             Method::Pvsync,
-            Method::Pvsync2 { flags: 0 },
+            Method::Pvsync2 {
+                flags: 0,
+                hipri_percent: 100,
+            },
         ] {
             writes_durably_reads_back_and_flushes(method);
         }
@@ -338,6 +360,7 @@ mod tests {
             1,
             Method::Pvsync2 {
                 flags: libc::RWF_HIPRI,
+                hipri_percent: 50,
             },
         );
         let message = refused.err().unwrap().to_string();
@@ -371,6 +394,7 @@ mod tests {
             direct: false,
             sync: SyncMode::None,
             invalidate: false,
+            create: false,
             access: None,
         };
         let missing = OpenFile::open("/nonexistent/osdyno", mode).unwrap_err();

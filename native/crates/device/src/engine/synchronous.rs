@@ -14,6 +14,10 @@ use crate::clock::now_ns;
 pub trait Execute {
     /// Bytes transferred, or a negative errno. MUST check slot, length and range itself.
     fn execute(&mut self, op: &Op, slot: u32) -> i32;
+    /// As `Engine::files`.
+    fn files(&self) -> &[OpenFile] {
+        &[]
+    }
     /// As `Engine::replace_files`; `false` = it cannot.
     fn replace_files(&mut self, files: Vec<OpenFile>) -> bool {
         files.is_empty()
@@ -75,6 +79,10 @@ impl<E: Execute> Engine for Synchronous<E> {
 
     fn ready_fd(&self) -> Option<RawFd> {
         None
+    }
+
+    fn files(&self) -> &[OpenFile] {
+        self.device.files()
     }
 
     fn replace_files(&mut self, files: Vec<OpenFile>) -> Result<(), EngineError> {

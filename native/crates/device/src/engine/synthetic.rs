@@ -134,7 +134,7 @@ impl Engine for Synthetic {
             } else {
                 let fate = self.model.admit(submitted_ns - start, op.kind, op.length);
                 let done = match op.kind {
-                    OpKind::Flush | OpKind::DataFlush => 0,
+                    OpKind::Flush | OpKind::DataFlush | OpKind::RangeFlush => 0,
                     _ => i32::try_from(op.length).unwrap_or(i32::MAX),
                 };
                 let result = if fate.ok { done } else { -libc::EIO };

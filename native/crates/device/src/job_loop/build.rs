@@ -8,6 +8,7 @@ use osdyno_core::spec::SpecError;
 
 use super::batch::{Batches, reap_room};
 use super::checks::Checks;
+use super::files::Keeper;
 use super::limits::Limits;
 use super::search::Search;
 use super::tolerate::Tolerance;
@@ -117,6 +118,7 @@ impl<E: Engine> JobLoop<E> {
             tolerance: Tolerance::new(control),
             priorities: None,
             flow: None,
+            keeper: Keeper::new(control, spec.files.len(), directions[1]).map(Box::new),
             pause_ns: u64::MAX,
             ramp_ns: spec.ramp_ns,
             start_delay_ns: spec.start_delay_ns,

@@ -54,6 +54,7 @@ pub(super) fn verb(kind: OpKind) -> &'static str {
         OpKind::Trim => "trim",
         OpKind::Flush => "fsync",
         OpKind::DataFlush => "fdatasync",
+        OpKind::RangeFlush => "sync_file_range",
         OpKind::WriteZeroes => "write of zeroes",
     }
 }
@@ -89,7 +90,9 @@ impl<E: Engine> JobLoop<E> {
         }
         let path = self.path(op.file);
         let message = match op.kind {
-            OpKind::Flush | OpKind::DataFlush => format!("{} of {path}: {why}", verb(op.kind)),
+            OpKind::Flush | OpKind::DataFlush | OpKind::RangeFlush => {
+                format!("{} of {path}: {why}", verb(op.kind))
+            }
             kind => format!(
                 "{} of {} bytes at {} of {path}: {why}",
                 verb(kind),
@@ -148,7 +151,10 @@ impl<E: Engine> JobLoop<E> {
             };
             self.fail_op(&op, errno, &why, at_ns);
             if let Some(checks) = &mut self.checks
-                && !matches!(op.kind, OpKind::Read | OpKind::Flush | OpKind::DataFlush)
+                && !matches!(
+                    op.kind,
+                    OpKind::Read | OpKind::Flush | OpKind::DataFlush | OpKind::RangeFlush
+                )
             {
                 checks.forget(&flight.op);
             }
@@ -240,6 +246,7 @@ impl<E: Engine> JobLoop<E> {
                 let since = completed_ns.saturating_sub(self.start_ns);
                 self.stream.completed(&op, since);
             }
+            self.file_used(op.file, op.kind);
             self.free.push(slot);
             taken += 1;
         }
@@ -284,6 +291,7 @@ impl<E: Engine> JobLoop<E> {
             self.queued += 1;
         } else {
             self.parts.swap_remove(index);
+            self.file_used(rest.file, rest.kind);
             self.free.push(tag);
             self.fail_op(
                 &rest,

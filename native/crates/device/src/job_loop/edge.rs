@@ -115,6 +115,7 @@ impl<E: Engine> JobLoop<E> {
 
     #[cold]
     pub(super) fn renew(&mut self) {
+        self.close_files();
         let Some(renewal) = &self.renewal else {
             return;
         };
@@ -124,6 +125,7 @@ impl<E: Engine> JobLoop<E> {
         if let Err(error) = renewed {
             self.fail_engine(&error);
         }
+        self.close_unused();
     }
 
     /// The job's files are made anew between its loops.
@@ -156,6 +158,7 @@ impl<E: Engine> JobLoop<E> {
 
     /// Nothing more from the stream but what `end_fsync` asks for.
     fn stop_sending(&mut self) {
+        self.withdraw();
         self.cut_short = true;
         self.loops_on = false;
         if let Some(op) = self.held.take()

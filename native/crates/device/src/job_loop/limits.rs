@@ -112,7 +112,7 @@ impl<E: Engine> JobLoop<E> {
             OpKind::Read => 0,
             OpKind::Write | OpKind::WriteZeroes => 1,
             OpKind::Trim => 2,
-            OpKind::Flush | OpKind::DataFlush => return,
+            OpKind::Flush | OpKind::DataFlush | OpKind::RangeFlush => return,
         };
         let took_ns = completion.completed_ns.saturating_sub(flight.sent_ns);
         let now_ns = completion.completed_ns;

@@ -142,6 +142,7 @@ pub(super) fn action(kind: OpKind) -> &'static str {
         OpKind::Trim => "trim",
         OpKind::Flush => "sync",
         OpKind::DataFlush => "datasync",
+        OpKind::RangeFlush => "sync_file_range",
     }
 }
 
@@ -170,7 +171,10 @@ fn write_all(
                 continue;
             }
             let name = names.get(usize::from(row.file)).map_or("?", String::as_str);
-            if !matches!(row.kind, OpKind::Flush | OpKind::DataFlush) {
+            if !matches!(
+                row.kind,
+                OpKind::Flush | OpKind::DataFlush | OpKind::RangeFlush
+            ) {
                 offset = row.offset;
             }
             let (action, length) = (action(row.kind), row.length);

@@ -62,7 +62,7 @@ fn write_event(out: &mut impl Write, entry: &Entry, names: &Names, count: u64) -
         OpKind::Read => CATEGORY_READ,
         OpKind::Write | OpKind::WriteZeroes => CATEGORY_WRITE,
         OpKind::Trim => CATEGORY_WRITE | CATEGORY_DISCARD,
-        OpKind::Flush | OpKind::DataFlush => CATEGORY_WRITE | CATEGORY_FLUSH,
+        OpKind::Flush | OpKind::DataFlush | OpKind::RangeFlush => CATEGORY_WRITE | CATEGORY_FLUSH,
     };
     let device = device_number(&names.text(entry.name))
         .ok_or_else(|| Error::other("a device number that no block trace can hold"))?;

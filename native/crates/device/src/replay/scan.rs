@@ -60,7 +60,7 @@ fn index_of(kind: OpKind) -> usize {
         OpKind::Read => 0,
         OpKind::Write | OpKind::WriteZeroes => 1,
         OpKind::Trim => 2,
-        OpKind::Flush | OpKind::DataFlush => 3,
+        OpKind::Flush | OpKind::DataFlush | OpKind::RangeFlush => 3,
     }
 }
 

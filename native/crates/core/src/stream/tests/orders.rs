@@ -292,3 +292,21 @@ fn the_default_asks_for_nothing() {
     assert_eq!(read.order, OrderSpec::default());
     assert_eq!(read, spec);
 }
+
+#[test]
+fn files_beyond_those_that_may_be_open_wait_their_turn() {
+    let mut spec = sequential();
+    spec.regions = regions(&[(0, 16 << 10); 4]);
+    spec.io_bytes = 64 << 10;
+    spec.order.open_files = 2;
+    let files: Vec<u16> = run(&spec, 1, usize::MAX).iter().map(|op| op.file).collect();
+    // fio 3.33 with nrfiles=4 openfiles=2 size=64k bs=4k.
+    assert_eq!(files, [0, 1, 0, 1, 0, 1, 0, 1, 2, 3, 2, 3, 2, 3, 2, 3]);
+    spec.order.file_service = FileService::Random { ops_per_file: 1 };
+    let files: Vec<u16> = run(&spec, 1, usize::MAX).iter().map(|op| op.file).collect();
+    for at in 0..files.len() {
+        // In use: begun and not done.
+        let used = |file: &u16| files[..=at].contains(file) && files[at..].contains(file);
+        assert!((0..4).filter(used).count() <= 2, "{files:?}");
+    }
+}

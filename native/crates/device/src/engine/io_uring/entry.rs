@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use io_uring::types::{Fd, Fixed, FsyncFlags};
 use io_uring::{opcode, squeue};
-use osdyno_core::op::{FLAG_FUA, Op, OpKind, PRIORITY_SHIFT};
+use osdyno_core::op::{FLAG_FUA, Op, OpKind, PRIORITY_SHIFT, RANGE_PAGE};
 
 use super::setup::Registered;
 use crate::arena::Arena;
@@ -106,6 +106,7 @@ impl Entries {
                 let flags = FsyncFlags::DATASYNC;
                 Some(on!(self, op, |file| opcode::Fsync::new(file).flags(flags)))
             }
+            OpKind::RangeFlush => self.flush_range(op),
             OpKind::Trim => self.fallocate(op, libc::FALLOC_FL_PUNCH_HOLE),
             OpKind::WriteZeroes => self.fallocate(op, libc::FALLOC_FL_ZERO_RANGE),
         }
@@ -171,6 +172,19 @@ impl Entries {
                 .ioprio(priority)
                 .rw_flags(flags))
         })
+    }
+
+    /// Where its length fits the entry, and there is something to flush.
+    #[cold]
+    fn flush_range(&self, op: &Op) -> Option<squeue::Entry> {
+        let length = u32::try_from(u64::from(op.generation) * RANGE_PAGE).ok()?;
+        (length > 0 && !self.polls).then_some(())?;
+        let flags = u32::from(op.flags >> PRIORITY_SHIFT);
+        Some(on!(self, op, |file| opcode::SyncFileRange::new(
+            file, length
+        )
+        .offset(op.offset)
+        .flags(flags)))
     }
 
     /// Of regular files, and not where the result must be durable at once, which it does not offer.

@@ -36,6 +36,7 @@ impl Scratch {
             direct: false,
             sync: SyncMode::None,
             invalidate: false,
+            create: false,
             access: None,
         };
         vec![OpenFile::open(self.0.to_str().unwrap(), mode).unwrap()]
