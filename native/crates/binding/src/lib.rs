@@ -2,6 +2,7 @@
 
 pub mod checksum;
 pub mod checksum_peer;
+pub mod allocator;
 pub mod device;
 pub mod layout;
 pub mod model;

@@ -2,6 +2,7 @@
 //! synthetic device model. Everything here is a function of its inputs and a seed.
 
 pub mod address;
+pub mod allocator;
 pub mod arrival;
 pub mod checksum;
 pub mod data;
