@@ -21,6 +21,7 @@ import {
   type JobRecord,
   type OsdynoCpu,
   type OsdynoDirection,
+  type OsdynoSteady,
   type OsdynoTotal,
   type OsdynoTotals,
   type RunRecord,
@@ -150,6 +151,7 @@ function jobRecord(
   const generator = generatorHealth(members, input.phases[phase]?.outcome.hiccups ?? []);
   const percentiles = members[0]?.planned.resolved.percentiles ?? [];
   const steady = input.steady?.record(members[0]?.planned.index ?? -1) ?? null;
+  const steadySpan = steadySpanOf(members[0], input);
   const perDirection = Object.fromEntries(
     directions.flatMap((direction) => {
       const record = latencies(outcomesOf(members, [direction]), percentiles);
@@ -172,6 +174,7 @@ function jobRecord(
       phase,
       ...perDirection,
       ...(together === null ? {} : { all: together }),
+      ...(steadySpan === null ? {} : { steady: steadySpan }),
       generator,
       cpu: cpuOf(members),
       counters: countersOf(members),
@@ -180,6 +183,16 @@ function jobRecord(
       notes: [...new Set(notes)],
     },
   };
+}
+
+/** Samples count from when the job's measuring began; the record counts from the run's start. */
+function steadySpanOf(job: MeasuredJob | undefined, input: RunInput): OsdynoSteady | null {
+  if (job === undefined) {
+    return null;
+  }
+  const { endNs, measuredNs } = job.outcome;
+  const measuringNs = (input.phases[job.phase]?.offsetNs ?? 0) + endNs - measuredNs;
+  return input.steady?.span(job.planned.index, measuringNs) ?? null;
 }
 
 /** The three latencies of some outcomes together; null when nothing completed. */

@@ -63,6 +63,20 @@ export interface OsdynoGenerator {
   };
 }
 
+/**
+ * What became of `steadystate`: the window that was judged last, and its means over all directions and
+ * over the clones that were judged together. Times are since the run's start.
+ */
+export interface OsdynoSteady {
+  readonly attained: boolean;
+  readonly start_ms: number;
+  readonly end_ms: number;
+  readonly iops: number;
+  readonly bw_bytes: number;
+  /** Of fio's lat: from when an operation was sent. */
+  readonly lat_mean_ns: number;
+}
+
 /** CPU time of the job's threads over the measured part. */
 export interface OsdynoCpu {
   readonly user_ns: number;
@@ -81,6 +95,8 @@ export interface OsdynoJob {
   readonly trim?: OsdynoDirection;
   /** All directions together; absent when nothing completed. */
   readonly all?: OsdynoDirection;
+  /** Absent without `steadystate`, and when the job ended before a window was whole. */
+  readonly steady?: OsdynoSteady;
   readonly generator: OsdynoGenerator;
   readonly cpu: OsdynoCpu;
   readonly counters: Readonly<Record<string, number>>;

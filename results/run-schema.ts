@@ -112,6 +112,17 @@ const verify = z.strictObject({
   ),
 });
 
+const steady = z
+  .strictObject({
+    attained: z.boolean(),
+    start_ms: amount,
+    end_ms: amount,
+    iops: amount,
+    bw_bytes: amount,
+    lat_mean_ns: amount,
+  })
+  .describe("the window that steadystate judged last; ms since the run's start");
+
 const osdynoJob = z.strictObject({
   sources: z.array(z.string()),
   phase: count,
@@ -119,6 +130,7 @@ const osdynoJob = z.strictObject({
   write: direction.optional(),
   trim: direction.optional(),
   all: direction.optional(),
+  steady: steady.optional(),
   generator,
   cpu: z.strictObject({ user_ns: amount, system_ns: amount, us_per_io: amount }),
   counters: z.record(z.string(), z.number()),

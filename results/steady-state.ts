@@ -5,6 +5,7 @@
 import type { SteadyStateRule } from "../workloads/job/rules.ts";
 import type { PlannedJob } from "../workloads/plan-model.ts";
 import type { WindowRow } from "../workloads/runner/log-plan.ts";
+import type { OsdynoSteady } from "./run-record.ts";
 
 /** What one sample (a second, usually) saw. */
 export interface SteadySample {
@@ -181,10 +182,19 @@ class Judged {
     this.reached.set(member, at + 1);
   }
 
+  /** Samples that every member has finished. */
+  private whole(): number {
+    return Math.min(...[...this.members].map((member) => this.reached.get(member) ?? 0));
+  }
+
+  /** When the last window that was judged ended, ns since measuring began. */
+  endNs(): number {
+    return this.whole() * this.rule.intervalNs;
+  }
+
   /** Whole samples after the ramp, oldest first; a sample in which nothing completed is zero. */
   samples(): readonly SteadySample[] {
-    const reached = [...this.members].map((member) => this.reached.get(member) ?? 0);
-    const end = Math.min(...reached);
+    const end = this.whole();
     const seconds = this.rule.intervalNs / 1e9;
     const samples: SteadySample[] = [];
     for (let at = Math.ceil(this.rule.rampNs / this.rule.intervalNs); at < end; at += 1) {
@@ -237,5 +247,33 @@ export class SteadyStates {
   record(jobIndex: number): SteadyStateRecord | null {
     const judged = this.judged.get(jobIndex);
     return judged === undefined ? null : steadyStateRecord(judged.rule, judged.samples());
+  }
+
+  /**
+   * What `osdyno.steady` says of a job: the verdict, and the window that was judged last.
+   * @param measuringNs when its measuring began, ns since the run's start
+   * @returns null when it has none to attain, or no window was whole
+   */
+  span(jobIndex: number, measuringNs: number): OsdynoSteady | null {
+    const judged = this.judged.get(jobIndex);
+    const samples = judged?.samples() ?? [];
+    const length = judged === undefined ? 0 : steadyWindow(judged.rule);
+    if (judged === undefined || samples.length < length) {
+      return null;
+    }
+    const last = samples.slice(-length);
+    const mean = (pick: (sample: SteadySample) => number) =>
+      last.reduce((sum, sample) => sum + pick(sample), 0) / length;
+    const ios = mean((sample) => sample.iops);
+    const endNs = measuringNs + judged.endNs();
+    return {
+      attained: judgeSteadyState(judged.rule, samples).attained,
+      start_ms: (endNs - length * judged.rule.intervalNs) / 1e6,
+      end_ms: endNs / 1e6,
+      iops: ios,
+      bw_bytes: mean((sample) => sample.bwBytes),
+      // Each operation counts alike, so a slow second weighs no more than its operations.
+      lat_mean_ns: ios === 0 ? 0 : mean((sample) => sample.latNs * sample.iops) / ios,
+    };
   }
 }

@@ -35,10 +35,10 @@ export function answerOf(input: AnswerInput): readonly string[] {
   const growth = one ? [] : [...growthOf(input.entries), ...offeredOf(input.entries)];
   // What grew with the load says which was highest, too.
   const plain = one
-    ? [describe(only), ...waitingOf(only, input.timeLines)]
+    ? [describe(only), ...waitingOf(only, input.timeLines), ...steadyOf(input.timeLines)]
     : growth.length > 0
       ? [...growth, ...best().slice(1)]
-      : best();
+      : [...best(), ...steadyOf(input.timeLines)];
   const label = input.preview ? "Preview, no verdict: " : "Partial results: ";
   if (input.preview || input.state === "partial") {
     const [first = "", ...rest] = plain;
@@ -50,7 +50,7 @@ export function answerOf(input: AnswerInput): readonly string[] {
 }
 
 /** Words of our own that may begin a sentence; names such as io_uring keep their form. */
-const lowerStart = new Set(["from", "the"]);
+const lowerStart = new Set(["from", "the", "trace"]);
 
 function capital(text: string): string {
   const [word = ""] = text.split(" ");
@@ -71,7 +71,26 @@ function describe(entry: Entry): string {
     return value?.solid === true ? [`${name} ${formatNs(value.value)}`] : [];
   });
   const latency = times.length === 0 ? "" : `, response ${times.join(", ")}`;
-  return `${entry.facet} with ${entry.label} reached ${rates.join(", ")}${latency}.`;
+  const driven = entry.label.startsWith("null device") ? "on a" : "with";
+  return `${entry.facet} ${driven} ${entry.label} reached ${rates.join(", ")}${latency}.`;
+}
+
+/** Where a single window was steady; the figures beside it are of the whole measured time. */
+function steadyOf(lines: readonly TimeLine[]): readonly string[] {
+  const spans = new Map(
+    lines.flatMap(({ run, steady }) =>
+      steady === null ? [] : [[`${run}|${steady.startMs}|${steady.endMs}`, steady] as const],
+    ),
+  );
+  const [span] = spans.values();
+  if (span?.iops === undefined || spans.size > 1) {
+    return [];
+  }
+  const at = (ms: number) => formatSeconds(ms / 1000);
+  return [
+    `Steady state was attained from ${at(span.startMs)} to ${at(span.endMs)}, at ` +
+      `${formatCount(span.iops)} IOPS in all; the other figures are of the whole time after the warm-up.`,
+  ];
 }
 
 /** Response time beyond this many times service time is mostly waiting. */

@@ -1,7 +1,7 @@
 /** What a reader must know before using the figures. */
 import { isSolid, samplesBeyond } from "./measure.ts";
-import type { Caveat, Entry, RunSummary } from "./model.ts";
-import { formatNs, formatShare } from "./units.ts";
+import type { Caveat, Entry, RunSummary, TimeLine } from "./model.ts";
+import { formatCount, formatNs, formatShare } from "./units.ts";
 
 /** A stop of a whole core this long can be seen in the latencies of a fast device. */
 const hiccupNs = 1_000_000;
@@ -12,6 +12,7 @@ export interface CaveatInput {
   readonly preview: boolean;
   readonly runs: readonly RunSummary[];
   readonly entries: readonly Entry[];
+  readonly timeLines: readonly TimeLine[];
   readonly missing: readonly string[];
   /** Runs that were to attain a steady state and did not. */
   readonly unsteady: readonly string[];
@@ -140,7 +141,31 @@ function aboutSamples(input: CaveatInput): readonly Caveat[] {
     const text = `Each figure rests on ${runs}${why}. Differences may be chance.`;
     caveats.push({ kind: "few-runs", weight: "mind", text });
   }
+  if (input.runs.length === 1 && input.entries.length > 0 && !compared) {
+    const samples = input.entries.reduce((sum, entry) => sum + entry.samples, 0);
+    const text =
+      `The figures rest on one run of ${formatCount(samples)} operations${spreadOf(input.timeLines)}. ` +
+      "How far another run would differ, only repeats tell (--repeat 6).";
+    caveats.push({ kind: "few-runs", weight: "mind", text });
+  }
   return caveats;
+}
+
+/** Fewer intervals have no spread worth telling. */
+const leastIntervals = 8;
+
+/** How much the rate changed within the run: the worst of its lines. */
+function spreadOf(lines: readonly TimeLine[]): string {
+  const spreads = lines.flatMap((line) => {
+    const rates = line.rows.filter((row) => row.ms > line.warmupEndMs).map((row) => row.iops);
+    const sorted = rates.sort((a, b) => a - b);
+    const at = (share: number) => sorted[Math.round(share * (sorted.length - 1))] ?? 0;
+    return sorted.length < leastIntervals || at(0.5) === 0 ? [] : [(at(0.9) - at(0.1)) / at(0.5)];
+  });
+  return spreads.length === 0
+    ? ""
+    : `, in which IOPS changed by ${formatShare(Math.max(...spreads))} of their median ` +
+        "(from the 10th to the 90th percentile of its intervals)";
 }
 
 /** `a, b and 3 more` */

@@ -66,7 +66,13 @@ export function heatChart(model: ReportModel): Chart | null {
       (both
         ? " Above, response time counts from when an operation was due; below, service time from when it was handed to the target: waiting shows only above."
         : "") +
-      (repeats ? " All repeats are laid over one another." : ""),
+      (repeats ? " All repeats are laid over one another." : "") +
+      (!sweep && panels.some(({ line }) => line !== undefined && line.warmupEndMs > 0)
+        ? " The dashed line is the end of the warm-up, which counts in no figure."
+        : "") +
+      (!sweep && panels.some(({ line }) => line !== undefined && line.steady !== null)
+        ? " The bar along the top is the steady state."
+        : ""),
     folded: sweep ? `Latency over time of each point (${panels.length} heat maps)` : null,
     spec: (form) => (sweep ? gridSpec(panels, form) : stackSpec(panels, form)),
   };
@@ -283,6 +289,7 @@ function panelSpec(panel: Panel, frame: Frame, look: Look): object {
           color,
         },
       },
+      ...(look.width > 200 ? edges(panel.line, x) : []),
       frameLayer({ ...time, x: ["linear", 0, frame.seconds], y: ["log", frame.low, frame.high] }),
     ],
   };
@@ -300,6 +307,25 @@ function spans(line: TimeLine | undefined, x: object): readonly object[] {
       mark: { type: "rect", color: shade, aria: false },
       encoding: { x: { ...x, field: "start" }, x2: { field: "end" } },
     },
+  ];
+}
+
+/** What cells would cover: where the warm-up ends, and the steady state. */
+function edges(line: TimeLine | undefined, x: object): readonly object[] {
+  const at = (ms: number) => ms / 1000;
+  const ends = line === undefined || line.warmupEndMs <= line.warmupStartMs ? [] : [line];
+  const steady = line?.steady ?? null;
+  return [
+    ...ends.map((own) => ({
+      data: { values: [{ end: at(own.warmupEndMs) }] },
+      mark: { type: "rule", color: ink, strokeDash: [5, 4], aria: false },
+      encoding: { x: { ...x, field: "end" } },
+    })),
+    ...(steady === null ? [] : [steady]).map((span) => ({
+      data: { values: [{ start: at(span.startMs), end: at(span.endMs) }] },
+      mark: { type: "rule", color: ink, strokeWidth: 4, aria: false },
+      encoding: { x: { ...x, field: "start" }, x2: { field: "end" }, y: { value: 0 } },
+    })),
   ];
 }
 

@@ -11,7 +11,9 @@ import {
   nsLabel,
   orderedPalette,
   ownAxes,
+  type PanelGrid,
   palette,
+  panelGrid,
   panels,
   roomyLabels,
   styled,
@@ -46,6 +48,7 @@ export function percentileChart(model: ReportModel): Chart | null {
   const rows = entries.flatMap((entry) =>
     rowsOf(entry, model.entries.indexOf(entry), arranged.panel(entry), arranged.line(entry)),
   );
+  const cells = entries.map((entry) => ({ ...entry, name: arranged.panel(entry) }));
   return {
     name: "percentiles",
     title: "Percentiles of latency",
@@ -56,7 +59,7 @@ export function percentileChart(model: ReportModel): Chart | null {
         ? "Where the two part, operations waited to be sent."
         : "In a closed loop the two nearly coincide."),
     folded: null,
-    spec: (form) => specOf(rows, form),
+    spec: (form) => specOf(rows, form, panelGrid(cells, form)),
   };
 }
 
@@ -110,9 +113,9 @@ function percentText(rest: number): string {
 
 const quantileTicks = [1, 2, 10, 100, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8];
 
-function specOf(rows: readonly Row[], form: Form) {
-  const names = [...new Set(rows.map((row) => row.panel))];
-  const { columns, width } = panels(names.length, form, names.length === 4 ? 2 : 3);
+function specOf(rows: readonly Row[], form: Form, grid: PanelGrid) {
+  const { names } = grid;
+  const { columns, width } = panels(names.length, form, grid.most);
   const lines = rows.map((row) => row.line);
   const key = keyOf(lines, names.length > 1 ? orderedPalette : palette);
   // The fastest few may be a thousandth of the median; the axis begins where a quarter is done.

@@ -3,30 +3,31 @@ import type { TopLevelSpec } from "vega-lite";
 import { fontFamily, textWidth } from "./fonts.ts";
 
 /**
- * Okabe and Ito's palette for colour-blind readers, without its yellow and with sky blue and orange
- * darkened: every colour stands out from white by at least 3:1. The report's style sheet maps each colour to a lighter one in the dark scheme.
+ * After Okabe and Ito's palette for colour-blind readers, moved as little as it takes for every colour
+ * to stand out from white by 3:1 and for all pairs to differ under each colour blindness, the first four
+ * by far (`report-colours.test.ts` simulates them). The report's style sheet maps each colour to a lighter one in the dark scheme.
  */
 export const palette: readonly string[] = [
-  "#0072b2",
-  "#d55e00",
-  "#009e73",
-  "#cc79a7",
-  "#3d9bd6",
-  "#b87a00",
-  "#7a5195",
-  "#444444",
+  "#2870b4",
+  "#e06a0d",
+  "#09a672",
+  "#cb77a5",
+  "#3899d4",
+  "#a16201",
+  "#795093",
+  "#454544",
 ];
 
 /** For lines in an order (depths): light to dark, so that grey shows the order too. */
 export const orderedPalette: readonly string[] = [
-  "#bf8300",
-  "#d9652b",
-  "#d1495b",
-  "#a8327a",
-  "#7b2d8b",
-  "#4f2a86",
-  "#2d2a6e",
-  "#141a46",
+  "#c08604",
+  "#d76229",
+  "#d04558",
+  "#a8337a",
+  "#7d2d8a",
+  "#4d2888",
+  "#2e296d",
+  "#171a46",
 ];
 
 /**
@@ -175,6 +176,45 @@ export function roomyLabels(
 /** Position of a value on a logarithmic axis, in pixels from its low end. */
 export function logPixel(value: number, domain: readonly [number, number], px: number): number {
   return (px * Math.log(value / domain[0])) / Math.log(domain[1] / domain[0]);
+}
+
+/** A panel of a chart that shows one facet and series. */
+export interface GridPanel {
+  readonly facet: string;
+  readonly series: string;
+  readonly name: string;
+}
+
+/** The order of panels, and how many stand side by side. */
+export interface PanelGrid {
+  readonly names: readonly string[];
+  readonly most: number;
+}
+
+/**
+ * Panels in an order in which rows and columns mean something where all combinations are there: one
+ * facet a column and one series a row, or the other way round, whichever comes closest to three columns.
+ * On a phone they stand below each other, facet by facet.
+ */
+export function panelGrid(panels: readonly GridPanel[], form: Form): PanelGrid {
+  const cells = [...new Map(panels.map((panel) => [panel.name, panel])).values()];
+  const facets = [...new Set(cells.map((cell) => cell.facet))];
+  const series = [...new Set(cells.map((cell) => cell.series))];
+  const most = [3, 4, 2].find((n) => n === facets.length || n === series.length);
+  const both = facets.length > 1 && series.length > 1;
+  const full = both && cells.length === facets.length * series.length;
+  if (form === "phone" || !full || most === undefined) {
+    return { names: cells.map((cell) => cell.name), most: cells.length === 4 ? 2 : 3 };
+  }
+  const across = most === facets.length;
+  const [outer, inner] = across ? [series, facets] : [facets, series];
+  const names = outer.flatMap((row) =>
+    inner.flatMap((column) => {
+      const [facet, own] = across ? [column, row] : [row, column];
+      return cells.filter((cell) => cell.facet === facet && cell.series === own);
+    }),
+  );
+  return { names: names.map((cell) => cell.name), most };
 }
 
 /** Panels side by side, and the width of each one's plot. */

@@ -10,7 +10,9 @@ import {
   logTicks,
   nsLabel,
   orderedPalette,
+  type PanelGrid,
   palette,
+  panelGrid,
   panels,
   shade,
   softInk,
@@ -43,7 +45,7 @@ interface Mark {
   readonly panel: string;
   readonly start: number;
   readonly end: number;
-  /** Stands above it; empty for the warm-up, which the caption explains. */
+  /** Stands above it where it has room; empty in small panels, whose caption explains it. */
   readonly label: string;
 }
 
@@ -65,6 +67,10 @@ export function timeChart(model: ReportModel): Chart | null {
     rowsOf(line, byId.get(line.entry), places.get(line.entry) ?? -1, small, stride),
   );
   const marks = marksOf(lines, byId, small);
+  const cells = lines.flatMap((line) => {
+    const entry = byId.get(line.entry);
+    return entry === undefined ? [] : [{ ...entry, name: panelOf(entry, small) }];
+  });
   const has = (name: Mark["mark"]) => marks.some(({ mark }) => mark === name);
   const notes = [
     has("warm-up") ? " The shaded part is warm-up and counts in no figure." : "",
@@ -79,7 +85,10 @@ export function timeChart(model: ReportModel): Chart | null {
       `Means per interval and the interval's 99th percentile of response time${open ? " (solid) and of service time (dotted)" : ""} on a logarithmic axis; of jobs joined, the worst one's.` +
       `${model.kind === "repeat" ? " One line per repeat." : ""}${small && model.runs.some((run) => run.repeat > 1) ? " The first repeat of each point." : ""}${notes.join("")}`,
     folded: null,
-    spec: (form) => (small ? smallSpec(rows, marks, form) : tallSpec(rows, marks, form, open)),
+    spec: (form) =>
+      small
+        ? smallSpec(rows, marks, form, panelGrid(cells, form))
+        : tallSpec(rows, marks, form, open),
   };
 }
 
@@ -98,13 +107,13 @@ function rowsOf(
   const short = label.slice(entry?.series.length ?? 0).replace(/^, /, "");
   const name = small ? short || label : `${entry?.facet ?? ""}, ${label}`;
   const repeat = small || line.run === "." ? "" : `, repeat ${line.repeat}`;
-  return line.rows.map((row, index) => {
+  return line.rows.flatMap((row, index) => {
     const seconds = row.ms / 1000;
     const p99 = row.p99 !== null && row.p99 > 0 ? row.p99 : null;
     const latency = p99 === null ? "no operation completed" : `response p99 ${formatNs(p99)}`;
     const code = { entry: at, name };
     const service99 = row.service99 !== null && row.service99 > 0 ? row.service99 : null;
-    return {
+    const end = {
       panel: panelOf(entry, small),
       line: name,
       run: line.run,
@@ -122,6 +131,9 @@ function rowsOf(
           `${formatMetric("bw", row.bw)}, ${latency}`,
       }),
     };
+    // A mean holds for its whole interval: a line that slopes to it would show what nobody measured.
+    const before = line.rows[index - 1]?.ms ?? line.startMs;
+    return small ? [end] : [{ ...end, seconds: before / 1000, probe: false }, end];
   });
 }
 
@@ -140,9 +152,12 @@ function marksOf(
         found.set(`${panel}|${mark}|${start}|${end}`, { mark, panel, start, end, label });
       }
     };
-    add("warm-up", { startMs: line.warmupStartMs, endMs: line.warmupEndMs }, "");
+    // The name of a silence says more than theirs, and has to stay readable.
+    const named = !small && line.stalls.length === 0;
+    const warmup = { startMs: line.warmupStartMs, endMs: line.warmupEndMs };
+    add("warm-up", warmup, named ? "warm-up" : "");
     if (line.steady !== null) {
-      add("steady state", line.steady, "steady state");
+      add("steady state", line.steady, named ? "steady state" : "");
     }
     // Small panels have no room for words, and a line that breaks off says the same.
     for (const span of small ? [] : line.stalls) {
@@ -220,7 +235,7 @@ function layers(rows: readonly Row[], panel: Panel): object {
     width: panel.width,
     height: panel.height,
     layer: [
-      ...markLayers(x, panel),
+      ...markLayers(x, panel, last),
       ...(time && panel.both
         ? [
             {
@@ -261,13 +276,20 @@ function frameOf(last: number, [low, high]: readonly [number, number]) {
   return { kind: "time", entry: -1, x: ["linear", 0, last], y: ["log", low, high] } as const;
 }
 
+/** Width of a letter of a label, pixels; a little more than the mean one. */
+const labelPx = 6.5;
+
 /** The warm-up as a shade, the steady state as a bar along the top, silences between two rules. */
-function markLayers(x: object, panel: Panel): readonly object[] {
+function markLayers(x: object, panel: Panel, last: number): readonly object[] {
   const span = { x: { ...x, field: "start" }, x2: { field: "end" } };
   const of = (mark: Mark["mark"]) => [{ filter: `datum.mark == '${mark}'` }];
   const silent = of("nothing completed");
-  const middle = [...silent, { calculate: "(datum.start + datum.end) / 2", as: "middle" }];
   const rule = { type: "rule", color: softInk, strokeDash: [3, 3], aria: false };
+  const room = `(datum.end - datum.start) * ${panel.width / last} > ${labelPx} * length(datum.label)`;
+  const named = [
+    { filter: `datum.mark && datum.label && (datum.mark == 'nothing completed' || ${room})` },
+    { calculate: "(datum.start + datum.end) / 2", as: "middle" },
+  ];
   return [
     { transform: of("warm-up"), mark: { type: "rect", color: shade, aria: false }, encoding: span },
     {
@@ -283,7 +305,7 @@ function markLayers(x: object, panel: Panel): readonly object[] {
     ...(panel.labels
       ? [
           {
-            transform: middle,
+            transform: named,
             mark: { type: "text", dy: -7, color: ink, fontSize: 11, aria: false },
             encoding: {
               x: { ...x, field: "middle" },
@@ -343,9 +365,13 @@ function tallSpec(rows: readonly Row[], marks: readonly Mark[], form: Form, both
 }
 
 /** A sweep: small panels per facet and series. */
-function smallSpec(rows: readonly Row[], marks: readonly Mark[], form: Form) {
-  const names = [...new Set(rows.map((row) => row.panel))];
-  const { columns, width } = panels(names.length, form, names.length === 4 ? 2 : 3);
+function smallSpec(
+  rows: readonly Row[],
+  marks: readonly Mark[],
+  form: Form,
+  { names, most }: PanelGrid,
+) {
+  const { columns, width } = panels(names.length, form, most);
   const shown = quantities.filter(({ field }) => field !== "bw");
   return styled(
     {

@@ -32,7 +32,8 @@ export function healthSection(model: ReportModel): Markup {
 <p class="note">Late: sent after it was due although a slot was free. Busy: share of the time in which the
 job's thread ran. Backlog: most operations that were due and waited for a slot. Hiccup: a core did not run
 although it was ready.</p>
-<div class="scroll" tabindex="0" role="region" aria-labelledby="health"><table>
+<div class="scroll" tabindex="0" role="group" aria-label="Table of generators, scrolls sideways"><table>
+<caption class="hidden">Health of the generator of each run</caption>
 <thead><tr><th scope="col" class="text">Run</th>${head}</tr></thead>
 <tbody>
 ${rows}

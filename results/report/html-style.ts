@@ -10,29 +10,29 @@ import {
 } from "./chart-style.ts";
 
 /** Lighter stand-ins of the palettes on a dark ground, in the same order. */
-const darkPalette = [
-  "#5fb3f0",
+export const darkPalette = [
+  "#5db5f4",
   "#ff8f4d",
-  "#3fd0a4",
-  "#e8a3cd",
+  "#1fedb0",
+  "#e2a3ca",
   "#8fd0f5",
-  "#ffc04d",
-  "#b48ad6",
-  "#b5b5b5",
+  "#fdbf4c",
+  "#b389d5",
+  "#b6b1af",
 ];
-const darkOrdered = [
-  "#ffd37a",
-  "#ffab7d",
-  "#ff8fa3",
-  "#f07fc0",
-  "#c88cf0",
-  "#a596ff",
-  "#8fa8ff",
-  "#b8ccff",
+export const darkOrdered = [
+  "#ffd27a",
+  "#ffad7f",
+  "#ff94a8",
+  "#f87cbf",
+  "#b882ea",
+  "#b074cd",
+  "#1583dc",
+  "#6e70a2",
 ];
 
 /** Few to many on a dark ground: dark to light. */
-const darkSequential = [
+export const darkSequential = [
   "#2f4f73",
   "#3b678f",
   "#4a82b3",
@@ -70,7 +70,7 @@ function darkCharts(): string {
 export function styleSheet(): string {
   return `
 :root{color-scheme:light dark;--ground:#fff;--ink:#1a1a1a;--soft:#565656;--line:#d9d9d9;--panel:#f5f6f7;
---link:#005a9c;--warn:#8a3b00;--warnground:#fff4e5;--best:#e6f3ec}
+--link:#005a9c;--warn:#8a3b00;--warnground:#fff4e5;--best:#e6f3ec;--shadow:#0004}
 *{box-sizing:border-box}
 html{-webkit-text-size-adjust:100%}
 body{margin:0;background:var(--ground);color:var(--ink);font:16px/1.5 "DejaVu Sans",Verdana,system-ui,sans-serif}
@@ -92,8 +92,10 @@ vertical-align:.15em;margin-left:.5rem;font-weight:normal}
 .caveats li{margin:.4rem 0;padding:.35rem .7rem;border-left:.2rem solid var(--line);font-size:.92rem}
 .caveats .serious{border-color:var(--warn);background:var(--warnground)}
 .caveats .serious b{color:var(--warn)}
-.scroll{position:relative;overflow-x:auto;-webkit-overflow-scrolling:touch}
-.scroll:focus-visible,.chart:focus-visible,summary:focus-visible,a:focus-visible{outline:3px solid var(--link);outline-offset:2px}
+.scroll{position:relative;overflow-x:auto;background:linear-gradient(90deg,var(--ground) 1.6rem,transparent) 0 0/3.2rem 100% no-repeat local,
+linear-gradient(270deg,var(--ground) 1.6rem,transparent) 100% 0/3.2rem 100% no-repeat local,linear-gradient(90deg,var(--shadow),transparent) 0 0/.9rem 100% no-repeat scroll,
+linear-gradient(270deg,var(--shadow),transparent) 100% 0/.9rem 100% no-repeat scroll}
+:focus-visible{outline:3px solid var(--link);outline-offset:2px}
 table{border-collapse:collapse;width:100%;font-size:.85rem;font-variant-numeric:tabular-nums}
 th,td{padding:.3rem .42rem;border-bottom:1px solid var(--line);text-align:right;vertical-align:top;white-space:nowrap}
 th[scope=row],th[scope=rowgroup],td.text,th.text{text-align:left}
@@ -146,11 +148,11 @@ pre{background:var(--panel);padding:.7rem .9rem;overflow-x:auto;font:.85rem/1.5 
 .env{columns:2 22rem;column-gap:2rem}.group{break-inside:avoid;padding-bottom:.5rem}.group h3{margin-top:.3rem}
 details{margin:.6rem 0}summary{cursor:pointer}
 footer{margin-top:3rem;padding-top:1rem;padding-bottom:2rem;border-top:1px solid var(--line);font-size:.85rem;color:var(--soft)}
+@media screen and (max-width:68rem){[data-m="bw.binary"]{display:none}}
 @media screen and (max-width:42rem){
 main,header,footer{padding-left:.9rem;padding-right:.9rem}
 .chart .wide{display:none}.chart .phone{display:block}
 .facts{grid-template-columns:minmax(6rem,9.5rem) minmax(0,1fr);gap:.15rem .7rem}
-[data-m="bw.binary"]{display:none}
 .site thead tr{display:flex;flex-wrap:wrap;gap:0 1.1rem}.range{line-height:2.1}.range label{white-space:normal}.site tr{display:block;border-bottom:1px solid var(--line);padding:.5rem 0}.site tr[hidden]{display:none}
 .site td,.site th{display:block;border:0;padding:.1rem 0;position:static!important;min-width:0}
 .site .target{max-width:none}
@@ -158,7 +160,7 @@ th[scope=row]{position:sticky;left:0;background:var(--ground);white-space:normal
 }
 @media screen and (prefers-color-scheme:dark){
 :root{--ground:#17191c;--ink:#ececec;--soft:#b4b4b4;--line:#3a3d42;--panel:#22252a;--link:#7cc0ff;--warn:#ffb37a;
---warnground:#33261a;--best:#1d3328}
+--warnground:#33261a;--best:#1d3328;--shadow:#fff3}
 ${darkCharts()}
 }
 @media print{
@@ -167,8 +169,9 @@ html,body{font-size:10pt}
 .env{columns:2 16rem}
 main,header,footer{max-width:none;padding:0}
 a{color:inherit;text-decoration:none}
-.scroll{overflow:visible}table{font-size:7.5pt}th,td{padding:.15rem .3rem}
-.noprint,.skip,.tip,.ring,.bar{display:none}
+.scroll{overflow:visible;background:none}table{font-size:7.5pt}th,td{padding:.15rem .3rem}
+.noprint,.skip,.tip,.ring,.bar{display:none!important}
+.pick{text-decoration:none}summary{list-style:none}
 details::details-content{content-visibility:visible;display:block;block-size:auto}
 h2,h3{break-after:avoid}tr{break-inside:avoid}tr:has(th[scope=rowgroup]){break-after:avoid}
 #heat .chart svg{max-height:190mm}

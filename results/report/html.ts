@@ -92,7 +92,7 @@ function figuresTable(model: ReportModel): Markup {
 <p class="note">Response time counts from when an operation was due to be sent, service time from when it was
 handed to the target; both until it completed.${ranged}${weak}</p>
 <p class="note selected">Now of the selected time only; percentiles to 5%.</p>
-<div class="scroll" tabindex="0" role="region" aria-labelledby="figures">
+<div class="scroll" tabindex="0" role="group" aria-label="Table of figures, scrolls sideways">
 <table>
 <caption class="hidden">Figures of each configuration</caption>
 <thead><tr><th scope="col" class="text">Configuration</th>${head}</tr></thead>
@@ -183,7 +183,7 @@ function verdicts(model: ReportModel): Markup {
   const head = titles.map((title) => html`<th scope="col">${title}</th>`);
   return html`<section aria-labelledby="verdicts"><h2 id="verdicts">Verdicts</h2>
 <p class="note">Ratio of candidate to base with its confidence interval.</p>
-<div class="scroll" tabindex="0" role="region" aria-labelledby="verdicts"><table>
+<div class="scroll" tabindex="0" role="group" aria-label="Table of verdicts, scrolls sideways"><table>
 <caption class="hidden">Verdicts of the comparisons</caption>
 <thead><tr><th scope="col" class="text">Metric</th>${head}</tr></thead>
 <tbody>

@@ -35,7 +35,11 @@ export function jobFacts(record: RunRecord, name: string): JobFacts {
   const job: Loose = found ?? fromOptions(record, name);
   const numjobs = numberOf(job["numjobs"], 1);
   return {
-    rw: isLoose(job["replay"]) ? "trace" : typeof job["rw"] === "string" ? job["rw"] : "mixed",
+    rw: isLoose(job["replay"])
+      ? "trace replay"
+      : typeof job["rw"] === "string"
+        ? job["rw"]
+        : "mixed",
     ioengine: elsewhere(job) ?? String(job["ioengine"] ?? "default engine"),
     outstanding: depthOf(job) * numjobs,
     rate: (direction) => rateOf(job, direction, numjobs),
@@ -49,7 +53,8 @@ export function jobFacts(record: RunRecord, name: string): JobFacts {
 function elsewhere(job: Loose): string | null {
   const target = job["target"];
   const isElsewhere = typeof target === "string" && !target.startsWith("raw:");
-  return isElsewhere ? (target.split(/[:?]/)[0] ?? target) : null;
+  const scheme = isElsewhere ? (target.split(/[:?]/)[0] ?? target) : null;
+  return scheme === "null" ? "null device" : scheme;
 }
 
 /** Synchronous engines have one operation outstanding whatever iodepth says. */

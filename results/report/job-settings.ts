@@ -41,6 +41,11 @@ function jobsOf(record: RunRecord): readonly Job[] {
     for (const [key, value] of Object.entries(given)) {
       values.set(key, value === "" ? "1" : String(value));
     }
+    const target = job["target"];
+    if (typeof target === "string" && !target.startsWith("raw:")) {
+      // Only files and devices are driven by the job's engine.
+      values.delete("ioengine");
+    }
     return { name: String(job["name"] ?? "job"), values };
   });
 }

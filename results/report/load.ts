@@ -5,6 +5,7 @@ import { OsdynoError } from "../../engine/base/error.ts";
 import type { JobRecord, RunRecord } from "../run-record.ts";
 import type { SweepRecord } from "../sweep-record.ts";
 import { answerOf } from "./answer.ts";
+import { askedOf } from "./asked.ts";
 import { findCaveats } from "./caveats.ts";
 import { deviceFacts } from "./device-facts.ts";
 import { type LoadedPoint, makeEntries } from "./entries.ts";
@@ -134,7 +135,7 @@ function modelOf(
     schema: "osdyno-report-1",
     kind,
     name: sweep?.name ?? (first.label || basename(resolve(dir))),
-    question: sweep?.question ?? null,
+    question: sweep === null ? askedOf(first, entries, targets[0] ?? "") : (sweep.question ?? null),
     preview,
     state,
     reason,
@@ -165,6 +166,7 @@ function modelOf(
       preview,
       runs,
       entries,
+      timeLines,
       missing,
       unsteady: found.filter((run) => neverSteady(run.files.record)).map((run) => run.path),
       changedFacts: changedFacts(environments),

@@ -59,11 +59,13 @@ export interface TimeLine {
   readonly run: string;
   /** Which repetition, from 1. */
   readonly repeat: number;
+  /** When its first interval began. */
+  readonly startMs: number;
   /** The part that counts in no figure; both 0 without one. */
   readonly warmupStartMs: number;
   readonly warmupEndMs: number;
   /** Where the run's own rule found it steady; null without a rule, or when it never was. */
-  readonly steady: Span | null;
+  readonly steady: SteadySpan | null;
   /** Where nothing completed although operations completed before and after. */
   readonly stalls: readonly Span[];
   readonly rows: readonly TimeRow[];
@@ -73,6 +75,11 @@ export interface TimeLine {
 export interface Span {
   readonly startMs: number;
   readonly endMs: number;
+}
+
+export interface SteadySpan extends Span {
+  /** Of all directions together, where the record tells it. */
+  readonly iops?: number;
 }
 
 /** Latency over time of an entry. Bucket b holds the latencies from 2^(b/8) to 2^((b+1)/8) ns. */
@@ -146,7 +153,7 @@ export interface ReportModel {
   readonly schema: "osdyno-report-1";
   readonly kind: "run" | "repeat" | "sweep";
   readonly name: string;
-  /** What was asked; null when the directory does not say. */
+  /** What was asked: the sweep's question, or what the job's keys ask; null when neither says. */
   readonly question: string | null;
   readonly preview: boolean;
   readonly state: "complete" | "partial";

@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 
 /** What a module uses stands before it. */
 const modules = [
+  "announce",
   "format",
   "figures",
   "model",

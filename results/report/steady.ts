@@ -1,6 +1,6 @@
 /** When a job was in steady state, read from its record with tolerance for how it is told. */
 import type { RunRecord } from "../run-record.ts";
-import type { Span } from "./model.ts";
+import type { SteadySpan } from "./model.ts";
 
 type Loose = Readonly<Record<string, unknown>>;
 
@@ -21,12 +21,12 @@ export function steadySpan(
   record: RunRecord,
   sources: ReadonlySet<string>,
   endMs: number,
-): Span | null {
+): SteadySpan | null {
   for (const job of record.jobs) {
     if (!job.osdyno.sources.some((source) => sources.has(source))) {
       continue;
     }
-    const own: unknown = (job.osdyno as unknown as Loose)["steady"];
+    const own: unknown = job.osdyno.steady;
     const found = isLoose(own) ? exactSpan(own) : null;
     const window = found ?? lastWindow(job["steadystate"], endMs);
     if (window !== null) {
@@ -44,16 +44,17 @@ export function neverSteady(record: RunRecord): boolean {
   });
 }
 
-function exactSpan(steady: Loose): Span | null {
+function exactSpan(steady: Loose): SteadySpan | null {
   const startMs = numberOf(steady["start_ms"]);
   const endMs = numberOf(steady["end_ms"]);
   const attained = steady["attained"] !== false && steady["attained"] !== 0;
+  const iops = numberOf(steady["iops"]);
   return attained && startMs !== null && endMs !== null && endMs > startMs
-    ? { startMs, endMs }
+    ? { startMs, endMs, ...(iops === null ? {} : { iops }) }
     : null;
 }
 
-function lastWindow(steadystate: unknown, endMs: number): Span | null {
+function lastWindow(steadystate: unknown, endMs: number): SteadySpan | null {
   if (!isLoose(steadystate)) {
     return null;
   }

@@ -34,12 +34,12 @@ export interface Table {
 
 const usual = [
   "iops",
-  "bw",
   "response.p50",
   "response.p99",
   "response.p99.9",
   "response.max",
   "service.p99",
+  "bw",
   "cpu_us_per_io",
 ];
 

@@ -41,6 +41,7 @@ export function timeLinesOf(
         entry: entry.id,
         run: run.path,
         repeat: run.repeat,
+        startMs: joined[0]?.startMs ?? 0,
         warmupStartMs: warmup?.startMs ?? 0,
         warmupEndMs: warmup?.endMs ?? 0,
         steady: steadySpan(run.files.record, sources, joined.at(-1)?.ms ?? 0),

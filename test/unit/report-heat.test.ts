@@ -222,6 +222,19 @@ describe("silences and steady state", () => {
     expect(held.timeLines[0]?.steady).toEqual({ startMs: 6000, endMs: 10_000 });
     const time = chartsOf(held).find((one) => one.name === "time");
     expect(time?.caption).toContain("steady state");
+    record.jobs[0].osdyno.steady = { attained: true, start_ms: 2000, end_ms: 5000, iops: 4321 };
+    const exact = withState(record.jobs[0].steadystate);
+    expect(exact.timeLines[0]?.steady).toEqual({ startMs: 2000, endMs: 5000, iops: 4321 });
+    expect(exact.answer.join(" ")).toContain("attained from 2 s to 5 s, at 4.32k IOPS in all");
+    const drawn = await renderSvg(
+      chartsOf(exact)
+        .find((one) => one.name === "time")
+        ?.spec("wide") as never,
+    );
+    expect(drawn).toContain(">steady state<");
+    const heat = chartsOf(exact).find((one) => one.name === "heat");
+    expect(heat?.caption).toContain("The bar along the top is the steady state.");
+    delete record.jobs[0].osdyno.steady;
     const never = withState({ ss: "iops:10.000000%", duration: 4, attained: 0 });
     expect(never.timeLines[0]?.steady).toBeNull();
     expect(never.caveats.map((caveat) => caveat.kind)).toContain("unsteady");

@@ -5,13 +5,14 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { temporarySuffix } from "../../results/growing-file.ts";
-import { logDomain, logTicks, roomyLabels } from "../../results/report/chart-style.ts";
+import { logDomain, logTicks, panelGrid, roomyLabels } from "../../results/report/chart-style.ts";
 import { chartsOf } from "../../results/report/charts.ts";
 import { textWidth } from "../../results/report/fonts.ts";
 import { loadReport } from "../../results/report/load.ts";
@@ -131,6 +132,19 @@ describe("axes", () => {
     expect(logDomain([])).toEqual([1, 10]);
   });
 
+  it("panels of all combinations stand in rows and columns that mean something", () => {
+    const panel = (facet: string, series: string) => ({ facet, series, name: `${facet}${series}` });
+    const grid = ["r", "w", "d"].flatMap((facet) => ["1", "2"].map((own) => panel(facet, own)));
+    expect(panelGrid(grid, "wide")).toEqual({
+      names: ["r1", "w1", "d1", "r2", "w2", "d2"],
+      most: 3,
+    });
+    expect(panelGrid(grid, "phone").names).toEqual(["r1", "r2", "w1", "w2", "d1", "d2"]);
+    expect(panelGrid(grid.slice(1), "wide").names).toEqual(["r2", "w1", "w2", "d1", "d2"]);
+    const four = ["r", "w"].flatMap((facet) => ["1", "2", "3", "4"].map((s) => panel(facet, s)));
+    expect(panelGrid(four, "wide").most).toBe(4);
+  });
+
   it("leave out labels that would touch", () => {
     const at = (x: number, y: number) => ({ panel: "p", x, y });
     const [a, b, c] = [at(0, 0), at(5, 3), at(40, 0)];
@@ -235,5 +249,26 @@ describe("files", () => {
       String(name).endsWith(temporarySuffix),
     );
     expect(left).toEqual([]);
+  });
+});
+
+describe("what was asked", () => {
+  it("is read from the job's keys, or from its description", () => {
+    const model = loadReport(join(root, "run"));
+    expect(model.question).toBe(
+      "How many IOPS does raw:/tmp/scratch.img reach, and how long do operations take, with 4 KiB randread, 8 outstanding?",
+    );
+    const dir = join(root, "described");
+    writeFixtureRun(dir, { jobs: [run] });
+    const file = join(dir, "run.json");
+    const record = JSON.parse(readFileSync(file, "utf8"));
+    record.jobs[0].desc = "Is it quick?";
+    writeFileSync(file, JSON.stringify(record));
+    expect(loadReport(dir).question).toBe("Is it quick?");
+  });
+
+  it("a single run says on how little it rests", () => {
+    const caveat = loadReport(join(root, "run")).caveats.find((one) => one.kind === "few-runs");
+    expect(caveat?.text).toMatch(/one run of [\d.k]+ operations, in which IOPS changed by/);
   });
 });

@@ -123,6 +123,12 @@ test("steadystate ends the job, and only that one", async () => {
   ]);
   const steady = record.jobs[0]?.["steadystate"] as SteadyStateRecord;
   expect(steady).toMatchObject({ ss: "iops:99.000000%", duration: 1, attained: 1 });
+  const own = record.jobs[0]?.osdyno.steady;
+  expect(own).toMatchObject({ attained: true });
+  expect((own?.end_ms ?? 0) - (own?.start_ms ?? 0)).toBeCloseTo(1000, 6);
+  expect(Math.floor(own?.iops ?? 0)).toBe(steady.data.iops_mean);
+  expect(own?.end_ms).toBeLessThanOrEqual(record.runtime_ms);
+  expect(record.jobs[1]?.osdyno.steady).toBeUndefined();
   expect(record.jobs[0]?.["job_runtime"]).toBeLessThan(20_000);
   expect(record.jobs[1]?.["steadystate"]).toBeUndefined();
   expect(record.jobs[1]?.["job_runtime"]).toBeGreaterThanOrEqual(1990);

@@ -126,6 +126,15 @@ test("clones that report as a group are judged together, over whole samples afte
   }
   expect([states.attained(0), states.attained(1)]).toEqual([true, true]);
   expect(states.record(1)?.data.iops).toEqual([100, 100]);
+  // Measuring began half a second after the run; the ramp and two samples follow.
+  expect(states.span(1, 5e8)).toEqual({
+    attained: true,
+    start_ms: 1500,
+    end_ms: 3500,
+    iops: 100,
+    bw_bytes: 409_600,
+    lat_mean_ns: 1000,
+  });
   // What comes after the verdict changes nothing.
   states.add(0, rowAt(first, 4, 1));
   expect(states.record(0)?.attained).toBe(1);
@@ -135,8 +144,10 @@ test("a silent second is a sample of zero; the rest of a window at the end is no
   const job = planned(0, false, "ss=iops:5%", "ss_dur=2");
   const states = new SteadyStates([job, planned(1, false)]);
   states.add(0, rowAt(job, 1, 100));
+  expect([states.span(0, 0), states.span(1, 0)]).toEqual([null, null]);
   states.add(0, rowAt(job, 3, 100));
   states.add(0, rowAt(job, 3.5, 50, 5e8));
   expect(states.record(0)?.data.iops).toEqual([0, 100]);
   expect([states.attained(0), states.attained(1), states.record(1)]).toEqual([false, false, null]);
+  expect(states.span(0, 0)).toMatchObject({ attained: false, start_ms: 1000, iops: 50 });
 });

@@ -1,4 +1,5 @@
 /** Charts, table and the bar at the foot follow the selection. */
+import { announce } from "./announce.js";
 import { countsOf, metricsOf, spectrumOf } from "./figures.js";
 import {
   formatBinaryRate,
@@ -128,8 +129,9 @@ export function makeBar(selection) {
   const bar = document.createElement("div");
   bar.className = "bar noprint";
   bar.hidden = true;
+  bar.setAttribute("role", "region");
+  bar.setAttribute("aria-label", "Selection");
   const text = document.createElement("span");
-  text.setAttribute("role", "status");
   const clear = document.createElement("button");
   clear.type = "button";
   clear.textContent = "Show all";
@@ -140,6 +142,7 @@ export function makeBar(selection) {
     const { entries, range } = selection;
     bar.hidden = entries.size === 0 && range === null;
     text.textContent = sentence(selection);
+    announce(bar.hidden ? "Everything is shown again" : text.textContent);
   });
 }
 

@@ -1,4 +1,5 @@
 /** Reads out the mark nearest to the pointer, and walks through the marks by keyboard. */
+import { announce } from "./announce.js";
 import { bucketStart, countsOf, latencyAt } from "./figures.js";
 import { formatCount, formatNs, formatSeconds } from "./format.js";
 import { framesOf } from "./frames.js";
@@ -85,7 +86,8 @@ export function readMarks(chart, model, picked) {
     if (tip === undefined) {
       tip = document.createElement("div");
       tip.className = "tip";
-      tip.setAttribute("role", "status");
+      // What the keyboard reaches is announced; the pointer's way over the chart is not.
+      tip.setAttribute("aria-hidden", "true");
       ring = document.createElement("div");
       ring.className = "ring";
       chart.append(ring, tip);
@@ -172,6 +174,7 @@ export function readMarks(chart, model, picked) {
     event.preventDefault();
     const before = marks[at];
     show((at + step + marks.length) % marks.length);
+    announce(marks[at].text);
     if (event.shiftKey && before !== undefined) {
       chart.dispatchEvent(
         new CustomEvent("stretch", { detail: { from: before.x, to: marks[at].x } }),
