@@ -20,6 +20,11 @@ export const runFlags: readonly RunFlag[] = [
   flag("label", true, "part of the run directory's name"),
   flag("out", true, "the run directory (default: results/runs/<time>-<label>)"),
   flag("path", true, "native (default) or engine: through the TypeScript block device"),
+  flag(
+    "clock",
+    true,
+    "real (default) or virtual: a synthetic device's time jumps from event to event, a day in minutes",
+  ),
   flag("destroy", false, "allow writing to what is not a scratch place"),
   flag(
     "threshold",

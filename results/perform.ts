@@ -14,6 +14,7 @@ import { type Execution, execute, type Standing } from "../workloads/runner/exec
 import { FileWatch } from "../workloads/runner/file-watch.ts";
 import { holesNote, layOut } from "../workloads/runner/layout.ts";
 import { jobSpec } from "../workloads/runner/native-plan.ts";
+import { checkVirtual, virtualTime } from "../workloads/runner/virtual-time.ts";
 import { judgeWrites, refuseUnsafe } from "../workloads/safety.ts";
 import { scratchPlaces } from "../workloads/scratch.ts";
 import { traceNotes } from "../workloads/trace/plan.ts";
@@ -40,6 +41,8 @@ export interface RunSettings {
   /** Replaces the jobs' targets. */
   readonly target: string | null;
   readonly path: "native" | "engine";
+  /** `virtual`: time jumps from event to event of the synthetic device; with `path` engine only. */
+  readonly clock?: "real" | "virtual";
   readonly seed: number | null;
   readonly destroy: boolean;
   /** `--live`: a file, `-` for stdout. */
@@ -60,7 +63,7 @@ export interface RunSettings {
 /** What of the settings decides the plan and its verdict. */
 export type PlanSettings = Pick<
   RunSettings,
-  "target" | "path" | "seed" | "destroy" | "workingDirectory"
+  "target" | "path" | "clock" | "seed" | "destroy" | "workingDirectory"
 >;
 
 /** What a run tells while it goes on. */
@@ -102,6 +105,9 @@ export function safePlan(
     seed: settings.seed,
     directory: settings.workingDirectory,
   });
+  if (settings.clock === "virtual") {
+    checkVirtual(plan);
+  }
   const verdict = judgeWrites(plan, {
     destroy: settings.destroy,
     scratch: scratchPlaces(request.directory ?? undefined).map((place) => place.path),
@@ -397,9 +403,12 @@ async function measure(
   const phases = plan.phases
     .map((phase) => ({ jobs: phase.jobs.filter((job) => !job.resolved.createOnly) }))
     .filter((phase) => phase.jobs.length > 0);
+  const virtual = settings.clock === "virtual";
   const options = {
     intervalNs: settings.intervalMs * 1e6,
-    hiccups: true,
+    // A generator in virtual time is never late.
+    hiccups: !virtual,
+    time: virtual ? virtualTime() : null,
     signal: settings.signal,
     watch: new FileWatch(pathsOf(plan)),
   };

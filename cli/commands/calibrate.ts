@@ -13,12 +13,7 @@ import {
   runCase,
   standardCases,
 } from "../../results/calibrate/suite.ts";
-import {
-  poissonRates,
-  poissonTruth,
-  stallTruth,
-  type TruthResult,
-} from "../../results/calibrate/truth.ts";
+import { type TruthCase, type TruthResult, truthCases } from "../../results/calibrate/truth.ts";
 import { safePlan } from "../../results/perform.ts";
 import type { MedianInterval } from "../../results/statistics.ts";
 import { writeWhole } from "../../results/whole-file.ts";
@@ -28,7 +23,7 @@ import { parseJobs } from "../../workloads/job/parse.ts";
 import { writeScratchFile } from "../../workloads/runner/layout.ts";
 import { scratchDirectory } from "../../workloads/scratch.ts";
 import { watchInterrupts } from "../interrupt.ts";
-import { makeProgress, type Progress } from "../progress.ts";
+import { makeProgress } from "../progress.ts";
 
 interface CalibrateFlags {
   readonly noise?: true;
@@ -102,24 +97,32 @@ function truthTable(results: readonly TruthResult[]): string {
   for (const result of results) {
     table.push([
       result.name,
-      `${result.expected} ${result.unit}`,
-      `${result.found.toFixed(2)} ${result.unit}`,
-      `${((result.found / result.expected - 1) * 100).toFixed(2)}%`,
-      `${(result.tolerance * 100).toFixed(1)}%`,
+      `${result.tolerance === null ? "under " : ""}${result.expected} ${result.unit}`,
+      `${Number(result.found.toFixed(2))} ${result.unit}`,
+      result.tolerance === null
+        ? ""
+        : `${((result.found / result.expected - 1) * 100).toFixed(2)}%`,
+      result.tolerance === null ? "" : `${(result.tolerance * 100).toFixed(1)}%`,
       result.holds ? "holds" : "WRONG",
     ]);
   }
   return table.toString();
 }
 
-async function truths(progress: Progress, signal: AbortSignal): Promise<TruthResult[]> {
-  progress.begin("known truth: a 1-s stall");
-  const results = await stallTruth(signal);
-  for (const rate of poissonRates) {
-    progress.begin(`known truth: Poisson arrivals at ${rate} a second`);
-    results.push(await poissonTruth(rate, signal));
-  }
-  return results;
+function tablesOf(
+  results: readonly CaseResult[],
+  known: readonly TruthResult[],
+  repeat: number,
+): string {
+  const pairs =
+    `${repeat} pairs a case, order alternating; medians with 95% intervals of the pairs' ratios. ` +
+    "CPU: whole process with helper threads, sampled from outside on both sides. " +
+    "Latencies in us; '!' where osdyno's median lies above all of the base's repeats.";
+  return [
+    ...(known.length > 0 ? [truthTable(known)] : []),
+    ...(results.length > 0 ? [caseTable(results), pairs] : []),
+    "",
+  ].join("\n");
 }
 
 /** Refuses what fio, which asks nobody, must not be given either. */
@@ -133,17 +136,39 @@ function checkJob(jobFile: string): void {
   });
 }
 
-/** The cases that were asked for; throws `bad-input` when there are none. */
-function casesOf(jobFile: string | undefined, file: string, flags: CalibrateFlags) {
+/** What was asked for. */
+interface Chosen {
+  readonly cases: readonly CalibrationCase[];
+  readonly truths: readonly TruthCase[];
+}
+
+/** The cases that were asked for, by group or name; throws `bad-input` when there are none. */
+function chosenOf(jobFile: string | undefined, file: string, flags: CalibrateFlags): Chosen {
   const noise = flags.noise === true;
-  const all = jobFile === undefined ? standardCases(file, noise) : [fileCase(jobFile, noise)];
   const { only } = flags;
-  const cases = all.filter((item) => only === undefined || item.name.includes(only));
-  if (cases.length === 0) {
-    const names = all.map((item) => item.name).join("; ");
-    throw new OsdynoError("bad-input", `--only ${only}: no case has this in its name (${names})`);
+  const cases = jobFile === undefined ? standardCases(file, noise) : [fileCase(jobFile, noise)];
+  const truths = jobFile === undefined && !noise ? truthCases : [];
+  if (only === undefined) {
+    return { cases, truths };
   }
-  return cases;
+  const groups = [
+    ...new Set(cases.map((item) => item.group)),
+    ...(truths.length > 0 ? ["truth"] : []),
+  ];
+  const chosen = groups.includes(only)
+    ? { cases: cases.filter((item) => item.group === only), truths: only === "truth" ? truths : [] }
+    : {
+        cases: cases.filter((item) => item.name.includes(only)),
+        truths: truths.filter((item) => item.name.includes(only)),
+      };
+  if (chosen.cases.length + chosen.truths.length === 0) {
+    const names = [...cases, ...truths].map((item) => item.name).join("; ");
+    throw new OsdynoError(
+      "bad-input",
+      `--only ${only}: no group is called so (${groups.join(", ")}) and no case has this in its name (${names})`,
+    );
+  }
+  return chosen;
 }
 
 interface Calibration {
@@ -154,15 +179,14 @@ interface Calibration {
 }
 
 async function measure(
-  cases: readonly CalibrationCase[],
+  { cases, truths }: Chosen,
   file: string,
   repeat: number,
-  withTruths: boolean,
 ): Promise<Calibration> {
   const interrupts = watchInterrupts();
   const progress = makeProgress(true);
   const results: CaseResult[] = [];
-  let known: readonly TruthResult[] = [];
+  const known: TruthResult[] = [];
   let failure: OsdynoError | null = null;
   try {
     if (cases.some((item) => item.args.includes(`--filename=${file}`))) {
@@ -177,11 +201,12 @@ async function measure(
         ),
       );
     }
-    if (withTruths) {
-      known = await truths(progress, interrupts.signal);
+    for (const truth of truths) {
+      progress.begin(truth.name);
+      known.push(...(await truth.run(interrupts.signal)));
     }
   } catch (error) {
-    if (!(error instanceof OsdynoError) || results.length === 0) {
+    if (!(error instanceof OsdynoError) || results.length + known.length === 0) {
       throw error;
     }
     failure = error;
@@ -195,12 +220,6 @@ async function measure(
 
 async function calibrate(jobFile: string | undefined, flags: CalibrateFlags): Promise<number> {
   const noise = flags.noise === true;
-  if (!noise && spawnSync("fio", ["--version"], { stdio: "ignore" }).status !== 0) {
-    throw new OsdynoError(
-      "unavailable",
-      "calibrate compares with fio, which is not here; apt install fio",
-    );
-  }
   const repeat = Number(flags.repeat);
   if (!Number.isInteger(repeat) || repeat < 1) {
     throw new OsdynoError(
@@ -212,9 +231,18 @@ async function calibrate(jobFile: string | undefined, flags: CalibrateFlags): Pr
     checkJob(jobFile);
   }
   const file = join(scratchDirectory(), `osdyno-calibrate-${process.pid}.dat`);
-  const cases = casesOf(jobFile, file, flags);
-  const withTruths = jobFile === undefined && !noise && flags.only === undefined;
-  const { results, known, failure } = await measure(cases, file, repeat, withTruths);
+  const chosen = chosenOf(jobFile, file, flags);
+  if (
+    !noise &&
+    chosen.cases.length > 0 &&
+    spawnSync("fio", ["--version"], { stdio: "ignore" }).status !== 0
+  ) {
+    throw new OsdynoError(
+      "unavailable",
+      "calibrate compares with fio, which is not here; apt install fio",
+    );
+  }
+  const { results, known, failure } = await measure(chosen, file, repeat);
   const state = failure === null ? "complete" : "partial";
   const document = { schema: "osdyno-calibration-1", state, repeat, cases: results, truth: known };
   if (flags.out !== undefined) {
@@ -224,14 +252,7 @@ async function calibrate(jobFile: string | undefined, flags: CalibrateFlags): Pr
   if (flags.json === true) {
     process.stdout.write(`${JSON.stringify(document, null, 2)}\n`);
   } else {
-    process.stdout.write(
-      `${caseTable(results)}\n${known.length > 0 ? `${truthTable(known)}\n` : ""}`,
-    );
-    process.stdout.write(
-      `${repeat} pairs a case, order alternating; medians with 95% intervals of the pairs' ratios. ` +
-        "CPU: whole process with helper threads, sampled from outside on both sides. " +
-        "Latencies in us; '!' where osdyno's median lies above all of the base's repeats.\n",
-    );
+    process.stdout.write(tablesOf(results, known, repeat));
   }
   if (failure !== null) {
     throw failure;
@@ -248,7 +269,10 @@ export function calibrateCommand(finish: (code: number) => void): Command {
     .argument("[jobfile]", "a job of your own; without it the built-in cases and the known truths")
     .option("--noise", "osdyno against itself: the noise floor of this machine")
     .option("--repeat <n>", "pairs of runs per case", "8")
-    .option("--only <text>", "only the built-in cases whose name contains this")
+    .option(
+      "--only <text>",
+      "only these cases: a group (io_uring, path, null, engines, truth) or a part of their names",
+    )
     .option("--out <dir>", "keep calibration.json there")
     .option("--json", "print one JSON document")
     .action(async (jobFile: string | undefined, flags: CalibrateFlags) => {

@@ -96,11 +96,13 @@ function parseArguments(own: Own, jobs: readonly string[]): ParsedArguments {
 /** Settings that `run` and `sweep` share. */
 export function settingsOf(own: Own, command: readonly string[], signal: AbortSignal): RunSettings {
   const intervalMs = wholeNumber(own, "interval", 10) ?? 1000;
+  const clock = choice(own, "clock", ["real", "virtual"], "real");
   return {
     command: ["osdyno", ...command],
     label: last(own, "label") ?? "",
     target: last(own, "target") ?? null,
-    path: choice(own, "path", ["native", "engine"], "native"),
+    path: choice(own, "path", ["native", "engine"], clock === "virtual" ? "engine" : "native"),
+    clock,
     seed: wholeNumber(own, "seed", 0),
     destroy: own.has("destroy"),
     live: last(own, "live") ?? null,

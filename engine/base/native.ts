@@ -55,6 +55,11 @@ export interface NativeAddon {
   version(): string;
   /** Nanoseconds on the runner's clock (CLOCK_MONOTONIC scale). */
   nowNs(): number;
+  /**
+   * Makes the time of this process virtual, or moves it on to `ns`: every reading of the runner's clock
+   * is that until the next call. `false`: real time was read already.
+   */
+  standAt(ns: number): boolean;
   /** Starts the jobs of a `RunSpec`. */
   startRun(spec: string): NativeRun;
   /** Sets aside the first `bytes` of an open file: 0, or a negative errno. See fallocate(2). */

@@ -21,6 +21,17 @@ export interface ReactorTask {
   readonly done: boolean;
 }
 
+/** What steps tasks until all are done: in real time the `Reactor`. */
+export interface TaskLoop {
+  /** Time that went by in turns with nothing to do, ns. */
+  readonly spunNs: number;
+  add(task: ReactorTask): void;
+  /** Resolves when every task is done; rejects with what a task threw. */
+  run(): Promise<void>;
+  /** Gives every task a turn soon: something changed that no device tells of. */
+  wake(): void;
+}
+
 export interface ReactorOptions {
   /** Completions that come closer together than this are polled for. */
   readonly pollGapNs?: number;
@@ -31,7 +42,7 @@ export interface ReactorOptions {
 /** Weight of the newest gap in the running mean of gaps between turns that found completions. */
 const gapWeight = 1 / 8;
 
-export class Reactor {
+export class Reactor implements TaskLoop {
   readonly #clock: Clock;
   readonly #pollGapNs: number;
   readonly #spinNs: number;

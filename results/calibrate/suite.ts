@@ -2,8 +2,12 @@
 import { type MedianInterval, medianInterval } from "../statistics.ts";
 import { runSide, type SideFigures, type SideName, sideSeconds } from "./side.ts";
 
+/** Cases that belong together: what `--only` takes beside parts of names. */
+export type CaseGroup = "io_uring" | "path" | "null" | "engines" | "own";
+
 export interface CalibrationCase {
   readonly name: string;
+  readonly group: CaseGroup;
   /** fio-style arguments that both sides take as they are. */
   readonly args: readonly string[];
   readonly ours: SideName;
@@ -44,19 +48,19 @@ export interface CaseResult {
   readonly reached: boolean;
 }
 
-const device = (file: string, rw: string, depth: number): string[] => [
-  `--name=${rw}-${depth}`,
+const onFile = (file: string, rw: string, keys: readonly string[]): string[] => [
+  `--name=${rw}`,
   `--filename=${file}`,
-  "--size=1g",
   `--rw=${rw}`,
   "--bs=4k",
-  "--ioengine=io_uring",
-  `--iodepth=${depth}`,
-  "--direct=1",
   "--time_based",
   `--runtime=${sideSeconds}`,
   "--lat_percentiles=1",
+  ...keys,
 ];
+
+const device = (file: string, rw: string, depth: number, engine = "io_uring"): string[] =>
+  onFile(file, rw, ["--size=1g", `--ioengine=${engine}`, `--iodepth=${depth}`, "--direct=1"]);
 
 const nullJob = (depth: number): string[] => [
   `--name=null-${depth}`,
@@ -70,6 +74,37 @@ const nullJob = (depth: number): string[] => [
   `--runtime=${sideSeconds}`,
 ];
 
+/**
+ * Every engine beside io_uring as it comes, and several jobs on few cores. The buffered cases stay
+ * within a part of the file that is in the page cache, so that they weigh the harness, not the disk.
+ */
+function engineCases(file: string, base: SideName): CalibrationCase[] {
+  const cases: CalibrationCase[] = [];
+  const add = (name: string, args: readonly string[]) =>
+    cases.push({
+      name,
+      group: "engines",
+      args,
+      ours: "osdyno",
+      base,
+      goal: { iopsRatio: 0.98, cpuRatio: 1.05 },
+      latencies: true,
+    });
+  for (const rw of ["randread", "randwrite"]) {
+    const cached = ["--size=256m", "--ioengine=psync", "--direct=0", "--invalidate=0"];
+    add(`${rw} 4k psync, buffered`, onFile(file, rw, cached));
+    add(`${rw} 4k psync, direct`, device(file, rw, 1, "psync"));
+    for (const depth of [1, 16, 64]) {
+      add(`${rw} 4k libaio, depth ${depth}`, device(file, rw, depth, "libaio"));
+    }
+    const fixed = [...device(file, rw, 64), "--fixedbufs=1", "--registerfiles=1"];
+    add(`${rw} 4k io_uring, fixed buffers and files, depth 64`, fixed);
+    const four = [...device(file, rw, 16), "--numjobs=4", "--group_reporting"];
+    add(`${rw} 4k io_uring, 4 jobs of depth 16`, four);
+  }
+  return cases;
+}
+
 /** The built-in cases on a scratch file of at least 1 GiB. `noise` sets both sides to osdyno. */
 export function standardCases(file: string, noise: boolean): CalibrationCase[] {
   const base: SideName = noise ? "osdyno" : "fio";
@@ -78,6 +113,7 @@ export function standardCases(file: string, noise: boolean): CalibrationCase[] {
     for (const depth of [1, 16, 64, 128]) {
       cases.push({
         name: `${rw} 4k io_uring depth ${depth}`,
+        group: "io_uring",
         args: device(file, rw, depth),
         ours: "osdyno",
         base,
@@ -89,6 +125,7 @@ export function standardCases(file: string, noise: boolean): CalibrationCase[] {
   for (const rw of ["randread", "randwrite"]) {
     cases.push({
       name: `${rw} 4k depth 64, --path engine`,
+      group: "path",
       args: device(file, rw, 64),
       ours: "osdyno engine path",
       base,
@@ -99,6 +136,7 @@ export function standardCases(file: string, noise: boolean): CalibrationCase[] {
   for (const depth of [1, 32]) {
     cases.push({
       name: `null target, depth ${depth}`,
+      group: "null",
       args: nullJob(depth),
       ours: "osdyno",
       base,
@@ -106,13 +144,14 @@ export function standardCases(file: string, noise: boolean): CalibrationCase[] {
       latencies: false,
     });
   }
-  return cases;
+  return [...cases, ...engineCases(file, base)];
 }
 
 /** A case of the user's own: a job file, run by both sides as it stands. */
 export function fileCase(jobFile: string, noise: boolean): CalibrationCase {
   return {
     name: jobFile,
+    group: "own",
     args: [jobFile],
     ours: "osdyno",
     base: noise ? "osdyno" : "fio",

@@ -126,9 +126,27 @@ describe("calibrate", () => {
     expect(place.read("letter")).toBe("dear");
     const none = place.run(["calibrate", "--only", "nonsense"]);
     expect(none.err).toMatch(
-      /^osdyno: --only nonsense: no case has this in its name \(.*null target/,
+      /^osdyno: --only nonsense: no group is called so \(io_uring, path, null, engines, truth\) and no case has this in its name \(.*null target/,
     );
     expect(none.code).toBe(2);
+  });
+
+  test("a known truth, without fio: a trace is replayed whole, and only it is run", () => {
+    // Whether it is in time depends on the machine: 3 says that it was not.
+    const { code, out } = place.run(["calibrate", "--only", "a trace of 1,000,000", "--json"]);
+    expect([0, 3]).toContain(code);
+    const document = JSON.parse(out) as { cases: object[]; truth: { name: string }[] };
+    expect(document.cases).toEqual([]);
+    expect(document.truth).toMatchObject([
+      {
+        name: "trace of 1,000,000 operations at 10x: sent",
+        expected: 1e6,
+        found: 1e6,
+        holds: true,
+      },
+      { name: "trace of 1,000,000 operations at 10x: lateness p99", unit: "us" },
+    ]);
+    expect(place.files()).toEqual([]);
   });
 
   test.skipIf(fio !== "")(`fio and osdyno on one case ${fio}`, () => {

@@ -8,7 +8,7 @@ import { assert } from "../../engine/base/assert.ts";
 import { native } from "../../engine/base/native.ts";
 import { SubmissionRecords } from "../../engine/hot/ioengine/records.ts";
 import { RealClock } from "../../engine/os/clock.ts";
-import { Reactor, type ReactorTask } from "../../engine/os/reactor.ts";
+import { Reactor, type ReactorTask, type TaskLoop } from "../../engine/os/reactor.ts";
 import type { BlockDevice, BlockOp } from "../../engine/port/block-device.ts";
 import type { NativeOutcome, RunPoll } from "../run-outcome.ts";
 
@@ -96,7 +96,7 @@ const roundsMax = 8;
 /** What the jobs of a run share. */
 interface Shared {
   readonly originNs: number;
-  readonly reactor: Reactor;
+  readonly reactor: TaskLoop;
   stopping: boolean;
 }
 
@@ -257,8 +257,15 @@ function depthOf(iodepth: number, first: BlockDevice): number {
   return Math.max(1, Math.min(iodepth, first.arena.slotCount));
 }
 
-function notesOf(job: EnginePathSpec["jobs"][number], first: BlockDevice): string[] {
+function notesOf(
+  job: EnginePathSpec["jobs"][number],
+  first: BlockDevice,
+  virtual: boolean,
+): string[] {
   const notes = "notes" in first && Array.isArray(first.notes) ? first.notes.map(String) : [];
+  if (virtual) {
+    notes.push("time is virtual: latencies and rates are the model's, nothing was measured");
+  }
   const depth = depthOf(job.iodepth, first);
   if (depth < job.iodepth) {
     notes.push(`iodepth ${job.iodepth} acts as ${depth} with this engine`);
@@ -271,11 +278,13 @@ function notesOf(job: EnginePathSpec["jobs"][number], first: BlockDevice): strin
 
 /**
  * Starts the jobs of a `RunSpec`, job i over `devices[i]`: one device for each of its files, with slots
- * of at least `maxBlock` bytes in one arena that they share. The devices stay open.
+ * of at least `maxBlock` bytes in one arena that they share. The devices stay open. With a `virtual` loop
+ * the process's time MUST be virtual, and the devices' clock the loop's.
  */
 export function startEnginePath(
   spec: EnginePathSpec,
   devices: readonly (readonly BlockDevice[])[],
+  virtual: TaskLoop | null = null,
 ): EnginePathRun {
   const addon = native() as unknown as StreamAddon;
   const run = new addon.NativeEngineRun(JSON.stringify(spec));
@@ -285,13 +294,14 @@ export function startEnginePath(
     assert(first !== undefined, "a job on the engine path has no device");
     const { bytes, slotBytes } = first.arena;
     const depth = depthOf(job.iodepth, first);
-    const notes = notesOf(job, first);
+    const notes = notesOf(job, first, virtual !== null);
     const stream = new addon.NativeStream(run, index, bytes, slotBytes, depth, notes);
     return { stream, depth, devices: own };
   });
   const originNs = run.begin();
   const clock = new RealClock();
-  const shared: Shared = { originNs, stopping: false, reactor: new Reactor(clock) };
+  const reactor = virtual ?? new Reactor(clock);
+  const shared: Shared = { originNs, stopping: false, reactor };
   const tasks = jobs.map(
     ({ stream, depth, devices: own }) => new JobTask(stream, own, depth, shared),
   );

@@ -1,5 +1,7 @@
 /** Runs a `RunSpec` on the engine path: opens a device for each file of each job, and closes them. */
 import { OsdynoError } from "../../engine/base/error.ts";
+import { SyntheticDevice } from "../../engine/device/synthetic.ts";
+import type { SyntheticSpec } from "../../engine/device/synthetic-spec.ts";
 import { NativeBlockDevice } from "../../engine/hot/ioengine/native-device.ts";
 import {
   blockEngine,
@@ -8,6 +10,7 @@ import {
 } from "../../engine/hot/ioengine/registry.ts";
 import type { BlockDevice } from "../../engine/port/block-device.ts";
 import { type EnginePathRun, type EnginePathSpec, startEnginePath } from "./engine-path.ts";
+import type { VirtualTime } from "./virtual-time.ts";
 
 /** What opening wants to know of a job; a `JobSpec` has it. */
 export interface OpenableJob {
@@ -37,8 +40,22 @@ function accessOf(job: OpenableJob): Pick<OpenOptions, "access"> {
   return access === "none" ? {} : { access };
 }
 
-function openFile(job: OpenableJob, index: number, first: BlockDevice | null): BlockDevice {
+function openFile(
+  job: OpenableJob,
+  index: number,
+  first: BlockDevice | null,
+  time: VirtualTime | null,
+): BlockDevice {
   const { kind, ...parameters } = job.engine;
+  if (time !== null) {
+    return new SyntheticDevice({
+      spec: parameters["model"] as SyntheticSpec,
+      clock: time.clock,
+      depth: job.iodepth,
+      slotBytes: job.maxBlock,
+      blockBytes: 1,
+    });
+  }
   const region = job.stream.regions[index];
   const path = job.files[index]?.path;
   const options: OpenOptions = {
@@ -70,12 +87,12 @@ function openFile(job: OpenableJob, index: number, first: BlockDevice | null): B
   });
 }
 
-/** The devices of one job, one for each file, over one arena. */
-export function openJobDevices(job: OpenableJob): BlockDevice[] {
+/** The devices of one job, one for each file, over one arena; in virtual time the synthetic device's. */
+export function openJobDevices(job: OpenableJob, time: VirtualTime | null = null): BlockDevice[] {
   const devices: BlockDevice[] = [];
   try {
     for (let index = 0; index < Math.max(1, job.files.length); index += 1) {
-      devices.push(openFile(job, index, devices[0] ?? null));
+      devices.push(openFile(job, index, devices[0] ?? null, time));
     }
   } catch (error) {
     closeAll(devices);
@@ -97,13 +114,14 @@ function closeAll(devices: readonly BlockDevice[]): void {
 /** Starts a run over devices of its own, which are closed when it is done. Throws when one does not open. */
 export function startEngineRun(
   spec: EnginePathSpec & { readonly jobs: readonly OpenableJob[] },
+  time: VirtualTime | null = null,
 ): EnginePathRun {
   const devices: BlockDevice[][] = [];
   try {
     for (const job of spec.jobs) {
-      devices.push(openJobDevices(job));
+      devices.push(openJobDevices(job, time));
     }
-    const run = startEnginePath(spec, devices);
+    const run = startEnginePath(spec, devices, time?.loop() ?? null);
     return { ...run, done: run.done.finally(() => closeAll(devices.flat())) };
   } catch (error) {
     closeAll(devices.flat());

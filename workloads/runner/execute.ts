@@ -7,6 +7,7 @@ import { startEngineRun } from "./engine-run.ts";
 import { endsRun } from "./native-control.ts";
 import { jobSpec } from "./native-plan.ts";
 import type { RunSpec } from "./native-spec.ts";
+import type { VirtualTime } from "./virtual-time.ts";
 
 /** A phase that is going on, on either path. */
 export interface RunningPhase {
@@ -43,6 +44,8 @@ export interface RunObserver {
 export interface ExecuteOptions {
   readonly intervalNs: number;
   readonly hiccups: boolean;
+  /** Jobs on synthetic devices in virtual time; null: in real time. */
+  readonly time?: VirtualTime | null;
   /** Aborting stops the run; what was measured is returned. */
   readonly signal: AbortSignal;
   /** Looked at now and then: an answer ends the run. */
@@ -63,7 +66,7 @@ function start(phase: PlannedPhase, plan: RunPlan, options: ExecuteOptions): Run
     hiccups: options.hiccups,
   };
   if (plan.path === "engine") {
-    return startEngineRun(spec);
+    return startEngineRun(spec, options.time ?? null);
   }
   const run = native().startRun(JSON.stringify(spec));
   return {

@@ -28,3 +28,10 @@ pub fn version() -> String {
 pub fn now_ns() -> f64 {
     osdyno_device::clock::now_ns() as f64
 }
+
+/// Makes the time of this process virtual, or moves it on to `ns`. `false`: real time was read already.
+#[napi]
+#[must_use]
+pub fn stand_at(ns: f64) -> bool {
+    osdyno_device::clock::stand_at(ns as u64)
+}

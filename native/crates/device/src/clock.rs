@@ -4,6 +4,9 @@
 //! Readings are `anchor + (counter - anchor counter) * rate`. Whoever reads more than `TEND_NS` after
 //! the last anchor sets a new one: it continues where the old one stands (so time never goes back) and
 //! changes the rate so that the distance to the kernel's clock vanishes.
+//!
+//! A process may ask for virtual time before the first reading (`stand_at`): then the clock stands where
+//! it was last set, and neither counter nor kernel is read.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
@@ -21,9 +24,37 @@ const MAX_BEND: f64 = 5e-4;
 pub fn now_ns() -> u64 {
     match COUNTER.get() {
         Some(Some(counter)) => counter.read(ticks),
-        Some(None) => kernel_ns(),
+        Some(None) => set_ns().unwrap_or_else(kernel_ns),
         None => start(),
     }
+}
+
+/// Where virtual time stands; `REAL` = time is real.
+static STANDS_AT_NS: AtomicU64 = AtomicU64::new(REAL);
+const REAL: u64 = u64::MAX;
+
+fn set_ns() -> Option<u64> {
+    match STANDS_AT_NS.load(Ordering::Acquire) {
+        REAL => None,
+        ns => Some(ns),
+    }
+}
+
+/// Makes this process's time virtual, or moves it on: from now on every reading is `ns`, until the next
+/// call. An earlier time than the last one changes nothing. `false`: real time was read already.
+pub fn stand_at(ns: u64) -> bool {
+    let ns = ns.min(REAL - 1);
+    if let Some(now) = set_ns() {
+        STANDS_AT_NS.store(ns.max(now), Ordering::Release);
+        return true;
+    }
+    let mut first = false;
+    COUNTER.get_or_init(|| {
+        STANDS_AT_NS.store(ns, Ordering::Release);
+        first = true;
+        None
+    });
+    first
 }
 
 /// The same without the fence that keeps a reading behind what stands before it, at half the cost: for
@@ -37,12 +68,13 @@ pub fn between_ns() -> u64 {
     }
 }
 
-/// How the clock is read, for the notes of a run: `tsc` or `clock_gettime`.
+/// How the clock is read, for the notes of a run: `tsc`, `clock_gettime` or `virtual`.
 #[must_use]
 pub fn source() -> &'static str {
     let _ = now_ns();
     match COUNTER.get() {
         Some(Some(_)) => "tsc",
+        _ if set_ns().is_some() => "virtual",
         _ => "clock_gettime",
     }
 }
@@ -99,7 +131,7 @@ static COUNTER: OnceLock<Option<Counter>> = OnceLock::new();
 fn start() -> u64 {
     match COUNTER.get_or_init(|| counter_is_trusted().then(Counter::calibrated)) {
         Some(counter) => counter.read(ticks),
-        None => kernel_ns(),
+        None => set_ns().unwrap_or_else(kernel_ns),
     }
 }
 
@@ -357,6 +389,13 @@ mod tests {
             .min()
             .unwrap();
         assert!(distance < 2_000, "{distance} ns from the kernel's clock");
+    }
+
+    #[test]
+    fn real_time_does_not_become_virtual() {
+        let before = now_ns();
+        assert!(!stand_at(0));
+        assert!(now_ns() >= before && source() != "virtual");
     }
 
     #[test]
