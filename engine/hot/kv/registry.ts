@@ -2,8 +2,11 @@
 import { OsdynoError } from "../../base/error.ts";
 import type { KeyValueEngine, KeyValueStore, KvOpenContext } from "./kv.ts";
 import { memoryEngine } from "./memory.ts";
+import { waltreeEngine } from "./waltree.ts";
 
-const engines = new Map<string, KeyValueEngine>([[memoryEngine.name, memoryEngine]]);
+const engines = new Map<string, KeyValueEngine>(
+  [waltreeEngine, memoryEngine].map((engine) => [engine.name, engine]),
+);
 
 /** Adds an implementation; refuses a name that is taken. */
 export function registerKeyValueEngine(engine: KeyValueEngine): void {

@@ -1,0 +1,255 @@
+/** Making and reading a waltree on its devices. */
+import { OsdynoError } from "../../base/error.ts";
+import type { KvDeviceRole, KvExtent, KvOpenContext } from "./kv.ts";
+import { LaneIo } from "./lane-io.ts";
+import { readU32 } from "./page.ts";
+import { PrefixedTree } from "./prefixed-tree.ts";
+import {
+  alignUp,
+  decodeEnd,
+  decodeSuperblock,
+  encodeSuperblock,
+  flagLast,
+  fragmentKinds,
+  leastBlockBytes,
+  type Superblock,
+  superblockBytes,
+  superblockOffsets,
+} from "./waltree-format.ts";
+import { StreamReader } from "./waltree-reader.ts";
+import type { StreamPosition } from "./waltree-writer.ts";
+
+/** The lanes of a store and what they are to it. */
+export interface WaltreeDevices {
+  readonly base: LaneIo;
+  readonly baseRole: KvDeviceRole;
+  readonly log: LaneIo;
+  readonly logRole: KvDeviceRole;
+  /** Of fragments on both. */
+  readonly blockBytes: number;
+}
+
+export interface OpenedWaltree {
+  readonly tree: PrefixedTree;
+  readonly superblock: Superblock;
+  readonly checkpointExtents: readonly KvExtent[];
+  readonly logExtents: readonly KvExtent[];
+  /** Where the log goes on. */
+  readonly logEnd: StreamPosition;
+}
+
+export function devicesOf(context: KvOpenContext): WaltreeDevices {
+  const { main, db, wal } = context.devices;
+  const baseDevice = db ?? main;
+  const logDevice = wal ?? baseDevice;
+  if (baseDevice.lane === null || logDevice.lane === null) {
+    throw new OsdynoError("bad-input", "waltree needs a lane of each of its devices");
+  }
+  const base = new LaneIo(baseDevice.lane);
+  return {
+    base,
+    baseRole: db === null ? "main" : "db",
+    log: logDevice === baseDevice ? base : new LaneIo(logDevice.lane),
+    logRole: wal === null ? (db === null ? "main" : "db") : "wal",
+    blockBytes: Math.max(
+      leastBlockBytes,
+      baseDevice.lane.facts.blockBytes,
+      logDevice.lane.facts.blockBytes,
+    ),
+  };
+}
+
+const nowhere: StreamPosition = { extents: [], offsetBytes: 0, sequence: 1, chain: 0 };
+
+/** A promise for what calls back with an errno. */
+export function finished(what: string, start: (done: (errno: number) => void) => void) {
+  return new Promise<void>((resolve, reject) => {
+    start((errno) => {
+      if (errno === 0) {
+        resolve();
+      } else {
+        reject(new OsdynoError("io", `waltree: ${what} failed with errno ${errno}`));
+      }
+    });
+  });
+}
+
+export async function createWaltree(
+  context: KvOpenContext,
+  devices: WaltreeDevices,
+): Promise<OpenedWaltree> {
+  const superblock: Superblock = {
+    sequence: 1,
+    storeId: [context.random.bits32(), context.random.bits32()],
+    blockBytes: devices.blockBytes,
+    separateLog: devices.log !== devices.base,
+    checkpointNumber: 0,
+    checkpoint: nowhere,
+    log: nowhere,
+    durableSequence: 0,
+  };
+  const bytes = encodeSuperblock(superblock);
+  for (const offset of superblockOffsets) {
+    await finished("writing the superblock", (done) => devices.base.writeOnce(offset, bytes, done));
+  }
+  await finished("the flush of the superblock", (done) => devices.base.flush(done));
+  return {
+    tree: new PrefixedTree(context.mergeOperators),
+    superblock,
+    checkpointExtents: [],
+    logExtents: [],
+    logEnd: nowhere,
+  };
+}
+
+function damaged(text: string): OsdynoError {
+  return new OsdynoError("io", `waltree: ${text}; run osdyno fsck on the store`);
+}
+
+async function readSuperblock({ base }: WaltreeDevices): Promise<Superblock> {
+  const { name } = base.lane.facts;
+  const found: Superblock[] = [];
+  const faults: string[] = [];
+  for (const offset of superblockOffsets) {
+    const decoded = decodeSuperblock(await base.readRange(offset, superblockBytes));
+    if (typeof decoded === "string") {
+      faults.push(decoded);
+    } else {
+      found.push(decoded);
+    }
+  }
+  const newest = found.sort((a, b) => b.sequence - a.sequence)[0];
+  if (newest !== undefined) {
+    return newest;
+  }
+  if (faults.every((fault) => fault === "absent")) {
+    throw new OsdynoError("bad-input", `there is no waltree on ${name}`);
+  }
+  if (faults.includes("version")) {
+    throw new OsdynoError("bad-input", `the waltree on ${name} is of another version`);
+  }
+  throw damaged(`both superblocks on ${name} are damaged`);
+}
+
+async function loadCheckpoint(
+  tree: PrefixedTree,
+  devices: WaltreeDevices,
+  superblock: Superblock,
+): Promise<readonly KvExtent[]> {
+  const { checkpointNumber: number, storeId, checkpoint } = superblock;
+  if (number === 0) {
+    return [];
+  }
+  const { base, baseRole } = devices;
+  const { blockBytes } = superblock;
+  const reader = new StreamReader(base, { storeId, number }, baseRole, blockBytes, checkpoint);
+  let parts: Uint8Array[] = [];
+  for (;;) {
+    const fragment = await reader.next();
+    if (fragment === null) {
+      const { offsetBytes, sequence } = reader.position();
+      throw damaged(`fragment ${sequence} of the checkpoint, at offset ${offsetBytes}, is damaged`);
+    }
+    const { head, payload } = fragment;
+    if (head.kind === fragmentKinds.end) {
+      const { keys, bytes } = decodeEnd(payload);
+      if (keys !== tree.tree.keys || bytes !== tree.tree.bytes || parts.length > 0) {
+        throw damaged("the checkpoint does not hold the keys that its end tells of");
+      }
+      return reader.extents;
+    }
+    parts.push(payload.slice());
+    if ((head.flags & flagLast) !== 0) {
+      if (!tree.tree.appendRun(joined(parts))) {
+        throw damaged(`the records before fragment ${head.sequence + 1} are not in order`);
+      }
+      parts = [];
+    }
+  }
+}
+
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  const [only] = parts;
+  if (only !== undefined && parts.length === 1) {
+    return only;
+  }
+  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.length;
+  }
+  return bytes;
+}
+
+/** Applies a group of batches: each u32 length, records. */
+function applyGroup(tree: PrefixedTree, group: Uint8Array): void {
+  for (let at = 0; at < group.length; ) {
+    const end = at + 4 + readU32(group, at);
+    if (end > group.length) {
+      throw damaged("a group of the log ends within a batch");
+    }
+    tree.apply(group.subarray(at + 4, end));
+    at = end;
+  }
+}
+
+async function replayLog(
+  tree: PrefixedTree,
+  devices: WaltreeDevices,
+  superblock: Superblock,
+): Promise<{ extents: readonly KvExtent[]; end: StreamPosition }> {
+  const { storeId, log, durableSequence, blockBytes } = superblock;
+  const reader = new StreamReader(
+    devices.log,
+    { storeId, number: 0 },
+    devices.logRole,
+    blockBytes,
+    log,
+  );
+  // The end of the last whole group; space that a group after it told of is not the log's.
+  let end = reader.position();
+  let known = reader.extents.length;
+  let parts: Uint8Array[] = [];
+  for (let fragment = await reader.next(); fragment !== null; fragment = await reader.next()) {
+    const { head, payload } = fragment;
+    parts.push(payload.slice());
+    if ((head.flags & flagLast) !== 0) {
+      applyGroup(tree, joined(parts));
+      parts = [];
+      end = reader.position();
+      known = reader.extents.length;
+    }
+  }
+  const { offsetBytes, sequence } = reader.position();
+  if (sequence <= durableSequence || (await reader.provesDamage())) {
+    throw damaged(`fragment ${sequence} of the log, at offset ${offsetBytes}, is damaged`);
+  }
+  return { extents: reader.extents.slice(0, known), end };
+}
+
+export async function readWaltree(
+  context: KvOpenContext,
+  devices: WaltreeDevices,
+): Promise<OpenedWaltree> {
+  const superblock = await readSuperblock(devices);
+  const separate = devices.log !== devices.base;
+  if (superblock.separateLog !== separate) {
+    throw new OsdynoError(
+      "bad-input",
+      superblock.separateLog
+        ? "the waltree keeps its log on a separate device, which is not given"
+        : "the waltree keeps its log with the rest, but a log device is given",
+    );
+  }
+  if (alignUp(superblock.blockBytes, devices.blockBytes) !== superblock.blockBytes) {
+    throw new OsdynoError(
+      "bad-input",
+      `the waltree was made with blocks of ${superblock.blockBytes} bytes, the device needs ${devices.blockBytes}`,
+    );
+  }
+  const tree = new PrefixedTree(context.mergeOperators);
+  const checkpointExtents = await loadCheckpoint(tree, devices, superblock);
+  const { extents, end } = await replayLog(tree, devices, superblock);
+  return { tree, superblock, checkpointExtents, logExtents: extents, logEnd: end };
+}

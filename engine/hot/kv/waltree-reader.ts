@@ -1,0 +1,164 @@
+/** Reads a stream of fragments in order, as far as it goes. */
+import type { KvDeviceRole, KvExtent } from "./kv.ts";
+import type { LaneIo } from "./lane-io.ts";
+import { readU32 } from "./page.ts";
+import {
+  alignUp,
+  checksumOf,
+  decodeGrow,
+  type FragmentHead,
+  fragmentHeaderBytes,
+  fragmentKinds,
+  fragmentMagic,
+  openFragment,
+  type StreamId,
+  type StreamStart,
+} from "./waltree-format.ts";
+import type { StreamPosition } from "./waltree-writer.ts";
+
+const windowBytes = 1 << 20;
+
+export interface Fragment {
+  readonly head: FragmentHead;
+  /** A view, valid until the next fragment is read. */
+  readonly payload: Uint8Array;
+}
+
+export class StreamReader {
+  readonly #io: LaneIo;
+  readonly #id: StreamId;
+  readonly #role: KvDeviceRole;
+  readonly #blockBytes: number;
+  #extents: KvExtent[];
+  #current = 0;
+  #within: number;
+  #sequence: number;
+  #chain: number;
+  /** What was read of the current extent, from `#windowAt` on. */
+  #window: Uint8Array = new Uint8Array(0);
+  #windowAt = 0;
+
+  constructor(
+    io: LaneIo,
+    id: StreamId,
+    role: KvDeviceRole,
+    blockBytes: number,
+    start: StreamStart,
+  ) {
+    this.#io = io;
+    this.#id = id;
+    this.#role = role;
+    this.#blockBytes = blockBytes;
+    this.#extents = start.extents.map((extent) => ({ role, ...extent }));
+    this.#within = start.offsetBytes - (start.extents[0]?.offsetBytes ?? start.offsetBytes);
+    this.#sequence = start.sequence;
+    this.#chain = start.chain;
+  }
+
+  /** Every extent that is known, also those that were read. */
+  get extents(): readonly KvExtent[] {
+    return this.#extents;
+  }
+
+  /** Where the next fragment is, or would be. */
+  position(): StreamPosition {
+    this.#normalise();
+    const first = this.#extents[this.#current];
+    return {
+      extents: this.#extents.slice(this.#current),
+      offsetBytes: first === undefined ? 0 : first.offsetBytes + this.#within,
+      sequence: this.#sequence,
+      chain: this.#chain,
+    };
+  }
+
+  /**
+   * The next fragment, `grow` excepted, which is followed; `null`: there is none that continues the
+   * stream. Throws `io` when the device cannot be read.
+   */
+  async next(): Promise<Fragment | null> {
+    for (;;) {
+      this.#normalise();
+      const extent = this.#extents[this.#current];
+      if (extent === undefined) {
+        return null;
+      }
+      const bytes = await this.#fragmentBytes(extent);
+      const head = bytes === null ? null : openFragment(bytes, this.#id);
+      if (
+        bytes === null ||
+        head === null ||
+        head.sequence !== this.#sequence ||
+        head.chain !== this.#chain
+      ) {
+        return null;
+      }
+      const end = fragmentHeaderBytes + head.payloadBytes;
+      this.#sequence += 1;
+      this.#chain = checksumOf(bytes);
+      this.#within += alignUp(end, this.#blockBytes);
+      const payload = bytes.subarray(fragmentHeaderBytes, end);
+      if (head.kind !== fragmentKinds.grow) {
+        return { head, payload };
+      }
+      for (const each of decodeGrow(payload)) {
+        this.#extents.push({ role: this.#role, ...each });
+      }
+    }
+  }
+
+  /**
+   * Whether a later fragment says that the one expected here had been durable: then it is not the end of
+   * the stream, but damage.
+   */
+  async provesDamage(): Promise<boolean> {
+    this.#normalise();
+    for (let index = this.#current; index < this.#extents.length; index += 1) {
+      const extent = this.#extents[index] as KvExtent;
+      const from = index === this.#current ? this.#within : 0;
+      const bytes = await this.#io.readRange(extent.offsetBytes + from, extent.lengthBytes - from);
+      for (let at = 0; at < bytes.length; at += this.#blockBytes) {
+        if (readU32(bytes, at) === fragmentMagic) {
+          const head = openFragment(bytes.subarray(at), this.#id);
+          if (head !== null && head.durableSequence >= this.#sequence) {
+            return true;
+          }
+        }
+      }
+    }
+    return false;
+  }
+
+  #normalise(): void {
+    while (
+      this.#current < this.#extents.length &&
+      this.#within >= (this.#extents[this.#current] as KvExtent).lengthBytes
+    ) {
+      this.#current += 1;
+      this.#within = 0;
+      this.#window = new Uint8Array(0);
+      this.#windowAt = 0;
+    }
+  }
+
+  /** The bytes from here on, at least the whole fragment if there is one. */
+  async #fragmentBytes(extent: KvExtent): Promise<Uint8Array | null> {
+    const head = await this.#bytes(extent, this.#blockBytes);
+    if (readU32(head, 0) !== fragmentMagic) {
+      return null;
+    }
+    const wanted = alignUp(fragmentHeaderBytes + readU32(head, 44), this.#blockBytes);
+    return this.#within + wanted > extent.lengthBytes ? null : await this.#bytes(extent, wanted);
+  }
+
+  async #bytes(extent: KvExtent, bytes: number): Promise<Uint8Array> {
+    const at = this.#within - this.#windowAt;
+    if (at < 0 || at + bytes > this.#window.length) {
+      const left = extent.lengthBytes - this.#within;
+      const length = Math.min(left, Math.max(bytes, windowBytes));
+      this.#windowAt = this.#within;
+      this.#window = await this.#io.readRange(extent.offsetBytes + this.#within, length);
+    }
+    return this.#window.subarray(this.#within - this.#windowAt);
+  }
+}

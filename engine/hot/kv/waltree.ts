@@ -1,0 +1,494 @@
+/**
+ * waltree: an ordered tree in memory, a log of every commit and a checkpoint now and then on a block
+ * device. Small, in TypeScript over `BlockDevice`, so that the simulator can crash it at any write.
+ * WALTREE.md has its format and why it survives.
+ */
+import { assert } from "../../base/assert.ts";
+import { errnos } from "../../port/block-device.ts";
+import type { Clock } from "../../port/clock.ts";
+import type { KvBatch } from "./batch.ts";
+import type {
+  KeyValueEngine,
+  KeyValueStore,
+  KvCounters,
+  KvDeviceRole,
+  KvEntry,
+  KvExtent,
+  KvFacts,
+  KvOpenContext,
+} from "./kv.ts";
+import type { IoDone } from "./lane-io.ts";
+import { writeU32 } from "./page.ts";
+import type { PrefixedTree } from "./prefixed-tree.ts";
+import { CheckpointWriter } from "./waltree-checkpoint.ts";
+import {
+  encodeSuperblock,
+  fragmentKinds,
+  type Superblock,
+  superblockOffsets,
+} from "./waltree-format.ts";
+import {
+  createWaltree,
+  devicesOf,
+  finished,
+  type OpenedWaltree,
+  readWaltree,
+  type WaltreeDevices,
+} from "./waltree-open.ts";
+import { OwnSpace, SpareSpace } from "./waltree-space.ts";
+import { type StreamPosition, StreamWriter } from "./waltree-writer.ts";
+
+const erofs = 30;
+/** Batches of one log write at most; one alone may be larger. */
+const groupBytesLimit = 8 << 20;
+
+/** Its own parameters; none is Ceph's. */
+interface Tuning {
+  /** Log written since the last checkpoint that starts the next one, at least; bytes. */
+  readonly logBytes: number;
+  /** The same as a multiple of what the store holds: bounds what checkpoints add to writes. */
+  readonly checkpointRatio: number;
+  /** Space that the log takes at once. */
+  readonly growBytes: number;
+}
+
+interface Waiting {
+  readonly batches: readonly KvBatch[];
+  readonly bytes: number;
+  readonly sinceNs: number;
+  readonly done: IoDone;
+}
+
+function tuningOf(context: KvOpenContext): Tuning {
+  const { db, main } = context.devices;
+  const size = (db ?? main).sizeBytes;
+  const given = (name: string, otherwise: number) => {
+    const value = context.options[name];
+    return typeof value === "number" && value > 0 ? value : otherwise;
+  };
+  const logBytes = given("waltree_log_bytes", Math.min(64 << 20, Math.max(size / 64, 1 << 18)));
+  return {
+    logBytes,
+    checkpointRatio: given("waltree_checkpoint_ratio", 1),
+    growBytes: given("waltree_grow_bytes", Math.min(4 << 20, logBytes / 4)),
+  };
+}
+
+/** The space of one device: the caller's, or all of a device that is the store's own. */
+function spaceOf(
+  context: KvOpenContext,
+  opened: OpenedWaltree,
+  role: KvDeviceRole,
+  sizeBytes: number,
+): SpareSpace {
+  if (role === "main") {
+    return new SpareSpace(context.space);
+  }
+  const own = new OwnSpace(role, sizeBytes);
+  const held = [...opened.checkpointExtents, ...opened.logExtents];
+  own.take(held.filter((extent) => extent.role === role));
+  return new SpareSpace(own);
+}
+
+class WaltreeStore implements KeyValueStore {
+  readonly facts: KvFacts = { name: "waltree", durable: true };
+  readonly #readOnly: boolean;
+  readonly #clock: Clock;
+  readonly #devices: WaltreeDevices;
+  readonly #tuning: Tuning;
+  readonly #tree: PrefixedTree;
+  readonly #baseSpace: SpareSpace;
+  readonly #logSpace: SpareSpace;
+  readonly #log: StreamWriter;
+  #superblock: Superblock;
+  #checkpointExtents: readonly KvExtent[];
+  readonly #queue: Waiting[] = [];
+  /** A group, or the superblock that a group waits for, is being written. */
+  #busy = false;
+  /** Groups of one commit only, so many times: a group had no space as a whole. */
+  #singly = 0;
+  /** After an error nobody knows what is on the device: nothing is committed any more. */
+  #poisoned = 0;
+  #reserved = false;
+  #checkpoint: CheckpointWriter | null = null;
+  /** Log bytes at which the next checkpoint is due. */
+  #dueBytes: number;
+  #idle: (() => void)[] = [];
+  readonly #counts = {
+    commits: 0,
+    batches: 0,
+    groups: 0,
+    batch_bytes: 0,
+    commit_ns: 0,
+    checkpoints: 0,
+    checkpoints_failed: 0,
+    checkpoint_bytes: 0,
+    superblocks: 0,
+  };
+
+  constructor(context: KvOpenContext, devices: WaltreeDevices, opened: OpenedWaltree) {
+    this.#readOnly = context.readOnly;
+    this.#clock = context.clock;
+    this.#devices = devices;
+    this.#tuning = tuningOf(context);
+    this.#tree = opened.tree;
+    this.#superblock = opened.superblock;
+    this.#checkpointExtents = opened.checkpointExtents;
+    const { base, baseRole, log, logRole } = devices;
+    this.#baseSpace = spaceOf(context, opened, baseRole, base.lane.facts.sizeBytes);
+    this.#logSpace =
+      log === base ? this.#baseSpace : spaceOf(context, opened, logRole, log.lane.facts.sizeBytes);
+    this.#log = new StreamWriter({
+      io: devices.log,
+      space: this.#logSpace,
+      id: { storeId: opened.superblock.storeId, number: 0 },
+      blockBytes: opened.superblock.blockBytes,
+      growBytes: this.#tuning.growBytes,
+      depth: 8,
+    });
+    this.#log.adopt(opened.logExtents, opened.logEnd);
+    // What was replayed counts: a log that is long already is cut soon.
+    const replayed = opened.logExtents.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0);
+    this.#dueBytes = this.#threshold() - replayed;
+  }
+
+  get(prefix: string, key: Uint8Array): Uint8Array | undefined {
+    return this.#tree.get(prefix, key);
+  }
+
+  scan(
+    prefix: string,
+    from: Uint8Array,
+    to: Uint8Array | undefined,
+    limit: number,
+  ): readonly KvEntry[] {
+    return this.#tree.scan(prefix, from, to, limit);
+  }
+
+  commit(batches: readonly KvBatch[], done: IoDone): void {
+    const nowNs = this.#clock.nowNs();
+    const refused = this.#readOnly ? erofs : this.#poisoned;
+    if (refused !== 0) {
+      this.#later(() => done(refused));
+      return;
+    }
+    let bytes = 0;
+    for (const batch of batches) {
+      this.#tree.check(batch);
+      bytes += 4 + batch.byteLength;
+    }
+    this.#queue.push({ batches, bytes, sinceNs: nowNs, done });
+    this.#pump();
+  }
+
+  usedExtents(): readonly KvExtent[] {
+    const spare = [...this.#baseSpace.extents];
+    if (this.#logSpace !== this.#baseSpace) {
+      spare.push(...this.#logSpace.extents);
+    }
+    return [
+      ...this.#checkpointExtents,
+      ...(this.#checkpoint?.extents ?? []),
+      ...this.#log.extents,
+      ...spare,
+    ];
+  }
+
+  counters(): KvCounters {
+    const { base, log } = this.#devices;
+    return {
+      ...this.#counts,
+      log_bytes: this.#log.writtenBytes,
+      log_grown: this.#log.grown,
+      flushes: base.flushes + (log === base ? 0 : log.flushes),
+      written_bytes: base.writtenBytes + (log === base ? 0 : log.writtenBytes),
+      read_bytes: base.readBytes + (log === base ? 0 : log.readBytes),
+      keys_now: this.#tree.tree.keys,
+      bytes_now: this.#tree.tree.bytes,
+    };
+  }
+
+  setCacheBytes(): void {}
+
+  async close(): Promise<void> {
+    this.#checkpoint?.cancel();
+    while (this.#busy || this.#queue.length > 0 || this.#checkpoint !== null) {
+      await new Promise<void>((resolve) => this.#idle.push(resolve));
+    }
+    const { base, log } = this.#devices;
+    if (!this.#readOnly && this.#poisoned === 0 && this.#log.sequence > 0) {
+      // Says how far the log reaches: damage at its end is then told from a crash.
+      await finished("writing the superblock", (done) => this.#writeSuperblock({}, done));
+    }
+    await base.drain();
+    await log.drain();
+  }
+
+  #threshold(): number {
+    const { logBytes, checkpointRatio } = this.#tuning;
+    return Math.max(logBytes, this.#tree.tree.bytes * checkpointRatio);
+  }
+
+  /** Starts the next group, if none is under way. */
+  #pump(): void {
+    if (this.#busy) {
+      return;
+    }
+    if (this.#queue.length === 0 || this.#poisoned !== 0) {
+      this.#refuseQueue();
+      this.#tellIdle();
+      return;
+    }
+    this.#busy = true;
+    if (!this.#reserved) {
+      this.#reserved = true;
+      const held = this.#checkpointExtents.reduce((sum, extent) => sum + extent.lengthBytes, 0);
+      this.#keepSpare(held);
+    }
+    const group = this.#takeGroup();
+    if (this.#log.extents.length > 0) {
+      this.#writeGroup(group);
+    } else if (this.#log.begin(this.#tuning.growBytes)) {
+      const log = this.#log.mark();
+      assert(log !== null, "a log begins with more extents than a superblock lists");
+      this.#writeSuperblock({ log }, (errno) => {
+        if (errno === 0) {
+          this.#writeGroup(group);
+        } else {
+          this.#groupDone(group, errno);
+        }
+      });
+    } else {
+      this.#later(() => this.#noSpace(group));
+    }
+  }
+
+  #takeGroup(): Waiting[] {
+    let bytes = 0;
+    let count = 0;
+    for (const waiting of this.#queue) {
+      bytes += waiting.bytes;
+      if (count > 0 && (bytes > groupBytesLimit || this.#singly > 0)) {
+        break;
+      }
+      count += 1;
+    }
+    this.#singly = Math.max(this.#singly - 1, 0);
+    return this.#queue.splice(0, count);
+  }
+
+  #writeGroup(group: readonly Waiting[]): void {
+    const pieces: Uint8Array[] = [];
+    for (const { batches } of group) {
+      for (const batch of batches) {
+        const head = new Uint8Array(4);
+        writeU32(head, 0, batch.byteLength);
+        pieces.push(head, batch.bytes);
+      }
+    }
+    if (pieces.length === 0) {
+      this.#later(() => this.#groupDone(group, 0));
+      return;
+    }
+    const io = this.#devices.log;
+    const how = this.#log.write(fragmentKinds.commit, pieces, io.lane.supports.fua, (errno) => {
+      if (errno !== 0 || how === "durable") {
+        this.#groupDone(group, errno);
+      } else {
+        io.flush((failed) => this.#groupDone(group, failed));
+      }
+    });
+    if (how === "refused") {
+      this.#later(() => this.#noSpace(group));
+    }
+  }
+
+  /** Never from within `commit`. */
+  #later(callback: () => void): void {
+    this.#clock.at(this.#clock.nowNs(), callback);
+  }
+
+  /** Part of a group may fit where the whole does not. */
+  #noSpace(group: readonly Waiting[]): void {
+    this.#startCheckpoint();
+    if (group.length > 1) {
+      this.#queue.unshift(...group);
+      this.#singly = group.length;
+      this.#busy = false;
+      this.#pump();
+    } else {
+      this.#answer(group, errnos.ENOSPC);
+    }
+  }
+
+  #groupDone(group: readonly Waiting[], errno: number): void {
+    if (errno === 0) {
+      this.#applyGroup(group);
+    } else {
+      this.#poisoned = errno;
+    }
+    this.#answer(group, errno);
+  }
+
+  #answer(group: readonly Waiting[], errno: number): void {
+    const nowNs = this.#clock.nowNs();
+    for (const { done, sinceNs } of group) {
+      this.#counts.commit_ns += nowNs - sinceNs;
+      done(errno);
+    }
+    if (this.#log.writtenBytes >= this.#dueBytes) {
+      this.#startCheckpoint();
+    }
+    this.#busy = false;
+    this.#pump();
+  }
+
+  #applyGroup(group: readonly Waiting[]): void {
+    this.#log.setDurable();
+    this.#counts.groups += 1;
+    this.#counts.commits += group.length;
+    for (const { batches, bytes } of group) {
+      this.#counts.batches += batches.length;
+      this.#counts.batch_bytes += bytes;
+      for (const batch of batches) {
+        this.#tree.apply(batch.bytes);
+      }
+    }
+  }
+
+  /** Only between groups: then the tree and the log stand at the same place. */
+  #startCheckpoint(): void {
+    if (this.#checkpoint !== null || this.#poisoned !== 0) {
+      return;
+    }
+    const mark = this.#log.mark();
+    // Failed ones are not tried again at once.
+    this.#dueBytes = this.#log.writtenBytes + this.#tuning.logBytes / 4;
+    if (mark === null || mark.sequence === this.#superblock.log.sequence) {
+      return;
+    }
+    const number = this.#superblock.checkpointNumber + 1;
+    const checkpoint = new CheckpointWriter(this.#tree.tree, {
+      io: this.#devices.base,
+      space: this.#baseSpace,
+      id: { storeId: this.#superblock.storeId, number },
+      blockBytes: this.#superblock.blockBytes,
+    });
+    this.#checkpoint = checkpoint;
+    checkpoint.begin((errno) => {
+      this.#counts.checkpoint_bytes += checkpoint.writtenBytes;
+      if (errno !== 0) {
+        this.#counts.checkpoints_failed += 1;
+        this.#checkpoint = null;
+        this.#tellIdle();
+        return;
+      }
+      this.#switchTo(checkpoint, number, mark);
+    });
+  }
+
+  /** The checkpoint is durable: from now on it counts, and what it replaces is free. */
+  #switchTo(checkpoint: CheckpointWriter, number: number, log: StreamPosition): void {
+    const start = checkpoint.start;
+    assert(start !== null, "a checkpoint that was written has no start");
+    this.#writeSuperblock({ checkpointNumber: number, checkpoint: start, log }, (errno) => {
+      this.#checkpoint = null;
+      if (errno !== 0) {
+        this.#poisoned = errno;
+        this.#pump();
+        return;
+      }
+      this.#counts.checkpoints += 1;
+      const old = this.#checkpointExtents;
+      this.#checkpointExtents = [...checkpoint.extents];
+      const bytes = this.#checkpointExtents.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0);
+      this.#baseSpace.release(old);
+      this.#logSpace.release(this.#log.dropBefore(log));
+      this.#keepSpare(bytes);
+      this.#dueBytes = this.#log.writtenBytes + this.#threshold();
+      this.#tellIdle();
+    });
+  }
+
+  /** Keeps room for a log and a checkpoint somewhat larger than the last one. */
+  #keepSpare(checkpointBytes: number): void {
+    const { logBytes } = this.#tuning;
+    const larger = checkpointBytes + (checkpointBytes >> 2);
+    if (this.#logSpace === this.#baseSpace) {
+      this.#baseSpace.keep(larger + logBytes);
+    } else {
+      this.#baseSpace.keep(larger);
+      this.#logSpace.keep(logBytes);
+    }
+  }
+
+  /**
+   * Writes both copies, one after the other with a flush each: a crash leaves one of them whole, and
+   * bits that rot in one later leave the other.
+   */
+  #writeSuperblock(changes: Partial<Superblock>, done: IoDone): void {
+    const superblock: Superblock = {
+      ...this.#superblock,
+      ...changes,
+      sequence: this.#superblock.sequence + 1,
+      durableSequence: this.#log.durableSequence,
+    };
+    this.#superblock = superblock;
+    this.#counts.superblocks += 1;
+    const bytes = encodeSuperblock(superblock);
+    const { base } = this.#devices;
+    const [first, second] = superblockOffsets;
+    const writeCopy = (offset: number, next: IoDone) =>
+      base.writeOnce(offset, bytes, (errno) => {
+        if (errno === 0) {
+          base.flush(next);
+        } else {
+          next(errno);
+        }
+      });
+    writeCopy(first, (errno) => {
+      if (errno === 0) {
+        writeCopy(second, done);
+      } else {
+        done(errno);
+      }
+    });
+  }
+
+  #refuseQueue(): void {
+    if (this.#poisoned !== 0) {
+      for (const { done } of this.#queue.splice(0)) {
+        this.#later(() => done(this.#poisoned));
+      }
+    }
+  }
+
+  #tellIdle(): void {
+    for (const resolve of this.#idle.splice(0)) {
+      resolve();
+    }
+  }
+}
+
+export const waltreeEngine: KeyValueEngine = {
+  hotPath: "kv",
+  name: "waltree",
+  describe: "an ordered tree in memory with a log and checkpoints on the store's device",
+  unavailable: null,
+  uses: "lanes",
+  open: async (context) => {
+    const devices = devicesOf(context);
+    if (context.create) {
+      return new WaltreeStore(context, devices, await createWaltree(context, devices));
+    }
+    const opened = await readWaltree(context, devices);
+    if (!context.readOnly) {
+      // What was replayed may not be durable yet, if a process died and not the machine.
+      await finished("the flush at opening", (done) => devices.base.flush(done));
+      if (devices.log !== devices.base) {
+        await finished("the flush at opening", (done) => devices.log.flush(done));
+      }
+    }
+    return new WaltreeStore(context, devices, opened);
+  },
+};

@@ -1,0 +1,207 @@
+/**
+ * Crashes a scenario at every place of its history: what is durable stays, of the rest any part, torn
+ * and out of order; then what is left is opened and checked. One seed repeats all of it.
+ */
+import { SeededRandom } from "../base/random.ts";
+import { DiskRecorder, HistoryPlayer } from "./history.ts";
+import { DiskImage } from "./image.ts";
+import { type Survival, survivals, type VolatileWrite } from "./volatile-writes.ts";
+import { World } from "./world.ts";
+
+export interface CrashScenario {
+  readonly name: string;
+  readonly describe: string;
+  /** It has a planted bug: a check that finds nothing is at fault. */
+  readonly canary: boolean;
+  /**
+   * Makes disks and uses them, to the end. MUST depend on nothing but the world, and mark what it asks
+   * for and what is acknowledged (`World.mark`).
+   */
+  run(world: World): Promise<void>;
+  /**
+   * Opens what a crash has left and throws what is wrong with it, given the marks until then. May go on
+   * to use it, and marks that as well: a second crash may follow.
+   */
+  recover(world: World, marks: readonly unknown[]): Promise<void>;
+  /** What a write that was not durable yet belongs to, for the coverage. */
+  classify(write: VolatileWrite): string;
+}
+
+export interface ExploreOptions {
+  readonly scenario: CrashScenario;
+  readonly seed: number;
+  /** Crashes to play. */
+  readonly points: number;
+  /** Plays this one only, from 0. */
+  readonly only?: number | null;
+  /** See `World`. */
+  readonly settle: () => Promise<void>;
+  readonly onPoint?: (done: number) => void;
+}
+
+export interface CrashFailure {
+  readonly point: number;
+  /** Events before the crash, and all of them. */
+  readonly position: number;
+  readonly events: number;
+  readonly survival: Survival;
+  /** The crash was the second one, while recovering from the first. */
+  readonly again: boolean;
+  readonly message: string;
+}
+
+export interface CrashReport {
+  readonly scenario: string;
+  readonly seed: number;
+  /** Events of the history: writes and flushes, each beginning and end, and marks. */
+  readonly events: number;
+  readonly points: number;
+  /** Different places of the history at which it was crashed. */
+  readonly places: number;
+  /** Second crashes, while recovering. */
+  readonly again: number;
+  /** Trace of the history, the same in both runs. */
+  readonly traceHash: string;
+  /** Crashes by what was under way, or by what was done with it. */
+  readonly coverage: Readonly<Record<string, number>>;
+  readonly failure: CrashFailure | null;
+}
+
+/** Every so many crashes the recovery is crashed too. */
+const againEvery = 4;
+
+/** Plays the scenario to its end, twice; throws when the runs differ. */
+async function record(options: ExploreOptions): Promise<{ recorder: DiskRecorder; hash: string }> {
+  const { scenario, seed, settle } = options;
+  const recorder = new DiskRecorder();
+  const first = new World({ seed, settle, recorder });
+  await first.run(scenario.run(first));
+  const second = new World({ seed, settle });
+  await second.run(scenario.run(second));
+  if (first.traceHash !== second.traceHash) {
+    throw new Error(
+      `scenario ${scenario.name} is not deterministic: seed ${seed} gave ${first.traceHash}, then ${second.traceHash}`,
+    );
+  }
+  return { recorder, hash: first.traceHash };
+}
+
+class Exploration {
+  readonly #options: ExploreOptions;
+  readonly #recorder: DiskRecorder;
+  readonly #player: HistoryPlayer;
+  readonly #coverage = new Map<string, number>();
+  readonly #places = new Set<number>();
+  #again = 0;
+  failure: CrashFailure | null = null;
+
+  constructor(options: ExploreOptions, recorder: DiskRecorder) {
+    this.#options = options;
+    this.#recorder = recorder;
+    this.#player = new HistoryPlayer(recorder);
+  }
+
+  report(hash: string): CrashReport {
+    const { scenario, seed, points } = this.#options;
+    return {
+      scenario: scenario.name,
+      seed,
+      events: this.#recorder.events.length,
+      points,
+      places: this.#places.size,
+      again: this.#again,
+      traceHash: hash,
+      coverage: Object.fromEntries([...this.#coverage].sort(([a], [b]) => (a < b ? -1 : 1))),
+      failure: this.failure,
+    };
+  }
+
+  async crashAt(point: number): Promise<void> {
+    const { scenario, seed, points, settle } = this.#options;
+    const random = new SeededRandom(seed).fork(`crash ${point}`);
+    const events = this.#recorder.events.length;
+    const position = Math.floor(((point + random.unit()) / points) * (events + 1));
+    const survival = survivals[point % survivals.length] as Survival;
+    this.#player.advanceTo(position);
+    this.#places.add(position);
+    this.#count(survival);
+    const images = imagesOf(this.#player, survival, random);
+    const marks = this.#player.marks;
+    const recorder = point % againEvery === 0 ? new DiskRecorder() : null;
+    const world = new World({ seed: random.below(2 ** 40), settle, recorder, images });
+    let again = false;
+    try {
+      await world.run(scenario.recover(world, marks));
+      if (recorder !== null) {
+        again = true;
+        this.#again += 1;
+        await this.#crashAgain(recorder, marks, random);
+      }
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      this.failure = { point, position, events, survival, again, message };
+    }
+  }
+
+  /** Crashes the recovery as well. */
+  async #crashAgain(
+    recorder: DiskRecorder,
+    marks: readonly unknown[],
+    random: SeededRandom,
+  ): Promise<void> {
+    const { scenario, settle } = this.#options;
+    const player = new HistoryPlayer(recorder);
+    player.advanceTo(random.below(recorder.events.length + 1));
+    const survival = survivals[random.below(survivals.length)] as Survival;
+    const images = imagesOf(player, survival, random);
+    const world = new World({ seed: random.below(2 ** 40), settle, images });
+    await world.run(scenario.recover(world, [...marks, ...player.marks]));
+  }
+
+  #count(survival: Survival): void {
+    const seen = new Set<string>([`kept: ${survival}`]);
+    for (const { unflushed } of this.#player.disks.values()) {
+      for (const write of unflushed.writes) {
+        seen.add(`unflushed: ${this.#options.scenario.classify(write)}`);
+      }
+    }
+    for (const name of seen) {
+      this.#coverage.set(name, (this.#coverage.get(name) ?? 0) + 1);
+    }
+  }
+}
+
+function imagesOf(
+  player: HistoryPlayer,
+  survival: Survival,
+  random: SeededRandom,
+): ReadonlyMap<string, DiskImage> {
+  const images = new Map<string, DiskImage>();
+  for (const [name, { durable, unflushed }] of player.disks) {
+    const image = new DiskImage(durable);
+    unflushed.survive(image, survival, random);
+    images.set(name, image);
+  }
+  return images;
+}
+
+/** Plays the crashes; ends at the first that is not survived. */
+export async function exploreCrashes(options: ExploreOptions): Promise<CrashReport> {
+  const { recorder, hash } = await record(options);
+  const exploration = new Exploration(options, recorder);
+  const only = options.only ?? null;
+  for (let point = 0; point < options.points && exploration.failure === null; point += 1) {
+    if (only === null || only === point) {
+      await exploration.crashAt(point);
+      options.onPoint?.(point + 1);
+    }
+  }
+  return exploration.report(hash);
+}
+
+/** The one command that plays a crash again. */
+export function replayCommand(report: CrashReport): string {
+  const { scenario, seed, points, failure } = report;
+  const only = failure === null ? "" : ` --point ${failure.point}`;
+  return `osdyno simulate ${scenario} --seed ${seed} --points ${points}${only}`;
+}
