@@ -25,6 +25,8 @@ export interface CrashScenario {
   recover(world: World, marks: readonly unknown[]): Promise<void>;
   /** What a write that was not durable yet belongs to, for the coverage. */
   classify(write: VolatileWrite): string;
+  /** What else a crash after these marks covers. */
+  cover(marks: readonly unknown[]): readonly string[];
 }
 
 export interface ExploreOptions {
@@ -159,10 +161,11 @@ class Exploration {
   }
 
   #count(survival: Survival): void {
-    const seen = new Set<string>([`kept: ${survival}`]);
+    const { scenario } = this.#options;
+    const seen = new Set<string>([`kept: ${survival}`, ...scenario.cover(this.#player.marks)]);
     for (const { unflushed } of this.#player.disks.values()) {
       for (const write of unflushed.writes) {
-        seen.add(`unflushed: ${this.#options.scenario.classify(write)}`);
+        seen.add(`unflushed: ${scenario.classify(write)}`);
       }
     }
     for (const name of seen) {

@@ -25,14 +25,14 @@ type Mark =
 export class ScatteredSpace implements KvSpace {
   readonly unitBytes = unitBytes;
   readonly handle = null;
-  readonly #free: Set<number>;
+  readonly #units: number;
+  readonly #free = new Set<number>();
   readonly #random: SeededRandom;
 
   constructor(sizeBytes: number, random: SeededRandom) {
-    const units = Math.floor(sizeBytes / unitBytes);
+    this.#units = Math.floor(sizeBytes / unitBytes);
     this.#random = random;
-    this.#free = new Set();
-    for (let unit = reservedUnits; unit < units; unit += 1) {
+    for (let unit = reservedUnits; unit < this.#units; unit += 1) {
       this.#free.add(unit);
     }
   }
@@ -62,8 +62,10 @@ export class ScatteredSpace implements KvSpace {
     }
     const extents: KvExtent[] = [];
     for (let left = wanted; left > 0; ) {
-      const free = [...this.#free].sort((a, b) => a - b);
-      let unit = free[this.#random.below(free.length)] as number;
+      let unit = this.#random.below(this.#units);
+      while (!this.#free.has(unit)) {
+        unit = (unit + 1) % this.#units;
+      }
       const start = unit;
       // Runs of a few units.
       const longest = Math.min(left, 1 + this.#random.below(12));
@@ -304,7 +306,21 @@ export function waltreeScenario(options: WaltreeScenarioOptions): CrashScenario 
       await reader.close();
     },
     classify: (write) => classOf(write),
+    cover: (marks) => covered(marks as readonly Mark[]),
   };
+}
+
+function covered(marks: readonly Mark[]): string[] {
+  const acked = marks.filter((mark) => mark.kind === "acked");
+  const refused = acked.findIndex(({ errno }) => errno !== 0);
+  const names: string[] = [];
+  if (refused >= 0) {
+    names.push("after: a commit refused for want of space");
+    if (acked.slice(refused).some(({ errno }) => errno === 0)) {
+      names.push("after: commits that succeeded again");
+    }
+  }
+  return names;
 }
 
 function classOf({ data }: VolatileWrite): string {

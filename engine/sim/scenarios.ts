@@ -35,7 +35,7 @@ const builtIn: readonly CrashScenario[] = [
     ...usual,
     name: "waltree-full",
     describe: "waltree on a disk that gets full",
-    sizeBytes: 640 << 10,
+    sizeBytes: 448 << 10,
   }),
   waltreeScenario({
     ...usual,

@@ -1,9 +1,17 @@
 /** The key-value stores that the conformance suite runs on. */
 import { SeededRandom } from "../../engine/base/random.ts";
+import { DeviceMux } from "../../engine/device/mux.ts";
 import { conformanceOperators, type KvSubject } from "../../engine/hot/kv/conformance.ts";
-import type { KvSpace } from "../../engine/hot/kv/kv.ts";
+import type { KvDevice, KvSpace } from "../../engine/hot/kv/kv.ts";
 import { openKeyValueStore } from "../../engine/hot/kv/registry.ts";
 import { VirtualClock } from "../../engine/sim/clock.ts";
+import { ScatteredSpace } from "../../engine/sim/scenario-waltree.ts";
+import { World } from "../../engine/sim/world.ts";
+
+/** Lets the event loop turn once. */
+export function settle(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
 
 const noSpace: KvSpace = {
   unitBytes: 4096,
@@ -12,7 +20,9 @@ const noSpace: KvSpace = {
   release: () => {},
 };
 
-export const memorySubject: KvSubject = {
+const noDevice: KvDevice = { path: null, lane: null, sizeBytes: 0, blockBytes: 4096 };
+
+const memorySubject: KvSubject = {
   name: "memory",
   place: () => {
     const clock = new VirtualClock();
@@ -20,11 +30,7 @@ export const memorySubject: KvSubject = {
       open: (how) =>
         openKeyValueStore("memory", {
           ...how,
-          devices: {
-            main: { path: null, lane: null, sizeBytes: 0, blockBytes: 4096 },
-            db: null,
-            wal: null,
-          },
+          devices: { main: noDevice, db: null, wal: null },
           space: noSpace,
           mergeOperators: conformanceOperators,
           options: {},
@@ -39,4 +45,80 @@ export const memorySubject: KvSubject = {
   },
 };
 
-export const kvSubjects: readonly KvSubject[] = [memorySubject];
+interface WaltreeShape {
+  readonly name: string;
+  readonly separate: boolean;
+  readonly fua: boolean;
+  readonly blockBytes: number;
+  readonly slotBytes: number;
+  readonly logBytes: number;
+}
+
+/** On simulated disks, with so small a log that it is cut many times. */
+function waltreeSubject(shape: WaltreeShape): KvSubject {
+  const sizeBytes = 48 << 20;
+  const { blockBytes, slotBytes, fua } = shape;
+  return {
+    name: shape.name,
+    place: () => {
+      const world = new World({ seed: 3, settle });
+      const names = shape.separate ? ["main", "db", "wal"] : ["main"];
+      const disks = new Map(
+        names.map((name) => [
+          name,
+          world.disk({ name, sizeBytes, blockBytes, slotBytes, fua, depth: 16 }),
+        ]),
+      );
+      const device = (name: string): KvDevice | null => {
+        const disk = disks.get(name);
+        if (disk === undefined) {
+          return null;
+        }
+        const mux = new DeviceMux(disk.device, { capacity: 16, selfDriven: true });
+        return { path: null, lane: mux.lane({ depth: 16, slots: 16 }), sizeBytes, blockBytes };
+      };
+      return {
+        open: async (how) => {
+          const space = new ScatteredSpace(sizeBytes, world.random.fork("space"));
+          const store = await openKeyValueStore("waltree", {
+            ...how,
+            devices: { main: device("main") ?? noDevice, db: device("db"), wal: device("wal") },
+            space,
+            mergeOperators: conformanceOperators,
+            options: { waltree_log_bytes: shape.logBytes, waltree_grow_bytes: shape.logBytes / 2 },
+            clock: world.clock,
+            random: world.random.fork("store"),
+          });
+          space.take(store.usedExtents().filter(({ role }) => role === "main"));
+          return store;
+        },
+        pass: async () => {
+          world.clock.step();
+          await settle();
+        },
+        dispose: () => {},
+      };
+    },
+  };
+}
+
+const small = { separate: false, fua: true, blockBytes: 4096, slotBytes: 16_384 };
+
+export const kvSubjects: readonly KvSubject[] = [
+  memorySubject,
+  waltreeSubject({ ...small, name: "waltree", logBytes: 128 << 10 }),
+  waltreeSubject({
+    ...small,
+    name: "waltree on blocks of 512 bytes, flushes only",
+    fua: false,
+    blockBytes: 512,
+    slotBytes: 65_536,
+    logBytes: 512 << 10,
+  }),
+  waltreeSubject({
+    ...small,
+    name: "waltree on three devices",
+    separate: true,
+    logBytes: 256 << 10,
+  }),
+];

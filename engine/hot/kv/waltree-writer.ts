@@ -212,13 +212,20 @@ export class StreamWriter {
     return true;
   }
 
-  /** Room for a payload, however it is cut: a head for each extent and slot, and blocks to grow. */
+  /**
+   * Room for a payload, however it is cut: a head for each slot and extent, fragments that tell of the
+   * extents, padding, and a last block to grow again.
+   */
   #allocate(payloadBytes: number): KvExtent[] | null {
     const { space, growBytes, blockBytes, io } = this.#options;
-    let heads = Math.ceil(payloadBytes / (io.slotBytes - fragmentHeaderBytes)) + 1;
-    for (let attempt = 0; attempt < 4; attempt += 1) {
-      const least = payloadBytes + heads * (fragmentHeaderBytes + blockBytes) + 2 * blockBytes;
-      const wanted = alignUp(least, blockBytes);
+    const slots = Math.ceil(payloadBytes / (io.slotBytes - fragmentHeaderBytes)) + 1;
+    const needed = (extents: number) =>
+      payloadBytes +
+      (slots + extents) * fragmentHeaderBytes +
+      (Math.ceil(extents / this.#toldAtOnce) + 2) * blockBytes;
+    let extents = 1;
+    for (let attempt = 0; attempt < 16; attempt += 1) {
+      const wanted = alignUp(needed(extents), blockBytes);
       let got = wanted < growBytes ? space.allocate(growBytes) : undefined;
       if (got !== undefined && got.length > inlineExtentLimit / 2) {
         space.release(got);
@@ -228,25 +235,27 @@ export class StreamWriter {
       if (got === undefined) {
         return null;
       }
-      // Small extents need more heads and more blocks to tell of them than was thought.
-      const needed = heads + 2 * got.length;
       const total = got.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0);
-      if (total >= payloadBytes + needed * (fragmentHeaderBytes + blockBytes)) {
+      if (total >= needed(got.length)) {
         return [...got];
       }
       space.release(got);
-      heads = needed;
+      extents = got.length;
     }
     return null;
+  }
+
+  /** Extents that one fragment of a block can tell of. */
+  get #toldAtOnce(): number {
+    return Math.floor((this.#options.blockBytes - fragmentHeaderBytes) / growPayloadBytes(1));
   }
 
   /** Queues the fragments that tell of new extents, and counts on them from here on. */
   #addGrow(extents: readonly KvExtent[]): void {
     this.#grown += 1;
     const left = [...extents];
-    const perFragment = Math.floor((this.#options.blockBytes - fragmentHeaderBytes) / 16);
     while (left.length > 0) {
-      const told = left.splice(0, perFragment);
+      const told = left.splice(0, this.#toldAtOnce);
       const payload = new Uint8Array(growPayloadBytes(told.length));
       encodeGrow(payload, 0, told);
       this.#tasks.push({

@@ -248,7 +248,7 @@ class WaltreeStore implements KeyValueStore {
     const group = this.#takeGroup();
     if (this.#log.extents.length > 0) {
       this.#writeGroup(group);
-    } else if (this.#log.begin(this.#tuning.growBytes)) {
+    } else if (this.#log.begin(0)) {
       const log = this.#log.mark();
       assert(log !== null, "a log begins with more extents than a superblock lists");
       this.#writeSuperblock({ log }, (errno) => {
