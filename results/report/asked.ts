@@ -7,18 +7,14 @@ import { formatCount } from "./units.ts";
 const mostNamed = 3;
 
 /** The job's own `description=`, or the question that its keys ask; null when nothing completed. */
-export function askedOf(
-  record: RunRecord,
-  entries: readonly Entry[],
-  target: string,
-): string | null {
+export function askedOf(record: RunRecord, entries: readonly Entry[]): string | null {
   const words = describedOf(record);
   if (words !== null || entries.length === 0) {
     return words;
   }
   const loads = [...new Set(entries.map(loadOf))];
   const what = loads.length > mostNamed ? `${loads.length} workloads` : listed(loads);
-  return `How many IOPS does ${target} reach, and how long do operations take, with ${what}?`;
+  return `How many IOPS does the target reach, and how long do operations take, with ${what}?`;
 }
 
 function describedOf(record: RunRecord): string | null {

@@ -137,7 +137,7 @@ background:var(--panel);border-top:2px solid var(--link);font-size:.85rem}
 .tip{position:absolute;z-index:2;max-width:18rem;padding:.35rem .55rem;background:var(--ink);color:var(--ground);
 font-size:.8rem;line-height:1.35;border-radius:.3rem;pointer-events:none}
 .ring{position:absolute;width:18px;height:18px;margin:-9px 0 0 -9px;border:2px solid var(--ink);border-radius:50%;pointer-events:none}
-.site th,.site td{white-space:normal}.site small{display:block;color:var(--soft);font-weight:normal}
+.site th,.site td{white-space:normal;overflow-wrap:anywhere}.site small{display:block;color:var(--soft);font-weight:normal}
 .site time{white-space:nowrap}.site .target{overflow-wrap:anywhere;min-width:11rem}.site th[scope=row]{max-width:14rem}.site th a{font-weight:bold}
 .sort{background:none;border:0;padding:0;font-weight:bold;cursor:pointer;text-align:left}
 [aria-sort=ascending] .sort::after{content:" \\2191"}[aria-sort=descending] .sort::after{content:" \\2193"}
@@ -154,7 +154,7 @@ main,header,footer{padding-left:.9rem;padding-right:.9rem}
 .chart .wide{display:none}.chart .phone{display:block}
 .facts{grid-template-columns:minmax(6rem,9.5rem) minmax(0,1fr);gap:.15rem .7rem}
 .site thead tr{display:flex;flex-wrap:wrap;gap:0 1.1rem}.range{line-height:2.1}.range label{white-space:normal}.site tr{display:block;border-bottom:1px solid var(--line);padding:.5rem 0}.site tr[hidden]{display:none}
-.site td,.site th{display:block;border:0;padding:.1rem 0;position:static!important;min-width:0}
+.site td,.site th,.site th[scope=row]{display:block;border:0;padding:.1rem 0;position:static!important;min-width:0;max-width:none}
 .site .target{max-width:none}
 th[scope=row]{position:sticky;left:0;background:var(--ground);white-space:normal;min-width:8rem}
 }

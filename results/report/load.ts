@@ -135,7 +135,7 @@ function modelOf(
     schema: "osdyno-report-1",
     kind,
     name: sweep?.name ?? (first.label || basename(resolve(dir))),
-    question: sweep === null ? askedOf(first, entries, targets[0] ?? "") : (sweep.question ?? null),
+    question: sweep === null ? askedOf(first, entries) : (sweep.question ?? null),
     preview,
     state,
     reason,

@@ -141,11 +141,20 @@ describe.skipIf(!present)("report.html in Chromium", () => {
   }
 
   it("shows the answer without scrolling, and the file stays under 2 MiB", async () => {
-    for (const { name: _, ...options } of screens) {
-      const { page } = await visit("sweep", options);
-      const box = await page.locator(".answer p").first().boundingBox();
-      expect((box?.y ?? 1e9) + (box?.height ?? 0)).toBeLessThan(options.viewport.height);
-      await page.context().close();
+    const more = [
+      { width: 1024, height: 768 },
+      { width: 1600, height: 1000 },
+    ];
+    for (const report of ["sweep", "run"]) {
+      for (const viewport of [...screens.map((screen) => screen.viewport), ...more]) {
+        const { page } = await visit(report, { viewport });
+        // What was asked, and the whole answer.
+        for (const part of [".question", ".answer"]) {
+          const box = await page.locator(part).boundingBox();
+          expect((box?.y ?? 1e9) + (box?.height ?? 0), part).toBeLessThan(viewport.height);
+        }
+        await page.context().close();
+      }
     }
     expect(statSync(join(root, "sweep", "report.html")).size).toBeLessThan(2 * 2 ** 20);
   });
@@ -327,6 +336,89 @@ describe.skipIf(!present)("report.html in Chromium", () => {
     },
   );
 
+  it.each(["sweep", "run", "site"])("the %s can be read without seeing it", async (name) => {
+    const { page } = await visit(name, { viewport: { width: 1280, height: 800 } });
+    const wrong = await page.evaluate(`(() => {
+      const all = (selector) => [...document.querySelectorAll(selector)];
+      const shown = (e) => e.getClientRects().length > 0;
+      const nameOf = (e) =>
+        (e.getAttribute("aria-labelledby") ?? "").split(" ").map((id) => document.getElementById(id)?.textContent ?? "").join(" ").trim() ||
+        e.getAttribute("aria-label") || e.labels?.[0]?.textContent || e.textContent.trim();
+      const twice = (list) => list.filter((one, at) => list.indexOf(one) !== at);
+      const levels = all("h1,h2,h3").map((e) => Number(e.tagName[1]));
+      const regions = all("section, [role=region]").map(nameOf);
+      return [
+        ...twice(all("[id]").map((e) => e.id)).map((id) => "id twice: " + id),
+        ...regions.filter((one) => one === "").map(() => "a region without a name"),
+        ...twice(regions).map((one) => "region twice: " + one),
+        ...["header", "main", "footer"].filter((tag) => all("body > " + tag).length !== 1),
+        ...levels.filter((level, at) => level > (levels[at - 1] ?? 0) + 1).map((l) => "skips to h" + l),
+        ...(levels.filter((level) => level === 1).length === 1 ? [] : ["not one h1"]),
+        ...all("a, button, input, summary, [tabindex='0']").filter(shown)
+          .filter((e) => nameOf(e) === "").map((e) => "no name: " + e.outerHTML.slice(0, 80)),
+        ...all("[role=img]").filter((e) => !e.getAttribute("aria-label")).map(() => "image without words"),
+        ...all("table").filter((e) => e.caption === null).map(() => "table without a caption"),
+        ...all("th").filter((e) => !e.hasAttribute("scope")).map((e) => "no scope: " + e.textContent),
+        ...all("figure").filter((e) => e.querySelector("figcaption") === null).map((e) => "bare " + e.id),
+        ...(document.documentElement.lang === "en" ? [] : ["no language"]),
+      ];
+    })()`);
+    expect(wrong).toEqual([]);
+    await page.context().close();
+  });
+
+  it("every control is reached by Tab, and shows that it is", async () => {
+    const { page } = await visit("run", { viewport: { width: 1280, height: 800 } });
+    const count = (await page.evaluate(
+      `[...document.querySelectorAll("a, button, input, summary, [tabindex='0']")]
+        .filter((e) => e.checkVisibility() && e.getClientRects().length > 0).length`,
+    )) as number;
+    const reached = new Set<string>();
+    for (let i = 0; i < count; i += 1) {
+      await page.keyboard.press("Tab");
+      const [place, outline] = (await page.evaluate(`(() => {
+        const all = [...document.querySelectorAll("*")];
+        const e = document.activeElement;
+        const { outlineStyle, outlineWidth } = getComputedStyle(e);
+        return [all.indexOf(e) + " " + e.tagName + "." + e.getAttribute("class"), outlineStyle + " " + outlineWidth];
+      })()`)) as [string, string];
+      expect(outline, place).toMatch(/^(?:solid|auto) [1-9]/);
+      reached.add(place);
+    }
+    expect(reached.size).toBe(count);
+    await page.context().close();
+  });
+
+  it("what the keyboard reads and selects is announced in one place, the pointer's way is not", async () => {
+    const { page } = await visit("sweep", { viewport: { width: 1280, height: 800 } });
+    const said = page.locator("[aria-live]");
+    expect(await said.count()).toBe(1);
+    await page.locator("#iops-latency svg.wide [role=img]").first().hover({ force: true });
+    expect(await page.locator("#iops-latency .tip").isVisible()).toBe(true);
+    expect(await said.textContent()).toBe("");
+    await page.locator("#iops-latency .chart").focus();
+    await page.keyboard.press("ArrowRight");
+    expect(await said.textContent()).toBe(await page.locator("#iops-latency .tip").textContent());
+    await page.keyboard.press("Enter");
+    expect(await said.textContent()).toBe(await page.locator(".bar span").textContent());
+    await page.keyboard.press("Escape");
+    expect(await said.textContent()).toBe("Everything is shown again");
+    await page.context().close();
+  });
+
+  it("a table that is cut off scrolls by itself; a tablet shows it whole", async () => {
+    const spare = async (width: number): Promise<number> => {
+      const { page } = await visit("run", { viewport: { width, height: 800 } });
+      const rest = (await page.evaluate(
+        `(() => { const e = document.querySelector(".scroll"); return e.scrollWidth - e.clientWidth; })()`,
+      )) as number;
+      await page.context().close();
+      return rest;
+    };
+    expect(await spare(390)).toBeGreaterThan(0);
+    expect(await spare(1024)).toBe(0);
+  });
+
   it("works with JavaScript off and prints in light colours", async () => {
     const { page } = await visit("sweep", { javaScriptEnabled: false, colorScheme: "dark" });
     await page.emulateMedia({ media: "print", colorScheme: "dark" });
@@ -337,6 +429,8 @@ describe.skipIf(!present)("report.html in Chromium", () => {
     await print.page.emulateMedia({ media: "print", colorScheme: "dark" });
     const ground = await print.page.evaluate("getComputedStyle(document.body).backgroundColor");
     expect(ground).toBe("rgb(255, 255, 255)");
+    // What only a screen can do is not told on paper.
+    expect(await print.page.locator(".script:visible").count()).toBe(0);
     // On paper nothing can be unfolded.
     expect(await print.page.locator("#heat svg.wide").boundingBox()).not.toBeNull();
     await print.page.context().close();

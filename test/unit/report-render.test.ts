@@ -256,7 +256,7 @@ describe("what was asked", () => {
   it("is read from the job's keys, or from its description", () => {
     const model = loadReport(join(root, "run"));
     expect(model.question).toBe(
-      "How many IOPS does raw:/tmp/scratch.img reach, and how long do operations take, with 4 KiB randread, 8 outstanding?",
+      "How many IOPS does the target reach, and how long do operations take, with 4 KiB randread, 8 outstanding?",
     );
     const dir = join(root, "described");
     writeFixtureRun(dir, { jobs: [run] });
