@@ -7,7 +7,7 @@ type Finish = (code: number) => void;
 
 /** Commands of the contract whose part is not built yet: no typing errors. */
 const laterCommands = [
-  "ceph cluster compare crush fingerprint fs fsck rados rbd simulate store tune writelog",
+  "ceph cluster compare crush fingerprint fs fsck rados rbd store tune writelog",
 ].flatMap((names) => names.split(" "));
 
 /** Each command's module is loaded only when it is used: a run must not carry the report's libraries. */
@@ -21,6 +21,7 @@ const commands: Readonly<Record<string, (finish: Finish) => Promise<Command>>> =
   list: async () => (await import("./commands/list.ts")).listCommand(),
   options: async () => (await import("./commands/options.ts")).optionsCommand(),
   results: async () => (await import("./commands/results.ts")).resultsCommand(),
+  simulate: async (finish) => (await import("./commands/simulate.ts")).simulateCommand(finish),
 };
 
 async function program(name: string | undefined, finish: Finish): Promise<Command> {

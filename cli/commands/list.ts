@@ -7,6 +7,7 @@ import { Command } from "commander";
 import { OsdynoError } from "../../engine/base/error.ts";
 import { nearestName } from "../../engine/base/nearest-name.ts";
 import { blockEngines } from "../../engine/hot/ioengine/registry.ts";
+import { keyValueEngines } from "../../engine/hot/kv/registry.ts";
 import { presets } from "../../engine/options/presets.ts";
 import { type JobKey, jobKeys } from "../../workloads/job/key-lookup.ts";
 import { targetKinds } from "../../workloads/target.ts";
@@ -65,6 +66,14 @@ const lists: Readonly<Record<string, { readonly title: string; readonly rows: ()
   keys: {
     title: "job keys: fio's and ours, and those that are refused",
     rows: () => jobKeys.map((key) => ({ name: key.name, description: keyText(key) })),
+  },
+  kv: {
+    title: "hot path: key-value store (bluestore_kvbackend)",
+    rows: () =>
+      keyValueEngines().map(({ name, describe, unavailable }) => ({
+        name,
+        description: unavailable === null ? describe : `not here: ${unavailable}`,
+      })),
   },
   presets: {
     title: "presets: sets of options (osdyno options)",

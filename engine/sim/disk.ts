@@ -255,14 +255,14 @@ export class SimDisk implements BlockDevice {
   }
 
   #finish(index: number): void {
-    const { recorder, name, trace, clock } = this.#options;
+    const { recorder, name, trace } = this.#options;
     const table = this.#table;
     const id = this.#ids[index] as number;
     const kind = table.kind[index];
     const offset = table.offsetBytes[index] as number;
     const slot = table.slot[index] as number;
     const failed = (table.result[index] as number) < 0;
-    trace(id, table.result[index] as number, clock.nowNs());
+    trace(id, table.result[index] as number, this.#ready.timeOf(index));
     if (kind === opKinds.flush || kind === opKinds.dataFlush) {
       if (!failed) {
         this.#unflushed.flush(this.#flushing.get(id) ?? new Set(), this.#durable);

@@ -1,0 +1,166 @@
+/** `osdyno simulate`: a scenario in virtual time, crashed at every write; a seed repeats all of it. */
+import Table from "cli-table3";
+import { Command } from "commander";
+import { OsdynoError } from "../../engine/base/error.ts";
+import { nearestName } from "../../engine/base/nearest-name.ts";
+import {
+  type CrashReport,
+  type CrashScenario,
+  exploreCrashes,
+  replayCommand,
+} from "../../engine/sim/crashes.ts";
+import { crashScenario, crashScenarios } from "../../engine/sim/scenarios.ts";
+import { watchInterrupts } from "../interrupt.ts";
+import { makeProgress } from "../progress.ts";
+
+interface SimulateFlags {
+  readonly seed?: string;
+  readonly seeds?: string;
+  readonly points: string;
+  readonly point?: string;
+  readonly json?: true;
+}
+
+const seedLimit = 2 ** 48;
+
+function wholeNumber(flag: string, text: string, low: number, limit = seedLimit): number {
+  const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+  if (!(value >= low && value < limit)) {
+    throw new OsdynoError(
+      "bad-input",
+      `--${flag} ${text}: give a whole number from ${low} to ${limit - 1}`,
+    );
+  }
+  return value;
+}
+
+/** First and last seed. */
+function seedRange(flags: SimulateFlags): readonly [number, number] {
+  if (flags.seeds !== undefined) {
+    if (flags.seed !== undefined) {
+      throw new OsdynoError("bad-input", "give --seed or --seeds, not both");
+    }
+    const [low, high] = /^(\d+)\.\.(\d+)$/.exec(flags.seeds)?.slice(1) ?? [];
+    if (low === undefined || high === undefined) {
+      throw new OsdynoError("bad-input", `--seeds ${flags.seeds}: give A..B, e.g. 1..20`);
+    }
+    const first = wholeNumber("seeds", low, 0);
+    return [first, wholeNumber("seeds", high, first)];
+  }
+  const seed = wholeNumber("seed", flags.seed ?? "1", 0);
+  return [seed, seed];
+}
+
+function scenarioOf(name: string): CrashScenario {
+  const scenario = crashScenario(name);
+  if (scenario === undefined) {
+    const names = crashScenarios().map((known) => known.name);
+    const guess = nearestName(name, names);
+    throw new OsdynoError(
+      "bad-input",
+      `no scenario is called ${name}${guess === null ? "" : `; did you mean ${guess}?`} (there are ${names.join(", ")})`,
+    );
+  }
+  return scenario;
+}
+
+/** A turn of the event loop. */
+function settle(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+function listScenarios(flags: SimulateFlags): void {
+  const rows = crashScenarios().map(({ name, describe }) => ({ name, description: describe }));
+  process.stdout.write(
+    flags.json === true
+      ? `${JSON.stringify(rows, null, 2)}\n`
+      : `scenarios:\n${rows.map(({ name, description }) => `${name}  ${description}`).join("\n")}\n`,
+  );
+}
+
+function reportText(report: CrashReport): string {
+  const { scenario, seed, points, events, places, again, traceHash, failure } = report;
+  const lines = [
+    `${scenario}, seed ${seed}: ${events} events, trace ${traceHash} in both runs; ${points} crashes at ${places} places, ${again} of them crashed again while recovering`,
+  ];
+  if (failure !== null) {
+    lines.push(
+      `NOT survived: crash ${failure.point}${failure.again ? ", the second crash" : ""}, after event ${failure.position} of ${failure.events}, unflushed writes kept: ${failure.survival}`,
+      `  ${failure.message}`,
+      `  again: ${replayCommand(report)}`,
+    );
+  }
+  return lines.join("\n");
+}
+
+/** Crashes of all seeds by what they covered. */
+function coverageText(reports: readonly CrashReport[]): string {
+  const sums = new Map<string, number>();
+  for (const { coverage } of reports) {
+    for (const [name, times] of Object.entries(coverage)) {
+      sums.set(name, (sums.get(name) ?? 0) + times);
+    }
+  }
+  const table = new Table({
+    head: ["a crash with", "times"],
+    style: { head: [], border: [], compact: true },
+    colAligns: ["left", "right"],
+  });
+  table.push(...[...sums].sort(([a], [b]) => (a < b ? -1 : 1)));
+  return table.toString();
+}
+
+/** Explores each seed until one is not survived. */
+async function simulate(name: string, flags: SimulateFlags): Promise<number> {
+  const scenario = scenarioOf(name);
+  const [first, last] = seedRange(flags);
+  const points = wholeNumber("points", flags.points, 1, 10_000_000);
+  const only = flags.point === undefined ? null : wholeNumber("point", flags.point, 0, points);
+  const interrupts = watchInterrupts();
+  const progress = makeProgress(true);
+  const reports: CrashReport[] = [];
+  const json = flags.json === true;
+  try {
+    for (let seed = first; seed <= last; seed += 1) {
+      progress.begin(`${name}, seed ${seed}`);
+      const onPoint = (done: number) => {
+        progress.update(done / points, `crash ${done} of ${points}`);
+        if (interrupts.signal.aborted) {
+          throw new OsdynoError("interrupted", "the simulation was stopped");
+        }
+      };
+      const report = await exploreCrashes({ scenario, seed, points, only, settle, onPoint });
+      progress.end();
+      reports.push(report);
+      process.stdout.write(json ? "" : `${reportText(report)}\n`);
+      if (report.failure !== null) {
+        break;
+      }
+    }
+  } finally {
+    progress.end();
+    interrupts.release();
+  }
+  process.stdout.write(
+    json ? `${JSON.stringify(reports, null, 2)}\n` : `${coverageText(reports)}\n`,
+  );
+  return reports.some(({ failure }) => failure !== null) ? 1 : 0;
+}
+
+export function simulateCommand(finish: (code: number) => void): Command {
+  return new Command("simulate")
+    .description("a scenario in virtual time, crashed at every write; without one: which there are")
+    .argument("[scenario]", "name of the scenario, e.g. waltree")
+    .option("--seed <n>", "the seed of everything that is drawn (default: 1)")
+    .option("--seeds <a..b>", "one seed after the other")
+    .option("--points <n>", "crashes of each seed, spread over its history", "1000")
+    .option("--point <k>", "this crash only, from 0: what a failure names")
+    .option("--json", "print one JSON document")
+    .action(async (name: string | undefined, flags: SimulateFlags) => {
+      if (name === undefined) {
+        listScenarios(flags);
+      } else {
+        finish(await simulate(name, flags));
+      }
+    });
+}

@@ -1,0 +1,60 @@
+/** `osdyno simulate`, as a user types it. */
+import { afterAll, expect, test } from "vitest";
+import type { CrashReport } from "../../engine/sim/crashes.ts";
+import { Workplace } from "./command.ts";
+
+const place = new Workplace();
+afterAll(() => place.remove());
+
+test("without a scenario it names those there are", () => {
+  const { code, out } = place.run(["simulate"]);
+  expect(code).toBe(0);
+  expect(out).toMatch(/^scenarios:\nwaltree {2}\S/);
+});
+
+test("a scenario that survives: 0, the coverage, and the same trace for the same seed", () => {
+  const args = ["simulate", "waltree", "--seeds", "4..5", "--points", "40"];
+  const { code, out } = place.run(args);
+  expect(code).toBe(0);
+  expect(out).toContain("waltree, seed 5: ");
+  expect(out).toMatch(/unflushed: log\s+│\s+\d+/);
+  const documents = [1, 2].map(() =>
+    JSON.parse(place.run([...args, "--json"]).out),
+  ) as CrashReport[][];
+  expect(documents[0]).toEqual(documents[1]);
+  expect(documents[0]?.map(({ seed, failure }) => [seed, failure])).toEqual([
+    [4, null],
+    [5, null],
+  ]);
+});
+
+test("a planted bug: 1, and the one command that plays it again", () => {
+  const { code, out } = place.run(["simulate", "waltree-canary", "--seeds", "1..5"]);
+  expect(code).toBe(1);
+  const [, command] = /again: osdyno (.*)\n/.exec(out) ?? [];
+  expect(command).toMatch(/^simulate waltree-canary --seed \d+ --points 1000 --point \d+$/);
+  const [, reason] = /\n {2}(\S.*)\n/.exec(out) ?? [];
+  const again = place.run((command ?? "").split(" "));
+  expect(again.code).toBe(1);
+  expect(again.out).toContain(reason);
+});
+
+test.each([
+  [["simulate", "waltre"], /did you mean waltree\?/],
+  [["simulate", "waltree", "--seed", "x"], /--seed x: give a whole number/],
+  [["simulate", "waltree", "--seeds", "9"], /--seeds 9: give A\.\.B/],
+  [["simulate", "waltree", "--seed", "1", "--seeds", "1..2"], /--seed or --seeds/],
+  [["simulate", "waltree", "--points", "10", "--point", "10"], /--point 10: .* from 0 to 9/],
+])("%j is refused in one line", (args, message) => {
+  const { code, err } = place.run(args);
+  expect(code).toBe(2);
+  expect(err).toMatch(message);
+  expect(err.trimEnd().split("\n")).toHaveLength(1);
+});
+
+test("list kv names the key-value stores", () => {
+  const { code, out } = place.run(["list", "kv", "--json"]);
+  expect(code).toBe(0);
+  const { kv } = JSON.parse(out) as { kv: { name: string; description: string }[] };
+  expect(kv.map(({ name }) => name)).toEqual(expect.arrayContaining(["waltree", "memory"]));
+});
