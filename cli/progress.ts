@@ -116,17 +116,13 @@ let current: Progress = quietProgress();
 export type Eta = "always" | "never" | "auto";
 
 /** The fitting kind for where stderr goes. */
-export function makeProgress(
-  wanted: boolean,
-  eta: Eta = "auto",
-  everySeconds: number | null = null,
-): Progress {
+export function makeProgress(wanted: boolean, eta: Eta = "auto"): Progress {
   if (!wanted || eta === "never") {
     current = quietProgress();
-  } else if (process.stderr.isTTY && everySeconds === null) {
+  } else if (process.stderr.isTTY) {
     current = barProgress();
   } else {
-    current = lineProgress(everySeconds ?? (eta === "always" ? 1 : plainEverySeconds));
+    current = lineProgress(eta === "always" ? 1 : plainEverySeconds);
   }
   return current;
 }

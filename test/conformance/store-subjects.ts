@@ -1,6 +1,18 @@
 /** The object stores that the conformance suite runs on. */
+
+import { SeededRandom } from "../../engine/base/random.ts";
 import { heapArena } from "../../engine/device/check-op.ts";
+import { MemoryDevice } from "../../engine/device/memory.ts";
+import { DeviceMux } from "../../engine/device/mux.ts";
+import { createAllocator } from "../../engine/hot/allocator/registry.ts";
+import { openChecksum } from "../../engine/hot/checksum/registry.ts";
+import type { KvOpenContext } from "../../engine/hot/kv/kv.ts";
+import { openKeyValueStore } from "../../engine/hot/kv/registry.ts";
 import { VirtualClock } from "../../engine/sim/clock.ts";
+import type { BlobCompressor } from "../../engine/store/bluestore/compression.ts";
+import { type BlueStoreParts, makeStore } from "../../engine/store/bluestore/mount.ts";
+import { type BlueStoreOptions, ssdDefaults } from "../../engine/store/bluestore/options.ts";
+import { BlueStore } from "../../engine/store/bluestore/store.ts";
 import type { StoreHarness, StoreSubject } from "../../engine/store/conformance.ts";
 import { MemStore } from "../../engine/store/memstore/memstore.ts";
 
@@ -24,4 +36,144 @@ export const memStoreSubject: StoreSubject = {
   },
 };
 
-export const storeSubjects: readonly StoreSubject[] = [memStoreSubject];
+/** Runs of equal bytes, for tests without a native compressor. */
+const runs: BlobCompressor = {
+  name: "runs",
+  compress(bytes, out) {
+    let at = 0;
+    for (let from = 0; from < bytes.length; ) {
+      // A pattern of 61 bytes, or literal bytes.
+      let same = 0;
+      while (
+        same < 60_000 &&
+        from + 61 + same < bytes.length &&
+        bytes[from + same] === bytes[from + 61 + same]
+      ) {
+        same += 1;
+      }
+      const literal = Math.min(61, bytes.length - from);
+      if (at + literal + 3 > out.length) {
+        return -1;
+      }
+      out[at] = literal;
+      out[at + 1] = same;
+      out[at + 2] = same >>> 8;
+      out.set(bytes.subarray(from, from + literal), at + 3);
+      at += literal + 3;
+      from += literal + same;
+    }
+    return at;
+  },
+  decompress(bytes, out, expectedBytes) {
+    let to = 0;
+    for (let at = 0; at < bytes.length; ) {
+      const literal = bytes[at] as number;
+      const same = (bytes[at + 1] as number) + (bytes[at + 2] as number) * 256;
+      if (to + literal + same > expectedBytes) {
+        return false;
+      }
+      out.set(bytes.subarray(at + 3, at + 3 + literal), to);
+      to += literal;
+      for (let left = same; left > 0; left -= 1) {
+        out[to] = out[to - 61] as number;
+        to += 1;
+      }
+      at += literal + 3;
+    }
+    return to === expectedBytes;
+  },
+};
+
+async function settled<T>(clock: VirtualClock, promise: Promise<T>): Promise<T> {
+  let done = false;
+  const end = promise.finally(() => {
+    done = true;
+  });
+  end.catch(() => {});
+  while (!done) {
+    clock.step();
+    await Promise.resolve();
+  }
+  return await end;
+}
+
+/** Takes what has completed and is asked for by nobody any more. */
+function drain(clock: VirtualClock, device: MemoryDevice): void {
+  while (device.poll(64) > 0 || clock.step()) {
+    // What is under way when a store is abandoned completes for nobody.
+  }
+}
+
+export interface BlueStoreShape {
+  readonly name: string;
+  readonly options: Partial<BlueStoreOptions>;
+  readonly kvOptions?: KvOpenContext["options"];
+  readonly slotBytes?: number;
+}
+
+export function blueStoreSubject(shape: BlueStoreShape): StoreSubject {
+  return {
+    name: `bluestore, ${shape.name}`,
+    sizeBytes,
+    create: async (seed): Promise<StoreHarness> => {
+      const clock = new VirtualClock();
+      const slotBytes = shape.slotBytes ?? 65536;
+      const device = new MemoryDevice({ clock, sizeBytes, depth: 64, slotBytes, slotCount: 40 });
+      const random = new SeededRandom(seed);
+      const parts = (): BlueStoreParts => {
+        drain(clock, device);
+        const mux = new DeviceMux(device, { capacity: 64, selfDriven: true });
+        const kvLane = mux.lane({ depth: 16, slots: 12 });
+        return {
+          clock,
+          random,
+          lane: mux.lane({ depth: 32, slots: 20 }),
+          kvName: "waltree",
+          kvDevices: {
+            main: { path: null, lane: kvLane, sizeBytes, blockBytes: 4096 },
+            db: null,
+            wal: null,
+          },
+          kvOptions: shape.kvOptions ?? { waltree_log_bytes: 1 << 20 },
+          openKv: (context) => openKeyValueStore("waltree", context),
+          allocator: (options) => createAllocator("hybrid", options),
+          checksum: openChecksum,
+          compressor: () => runs,
+          options: { ...ssdDefaults, ...shape.options },
+        };
+      };
+      await settled(clock, makeStore(parts()));
+      let store = await settled(clock, BlueStore.mount(parts()));
+      return {
+        get store() {
+          return store;
+        },
+        remount: async (clean) => {
+          if (clean) {
+            await settled(clock, new Promise((resolve) => store.unmount(resolve)));
+          } else {
+            store.abandon();
+          }
+          store = await settled(clock, BlueStore.mount(parts()));
+          return true;
+        },
+        turn: async () => {
+          clock.step();
+          await Promise.resolve();
+        },
+        check: async () => {
+          store.state.allocator.checkInvariants();
+        },
+        close: async () => {
+          store.abandon();
+        },
+      };
+    },
+  };
+}
+
+export const blueStoreSubjects: readonly StoreSubject[] = [
+  blueStoreSubject({ name: "solid state", options: {} }),
+];
+
+export const storeSubjects: readonly StoreSubject[] = [memStoreSubject, ...blueStoreSubjects];

@@ -1,0 +1,257 @@
+/** Records of onodes, shards of extent maps and shared blobs; FORMAT.md shows every byte. */
+import { Blob, hole } from "./blob.ts";
+import type { Extent, ExtentMap } from "./extent-map.ts";
+import type { Onode } from "./onode.ts";
+import { RefMap, SharedBlob } from "./shared-blob.ts";
+import type { WireReader, WireWriter } from "./wire.ts";
+
+export const recordVersion = 1;
+
+const blobFlags = Object.freeze({ compressed: 1, sums: 2, unused: 4, shared: 8, use: 16 });
+
+/** What decoding needs of the store. */
+export interface CodecContext {
+  /** `bluestore_min_alloc_size`: disk offsets and lengths are multiples of it. */
+  readonly unitBytes: number;
+  /** Bytes of a value by checksum type. */
+  readonly sumBytes: readonly number[];
+  /** The shared blob of that id, loaded; throws when there is none. */
+  sharedBlob(id: number): SharedBlob;
+}
+
+/** Number of the run of encoding in which `Blob.index` holds. */
+let run = 0;
+
+/** Begins a record in which blobs are numbered from 0. */
+export function beginRun(): number {
+  run += 1;
+  return run;
+}
+
+export function encodeBlob(writer: WireWriter, blob: Blob, unitBytes: number): void {
+  const spanning = blob.spanningId >= 0;
+  const flags =
+    (blob.compressed ? blobFlags.compressed : 0) |
+    (blob.sumBytes > 0 ? blobFlags.sums : 0) |
+    (blob.unused === 0 ? 0 : blobFlags.unused) |
+    (blob.shared === null ? 0 : blobFlags.shared) |
+    (spanning ? blobFlags.use : 0);
+  writer.u8(flags);
+  writer.varint(blob.logicalBytes);
+  if (blob.compressed) {
+    writer.varint(blob.compressedBytes);
+  }
+  const { diskOffsets, diskLengths } = blob;
+  writer.varint(diskOffsets.length);
+  for (let at = 0; at < diskOffsets.length; at += 1) {
+    const disk = diskOffsets[at] as number;
+    writer.varint(disk === hole ? 0 : disk / unitBytes + 1);
+    writer.varint((diskLengths[at] as number) / unitBytes);
+  }
+  if (blob.sumBytes > 0) {
+    writer.u8(blob.sumType);
+    writer.u8(blob.sumOrder);
+    writer.blob(blob.sums);
+  }
+  if (blob.unused !== 0) {
+    writer.u16(blob.unused);
+  }
+  if (blob.shared !== null) {
+    writer.varint(blob.shared.id);
+  }
+  if (spanning) {
+    for (const used of blob.used) {
+      writer.varint(used);
+    }
+  }
+}
+
+export function decodeBlob(reader: WireReader, context: CodecContext, spanningId: number): Blob {
+  const { unitBytes } = context;
+  const blob = new Blob();
+  const flags = reader.u8();
+  blob.spanningId = spanningId;
+  blob.logicalBytes = reader.varint();
+  if ((flags & blobFlags.compressed) !== 0) {
+    blob.compressedBytes = reader.varint();
+  }
+  for (let left = reader.varint(); left > 0; left -= 1) {
+    const disk = reader.varint();
+    blob.diskOffsets.push(disk === 0 ? hole : (disk - 1) * unitBytes);
+    blob.diskLengths.push(reader.varint() * unitBytes);
+  }
+  if ((flags & blobFlags.sums) !== 0) {
+    blob.sumType = reader.u8();
+    blob.sumOrder = reader.u8();
+    blob.sumBytes = context.sumBytes[blob.sumType] ?? reader.fail("an unknown checksum type");
+    blob.sums = reader.blob();
+  }
+  if ((flags & blobFlags.unused) !== 0) {
+    blob.unused = reader.u16();
+  }
+  if ((flags & blobFlags.shared) !== 0) {
+    blob.shared = context.sharedBlob(reader.varint());
+    blob.shared.users += 1;
+  }
+  if (blob.logicalBytes === 0) {
+    reader.fail("a blob of no length");
+  }
+  blob.initUse(unitBytes);
+  if (spanningId >= 0) {
+    for (let unit = 0; unit < blob.used.length; unit += 1) {
+      blob.used[unit] = reader.varint();
+    }
+  }
+  return blob;
+}
+
+/** References to blobs: 0 a new one follows, odd the n-th of this record, even one that spans shards. */
+export function encodeExtents(
+  writer: WireWriter,
+  extents: readonly Extent[],
+  from: number,
+  to: number,
+  unitBytes: number,
+): void {
+  writer.varint(to - from);
+  const current = beginRun();
+  let end = 0;
+  let blobs = 0;
+  for (let at = from; at < to; at += 1) {
+    const { offset, length, blobOffset, blob } = extents[at] as Extent;
+    writer.varint(offset - end);
+    writer.varint(length);
+    writer.varint(blobOffset);
+    end = offset + length;
+    if (blob.spanningId >= 0) {
+      writer.varint(2 * blob.spanningId + 2);
+    } else if (blob.run === current) {
+      writer.varint(2 * blob.index + 1);
+    } else {
+      blob.run = current;
+      blob.index = blobs;
+      blobs += 1;
+      writer.varint(0);
+      encodeBlob(writer, blob, unitBytes);
+    }
+  }
+}
+
+/** Adds a record's extents to the map. */
+export function decodeExtents(reader: WireReader, map: ExtentMap, context: CodecContext): void {
+  const blobs: Blob[] = [];
+  let end = 0;
+  for (let left = reader.varint(); left > 0; left -= 1) {
+    const offset = end + reader.varint();
+    const length = reader.varint();
+    const blobOffset = reader.varint();
+    const reference = reader.varint();
+    let blob: Blob | undefined;
+    if (reference === 0) {
+      blob = decodeBlob(reader, context, -1);
+      blobs.push(blob);
+    } else if (reference % 2 === 1) {
+      blob = blobs[(reference - 1) / 2];
+    } else {
+      blob = map.spanning.get(reference / 2 - 1);
+    }
+    if (blob === undefined) {
+      reader.fail("an extent refers to a blob that is not there");
+    }
+    if (length === 0 || blobOffset + length > blob.logicalBytes) {
+      reader.fail("an extent is outside of its blob");
+    }
+    if (blob.spanningId < 0) {
+      blob.getRef(blobOffset, length);
+    }
+    map.insert(offset, length, blobOffset, blob);
+    end = offset + length;
+  }
+}
+
+/** Everything but the extents of a sharded map; returns the bytes of the extents that are in it. */
+export function encodeOnode(writer: WireWriter, onode: Onode, unitBytes: number): number {
+  const { map } = onode;
+  writer.u8(recordVersion);
+  writer.u8(onode.flags);
+  writer.varint(onode.nid);
+  writer.varint(onode.sizeBytes);
+  writer.varint(onode.expectedObjectBytes);
+  writer.varint(onode.expectedWriteBytes);
+  writer.varint(onode.hints);
+  writer.varint(onode.attrs.size);
+  for (const [name, value] of onode.attrs) {
+    writer.text(name);
+    writer.blob(value);
+  }
+  writer.varint(map.shards.length);
+  for (const shard of map.shards) {
+    writer.varint(shard.offset);
+    writer.varint(shard.bytes);
+  }
+  writer.varint(map.spanning.size);
+  for (const [id, blob] of map.spanning) {
+    writer.varint(id);
+    encodeBlob(writer, blob, unitBytes);
+  }
+  const before = writer.length;
+  if (map.shards.length === 0) {
+    encodeExtents(writer, map.extents, 0, map.extents.length, unitBytes);
+  }
+  return writer.length - before;
+}
+
+/** Fills an onode from its record. */
+export function decodeOnode(reader: WireReader, onode: Onode, context: CodecContext): void {
+  const { map } = onode;
+  const version = reader.u8();
+  if (version !== recordVersion) {
+    reader.fail(`version ${version} is not known here`);
+  }
+  onode.exists = true;
+  onode.flags = reader.u8();
+  onode.nid = reader.varint();
+  onode.sizeBytes = reader.varint();
+  onode.expectedObjectBytes = reader.varint();
+  onode.expectedWriteBytes = reader.varint();
+  onode.hints = reader.varint();
+  const attrs = new Map<string, Uint8Array>();
+  for (let left = reader.varint(); left > 0; left -= 1) {
+    const name = reader.text();
+    attrs.set(name, reader.blob());
+  }
+  onode.attrs = attrs;
+  for (let left = reader.varint(); left > 0; left -= 1) {
+    const offset = reader.varint();
+    map.shards.push({ offset, bytes: reader.varint(), loaded: false, dirty: false });
+  }
+  for (let left = reader.varint(); left > 0; left -= 1) {
+    const id = reader.varint();
+    map.spanning.set(id, decodeBlob(reader, context, id));
+  }
+  if (map.shards.length === 0) {
+    decodeExtents(reader, map, context);
+  }
+  reader.done();
+}
+
+export function encodeSharedBlob(writer: WireWriter, blob: SharedBlob, unitBytes: number): void {
+  const { offsets, lengths, refs } = blob.map;
+  writer.varint(offsets.length);
+  for (let at = 0; at < offsets.length; at += 1) {
+    writer.varint((offsets[at] as number) / unitBytes);
+    writer.varint((lengths[at] as number) / unitBytes);
+    writer.varint(refs[at] as number);
+  }
+}
+
+export function decodeSharedBlob(reader: WireReader, id: number, unitBytes: number): SharedBlob {
+  const map = new RefMap();
+  for (let left = reader.varint(); left > 0; left -= 1) {
+    map.offsets.push(reader.varint() * unitBytes);
+    map.lengths.push(reader.varint() * unitBytes);
+    map.refs.push(reader.varint());
+  }
+  reader.done();
+  return new SharedBlob(id, map);
+}

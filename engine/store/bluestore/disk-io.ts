@@ -1,0 +1,289 @@
+/**
+ * Reads, writes and flushes of the store over its lane of the device. What finds no slot or no room
+ * waits in order; a long extent goes in pieces of a slot.
+ */
+import { assert } from "../../base/assert.ts";
+import { errnos, opKinds } from "../../port/block-device.ts";
+import type { DeviceLane } from "../../port/device-lane.ts";
+
+/** Who is told how a request ended: 0 or a negative errno. */
+export interface IoOwner {
+  ioDone(result: number, token: number): void;
+}
+
+class Request {
+  owner: IoOwner | null = null;
+  token = 0;
+  /** Pieces under way or waiting. */
+  left = 0;
+  result = 0;
+}
+
+class Piece {
+  request: Request | null = null;
+  kind: 0 | 1 | 3 = opKinds.read;
+  offsetBytes = 0;
+  lengthBytes = 0;
+  /** Where the data is or goes; `null`: it stays in the slot. */
+  bytes: Uint8Array | null = null;
+  bytesAt = 0;
+  /** A slot that the caller lent; -1: one of the lane's own. */
+  lentSlot = -1;
+  ownSlot = -1;
+}
+
+export interface DiskCounters {
+  readBytes: number;
+  writtenBytes: number;
+  reads: number;
+  writes: number;
+  flushes: number;
+  readErrors: number;
+}
+
+export class DiskIo {
+  readonly lane: DeviceLane;
+  readonly counters: DiskCounters = {
+    readBytes: 0,
+    writtenBytes: 0,
+    reads: 0,
+    writes: 0,
+    flushes: 0,
+    readErrors: 0,
+  };
+  readonly #pieces: Piece[] = [];
+  readonly #freeTags: number[] = [];
+  readonly #spares: Request[] = [];
+  /** Waiting pieces, oldest first from `#firstWaiting`. */
+  #waiting: Piece[] = [];
+  #firstWaiting = 0;
+  readonly #sparePieces: Piece[] = [];
+  readonly #slotBytes: number;
+  readonly #op = {
+    kind: opKinds.read,
+    flags: 0,
+    offsetBytes: 0,
+    lengthBytes: 0,
+    slot: 0,
+    tag: 0,
+  } as {
+    kind: 0 | 1 | 3;
+    flags: number;
+    offsetBytes: number;
+    lengthBytes: number;
+    slot: number;
+    tag: number;
+  };
+  #corks = 0;
+  #submitted = false;
+  #idle: (() => void) | null = null;
+
+  constructor(lane: DeviceLane) {
+    this.lane = lane;
+    this.#slotBytes = lane.arena.slotBytes;
+    for (let tag = lane.depth - 1; tag >= 0; tag -= 1) {
+      this.#freeTags.push(tag);
+    }
+    lane.onCompletion((tag, result) => this.#completed(tag, result));
+  }
+
+  /** Nothing is under way or waits. */
+  get idle(): boolean {
+    return this.lane.pending === 0 && this.#firstWaiting === this.#waiting.length;
+  }
+
+  /** Until `uncork` nothing is handed over: several calls become one batch. */
+  cork(): void {
+    this.#corks += 1;
+  }
+
+  uncork(): void {
+    this.#corks -= 1;
+    this.commit();
+  }
+
+  commit(): void {
+    if (this.#corks === 0 && this.#submitted) {
+      this.#submitted = false;
+      this.lane.commit();
+    }
+  }
+
+  /**
+   * Writes whole blocks. `bytes` are lent until the end; with `slot` they are that slot's first bytes
+   * and go from there, as far as one operation takes them.
+   */
+  write(offset: number, bytes: Uint8Array, slot: number, owner: IoOwner, token: number): void {
+    this.counters.writtenBytes += bytes.length;
+    this.counters.writes += 1;
+    const request = this.#request(owner, token);
+    this.#cut(request, opKinds.write, offset, bytes.length, bytes, 0, slot);
+  }
+
+  /** Reads whole blocks to `into`, from `at` on. */
+  read(
+    offset: number,
+    length: number,
+    into: Uint8Array,
+    at: number,
+    owner: IoOwner,
+    token: number,
+  ): void {
+    this.#countRead(length);
+    const request = this.#request(owner, token);
+    this.#cut(request, opKinds.read, offset, length, into, at, -1);
+  }
+
+  /** Reads whole blocks, at most a slot, into the start of a lent slot. */
+  readSlot(offset: number, length: number, slot: number, owner: IoOwner, token: number): void {
+    this.#countRead(length);
+    const request = this.#request(owner, token);
+    this.#cut(request, opKinds.read, offset, length, null, 0, slot);
+  }
+
+  flush(owner: IoOwner, token: number): void {
+    this.counters.flushes += 1;
+    const request = this.#request(owner, token);
+    this.#cut(request, opKinds.flush, 0, 0, null, 0, 0);
+  }
+
+  /** Calls back once nothing is under way. */
+  whenIdle(callback: () => void): void {
+    if (this.idle) {
+      callback();
+    } else {
+      assert(this.#idle === null, "two wait for the device to be idle");
+      this.#idle = callback;
+    }
+  }
+
+  #countRead(length: number): void {
+    this.counters.readBytes += length;
+    this.counters.reads += 1;
+  }
+
+  #request(owner: IoOwner, token: number): Request {
+    const request = this.#spares.pop() ?? new Request();
+    request.owner = owner;
+    request.token = token;
+    request.left = 0;
+    request.result = 0;
+    return request;
+  }
+
+  #cut(
+    request: Request,
+    kind: 0 | 1 | 3,
+    offset: number,
+    length: number,
+    bytes: Uint8Array | null,
+    at: number,
+    slot: number,
+  ): void {
+    let done = 0;
+    do {
+      const piece = this.#sparePieces.pop() ?? new Piece();
+      piece.request = request;
+      piece.kind = kind;
+      piece.offsetBytes = offset + done;
+      piece.lengthBytes = Math.min(this.#slotBytes, length - done);
+      piece.bytes = bytes;
+      piece.bytesAt = at + done;
+      piece.lentSlot = done === 0 ? slot : -1;
+      request.left += 1;
+      done += piece.lengthBytes;
+      if (this.#firstWaiting < this.#waiting.length || !this.#submit(piece)) {
+        this.#waiting.push(piece);
+      }
+    } while (done < length);
+  }
+
+  #submit(piece: Piece): boolean {
+    const tag = this.#freeTags.pop();
+    if (tag === undefined) {
+      return false;
+    }
+    let slot = piece.lentSlot;
+    if (slot < 0) {
+      slot = this.lane.takeSlot();
+      if (slot < 0) {
+        this.#freeTags.push(tag);
+        return false;
+      }
+      piece.ownSlot = slot;
+      if (piece.kind === opKinds.write && piece.bytes !== null) {
+        const { bytes, bytesAt, lengthBytes } = piece;
+        const whole = bytesAt === 0 && lengthBytes === bytes.length;
+        const from = whole ? bytes : bytes.subarray(bytesAt, bytesAt + lengthBytes);
+        this.lane.arena.bytes.set(from, slot * this.#slotBytes);
+      }
+    }
+    const op = this.#op;
+    op.kind = piece.kind;
+    op.offsetBytes = piece.offsetBytes;
+    op.lengthBytes = piece.lengthBytes;
+    op.slot = slot;
+    op.tag = tag;
+    if (!this.lane.submit(op)) {
+      this.#freeTags.push(tag);
+      this.#giveSlot(piece);
+      return false;
+    }
+    this.#pieces[tag] = piece;
+    this.#submitted = true;
+    return true;
+  }
+
+  #giveSlot(piece: Piece): void {
+    if (piece.ownSlot >= 0) {
+      this.lane.giveSlot(piece.ownSlot);
+      piece.ownSlot = -1;
+    }
+  }
+
+  #completed(tag: number, transferred: number): void {
+    const piece = this.#pieces[tag] as Piece;
+    this.#freeTags.push(tag);
+    const request = piece.request as Request;
+    const failed = transferred < piece.lengthBytes;
+    if (failed) {
+      request.result = transferred < 0 ? transferred : -errnos.EIO;
+      this.counters.readErrors += piece.kind === opKinds.read ? 1 : 0;
+    } else if (piece.kind === opKinds.read && piece.bytes !== null) {
+      const start = piece.ownSlot * this.#slotBytes;
+      const from = this.lane.arena.bytes.subarray(start, start + piece.lengthBytes);
+      piece.bytes.set(from, piece.bytesAt);
+    }
+    this.#giveSlot(piece);
+    piece.bytes = null;
+    piece.request = null;
+    this.#sparePieces.push(piece);
+    this.#pump();
+    request.left -= 1;
+    if (request.left === 0) {
+      const { owner, token, result } = request;
+      request.owner = null;
+      this.#spares.push(request);
+      owner?.ioDone(result, token);
+    }
+    this.commit();
+    if (this.#idle !== null && this.idle) {
+      const idle = this.#idle;
+      this.#idle = null;
+      idle();
+    }
+  }
+
+  #pump(): void {
+    while (this.#firstWaiting < this.#waiting.length) {
+      if (!this.#submit(this.#waiting[this.#firstWaiting] as Piece)) {
+        return;
+      }
+      this.#firstWaiting += 1;
+    }
+    if (this.#firstWaiting > 0) {
+      this.#waiting = [];
+      this.#firstWaiting = 0;
+    }
+  }
+}

@@ -1,0 +1,205 @@
+/**
+ * Where an object's data is: extents in the order of their offsets, each a range of a blob. A long map
+ * is kept in shards, which are loaded when they are needed. All extents of one blob agree on where in
+ * the object the blob begins.
+ */
+import { assert } from "../../base/assert.ts";
+import type { Blob } from "./blob.ts";
+
+export class Extent {
+  offset: number;
+  length: number;
+  blobOffset: number;
+  blob: Blob;
+
+  constructor(offset: number, length: number, blobOffset: number, blob: Blob) {
+    this.offset = offset;
+    this.length = length;
+    this.blobOffset = blobOffset;
+    this.blob = blob;
+  }
+
+  get end(): number {
+    return this.offset + this.length;
+  }
+
+  /** Where in the object the blob begins; may be negative. */
+  get blobStart(): number {
+    return this.offset - this.blobOffset;
+  }
+}
+
+/** A part of a map that has a record of its own: from its offset to the next shard's. */
+export interface Shard {
+  readonly offset: number;
+  /** Of its record. */
+  bytes: number;
+  loaded: boolean;
+  dirty: boolean;
+}
+
+/** Ranges of blobs that extents gave up, until the blobs are told. */
+export class OldExtents {
+  count = 0;
+  readonly blobs: Blob[] = [];
+  readonly blobOffsets: number[] = [];
+  readonly lengths: number[] = [];
+
+  push(blob: Blob, blobOffset: number, length: number): void {
+    const at = this.count;
+    this.blobs[at] = blob;
+    this.blobOffsets[at] = blobOffset;
+    this.lengths[at] = length;
+    this.count += 1;
+  }
+
+  clear(): void {
+    this.count = 0;
+    this.blobs.length = 0;
+  }
+}
+
+export class ExtentMap {
+  /** Sorted, without overlap; extents of shards that are not loaded are missing. */
+  readonly extents: Extent[] = [];
+  /** Empty: the map is in the onode's record. Else the first shard begins at 0. */
+  shards: Shard[] = [];
+  /** Blobs that several shards refer to, by their ids. */
+  readonly spanning = new Map<number, Blob>();
+
+  /** Index of the first extent that ends behind `offset`. */
+  seek(offset: number): number {
+    const { extents } = this;
+    let low = 0;
+    let high = extents.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((extents[middle] as Extent).end > offset) {
+        high = middle;
+      } else {
+        low = middle + 1;
+      }
+    }
+    return low;
+  }
+
+  /** Some extent has a byte of the range. */
+  hasAny(offset: number, length: number): boolean {
+    const extent = this.extents[this.seek(offset)];
+    return extent !== undefined && extent.offset < offset + length;
+  }
+
+  /** Index of the shard that holds `offset`; the map has shards. */
+  shardAt(offset: number): number {
+    const { shards } = this;
+    let low = 0;
+    let high = shards.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if ((shards[middle] as Shard).offset <= offset) {
+        low = middle;
+      } else {
+        high = middle - 1;
+      }
+    }
+    return low;
+  }
+
+  /** The records of the shards of the range must be written again. */
+  markDirty(offset: number, length: number): void {
+    const { shards } = this;
+    if (shards.length === 0) {
+      return;
+    }
+    const end = offset + Math.max(length, 1);
+    for (let at = this.shardAt(Math.max(0, offset)); at < shards.length; at += 1) {
+      const shard = shards[at] as Shard;
+      if (shard.offset >= end) {
+        break;
+      }
+      assert(shard.loaded, "a shard changes that is not loaded");
+      shard.dirty = true;
+    }
+  }
+
+  /** Takes the range out of the map; what it referred to goes to `old`. */
+  punch(offset: number, length: number, old: OldExtents): void {
+    const { extents } = this;
+    const end = offset + length;
+    let at = this.seek(offset);
+    let from = at;
+    let touched = false;
+    for (; at < extents.length; at += 1) {
+      const extent = extents[at] as Extent;
+      if (extent.offset >= end) {
+        break;
+      }
+      touched = true;
+      const start = Math.max(extent.offset, offset);
+      const stop = extent.end;
+      old.push(extent.blob, extent.blobOffset + start - extent.offset, Math.min(stop, end) - start);
+      if (stop > end) {
+        const cut = end - extent.offset;
+        if (extent.offset < offset) {
+          const rest = new Extent(end, stop - end, extent.blobOffset + cut, extent.blob);
+          extent.length = offset - extent.offset;
+          extents.splice(at + 1, 0, rest);
+          from = at + 1;
+          at += 1;
+        } else {
+          extent.offset = end;
+          extent.length = stop - end;
+          extent.blobOffset += cut;
+        }
+        break;
+      }
+      if (extent.offset < offset) {
+        extent.length = offset - extent.offset;
+        from = at + 1;
+      }
+    }
+    if (touched) {
+      this.markDirty(offset, length);
+    }
+    if (at > from) {
+      extents.splice(from, at - from);
+    }
+  }
+
+  /** Puts an extent where nothing is; the blob counts the reference. */
+  set(offset: number, length: number, blobOffset: number, blob: Blob): void {
+    blob.getRef(blobOffset, length);
+    this.insert(offset, length, blobOffset, blob);
+    this.markDirty(offset, length);
+  }
+
+  /** As `set`, without counting: for loading. */
+  insert(offset: number, length: number, blobOffset: number, blob: Blob): void {
+    const { extents } = this;
+    const at = this.seek(offset);
+    const before = extents[at - 1];
+    if (
+      before !== undefined &&
+      before.blob === blob &&
+      before.end === offset &&
+      before.blobOffset + before.length === blobOffset &&
+      (this.shards.length === 0 || this.shardAt(before.offset) === this.shardAt(offset))
+    ) {
+      before.length += length;
+      return;
+    }
+    const after = extents[at];
+    assert(after === undefined || after.offset >= offset + length, "extents overlap");
+    if (at === extents.length) {
+      extents.push(new Extent(offset, length, blobOffset, blob));
+    } else {
+      extents.splice(at, 0, new Extent(offset, length, blobOffset, blob));
+    }
+  }
+
+  clear(): void {
+    this.extents.length = 0;
+    this.shards = [];
+    this.spanning.clear();
+  }
+}

@@ -1,0 +1,82 @@
+/**
+ * Data that is on its way to the device, by disk block: reads take it from here, so that they see every
+ * write at once, whatever the device does first.
+ */
+import { assert } from "../../base/assert.ts";
+
+/** Bytes for a disk extent. They are lent until the write is told to have ended. */
+export class InFlightWrite {
+  readonly offsetBytes: number;
+  readonly bytes: Uint8Array;
+
+  constructor(offsetBytes: number, bytes: Uint8Array) {
+    this.offsetBytes = offsetBytes;
+    this.bytes = bytes;
+  }
+}
+
+export class InFlight {
+  readonly blockBytes: number;
+  readonly #blocks = new Map<number, InFlightWrite>();
+
+  constructor(blockBytes: number) {
+    this.blockBytes = blockBytes;
+  }
+
+  get empty(): boolean {
+    return this.#blocks.size === 0;
+  }
+
+  add(write: InFlightWrite): void {
+    const { blockBytes } = this;
+    const first = write.offsetBytes / blockBytes;
+    const end = first + write.bytes.length / blockBytes;
+    assert(Number.isInteger(first) && Number.isInteger(end), "a disk write is not whole blocks");
+    for (let block = first; block < end; block += 1) {
+      this.#blocks.set(block, write);
+    }
+  }
+
+  /** The write has reached the device. Blocks that a later one has taken over stay. */
+  remove(write: InFlightWrite): void {
+    const first = write.offsetBytes / this.blockBytes;
+    const end = first + write.bytes.length / this.blockBytes;
+    for (let block = first; block < end; block += 1) {
+      if (this.#blocks.get(block) === write) {
+        this.#blocks.delete(block);
+      }
+    }
+  }
+
+  /** Calls back for runs of blocks of the extent that are here (copied to `into`) or on the device. */
+  eachMissing(
+    offsetBytes: number,
+    lengthBytes: number,
+    into: Uint8Array,
+    at: number,
+    missing: (offsetBytes: number, lengthBytes: number, at: number) => void,
+  ): void {
+    if (this.#blocks.size === 0) {
+      missing(offsetBytes, lengthBytes, at);
+      return;
+    }
+    const { blockBytes } = this;
+    let first = -1;
+    for (let done = 0; done < lengthBytes; done += blockBytes) {
+      const write = this.#blocks.get((offsetBytes + done) / blockBytes);
+      if (write === undefined) {
+        first = first < 0 ? done : first;
+        continue;
+      }
+      if (first >= 0) {
+        missing(offsetBytes + first, done - first, at + first);
+        first = -1;
+      }
+      const from = offsetBytes + done - write.offsetBytes;
+      into.set(write.bytes.subarray(from, from + blockBytes), at + done);
+    }
+    if (first >= 0) {
+      missing(offsetBytes + first, lengthBytes - first, at + first);
+    }
+  }
+}

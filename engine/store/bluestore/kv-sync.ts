@@ -1,0 +1,187 @@
+/**
+ * The commits: takes all transactions that are ready, flushes the device if they wrote to it, and gives
+ * their batches to the key-value store in one commit. While that runs the next ones gather.
+ */
+import type { ExtentList } from "../../hot/allocator/allocator.ts";
+import { KvBatch } from "../../hot/kv/kv.ts";
+import { storeErrnos } from "../object-store.ts";
+import type { DeferredQueue, DeferredRecord } from "./deferred.ts";
+import type { IoOwner } from "./disk-io.ts";
+import { prefixes, u64Key } from "./keys.ts";
+import type { StoreState } from "./state.ts";
+import { saveIdLimits } from "./superblock.ts";
+import { type Txc, txcStates } from "./txc.ts";
+
+export interface KvSyncHost {
+  committed(txc: Txc): void;
+  failed(errno: number): void;
+  released(extents: ExtentList): void;
+  /** A group has ended. */
+  settled(): void;
+}
+
+export class KvSync implements IoOwner {
+  readonly #state: StoreState;
+  readonly #deferred: DeferredQueue;
+  readonly #host: KvSyncHost;
+  #queue: Txc[] = [];
+  #group: Txc[] = [];
+  #flushing: DeferredRecord[] = [];
+  readonly #batches: KvBatch[] = [];
+  readonly #own = new KvBatch();
+  #busy = false;
+  #armed = false;
+  #stopped = false;
+  #flushed = false;
+  #nidMax = 0;
+  #blobIdMax = 0;
+
+  constructor(state: StoreState, deferred: DeferredQueue, host: KvSyncHost) {
+    this.#state = state;
+    this.#deferred = deferred;
+    this.#host = host;
+  }
+
+  get idle(): boolean {
+    return !this.#busy && this.#queue.length === 0;
+  }
+
+  add(txc: Txc): void {
+    this.#queue.push(txc);
+    this.kick();
+  }
+
+  /** Begins on the next turn, so that what completes together is committed together. */
+  kick(): void {
+    if (!this.#armed && !this.#busy && !this.#stopped) {
+      this.#armed = true;
+      this.#state.clock.at(this.#state.clock.nowNs(), this.#begin);
+    }
+  }
+
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  readonly #begin = (): void => {
+    this.#armed = false;
+    if (this.#busy || this.#stopped) {
+      return;
+    }
+    const eager = this.#deferred.eager && (this.#deferred.hasWritten || this.#deferred.hasStable);
+    if (this.#queue.length === 0 && !eager) {
+      this.#host.settled();
+      return;
+    }
+    this.#busy = true;
+    this.#group = this.#queue;
+    this.#queue = [];
+    let flush = eager;
+    for (const txc of this.#group) {
+      txc.state = txcStates.kvSubmitted;
+      flush ||= txc.hadIo;
+    }
+    if (this.#state.failed !== 0) {
+      this.#ended(-this.#state.failed);
+      return;
+    }
+    this.#flushing = this.#deferred.takeWritten();
+    this.#flushed = flush;
+    if (flush) {
+      this.#state.counters.flushes += 1;
+      this.#state.io.flush(this, 0);
+      this.#state.io.commit();
+    } else {
+      this.#commit();
+    }
+  };
+
+  /** The data is on the device for good. */
+  ioDone(result: number): void {
+    if (result < 0) {
+      this.#ended(-result);
+      return;
+    }
+    this.#deferred.madeStable(this.#flushing);
+    this.#flushing = [];
+    this.#commit();
+  }
+
+  #commit(): void {
+    const state = this.#state;
+    const own = this.#own;
+    own.clear();
+    for (const { sequence } of this.#deferred.takeStable()) {
+      own.remove(prefixes.deferred, u64Key(sequence));
+    }
+    this.#raiseLimits();
+    this.#batches.length = 0;
+    if (own.count > 0) {
+      this.#batches.push(own);
+    }
+    for (const { batch } of this.#group) {
+      if (batch.count > 0) {
+        this.#batches.push(batch);
+      }
+    }
+    if (this.#batches.length === 0) {
+      this.#ended(0);
+      return;
+    }
+    state.counters.kv_groups += 1;
+    state.counters.kv_batches += this.#batches.length;
+    state.kv.commit(this.#batches, this.#ended);
+  }
+
+  /** Numbers of objects and blobs are given out up to a limit that is durable before they are used. */
+  #raiseLimits(): void {
+    const state = this.#state;
+    const { nidPrealloc, blobIdPrealloc } = state.options;
+    this.#nidMax = state.nidMax;
+    this.#blobIdMax = state.blobIdMax;
+    if (state.nid + nidPrealloc / 2 > this.#nidMax) {
+      this.#nidMax = state.nid + nidPrealloc;
+    }
+    if (state.blobId + blobIdPrealloc / 2 > this.#blobIdMax) {
+      this.#blobIdMax = state.blobId + blobIdPrealloc;
+    }
+    if (this.#nidMax !== state.nidMax || this.#blobIdMax !== state.blobIdMax) {
+      saveIdLimits(this.#own, this.#nidMax, this.#blobIdMax);
+    }
+  }
+
+  readonly #ended = (errno: number): void => {
+    const state = this.#state;
+    const group = this.#group;
+    this.#group = [];
+    if (errno === 0) {
+      state.nidMax = Math.max(state.nidMax, this.#nidMax);
+      state.blobIdMax = Math.max(state.blobIdMax, this.#blobIdMax);
+      this.#deferred.removed(this.#host.released);
+      // The commit flushed the device that the deferred writes went to.
+      if (state.sharedDevice && !this.#flushed && this.#batches.length > 0) {
+        this.#deferred.madeStable(this.#flushing);
+      } else {
+        this.#deferred.giveBackWritten(this.#flushing);
+      }
+    } else {
+      this.#host.failed(-errno || -storeErrnos.EIO);
+      for (const txc of group) {
+        txc.result = txc.result === 0 ? -errno : txc.result;
+        // What was to be released is still referred to by what is durable.
+        txc.released.clear();
+        txc.deferred = [];
+      }
+    }
+    this.#flushing = [];
+    this.#batches.length = 0;
+    for (const txc of group) {
+      this.#host.committed(txc);
+    }
+    this.#busy = false;
+    this.#host.settled();
+    if (this.#queue.length > 0 || (this.#deferred.eager && this.#deferred.hasStable)) {
+      this.kick();
+    }
+  };
+}

@@ -1,0 +1,104 @@
+/** The tuning parameters that the store reads, under their names in Ceph, resolved for a kind of device. */
+import type { OptionSet } from "../../options/option-set.ts";
+
+export const compressionModes = ["none", "passive", "aggressive", "force"] as const;
+export type CompressionMode = (typeof compressionModes)[number];
+
+export interface BlueStoreOptions {
+  readonly minAllocBytes: number;
+  readonly maxBlobBytes: number;
+  readonly preferDeferredBytes: number;
+  readonly deferredBatchOps: number;
+  readonly maxDeferredTransactions: number;
+  readonly maxDeferIntervalNs: number;
+  readonly throttleBytes: number;
+  readonly throttleDeferredBytes: number;
+  readonly throttleCostPerIoBytes: number;
+  readonly checksumType: string;
+  readonly retryDiskReads: number;
+  readonly zeroBlockDetection: boolean;
+  readonly shardMaxBytes: number;
+  readonly shardTargetBytes: number;
+  readonly shardMinBytes: number;
+  readonly shardSlop: number;
+  readonly nidPrealloc: number;
+  readonly blobIdPrealloc: number;
+  readonly allocationFromFile: boolean;
+  readonly freelistBlocksPerKey: number;
+  readonly compressionAlgorithm: string;
+  readonly compressionMode: CompressionMode;
+  readonly compressionRequiredRatio: number;
+  readonly compressionMinBlobBytes: number;
+  readonly compressionMaxBlobBytes: number;
+  readonly gcBlobThreshold: number;
+  readonly gcTotalThreshold: number;
+  /** Onodes that stay in memory at most while they are not in use. */
+  readonly onodeCacheCount: number;
+}
+
+/** What holds without any setting on a solid-state device. */
+export const ssdDefaults: BlueStoreOptions = Object.freeze({
+  minAllocBytes: 4096,
+  maxBlobBytes: 65536,
+  preferDeferredBytes: 0,
+  deferredBatchOps: 16,
+  maxDeferredTransactions: 32,
+  maxDeferIntervalNs: 3e9,
+  throttleBytes: 64 * 2 ** 20,
+  throttleDeferredBytes: 128 * 2 ** 20,
+  throttleCostPerIoBytes: 4000,
+  checksumType: "crc32c",
+  retryDiskReads: 3,
+  zeroBlockDetection: false,
+  shardMaxBytes: 1200,
+  shardTargetBytes: 500,
+  shardMinBytes: 150,
+  shardSlop: 0.2,
+  nidPrealloc: 1024,
+  blobIdPrealloc: 10240,
+  allocationFromFile: true,
+  freelistBlocksPerKey: 128,
+  compressionAlgorithm: "snappy",
+  compressionMode: "none",
+  compressionRequiredRatio: 0.875,
+  compressionMinBlobBytes: 65536,
+  compressionMaxBlobBytes: 65536,
+  gcBlobThreshold: 0,
+  gcTotalThreshold: 0,
+  onodeCacheCount: 65536,
+});
+
+/** The parameters of a target. */
+export function blueStoreOptions(set: OptionSet): BlueStoreOptions {
+  const mode = set.text("bluestore_compression_mode");
+  return {
+    minAllocBytes: set.number("bluestore_min_alloc_size"),
+    maxBlobBytes: set.number("bluestore_max_blob_size"),
+    preferDeferredBytes: set.number("bluestore_prefer_deferred_size"),
+    deferredBatchOps: set.number("bluestore_deferred_batch_ops"),
+    maxDeferredTransactions: set.number("bluestore_max_deferred_txc"),
+    maxDeferIntervalNs: set.number("bluestore_max_defer_interval") * 1e9,
+    throttleBytes: set.number("bluestore_throttle_bytes"),
+    throttleDeferredBytes: set.number("bluestore_throttle_deferred_bytes"),
+    throttleCostPerIoBytes: set.number("bluestore_throttle_cost_per_io"),
+    checksumType: set.text("bluestore_csum_type"),
+    retryDiskReads: set.number("bluestore_retry_disk_reads"),
+    zeroBlockDetection: set.flag("bluestore_zero_block_detection"),
+    shardMaxBytes: set.number("bluestore_extent_map_shard_max_size"),
+    shardTargetBytes: set.number("bluestore_extent_map_shard_target_size"),
+    shardMinBytes: set.number("bluestore_extent_map_shard_min_size"),
+    shardSlop: set.number("bluestore_extent_map_shard_target_size_slop"),
+    nidPrealloc: set.number("bluestore_nid_prealloc"),
+    blobIdPrealloc: set.number("bluestore_blobid_prealloc"),
+    allocationFromFile: set.flag("bluestore_allocation_from_file"),
+    freelistBlocksPerKey: set.number("bluestore_freelist_blocks_per_key"),
+    compressionAlgorithm: set.text("bluestore_compression_algorithm"),
+    compressionMode: compressionModes.find((each) => each === mode) ?? "none",
+    compressionRequiredRatio: set.number("bluestore_compression_required_ratio"),
+    compressionMinBlobBytes: set.number("bluestore_compression_min_blob_size"),
+    compressionMaxBlobBytes: set.number("bluestore_compression_max_blob_size"),
+    gcBlobThreshold: set.number("bluestore_gc_enable_blob_threshold"),
+    gcTotalThreshold: set.number("bluestore_gc_enable_total_threshold"),
+    onodeCacheCount: ssdDefaults.onodeCacheCount,
+  };
+}

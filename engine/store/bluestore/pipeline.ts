@@ -1,0 +1,454 @@
+/**
+ * The way of a transaction: prepared in the order of its collection, data written, then handed to the
+ * key-value store in order, many at once behind one flush; called back, and its space given back.
+ */
+
+import { ExtentList } from "../../hot/allocator/allocator.ts";
+import { TransactionChecker } from "../check-transaction.ts";
+import { type Done, storeErrnos } from "../object-store.ts";
+import { opCodes, type Transaction, type TransactionOp } from "../transaction.ts";
+import { Applier } from "./apply.ts";
+import { DeferredQueue, type DeferredRecord, encodeDeferred } from "./deferred.ts";
+import { prefixes, u64Key } from "./keys.ts";
+import { KvSync } from "./kv-sync.ts";
+import { Planner } from "./preread.ts";
+import type { Reader } from "./read.ts";
+import { type Fifo, Sequencer } from "./sequencer.ts";
+import type { StoreState } from "./state.ts";
+import { Txc, txcStates } from "./txc.ts";
+import { CorruptRecord, WireWriter } from "./wire.ts";
+
+export class Pipeline {
+  readonly #state: StoreState;
+  readonly #checker: TransactionChecker;
+  readonly #applier: Applier;
+  readonly #planner: Planner;
+  readonly #sequencers = new Map<string, Sequencer>();
+  readonly #spares: Txc[] = [];
+  readonly #sync: KvSync;
+  readonly deferred: DeferredQueue;
+  /** Collections whose first transaction waits for the throttle or for space. */
+  #throttled: Sequencer[] = [];
+  #sequence = 0;
+  #deferredSequence: number;
+  /** Submitted and not yet called back. */
+  #open = 0;
+  #costBytes = 0;
+  readonly #writer = new WireWriter();
+  #drained: (() => void)[] = [];
+
+  constructor(state: StoreState, reader: Reader, deferredSequence: number) {
+    this.#state = state;
+    this.#checker = new TransactionChecker(state);
+    this.#applier = new Applier(state);
+    this.#planner = new Planner(state, reader, (txc) => this.#planned(txc));
+    this.#deferredSequence = deferredSequence;
+    this.deferred = new DeferredQueue(state.io, state.inFlight, state.clock, state.options, {
+      written: () => this.#sync.kick(),
+      failed: (errno) => this.fail(errno),
+    });
+    this.#sync = new KvSync(state, this.deferred, {
+      committed: (txc) => this.#committed(txc),
+      failed: (errno) => this.fail(errno),
+      released: (extents) => state.reclaim.release(extents),
+      settled: () => this.#settled(),
+    });
+  }
+
+  /** Transactions and deferred writes are all done. */
+  get idle(): boolean {
+    return this.#open === 0 && this.deferred.idle && this.#sync.idle;
+  }
+
+  submit(transaction: Transaction, done: Done): void {
+    const txc = this.#spares.pop() ?? this.#newTxc();
+    this.#sequence += 1;
+    this.#open += 1;
+    this.#state.counters.txc += 1;
+    txc.sequence = this.#sequence;
+    txc.transaction = transaction;
+    txc.done = done;
+    this.#nameSequencers(txc, transaction);
+    for (const sequencer of txc.sequencers) {
+      sequencer.waiting.push(txc);
+    }
+    this.#state.io.cork();
+    for (const sequencer of txc.sequencers) {
+      this.#prepareNext(sequencer);
+    }
+    this.#state.io.uncork();
+  }
+
+  #newTxc(): Txc {
+    return new Txc(
+      (txc) => this.#ioEnded(txc),
+      (write) => this.#state.inFlight.remove(write),
+    );
+  }
+
+  #nameSequencers(txc: Txc, transaction: Transaction): void {
+    let last = "";
+    for (let at = 0; at < transaction.count; at += 1) {
+      const op = transaction.op(at);
+      if (op.collection !== last) {
+        last = op.collection;
+        this.#nameOne(txc, last);
+      }
+      if (op.code === opCodes.splitCollection || op.code === opCodes.mergeCollection) {
+        this.#nameOne(txc, op.targetCollection);
+      }
+    }
+    if (txc.sequencers.length === 0) {
+      this.#nameOne(txc, "");
+    }
+  }
+
+  #nameOne(txc: Txc, collection: string): void {
+    const sequencer = this.sequencer(collection);
+    if (!txc.sequencers.includes(sequencer)) {
+      txc.sequencers.push(sequencer);
+    }
+  }
+
+  sequencer(collection: string): Sequencer {
+    let found = this.#sequencers.get(collection);
+    if (found === undefined) {
+      found = new Sequencer(collection);
+      this.#sequencers.set(collection, found);
+    }
+    return found;
+  }
+
+  /** Runs `then` once all that was submitted on the collection is visible to readers. */
+  barrier(collection: string, then: () => void): void {
+    const sequencer = this.#sequencers.get(collection);
+    if (sequencer === undefined || sequencer.waiting.length === 0) {
+      then();
+    } else {
+      sequencer.waiting.push(then);
+    }
+  }
+
+  /** As `barrier`, for all collections. */
+  barrierAll(then: () => void): void {
+    const busy = [...this.#sequencers.values()].filter(({ waiting }) => waiting.length > 0);
+    let left = busy.length + 1;
+    const one = (): void => {
+      left -= 1;
+      if (left === 0) {
+        then();
+      }
+    };
+    for (const sequencer of busy) {
+      sequencer.waiting.push(one);
+    }
+    one();
+  }
+
+  #prepareNext(sequencer: Sequencer): void {
+    if (sequencer.busy) {
+      return;
+    }
+    sequencer.busy = true;
+    for (;;) {
+      const head = sequencer.waiting.head();
+      if (head === undefined) {
+        break;
+      }
+      if (typeof head === "function") {
+        sequencer.waiting.shift();
+        head();
+        continue;
+      }
+      if (!head.sequencers.every(({ waiting }) => waiting.head() === head)) {
+        break;
+      }
+      if (!this.#prepare(head)) {
+        break;
+      }
+      for (const each of head.sequencers) {
+        each.waiting.shift();
+        each.prepared.push(head);
+      }
+      head.state = txcStates.aioWait;
+      for (const each of head.sequencers) {
+        if (each !== sequencer) {
+          this.#prepareNext(each);
+        }
+      }
+      if (head.ioLeft === 0) {
+        this.#ioEnded(head);
+      }
+    }
+    sequencer.busy = false;
+  }
+
+  /** `false`: it has to wait for a read, for the throttle or for space. */
+  #prepare(txc: Txc): boolean {
+    const state = this.#state;
+    const transaction = txc.transaction as Transaction;
+    if (state.failed !== 0) {
+      txc.result = state.failed;
+      return true;
+    }
+    if (!txc.admitted && !this.#admit(txc, transaction)) {
+      return false;
+    }
+    if (txc.prereadLeft > 0) {
+      return false;
+    }
+    try {
+      if (!txc.prereadDone) {
+        txc.prereadDone = true;
+        txc.result = this.#checker.check(transaction);
+        if (txc.result === 0) {
+          this.#planner.load(txc);
+          if (!this.#planner.plan(txc)) {
+            return false;
+          }
+        }
+      }
+    } catch (error) {
+      if (!(error instanceof CorruptRecord)) {
+        throw error;
+      }
+      state.counters.read_eio += 1;
+      txc.result = -storeErrnos.EIO;
+    }
+    if (txc.result !== 0) {
+      return true;
+    }
+    const space = this.#hasSpace(txc);
+    if (space === "wait") {
+      return false;
+    }
+    if (space === "none") {
+      txc.result = -storeErrnos.ENOSPC;
+      return true;
+    }
+    this.#applier.apply(txc);
+    this.#logDeferred(txc);
+    return true;
+  }
+
+  #planned(txc: Txc): void {
+    this.#state.io.cork();
+    for (const sequencer of txc.sequencers) {
+      this.#prepareNext(sequencer);
+    }
+    this.#state.io.uncork();
+  }
+
+  #hasSpace(txc: Txc): "yes" | "wait" | "none" {
+    const state = this.#state;
+    const need = this.#planner.needBytes(txc);
+    if (need === 0 || state.reclaim.freeBytes - state.reserveBytes >= need) {
+      return "yes";
+    }
+    const coming =
+      state.reclaim.heldBytes > 0 || !this.deferred.idle || !this.#sync.idle || this.#preparedAny();
+    if (!coming) {
+      return "none";
+    }
+    this.deferred.setEager(true);
+    this.#sync.kick();
+    this.#hold(txc);
+    return "wait";
+  }
+
+  #preparedAny(): boolean {
+    for (const { prepared } of this.#sequencers.values()) {
+      if (prepared.length > 0) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  #hold(txc: Txc): void {
+    const [sequencer] = txc.sequencers;
+    if (sequencer !== undefined && !sequencer.throttled) {
+      sequencer.throttled = true;
+      this.#throttled.push(sequencer);
+    }
+  }
+
+  /** Counts the transaction's cost, or lets it wait until others have ended. */
+  #admit(txc: Txc, transaction: Transaction): boolean {
+    const { options } = this.#state;
+    txc.costBytes = costOf(transaction, options.throttleCostPerIoBytes);
+    const over = this.#costBytes + txc.costBytes > options.throttleBytes && this.#costBytes > 0;
+    const deferredOver = this.deferred.bytes > options.throttleDeferredBytes;
+    if (deferredOver) {
+      this.deferred.setEager(true);
+      this.#sync.kick();
+    }
+    if (over || (deferredOver && !this.deferred.idle)) {
+      this.#hold(txc);
+      return false;
+    }
+    txc.admitted = true;
+    this.#costBytes += txc.costBytes;
+    return true;
+  }
+
+  #logDeferred(txc: Txc): void {
+    if (txc.deferred.length === 0) {
+      return;
+    }
+    this.#deferredSequence += 1;
+    this.#writer.reset();
+    encodeDeferred(this.#writer, txc.deferred);
+    txc.deferredSequence = this.#deferredSequence;
+    const record = this.#writer.seal(0);
+    txc.batch.set(prefixes.deferred, u64Key(this.#deferredSequence), record);
+  }
+
+  /** Its data is on the device: it goes on as soon as those before it in its collections have. */
+  #ioEnded(txc: Txc): void {
+    txc.state = txcStates.ioDone;
+    for (const { prepared } of txc.sequencers) {
+      this.#advance(prepared);
+    }
+  }
+
+  #advance(prepared: Fifo<Txc>): void {
+    for (;;) {
+      const head = prepared.head();
+      if (
+        head === undefined ||
+        head.state !== txcStates.ioDone ||
+        !head.sequencers.every((each) => each.prepared.head() === head)
+      ) {
+        return;
+      }
+      for (const each of head.sequencers) {
+        each.prepared.shift();
+      }
+      head.state = txcStates.kvQueued;
+      if (head.hadIo && head.result < 0) {
+        this.fail(head.result);
+      }
+      this.#sync.add(head);
+      for (const each of head.sequencers) {
+        if (each.prepared !== prepared) {
+          this.#advance(each.prepared);
+        }
+      }
+    }
+  }
+
+  /** The transaction is durable (or refused); called in order. */
+  #committed(txc: Txc): void {
+    const state = this.#state;
+    txc.state = txcStates.kvDone;
+    for (const onode of txc.onodes) {
+      onode.pending -= 1;
+      onode.omapPending?.committed(txc.sequence);
+      if (onode.omapPending?.empty === true) {
+        onode.omapPending = null;
+      }
+      if (onode.pending === 0) {
+        state.pendingNames.delete(onode.key);
+      }
+    }
+    for (const shared of txc.sharedBlobs) {
+      shared.pending -= 1;
+      state.letGo(shared);
+    }
+    if (txc.deferred.length > 0) {
+      this.deferred.add({
+        sequence: txc.deferredSequence,
+        writes: txc.deferred,
+        bytes: txc.deferredBytes,
+        held: new ExtentList(),
+      });
+    }
+    this.#release(txc);
+    if (txc.admitted) {
+      this.#costBytes -= txc.costBytes;
+    }
+    const { done, result } = txc;
+    txc.reset();
+    this.#spares.push(txc);
+    this.#open -= 1;
+    done?.(result);
+  }
+
+  /** Space goes back, but for what a deferred write may still be written to. */
+  #release(txc: Txc): void {
+    const { released } = txc;
+    const newest: DeferredRecord | null = this.deferred.newest;
+    let held = 0;
+    for (let at = 0; at < released.count; at += 1) {
+      const offset = released.offsetBytes(at);
+      const length = released.lengthBytes(at);
+      if (newest !== null && this.deferred.mayWrite(offset, length)) {
+        newest.held.push(offset, length);
+        held += 1;
+      } else if (held > 0) {
+        released.pairs[2 * (at - held)] = offset;
+        released.pairs[2 * (at - held) + 1] = length;
+      }
+    }
+    released.count -= held;
+    this.#state.reclaim.release(released);
+  }
+
+  /** A group is done: what waited for room may go on. */
+  #settled(): void {
+    this.#state.onodes.trim(this.#state.options.onodeCacheCount);
+    const waiting = this.#throttled;
+    if (waiting.length > 0) {
+      this.#throttled = [];
+      this.#state.io.cork();
+      for (const sequencer of waiting) {
+        sequencer.throttled = false;
+        this.#prepareNext(sequencer);
+      }
+      this.#state.io.uncork();
+    }
+    if (this.#throttled.length === 0 && this.deferred.eager && this.#drained.length === 0) {
+      this.deferred.setEager(false);
+    }
+    if (this.idle || (this.#state.failed !== 0 && this.#open === 0)) {
+      for (const then of this.#drained.splice(0)) {
+        then();
+      }
+    }
+  }
+
+  /** Calls back when everything has ended, deferred writes and their records too. */
+  drain(then: () => void): void {
+    this.#drained.push(then);
+    this.deferred.setEager(true);
+    this.#sync.kick();
+  }
+
+  /** The device has failed: what is under way and all that comes is refused. */
+  fail(errno: number): void {
+    const state = this.#state;
+    if (state.failed === 0) {
+      state.failed = errno;
+      this.deferred.cancel();
+    }
+    this.#sync.kick();
+  }
+
+  stop(): void {
+    this.deferred.cancel();
+    this.#sync.stop();
+  }
+}
+
+/** Bytes, and a price for each operation on the device. */
+function costOf(transaction: Transaction, perIoBytes: number): number {
+  let cost = perIoBytes;
+  for (let at = 0; at < transaction.count; at += 1) {
+    const op: TransactionOp = transaction.op(at);
+    if (op.code === opCodes.write) {
+      cost += op.lengthBytes + perIoBytes;
+    }
+  }
+  return cost;
+}

@@ -1,0 +1,283 @@
+/** Reads of object data: from the device or from what is on its way there, every chunk verified. */
+import { maxObjectBytes, storeErrnos } from "../object-store.ts";
+import { type Blob, hole } from "./blob.ts";
+import type { IoOwner } from "./disk-io.ts";
+import type { Extent } from "./extent-map.ts";
+import type { Onode } from "./onode.ts";
+import type { StoreState } from "./state.ts";
+import { CorruptRecord } from "./wire.ts";
+
+/** Blocks of a blob that are read, and the part of them that the reader wants. */
+class Region {
+  blob: Blob | null = null;
+  /** In the blob; whole chunks. */
+  offset = 0;
+  length = 0;
+  /** Where the blocks go. */
+  buffer: Uint8Array = noBytes;
+  bufferAt = 0;
+  /** The wanted part, in the region, or in the decompressed blob. */
+  wantedAt = 0;
+  wantedBytes = 0;
+  /** Where it goes; -1: it is there already. */
+  intoAt = 0;
+}
+
+const noBytes = new Uint8Array(0);
+
+export class Reader {
+  readonly #state: StoreState;
+  readonly #spares: ReadOp[] = [];
+
+  constructor(state: StoreState) {
+    this.#state = state;
+  }
+
+  /**
+   * Reads to `into`, which is the start of `slot` unless that is -1. `done`: bytes, fewer at the
+   * object's end, or a negative errno.
+   */
+  read(
+    onode: Onode,
+    offset: number,
+    into: Uint8Array,
+    slot: number,
+    done: (result: number) => void,
+  ): void {
+    const op = this.#spares.pop() ?? new ReadOp(this.#state, (spare) => this.#spares.push(spare));
+    op.begin(onode, offset, into, slot, done);
+  }
+}
+
+class ReadOp implements IoOwner {
+  readonly #state: StoreState;
+  readonly #finished: (op: ReadOp) => void;
+  #onode: Onode | null = null;
+  #offset = 0;
+  #length = 0;
+  #into: Uint8Array = noBytes;
+  #slot = -1;
+  #done: ((result: number) => void) | null = null;
+  #generation = 0;
+  #attempts = 0;
+  #left = 0;
+  #failed = false;
+  readonly #regions: Region[] = [];
+  #count = 0;
+
+  constructor(state: StoreState, finished: (op: ReadOp) => void) {
+    this.#state = state;
+    this.#finished = finished;
+  }
+
+  begin(
+    onode: Onode,
+    offset: number,
+    into: Uint8Array,
+    slot: number,
+    done: (result: number) => void,
+  ): void {
+    this.#onode = onode;
+    this.#offset = offset;
+    this.#length = Math.max(0, Math.min(into.length, onode.sizeBytes - offset));
+    this.#into = into;
+    this.#slot = slot;
+    this.#done = done;
+    this.#attempts = 0;
+    onode.readers += 1;
+    this.#generation = this.#state.reclaim.beginRead();
+    this.#attempt(onode);
+  }
+
+  #attempt(onode: Onode): void {
+    const { io } = this.#state;
+    this.#attempts += 1;
+    this.#failed = false;
+    this.#count = 0;
+    // One more, so that nothing ends before all has been started.
+    this.#left = 1;
+    io.cork();
+    try {
+      this.#state.shards.fault(onode, this.#offset, this.#length);
+      this.#gather(onode);
+    } catch (error) {
+      if (!(error instanceof CorruptRecord)) {
+        throw error;
+      }
+      this.#failed = true;
+      this.#attempts = Number.POSITIVE_INFINITY;
+    }
+    for (let at = 0; at < this.#count; at += 1) {
+      this.#start(this.#regions[at] as Region);
+    }
+    io.uncork();
+    this.ioDone(0);
+  }
+
+  /** Finds the regions; fills what is in no extent with zeroes. */
+  #gather(onode: Onode): void {
+    const { map } = onode;
+    const end = Math.min(this.#offset + this.#length, maxObjectBytes);
+    let position = this.#offset;
+    for (let at = map.seek(position); at < map.extents.length && position < end; at += 1) {
+      const extent = map.extents[at] as Extent;
+      if (extent.offset >= end) {
+        break;
+      }
+      const from = Math.max(extent.offset, position);
+      const to = Math.min(extent.end, end);
+      if (from > position) {
+        this.#into.fill(0, position - this.#offset, from - this.#offset);
+      }
+      this.#add(extent.blob, extent.blobOffset + from - extent.offset, to - from, from);
+      position = to;
+    }
+    if (position < end) {
+      this.#into.fill(0, position - this.#offset, end - this.#offset);
+    }
+  }
+
+  #add(blob: Blob, blobOffset: number, length: number, position: number): void {
+    let region = this.#regions[this.#count];
+    if (region === undefined) {
+      region = new Region();
+      this.#regions.push(region);
+    }
+    this.#count += 1;
+    const { blockBytes } = this.#state;
+    region.blob = blob;
+    region.wantedBytes = length;
+    region.intoAt = position - this.#offset;
+    if (blob.compressed) {
+      region.offset = 0;
+      region.length = Math.ceil(blob.compressedBytes / blockBytes) * blockBytes;
+      region.wantedAt = blobOffset;
+    } else {
+      const chunk = blob.chunkBytes(blockBytes);
+      region.offset = blobOffset - (blobOffset % chunk);
+      region.length = Math.ceil((blobOffset + length) / chunk) * chunk - region.offset;
+      region.wantedAt = blobOffset - region.offset;
+    }
+    if (!blob.compressed && region.length === length) {
+      region.buffer = this.#into;
+      region.bufferAt = region.intoAt;
+      region.intoAt = -1;
+    } else {
+      region.buffer = new Uint8Array(region.length);
+      region.bufferAt = 0;
+    }
+  }
+
+  #start(region: Region): void {
+    const { io, inFlight } = this.#state;
+    const { blob, buffer, offset } = region;
+    blob?.eachDisk(offset, region.length, (disk, length, blobOffset) => {
+      if (disk === hole) {
+        // An extent refers to what is not allocated: the map is damaged.
+        this.#failed = true;
+        return;
+      }
+      const base = region.bufferAt + blobOffset - offset;
+      inFlight.eachMissing(disk, length, buffer, base, (missing, bytes, at) => {
+        this.#left += 1;
+        if (this.#slot >= 0 && buffer === this.#into && at === 0) {
+          io.readSlot(missing, bytes, this.#slot, this, 0);
+        } else {
+          io.read(missing, bytes, buffer, at, this, 0);
+        }
+      });
+    });
+  }
+
+  ioDone(result: number): void {
+    if (result < 0) {
+      this.#failed = true;
+    }
+    this.#left -= 1;
+    if (this.#left > 0) {
+      return;
+    }
+    const onode = this.#onode as Onode;
+    if (!this.#failed && this.#verify()) {
+      if (this.#attempts > 1) {
+        this.#state.counters.reads_with_retries += 1;
+      }
+      this.#end(onode, this.#length);
+    } else if (this.#attempts <= this.#state.options.retryDiskReads) {
+      this.#attempt(onode);
+    } else {
+      this.#state.counters.read_eio += 1;
+      this.#end(onode, -storeErrnos.EIO);
+    }
+  }
+
+  #verify(): boolean {
+    for (let at = 0; at < this.#count; at += 1) {
+      const region = this.#regions[at] as Region;
+      if (!this.#verifySums(region) || !this.#deliver(region)) {
+        this.#state.counters.csum_errors += 1;
+        return false;
+      }
+    }
+    return true;
+  }
+
+  #verifySums(region: Region): boolean {
+    const state = this.#state;
+    const blob = region.blob as Blob;
+    if (blob.sumBytes === 0) {
+      return true;
+    }
+    const chunk = 2 ** blob.sumOrder;
+    const at = (region.offset / chunk) * blob.sumBytes;
+    const end = at + (region.length / chunk) * blob.sumBytes;
+    const { buffer, bufferAt, length } = region;
+    const inSlot = this.#slot >= 0 && buffer === this.#into;
+    if (end > blob.sums.length) {
+      return false;
+    }
+    if (inSlot && blob.sumType === state.checksumType) {
+      const start = this.#slot * state.slotBytes + bufferAt;
+      return state.arenaSums.verify(start, length, chunk, blob.sums, at) < 0;
+    }
+    const checksum = state.checksums[blob.sumType];
+    const whole = bufferAt === 0 && length === buffer.length;
+    const bytes = whole ? buffer : buffer.subarray(bufferAt, bufferAt + length);
+    const sums = at === 0 && end === blob.sums.length ? blob.sums : blob.sums.subarray(at, end);
+    return checksum != null && checksum.verify(bytes, chunk, sums) < 0;
+  }
+
+  /** Brings the wanted part to its place. */
+  #deliver(region: Region): boolean {
+    const { blob, wantedAt, wantedBytes, intoAt } = region;
+    let { buffer } = region;
+    if (intoAt < 0) {
+      return true;
+    }
+    if (blob?.compressed === true) {
+      const plain = new Uint8Array(blob.logicalBytes);
+      if (!this.#state.compression.decompress(buffer.subarray(0, blob.compressedBytes), plain)) {
+        return false;
+      }
+      buffer = plain;
+    }
+    this.#into.set(buffer.subarray(wantedAt, wantedAt + wantedBytes), intoAt);
+    return true;
+  }
+
+  #end(onode: Onode, result: number): void {
+    const done = this.#done;
+    onode.readers -= 1;
+    this.#onode = null;
+    this.#done = null;
+    this.#into = noBytes;
+    for (let at = 0; at < this.#count; at += 1) {
+      const region = this.#regions[at] as Region;
+      region.blob = null;
+      region.buffer = noBytes;
+    }
+    this.#state.reclaim.endRead(this.#generation);
+    this.#finished(this);
+    done?.(result);
+  }
+}

@@ -1,0 +1,90 @@
+/**
+ * Released space on its way back to the allocator: it waits until the reads have ended that were under
+ * way when it was released, since they may still look at it.
+ */
+import { type Allocator, ExtentList } from "../../hot/allocator/allocator.ts";
+
+export class Reclaim {
+  readonly #allocator: Allocator;
+  /** Reads by generation: the current one's and the one's before it. */
+  #readsNow = 0;
+  #readsBefore = 0;
+  #generation = 0;
+  /** Released while reads of the current generation ran; while those of the one before ran. */
+  #heldNow = new ExtentList();
+  #heldBefore = new ExtentList();
+  freeBytes: number;
+  /** Released and not yet free. */
+  heldBytes = 0;
+
+  constructor(allocator: Allocator) {
+    this.#allocator = allocator;
+    this.freeBytes = allocator.freeBytes();
+  }
+
+  /** A read begins; what it returns goes to `endRead`. */
+  beginRead(): number {
+    this.#readsNow += 1;
+    return this.#generation;
+  }
+
+  endRead(generation: number): void {
+    if (generation === this.#generation) {
+      this.#readsNow -= 1;
+    } else {
+      this.#readsBefore -= 1;
+    }
+    if (this.#heldBytesAny()) {
+      this.#turn();
+    }
+  }
+
+  #heldBytesAny(): boolean {
+    return this.#heldNow.count > 0 || this.#heldBefore.count > 0;
+  }
+
+  release(extents: ExtentList): void {
+    if (extents.count === 0) {
+      return;
+    }
+    if (this.#readsNow === 0 && this.#readsBefore === 0) {
+      this.#free(extents);
+      return;
+    }
+    for (let at = 0; at < extents.count; at += 1) {
+      this.heldBytes += extents.lengthBytes(at);
+      this.#heldNow.push(extents.offsetBytes(at), extents.lengthBytes(at));
+    }
+    this.#turn();
+  }
+
+  /** Once the reads of the generation before have ended, the current one becomes it. */
+  #turn(): void {
+    while (this.#readsBefore === 0 && this.#heldBytesAny()) {
+      this.#freeHeld(this.#heldBefore);
+      const spare = this.#heldBefore;
+      this.#heldBefore = this.#heldNow;
+      this.#heldNow = spare;
+      this.#readsBefore = this.#readsNow;
+      this.#readsNow = 0;
+      this.#generation += 1;
+    }
+  }
+
+  #freeHeld(extents: ExtentList): void {
+    for (let at = 0; at < extents.count; at += 1) {
+      this.heldBytes -= extents.lengthBytes(at);
+    }
+    this.#free(extents);
+    extents.clear();
+  }
+
+  #free(extents: ExtentList): void {
+    if (extents.count > 0) {
+      this.#allocator.release(extents);
+      for (let at = 0; at < extents.count; at += 1) {
+        this.freeBytes += extents.lengthBytes(at);
+      }
+    }
+  }
+}

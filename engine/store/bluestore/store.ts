@@ -1,0 +1,279 @@
+/** BlueStore: objects directly on a block device, their metadata in a key-value store on it. */
+import { KvBatch } from "../../hot/kv/kv.ts";
+import type { Arena } from "../../port/block-device.ts";
+import type { CollectionId } from "../collection.ts";
+import { keyOfObject } from "../object-key.ts";
+import type { ObjectName } from "../object-name.ts";
+import {
+  type CollectionInfo,
+  type Done,
+  type DoneWith,
+  type ListAnswer,
+  type ListQuery,
+  type ObjectStat,
+  type ObjectStore,
+  type OmapAnswer,
+  type OmapQuery,
+  type StoreUsage,
+  storeErrnos,
+} from "../object-store.ts";
+import type { NamedBytes, Transaction } from "../transaction.ts";
+import { saveFree, type VisitExtent } from "./freelist.ts";
+import { type BlueStoreParts, type OpenedStore, openStore } from "./mount.ts";
+import { readOmap } from "./omap.ts";
+import type { Onode } from "./onode.ts";
+import { Pipeline } from "./pipeline.ts";
+import { Reader } from "./read.ts";
+import type { StoreState } from "./state.ts";
+import { CorruptRecord } from "./wire.ts";
+
+const { ENOENT, EINVAL, EIO } = storeErrnos;
+
+export class BlueStore implements ObjectStore {
+  readonly arena: Arena;
+  /** For tools, checks and counters. */
+  readonly state: StoreState;
+  readonly opened: OpenedStore;
+  readonly #reader: Reader;
+  readonly #pipeline: Pipeline;
+
+  /** Opens the store on the devices. Throws `bad-input` or `io` with one line. */
+  static async mount(parts: BlueStoreParts): Promise<BlueStore> {
+    return new BlueStore(await openStore(parts));
+  }
+
+  private constructor(opened: OpenedStore) {
+    this.opened = opened;
+    this.state = opened.state;
+    this.arena = opened.state.io.lane.arena;
+    this.#reader = new Reader(opened.state);
+    this.#pipeline = new Pipeline(opened.state, this.#reader, opened.deferredSequence);
+  }
+
+  /** Until `uncork`, operations on the device are gathered: for callers that submit many at once. */
+  cork(): void {
+    this.state.io.cork();
+  }
+
+  uncork(): void {
+    this.state.io.uncork();
+  }
+
+  submit(transaction: Transaction, done: Done): void {
+    this.#pipeline.submit(transaction, done);
+  }
+
+  /** The object's onode behind all that was submitted, or an errno. */
+  #find(
+    collection: CollectionId,
+    object: ObjectName,
+    then: (errno: number, onode: Onode | null) => void,
+  ): void {
+    this.#pipeline.barrier(collection, () => {
+      const { state } = this;
+      let onode: Onode | null = null;
+      let errno = 0;
+      try {
+        onode = state.range(collection)?.contains(object) === true ? state.find(object) : null;
+        errno = onode === null ? -ENOENT : 0;
+      } catch (error) {
+        errno = this.#damage(error);
+      }
+      then(errno, onode);
+    });
+  }
+
+  #damage(error: unknown): number {
+    if (!(error instanceof CorruptRecord)) {
+      throw error;
+    }
+    this.state.counters.read_eio += 1;
+    return -EIO;
+  }
+
+  read(
+    collection: CollectionId,
+    object: ObjectName,
+    offsetBytes: number,
+    into: Uint8Array,
+    done: Done,
+  ): void {
+    this.#find(collection, object, (errno, onode) => {
+      if (onode === null) {
+        done(errno);
+      } else {
+        this.#reader.read(onode, offsetBytes, into, -1, done);
+      }
+    });
+  }
+
+  readSlot(
+    collection: CollectionId,
+    object: ObjectName,
+    range: { readonly offsetBytes: number; readonly lengthBytes: number; readonly slot: number },
+    done: Done,
+  ): void {
+    const { offsetBytes, lengthBytes, slot } = range;
+    const { slotBytes, slotCount, bytes } = this.arena;
+    if (lengthBytes > slotBytes || slot < 0 || slot >= slotCount) {
+      done(-EINVAL);
+      return;
+    }
+    const start = slot * slotBytes;
+    const into = bytes.subarray(start, start + lengthBytes);
+    this.#find(collection, object, (errno, onode) => {
+      if (onode === null) {
+        done(errno);
+      } else {
+        this.#reader.read(onode, offsetBytes, into, slot, done);
+      }
+    });
+  }
+
+  stat(collection: CollectionId, object: ObjectName, done: DoneWith<ObjectStat>): void {
+    this.#find(collection, object, (errno, onode) => {
+      if (onode === null) {
+        done(errno, null);
+        return;
+      }
+      const { sizeBytes, expectedObjectBytes, expectedWriteBytes, hints } = onode;
+      done(0, { sizeBytes, expectedObjectBytes, expectedWriteBytes, hints });
+    });
+  }
+
+  attrs(collection: CollectionId, object: ObjectName, done: DoneWith<NamedBytes>): void {
+    this.#find(collection, object, (errno, onode) => done(errno, onode?.attrs ?? null));
+  }
+
+  omap(
+    collection: CollectionId,
+    object: ObjectName,
+    query: OmapQuery,
+    done: DoneWith<OmapAnswer>,
+  ): void {
+    this.#find(collection, object, (errno, onode) => {
+      done(errno, onode === null ? null : readOmap(this.state, onode, query));
+    });
+  }
+
+  list(collection: CollectionId, query: ListQuery, done: DoneWith<ListAnswer>): void {
+    this.#pipeline.barrier(collection, () => {
+      const range = this.state.range(collection);
+      if (range === null) {
+        done(-ENOENT, null);
+        return;
+      }
+      const first = query.first === null ? "" : keyOfObject(query.first);
+      const end = query.end === null ? "\xff\xff" : keyOfObject(query.end);
+      const objects: ObjectName[] = [];
+      let next: ObjectName | null = null;
+      for (const object of this.state.objectsOf(range, first, end)) {
+        if (objects.length === query.max) {
+          next = object;
+          break;
+        }
+        objects.push(object);
+      }
+      done(0, { objects, next });
+    });
+  }
+
+  collections(done: DoneWith<readonly CollectionInfo[]>): void {
+    this.#pipeline.barrierAll(() => {
+      const { collections } = this.state;
+      const infos = [...collections].map(([id, { bits }]) => ({ id, bits }));
+      done(
+        0,
+        infos.sort((a, b) => (a.id < b.id ? -1 : 1)),
+      );
+    });
+  }
+
+  usage(): StoreUsage {
+    const { state, opened } = this;
+    let allocatedBytes = 0;
+    let storedBytes = 0;
+    let compressedOriginalBytes = 0;
+    let compressedAllocatedBytes = 0;
+    for (const each of state.usage.values()) {
+      allocatedBytes += each.allocated;
+      storedBytes += each.stored;
+      compressedOriginalBytes += each.compressedOriginal;
+      compressedAllocatedBytes += each.compressedAllocated;
+    }
+    return {
+      totalBytes: opened.geometry.sizeBytes,
+      freeBytes: Math.max(0, state.reclaim.freeBytes - state.reserveBytes),
+      allocatedBytes,
+      storedBytes,
+      compressedOriginalBytes,
+      compressedAllocatedBytes,
+    };
+  }
+
+  flush(done: Done): void {
+    this.#pipeline.drain(() => done(this.state.failed));
+  }
+
+  unmount(done: Done): void {
+    this.#pipeline.drain(() => {
+      this.#pipeline.stop();
+      this.state.io.whenIdle(() => this.#saveFree(done));
+    });
+  }
+
+  /** Lets go at once, as a crash would: nothing is written any more. */
+  abandon(): void {
+    this.#pipeline.stop();
+    this.#close();
+  }
+
+  #saveFree(done: Done): void {
+    const { state } = this;
+    const finish = (errno: number): void => {
+      void state.kv.close().then(() => {
+        this.#close();
+        done(errno);
+      });
+    };
+    if (state.failed !== 0 || state.freelist !== null) {
+      finish(state.failed);
+      return;
+    }
+    const batch = new KvBatch();
+    saveFree(batch, (visit) => this.#eachUnused(visit));
+    state.kv.commit([batch], (errno) => finish(errno === 0 ? 0 : -errno));
+  }
+
+  /** Space without data: what is free, and what the key-value store has, which says so itself. */
+  #eachUnused(visit: VisitExtent): void {
+    const { allocator, kv } = this.state;
+    const extents: [number, number][] = [];
+    allocator.forEachFree((offset, length) => extents.push([offset, length]));
+    for (const { role, offsetBytes, lengthBytes } of kv.usedExtents()) {
+      if (role === "main") {
+        extents.push([offsetBytes, lengthBytes]);
+      }
+    }
+    extents.sort(([a], [b]) => a - b);
+    let start = -1;
+    let end = -1;
+    for (const [offset, length] of extents) {
+      if (offset !== end) {
+        if (start >= 0) {
+          visit(start, end - start);
+        }
+        start = offset;
+      }
+      end = offset + length;
+    }
+    if (start >= 0) {
+      visit(start, end - start);
+    }
+  }
+
+  #close(): void {
+    this.state.arenaSums.close();
+    this.state.allocator.close();
+  }
+}

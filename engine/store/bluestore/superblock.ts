@@ -1,0 +1,83 @@
+/** Values that hold for the whole store: some fixed when it is made, some that move on. */
+import { OsdynoError } from "../../base/error.ts";
+import type { KeyValueStore, KvBatch } from "../../hot/kv/kv.ts";
+import { type FreelistKind, freelistKinds } from "./freelist.ts";
+import { prefixes } from "./keys.ts";
+import { bytesOfKey, WireReader, WireWriter } from "./wire.ts";
+
+/** Stores of another format are not opened. */
+export const formatVersion = 1;
+
+/** Fixed by mkfs. */
+export interface StoreGeometry {
+  /** Of the part that objects may use, from the device's start; a multiple of `unitBytes`. */
+  readonly sizeBytes: number;
+  readonly unitBytes: number;
+  readonly blockBytes: number;
+  readonly freelist: FreelistKind;
+  readonly freelistUnitsPerKey: number;
+}
+
+export interface Superblock extends StoreGeometry {
+  readonly nidMax: number;
+  readonly blobIdMax: number;
+}
+
+const keys = Object.freeze({
+  geometry: bytesOfKey("geometry"),
+  nidMax: bytesOfKey("nid_max"),
+  blobIdMax: bytesOfKey("blobid_max"),
+});
+
+function u64Record(value: number): Uint8Array {
+  const writer = new WireWriter();
+  writer.u64(value);
+  return writer.seal(0);
+}
+
+export function saveGeometry(batch: KvBatch, geometry: StoreGeometry): void {
+  const writer = new WireWriter();
+  writer.u32(formatVersion);
+  writer.u64(geometry.sizeBytes);
+  writer.u32(geometry.unitBytes);
+  writer.u32(geometry.blockBytes);
+  writer.u8(freelistKinds.indexOf(geometry.freelist));
+  writer.u32(geometry.freelistUnitsPerKey);
+  batch.set(prefixes.super, keys.geometry, writer.seal(0));
+}
+
+export function saveIdLimits(batch: KvBatch, nidMax: number, blobIdMax: number): void {
+  batch.set(prefixes.super, keys.nidMax, u64Record(nidMax));
+  batch.set(prefixes.super, keys.blobIdMax, u64Record(blobIdMax));
+}
+
+/** Throws `io` with one line when the store was not made completely or is of another format. */
+export function loadSuperblock(kv: KeyValueStore, device: string): Superblock {
+  const read = (key: Uint8Array, what: string): WireReader => {
+    const value = kv.get(prefixes.super, key);
+    if (value === undefined) {
+      throw new OsdynoError(
+        "io",
+        `${device}: the store has no ${what}: it was not made completely`,
+      );
+    }
+    return new WireReader().open(value, what);
+  };
+  const reader = read(keys.geometry, "geometry");
+  const version = reader.u32();
+  if (version !== formatVersion) {
+    throw new OsdynoError(
+      "bad-input",
+      `${device}: the store has format ${version}; this version reads ${formatVersion} only`,
+    );
+  }
+  return {
+    sizeBytes: reader.u64(),
+    unitBytes: reader.u32(),
+    blockBytes: reader.u32(),
+    freelist: freelistKinds[reader.u8()] ?? reader.fail("an unknown freelist"),
+    freelistUnitsPerKey: reader.u32(),
+    nidMax: read(keys.nidMax, "limit of object numbers").u64(),
+    blobIdMax: read(keys.blobIdMax, "limit of blob numbers").u64(),
+  };
+}
