@@ -19,12 +19,15 @@ import { writeScratchFile } from "../../workloads/runner/layout.ts";
 import { scratchDirectory } from "../../workloads/scratch.ts";
 import { watchInterrupts } from "../interrupt.ts";
 import { makeProgress } from "../progress.ts";
+import { benchKv } from "./bench-kv.ts";
 
 interface BenchFlags {
   readonly rounds: string;
   readonly runtime: string;
   readonly size: string;
   readonly seed: string;
+  readonly keys: string;
+  readonly commits: string;
   readonly out?: string;
   readonly json?: true;
   readonly conform?: string;
@@ -108,6 +111,17 @@ async function bench(hotPath: string, flags: BenchFlags): Promise<void> {
       "bad-input",
       `no hot path with a bench is called ${name}${guess === null ? "" : `; did you mean ${guess}?`} (there are ${names.join(", ")})`,
     );
+  }
+  if (name === "kv") {
+    await benchKv(only, {
+      rounds: wholeNumber("rounds", flags.rounds, 1),
+      keys: wholeNumber("keys", flags.keys, 1),
+      commits: wholeNumber("commits", flags.commits, 8),
+      seed: wholeNumber("seed", flags.seed, 0),
+      ...(flags.out === undefined ? {} : { out: flags.out }),
+      ...(flags.json === true ? { json: true } : {}),
+    });
+    return;
   }
   const engines = blockEngines().map((engine) => engine.name);
   if (only !== null && !engines.includes(only)) {
@@ -212,8 +226,10 @@ export function benchCommand(finish: (code: number) => void): Command {
     .option("--rounds <n>", "rounds, order alternating; 6 or more give intervals", "6")
     .option("--runtime <ms>", "length of each measurement, ms", "500")
     .option("--size <mib>", "size of the scratch file, MiB", "256")
+    .option("--keys <n>", "kv: keys to begin with", "100000")
+    .option("--commits <n>", "kv: commits of each measurement", "4000")
     .option("--conform <file>", "run the conformance suite on the plug-in of this module")
-    .option("--seed <n>", "seed of the conformance suite", "1")
+    .option("--seed <n>", "seed of the conformance suite, and of what kv draws", "1")
     .option("--out <dir>", "keep bench-HOTPATH.json or conformance.json there")
     .option("--json", "print one JSON document")
     .action(async (hotPath: string | undefined, flags: BenchFlags) => {

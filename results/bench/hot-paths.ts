@@ -11,4 +11,8 @@ export const benchedHotPaths: readonly BenchedHotPath[] = [
     describe:
       "block I/O engines: 4 KiB random reads and writes on a scratch file at depths 1, 16 and 64",
   },
+  {
+    name: "kv",
+    describe: "key-value stores: fill, overwrite at depths 1, 16 and 64, get, scan, open",
+  },
 ];

@@ -58,3 +58,23 @@ test("list kv names the key-value stores", () => {
   const { kv } = JSON.parse(out) as { kv: { name: string; description: string }[] };
   expect(kv.map(({ name }) => name)).toEqual(expect.arrayContaining(["waltree", "memory"]));
 });
+
+test("bench kv measures every store that is here, tiny", () => {
+  const args = ["bench", "kv", "--rounds", "1", "--keys", "200", "--commits", "16", "--json"];
+  const { code, out, err } = place.run(args);
+  expect(code, err).toBe(0);
+  const { rows } = JSON.parse(out) as { rows: { store: string; operation: string }[] };
+  const cells = rows.map(({ store, operation }) => `${store} ${operation}`);
+  expect(cells).toEqual(
+    expect.arrayContaining([
+      "waltree overwrite",
+      "waltree open",
+      "memory get",
+      "memory scan of 100",
+    ]),
+  );
+  expect(place.files()).toEqual([]);
+  const refused = place.run(["bench", "kv/waltre"]);
+  expect(refused.code).toBe(2);
+  expect(refused.err).toContain("did you mean waltree?");
+});
