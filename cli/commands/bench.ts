@@ -13,44 +13,18 @@ import {
   type IoEngineBench,
   type IoEngineRow,
 } from "../../results/bench/ioengine.ts";
-import type { MedianInterval } from "../../results/statistics.ts";
 import { formatBytes } from "../../results/units.ts";
 import { writeScratchFile } from "../../workloads/runner/layout.ts";
 import { scratchDirectory } from "../../workloads/scratch.ts";
 import { watchInterrupts } from "../interrupt.ts";
 import { makeProgress } from "../progress.ts";
+import { benchAllocator } from "./bench-allocator.ts";
+import { type BenchFlags, range, wholeNumber } from "./bench-flags.ts";
 import { benchKv } from "./bench-kv.ts";
-
-interface BenchFlags {
-  readonly rounds: string;
-  readonly runtime: string;
-  readonly size: string;
-  readonly seed: string;
-  readonly keys: string;
-  readonly commits: string;
-  readonly out?: string;
-  readonly json?: true;
-  readonly conform?: string;
-}
 
 /** Where Linux keeps files that are nothing but memory, and what statfs says of such a place. */
 const memoryFolder = "/dev/shm";
 const tmpfsMagic = 0x01021994;
-
-function wholeNumber(name: string, text: string, low: number): number {
-  const value = Number(text);
-  if (!Number.isSafeInteger(value) || value < low) {
-    throw new OsdynoError("bad-input", `--${name} ${text}: give a whole number of ${low} or more`);
-  }
-  return value;
-}
-
-function range(value: MedianInterval, scale: number, digits: number): string {
-  const show = (each: number) => (each / scale).toFixed(digits);
-  const interval =
-    value.low === null || value.high === null ? "" : ` [${show(value.low)}, ${show(value.high)}]`;
-  return `${show(value.median)}${interval}`;
-}
 
 function tableRow({ cell, figures, reason }: IoEngineRow): string[] {
   const engine = cell.mode === "" ? cell.engine : `${cell.engine} ${cell.mode}`;
@@ -114,13 +88,17 @@ async function bench(hotPath: string, flags: BenchFlags): Promise<void> {
   }
   if (name === "kv") {
     await benchKv(only, {
-      rounds: wholeNumber("rounds", flags.rounds, 1),
+      rounds: wholeNumber("rounds", flags.rounds ?? "6", 1),
       keys: wholeNumber("keys", flags.keys, 1),
       commits: wholeNumber("commits", flags.commits, 8),
       seed: wholeNumber("seed", flags.seed, 0),
       ...(flags.out === undefined ? {} : { out: flags.out }),
       ...(flags.json === true ? { json: true } : {}),
     });
+    return;
+  }
+  if (name === "allocator") {
+    await benchAllocator(only, flags);
     return;
   }
   const engines = blockEngines().map((engine) => engine.name);
@@ -131,7 +109,7 @@ async function bench(hotPath: string, flags: BenchFlags): Promise<void> {
       `no ioengine is called ${only}${guess === null ? "" : `; did you mean ${guess}?`} (there are ${engines.join(", ")})`,
     );
   }
-  const rounds = wholeNumber("rounds", flags.rounds, 1);
+  const rounds = wholeNumber("rounds", flags.rounds ?? "6", 1);
   const runtimeMs = wholeNumber("runtime", flags.runtime, 1);
   const sizeBytes = wholeNumber("size", flags.size, 1) * 2 ** 20;
   const interrupts = watchInterrupts();
@@ -223,14 +201,22 @@ export function benchCommand(finish: (code: number) => void): Command {
   return new Command("bench")
     .description("the implementations of a hot path side by side; without one: which have a bench")
     .argument("[hotpath]", "HOTPATH or HOTPATH/NAME, e.g. ioengine or ioengine/libaio")
-    .option("--rounds <n>", "rounds, order alternating; 6 or more give intervals", "6")
+    .option(
+      "--rounds <n>",
+      "rounds, order alternating; 6 or more give intervals (default: 6; allocator 3)",
+    )
     .option("--runtime <ms>", "length of each measurement, ms", "500")
     .option("--size <mib>", "size of the scratch file, MiB", "256")
     .option("--keys <n>", "kv: keys to begin with", "100000")
     .option("--commits <n>", "kv: commits of each measurement", "4000")
+    .option("--capacity <gib>", "allocator: size of the device, GiB", "1024")
+    .option("--steps <n>", "allocator: timed pairs of each measurement", "200000")
     .option("--conform <file>", "run the conformance suite on the plug-in of this module")
-    .option("--seed <n>", "seed of the conformance suite, and of what kv draws", "1")
-    .option("--out <dir>", "keep bench-HOTPATH.json or conformance.json there")
+    .option("--seed <n>", "seed of the conformance suite, and of what kv and allocator draw", "1")
+    .option(
+      "--out <dir>",
+      "keep bench-HOTPATH.json (allocator: and its charts) or conformance.json there",
+    )
     .option("--json", "print one JSON document")
     .action(async (hotPath: string | undefined, flags: BenchFlags) => {
       if (flags.conform !== undefined) {

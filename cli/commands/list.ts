@@ -6,6 +6,7 @@ import Table from "cli-table3";
 import { Command } from "commander";
 import { OsdynoError } from "../../engine/base/error.ts";
 import { nearestName } from "../../engine/base/nearest-name.ts";
+import { allocatorKinds } from "../../engine/hot/allocator/registry.ts";
 import { blockEngines } from "../../engine/hot/ioengine/registry.ts";
 import { keyValueEngines } from "../../engine/hot/kv/registry.ts";
 import { presets } from "../../engine/options/presets.ts";
@@ -58,6 +59,10 @@ function keyText(key: JobKey): string {
 
 /** What can be listed; hot paths join as they are built. */
 const lists: Readonly<Record<string, { readonly title: string; readonly rows: () => Row[] }>> = {
+  allocator: {
+    title: "hot path: allocator (bluestore_allocator)",
+    rows: () => allocatorKinds().map(({ name, describe }) => ({ name, description: describe })),
+  },
   ioengine: {
     title: "hot path: block I/O engine (fio's ioengine)",
     rows: () =>

@@ -4,6 +4,9 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { OsdynoError } from "../../engine/base/error.ts";
+import * as allocator from "../../engine/hot/allocator/conformance.ts";
+import { allocatorOfPlugIn } from "../../engine/hot/allocator/plug-in.ts";
+import { createAllocator } from "../../engine/hot/allocator/registry.ts";
 import {
   type ConformanceResult,
   conformanceChecks,
@@ -15,7 +18,7 @@ import { RealClock } from "../../engine/os/clock.ts";
 
 export interface ConformanceReport {
   readonly schema: "osdyno-conformance-1";
-  readonly hotPath: "ioengine";
+  readonly hotPath: "ioengine" | "allocator";
   readonly name: string;
   readonly describe: string;
   readonly file: string;
@@ -70,13 +73,40 @@ async function checked(
   }
 }
 
-/** Runs every check on a plug-in. Throws `bad-input` when the file is none. */
-export async function conformPlugIn(
+type OnCheck = (done: number, total: number, name: string) => void;
+
+function reportOf(
+  { hotPath, name, describe }: Pick<ConformanceReport, "hotPath" | "name" | "describe">,
   file: string,
   seed: number,
-  onCheck: (done: number, total: number, name: string) => void,
+  results: readonly ConformanceResult[],
+): ConformanceReport {
+  const conforms = results.every(({ outcome }) => outcome !== "failed");
+  const schema = "osdyno-conformance-1";
+  return { schema, hotPath, name, describe, file, seed, results, conforms };
+}
+
+function conformAllocator(
+  exported: unknown,
+  file: string,
+  seed: number,
+  onCheck: OnCheck,
+): ConformanceReport {
+  const kind = allocatorOfPlugIn(exported, { create: createAllocator }, file);
+  const checks = allocator.conformanceChecks;
+  const results = checks.map((check, done) => {
+    onCheck(done, checks.length, check.name);
+    return allocator.runCheck(kind, check, seed);
+  });
+  return reportOf(kind, file, seed, results);
+}
+
+async function conformIoEngine(
+  exported: unknown,
+  file: string,
+  seed: number,
+  onCheck: OnCheck,
 ): Promise<ConformanceReport> {
-  const exported = await importPlugIn(file);
   const clock = new RealClock();
   const folder = mkdtempSync(join(tmpdir(), "osdyno-conform-"));
   try {
@@ -88,18 +118,31 @@ export async function conformPlugIn(
       onCheck(results.length, conformanceChecks.length, check.name);
       results.push(await checked(engine, path, check, seed));
     }
-    return {
-      schema: "osdyno-conformance-1",
-      hotPath: "ioengine",
-      name: engine.name,
-      describe: engine.describe,
-      file,
-      seed,
-      results,
-      conforms: results.every(({ outcome }) => outcome !== "failed"),
-    };
+    return reportOf(engine, file, seed, results);
   } finally {
     clock.close();
     rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Runs every check on a plug-in. Throws `bad-input` when the file is none. */
+export async function conformPlugIn(
+  file: string,
+  seed: number,
+  onCheck: OnCheck,
+): Promise<ConformanceReport> {
+  const exported = await importPlugIn(file);
+  const hotPath = (exported as { readonly hotPath?: unknown } | null | undefined)?.hotPath;
+  switch (hotPath) {
+    case "allocator":
+      return conformAllocator(exported, file, seed, onCheck);
+    case "ioengine":
+      return conformIoEngine(exported, file, seed, onCheck);
+    default:
+      throw new OsdynoError(
+        "bad-input",
+        `hotPath is ${JSON.stringify(hotPath)}, none of "ioengine", "allocator"; a plug-in's default export is {hotPath, name, describe, create(context, options)}`,
+        { file },
+      );
   }
 }

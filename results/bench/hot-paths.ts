@@ -15,4 +15,9 @@ export const benchedHotPaths: readonly BenchedHotPath[] = [
     name: "kv",
     describe: "key-value stores: fill, overwrite at depths 1, 16 and 64, get, scan, open",
   },
+  {
+    name: "allocator",
+    describe:
+      "allocators: 4 KiB, 64 KiB and random sizes on a fresh, a worn and a self-aged device",
+  },
 ];

@@ -5,7 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { allocatorKinds } from "../../engine/hot/allocator/registry.ts";
 import { blockEngines } from "../../engine/hot/ioengine/registry.ts";
+import type { AllocatorBench } from "../../results/bench/allocator.ts";
 import type { IoEngineBench } from "../../results/bench/ioengine.ts";
 
 const main = fileURLToPath(new URL("../../cli/main.ts", import.meta.url));
@@ -69,6 +71,70 @@ test("measures every engine, keeps the document, leaves nothing else behind", ()
   expect(readdirSync(folder)).toEqual(["out"]);
 });
 
+test("measures every allocator, with a directory of charts and hashes that hold", () => {
+  const out = join(folder, "allocators");
+  const flags = ["--rounds=2", "--steps=300", "--capacity=1", "--out", out];
+  const { status, out: text, err } = osdyno("allocator", ...flags);
+  expect(status, err).toBe(0);
+  const bench = JSON.parse(
+    readFileSync(join(out, "bench-allocator.json"), "utf8"),
+  ) as AllocatorBench;
+  const names = allocatorKinds().map(({ name }) => name);
+  expect(bench.rows).toHaveLength(names.length * 3 * 3 * 2);
+  for (const { cell, p50Ns, p999Ns, resultHash } of bench.rows) {
+    expect(p50Ns.median, JSON.stringify(cell)).toBeGreaterThan(0);
+    expect(p50Ns.median).toBeLessThanOrEqual(p999Ns.median);
+    expect(text).toContain(resultHash);
+  }
+  // Two trees of one rule, and hybrid while it spills nothing: the same extents, where sizes are equal.
+  const hash = (allocator: string) =>
+    bench.rows
+      .filter(({ cell }) => cell.allocator === allocator && cell.start === "worn")
+      .map(({ resultHash }) => resultHash);
+  expect(hash("hybrid")).toEqual(hash("avl"));
+  expect(new Set(names.map((name) => hash(name).join())).size).toBeGreaterThan(2);
+  expect(readdirSync(join(out, "charts")).sort()).toEqual([
+    "fragmentation.svg",
+    "memory.svg",
+    "time.svg",
+  ]);
+  expect(readFileSync(join(out, "report.html"), "utf8")).toContain("<svg");
+  // Again into its own directory; not into another's.
+  expect(osdyno("allocator/avl", ...flags).status).toBe(0);
+  writeFileSync(join(out, "mine.txt"), "");
+  expect(osdyno("allocator/avl", ...flags)).toMatchObject({ status: 2, out: "" });
+  rmSync(out, { recursive: true });
+});
+
+test("refuses an allocator that it does not know", () => {
+  const refused = osdyno("allocator/hybird");
+  expect(refused).toMatchObject({ status: 2, out: "" });
+  expect(refused.err).toContain("did you mean hybrid?");
+});
+
+test("an allocator of one's own goes through its suite", () => {
+  const model = fileURLToPath(new URL("../../engine/hot/allocator/first-fit.ts", import.meta.url));
+  const sound = osdyno("--conform", model);
+  expect(sound.status, sound.err).toBe(0);
+  expect(sound.out).toContain("first-fit conforms: 6 passed");
+  const file = join(folder, "greedy.mjs");
+  writeFileSync(
+    file,
+    `import { FirstFitAllocator } from ${JSON.stringify(model)};
+class Greedy extends FirstFitAllocator {
+  allocate(want, unit, max, hint, into) { return super.allocate(want, unit, 0, hint, into); }
+}
+export default {
+  hotPath: "allocator", name: "greedy", describe: "ignores the longest extent",
+  create: (_context, options) => new Greedy(options),
+};`,
+  );
+  const unsound = osdyno("--conform", file);
+  expect(unsound.status).toBe(1);
+  expect(unsound.out).toMatch(/failed .*is longer than/);
+  rmSync(file);
+});
+
 test("measures one engine by name, and refuses what it does not know", () => {
   const one = osdyno("ioengine/psync", "--rounds=1", "--runtime=40", "--size=1", "--json");
   expect(one).toMatchObject({ status: 0 });
@@ -125,8 +191,9 @@ test("tells a plug-in that conforms from one that does not", () => {
 
 test("refuses a module that is no plug-in, in one line with its name", () => {
   for (const [name, text, why] of [
-    ["empty.mjs", "", 'not "ioengine"'],
-    ["other.mjs", 'export default { hotPath: "allocator" };', 'not "ioengine"'],
+    ["empty.mjs", "", 'none of "ioengine", "allocator"'],
+    ["other.mjs", 'export default { hotPath: "engine" };', 'none of "ioengine", "allocator"'],
+    ["unnamed.mjs", 'export default { hotPath: "allocator" };', "name is no text"],
     ["half.mjs", 'export default { hotPath: "ioengine", name: "x", describe: "y" };', "create"],
     ["broken.mjs", "export default {", "cannot be loaded"],
     ["throws.mjs", 'throw new Error("ouch");', "ouch"],

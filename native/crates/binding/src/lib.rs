@@ -1,8 +1,8 @@
 //! napi-rs glue only: JSON specifications in, typed arrays and JSON results out.
 
+pub mod allocator;
 pub mod checksum;
 pub mod checksum_peer;
-pub mod allocator;
 pub mod device;
 pub mod layout;
 pub mod model;

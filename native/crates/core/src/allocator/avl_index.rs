@@ -2,7 +2,7 @@
 //! with a bag of the ranges that have it: on a worn device a million ranges share some hundred lengths,
 //! so that this tree stays in the cache and a change of length costs two cache misses, not twenty.
 
-use super::avl_tree::{AvlTree, NIL};
+use super::avl_tree::{AvlTree, NIL, push_tight};
 use super::range::{Range, RangeIndex};
 
 /// What belongs to a node of the tree by offset, by its index.
@@ -158,14 +158,14 @@ impl RangeIndex for AvlIndex {
         None
     }
 
-    fn insert(&mut self, range: Range) {
-        let before = self.by_start.floor(range.start);
-        let next = if before == NIL {
-            self.by_start.first()
+    fn insert(&mut self, range: Range, next: Option<u32>) {
+        let next = next.unwrap_or(NIL);
+        let before = if next == NIL {
+            self.by_start.last()
         } else {
-            self.rest[before as usize].next
+            self.rest[next as usize].previous
         };
-        let id = self.by_start.insert(range.start);
+        let id = self.by_start.insert_between(range.start, before, next);
         let rest = Rest {
             end: range.end,
             next,
@@ -176,7 +176,7 @@ impl RangeIndex for AvlIndex {
         if let Some(old) = self.rest.get_mut(id as usize) {
             *old = rest;
         } else {
-            self.rest.push(rest);
+            push_tight(&mut self.rest, rest);
         }
         if before != NIL {
             self.rest[before as usize].next = id;

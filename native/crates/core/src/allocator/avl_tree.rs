@@ -33,6 +33,15 @@ impl Default for AvlTree {
     }
 }
 
+/// Pushes; a full vector grows by an eighth, not twofold: millions of nodes are here to stay, and the
+/// system moves large blocks without copying.
+pub fn push_tight<T>(items: &mut Vec<T>, item: T) {
+    if items.len() == items.capacity() {
+        items.reserve_exact((items.len() / 8).max(64));
+    }
+    items.push(item);
+}
+
 const LEFT: usize = 0;
 const RIGHT: usize = 1;
 
@@ -136,6 +145,20 @@ impl AvlTree {
             parent = at;
             at = node.child[side];
         }
+        self.attach(key, parent, side)
+    }
+
+    /// As `insert`, between two neighbours that the caller knows: no search. `NIL`: there is none.
+    pub fn insert_between(&mut self, key: u64, before: u32, after: u32) -> u32 {
+        if before != NIL && self.node(before).child[RIGHT] == NIL {
+            self.attach(key, before, RIGHT)
+        } else {
+            // Of two neighbours one is below the other, so that the inner side of the lower is free.
+            self.attach(key, after, LEFT)
+        }
+    }
+
+    fn attach(&mut self, key: u64, parent: u32, side: usize) -> u32 {
         let id = self.new_node(Node {
             key,
             child: [NIL; 2],
@@ -156,7 +179,7 @@ impl AvlTree {
         if self.unused == NIL {
             let id = self.nodes.len() as u32;
             assert!(id < NIL, "more than 2^32 - 1 free extents");
-            self.nodes.push(node);
+            push_tight(&mut self.nodes, node);
             return id;
         }
         let id = self.unused;

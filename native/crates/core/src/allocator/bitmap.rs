@@ -1,12 +1,11 @@
 //! The `bitmap` allocator: fixed memory, a bit per block with two levels of summaries above.
 //!
-//! A request goes to the first region (256 entries of level 1, 512 MiB at 4 KiB) with anything free,
-//! from the hint or from where the last one ended, round to there. In a region, a piece of 512 blocks
-//! or more first looks for a run of wholly free entries; else the first free run that holds the piece
-//! is taken, from the last position in the region on and then from its start; else the region's
-//! longest run, and so on until the region has nothing left for the unit.
+//! A request goes on from the hint or from where the last one ended, round the device. A piece of 512
+//! blocks or more first looks for wholly free entries of level 1, in the next 16 regions (256 entries,
+//! 512 MiB at 4 KiB) in which anything is free. Otherwise the first free run that holds the piece is
+//! taken; when the next 64 entries that are not full have none, the longest run seen there.
 
-use super::bitmap_levels::{Levels, REGION_BLOCKS, REGION_SETS, SET_BLOCKS};
+use super::bitmap_levels::{Levels, REGION_BLOCKS, SET_BLOCKS};
 use super::{AllocError, Allocator, Extent, Geometry, align_down, align_up, push_piece};
 
 /// See the module.
@@ -51,9 +50,10 @@ impl BitmapAllocator {
         }
     }
 
-    /// A run for the piece in `from..to` (blocks): one that holds it, else the longest there.
-    fn find_run(&self, from: u64, to: u64, piece: u64, unit: u64) -> (u64, u64) {
-        let mut best = (0, 0);
+    /// A run in `from..to` (blocks): the first that holds the piece; the longest seen, when the entries
+    /// looked at are as many as allowed; length 0: none in all of it.
+    fn find_run(&self, from: u64, to: u64, request: Request, look: &mut Look) -> (u64, u64) {
+        let Request { piece, unit, .. } = request;
         let mut at = from;
         while let Some((start, end)) = self.levels.next_run(at, to) {
             let aligned = align_up(start, unit);
@@ -61,12 +61,20 @@ impl BitmapAllocator {
             if length >= piece {
                 return (aligned, piece);
             }
-            if length > best.1 {
-                best = (aligned, length);
+            if length > look.best.1 {
+                look.best = (aligned, length);
+            }
+            let set = end / SET_BLOCKS;
+            if set != look.set {
+                look.set = set;
+                look.seen += 1;
+                if look.seen > LOOK_SETS && look.best.1 > 0 {
+                    return look.best;
+                }
             }
             at = end;
         }
-        best
+        (0, 0)
     }
 
     /// A run of wholly free entries for a large piece, a little more if the run goes on beside them.
@@ -90,54 +98,43 @@ impl BitmapAllocator {
         best
     }
 
-    /// A run in the region; length 0: nothing for this unit.
-    fn find_in_region(&self, region: u64, piece: u64, unit: u64) -> (u64, u64) {
-        let from = region * REGION_BLOCKS;
-        let to = (from + REGION_BLOCKS).min(self.levels.blocks());
-        if piece >= SET_BLOCKS
-            && let Some(found) = self.find_sets(from, to, piece, unit)
-        {
-            return found;
+    /// As much of a large piece as wholly free entries near the position give; length 0: nothing.
+    fn find_large(&self, request: Request) -> (u64, u64) {
+        let count = self.levels.region_count();
+        let begin = (self.position / REGION_BLOCKS).min(count - 1);
+        let mut looked = 0;
+        for (from, until) in [(begin, count), (0, begin)] {
+            let mut region = from;
+            while let Some(found) = self.levels.next_region(region, until) {
+                let from = found * REGION_BLOCKS;
+                let to = (from + REGION_BLOCKS).min(self.levels.blocks());
+                if let Some(run) = self.find_sets(from, to, request.piece, request.unit) {
+                    return run;
+                }
+                looked += 1;
+                if looked == LOOK_REGIONS {
+                    return (0, 0);
+                }
+                region = found + 1;
+            }
         }
-        // From the entry of the last position on: what it freed since in that entry is seen.
-        let middle = if self.position / REGION_BLOCKS == region {
-            align_down(self.position, SET_BLOCKS)
-        } else {
-            from
-        };
-        let after = self.find_run(middle, to, piece, unit);
-        if after.1 >= piece || middle == from {
-            return after;
-        }
-        let before = self.find_run(from, to, piece, unit);
-        if before.1 > after.1 { before } else { after }
+        (0, 0)
     }
 
-    /// As much as the region gives toward `want`; blocks.
-    fn take_in_region(
-        &mut self,
-        region: u64,
-        request: Request,
-        first: usize,
-        extents: &mut Vec<Extent>,
-    ) -> u64 {
-        let mut taken = 0;
-        while taken < request.want {
-            let piece = request.piece.min(request.want - taken);
-            let (start, length) = self.find_in_region(region, piece, request.unit);
-            if length == 0 {
-                break;
+    /// A run for the piece, round the device; length 0: none for this unit.
+    fn find_small(&self, request: Request) -> (u64, u64) {
+        // From the entry of the position on: what became free in that entry since is seen. No piece of
+        // the unit lies across the place where the round begins.
+        let round = request.unit.max(SET_BLOCKS);
+        let middle = align_down(self.position, round).min(self.levels.blocks());
+        let mut look = Look::default();
+        for (from, to) in [(middle, self.levels.blocks()), (0, middle)] {
+            let found = self.find_run(from, to, request, &mut look);
+            if found.1 > 0 {
+                return found;
             }
-            self.flip(start, start + length, false);
-            self.position = start + length;
-            taken += length;
-            let extent = Extent {
-                offset: start << self.shift,
-                length: length << self.shift,
-            };
-            push_piece(extents, first, extent, request.piece << self.shift);
         }
-        taken
+        look.best
     }
 
     /// Appends up to `want` bytes; 0 if there is nothing.
@@ -153,24 +150,36 @@ impl BitmapAllocator {
         if hint > 0 && hint < self.geometry.capacity {
             self.position = hint >> self.shift;
         }
-        let count = self.levels.region_count();
-        let begin = (self.position / REGION_BLOCKS).min(count - 1);
+        let want = want >> self.shift;
+        let longest = Geometry::piece(want << self.shift, unit, max_extent) >> self.shift;
         let mut request = Request {
-            want: want >> self.shift,
+            piece: longest,
             unit: unit >> self.shift,
-            piece: Geometry::piece(want, unit, max_extent) >> self.shift,
         };
+        let mut large = longest >= SET_BLOCKS;
         let mut taken = 0;
-        for (from, until) in [(begin, count), (0, begin)] {
-            let mut region = from;
-            while request.want > 0
-                && let Some(found) = self.levels.next_region(region, until)
-            {
-                let got = self.take_in_region(found, request, first, extents);
-                taken += got;
-                request.want -= got;
-                region = found + 1;
+        while taken < want {
+            request.piece = longest.min(want - taken);
+            let mut found = (0, 0);
+            if large && request.piece >= SET_BLOCKS {
+                found = self.find_large(request);
+                large = found.1 > 0;
             }
+            if found.1 == 0 {
+                found = self.find_small(request);
+            }
+            let (start, length) = found;
+            if length == 0 {
+                break;
+            }
+            self.flip(start, start + length, false);
+            self.position = start + length;
+            taken += length;
+            let extent = Extent {
+                offset: start << self.shift,
+                length: length << self.shift,
+            };
+            push_piece(extents, first, extent, longest << self.shift);
         }
         taken << self.shift
     }
@@ -205,12 +214,25 @@ impl BitmapAllocator {
     }
 }
 
+/// Entries of level 1, not full, that a search looks at before it takes less than the piece.
+const LOOK_SETS: u64 = 64;
+/// Regions with anything free in which a large piece looks for wholly free entries.
+const LOOK_REGIONS: u64 = 16;
+
 /// In blocks.
 #[derive(Clone, Copy)]
 struct Request {
-    want: u64,
     unit: u64,
     piece: u64,
+}
+
+/// How far a search has come.
+#[derive(Default)]
+struct Look {
+    /// The longest run, start and length.
+    best: (u64, u64),
+    set: u64,
+    seen: u64,
 }
 
 impl Allocator for BitmapAllocator {
@@ -301,5 +323,3 @@ impl Allocator for BitmapAllocator {
         Ok(())
     }
 }
-
-const _: () = assert!(REGION_BLOCKS == SET_BLOCKS * REGION_SETS);

@@ -6,7 +6,7 @@
 pub const SET_BLOCKS: u64 = 512;
 const SET_WORDS: usize = 8;
 /// Entries of level 1 under a bit of level 2.
-pub const REGION_SETS: u64 = 256;
+const REGION_SETS: u64 = 256;
 /// Blocks under a bit of level 2.
 pub const REGION_BLOCKS: u64 = SET_BLOCKS * REGION_SETS;
 const REGION_WORDS: usize = 8;

@@ -81,7 +81,7 @@ impl RangeIndex for BtreeIndex {
         None
     }
 
-    fn insert(&mut self, range: Range) {
+    fn insert(&mut self, range: Range, _next: Option<Place>) {
         self.by_start.insert(range.start, range.end);
         self.by_length.insert(Self::length_key(range), ());
     }

@@ -9,6 +9,7 @@ mod bitmap;
 mod bitmap_levels;
 mod bplus_tree;
 mod btree_index;
+mod first_fit;
 mod hybrid;
 mod range;
 pub mod replay;

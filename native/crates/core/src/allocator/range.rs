@@ -8,6 +8,7 @@
 
 use super::avl_index::AvlIndex;
 use super::btree_index::BtreeIndex;
+use super::first_fit::{FirstFit, Found};
 use super::{
     AllocError, Allocator, AllocatorOptions, Extent, Geometry, align_down, align_up, push_piece,
 };
@@ -45,9 +46,10 @@ pub trait RangeIndex: Default + Send {
     fn largest(&self) -> u64;
     /// Offers ranges of at least `from` bytes, shortest first, until one is accepted.
     fn of_length(&self, from: u64, accept: &mut dyn FnMut(Range) -> bool) -> Option<Self::Place>;
-    fn insert(&mut self, range: Range);
+    /// Adds a range before `next`, the first one behind it.
+    fn insert(&mut self, range: Range, next: Option<Self::Place>);
     fn remove(&mut self, place: Self::Place);
-    /// Changes a range's ends without changing the order by offset.
+    /// Changes a range's ends without changing the order by offset; places stay if the start does.
     fn resize(&mut self, place: Self::Place, range: Range);
     fn memory_bytes(&self) -> u64;
     /// Whether both orders hold the same; says what is wrong.
@@ -111,10 +113,10 @@ impl<I: RangeIndex> RangeAllocator<I> {
         self.index.largest()
     }
 
-    /// Adds a range that touches none; its bytes are counted as free already.
-    fn insert(&mut self, range: Range) {
+    /// Adds a range that touches none, before `next`; its bytes are counted as free already.
+    fn insert(&mut self, range: Range, next: Option<I::Place>) {
         if self.index.len() < self.max_ranges {
-            self.index.insert(range);
+            self.index.insert(range, next);
             return;
         }
         let lowest = self.index.smallest();
@@ -122,7 +124,9 @@ impl<I: RangeIndex> RangeAllocator<I> {
         let spilled = match least.filter(|(_, least)| range.length() > least.length()) {
             Some((place, least)) => {
                 self.index.remove(place);
-                self.index.insert(range);
+                // The place of `next` may be gone with it.
+                let next = self.index.ending_after(range.start);
+                self.index.insert(range, next);
                 least
             }
             None => range,
@@ -153,7 +157,8 @@ impl<I: RangeIndex> RangeAllocator<I> {
             (false, true) => self.index.resize(place, tail),
             (true, true) => {
                 self.index.resize(place, head);
-                self.insert(tail);
+                let next = self.index.next(place);
+                self.insert(tail, next);
             }
         }
     }
@@ -297,6 +302,7 @@ impl<I: RangeIndex> RangeAllocator<I> {
                 right = self.index.next(place);
             }
         }
+        let behind = right;
         let right = right.map(|place| (place, self.index.range(place)));
         if right.is_some_and(|(_, range)| range.start < end) {
             return false;
@@ -305,7 +311,7 @@ impl<I: RangeIndex> RangeAllocator<I> {
         match (left, right) {
             (None, None) => {
                 self.free += extent.length;
-                self.insert(Range { start, end });
+                self.insert(Range { start, end }, behind);
                 return true;
             }
             (Some((place, range)), None) => {
@@ -347,56 +353,6 @@ impl<I: RangeIndex> RangeAllocator<I> {
 /// Ranges that best fit tries for one whose start suits a unit above the block, before it takes a range
 /// that is long enough for any start.
 const TRIES: u32 = 100;
-
-/// A search by offset.
-struct FirstFit {
-    size: u64,
-    unit: u64,
-    count: u64,
-    max_count: u64,
-    max_bytes: u64,
-}
-
-enum Found<P> {
-    At(P, u64),
-    /// After the ranges or bytes allowed; with where to go on.
-    GaveUp(u64),
-    Nothing,
-}
-
-impl FirstFit {
-    /// From `place` to the last range that starts before `until`.
-    fn along<I: RangeIndex>(
-        &mut self,
-        index: &I,
-        place: Option<I::Place>,
-        until: u64,
-    ) -> Found<I::Place> {
-        let Some(mut place) = place else {
-            return Found::Nothing;
-        };
-        let mut range = index.range(place);
-        let begin = range.start;
-        while range.start < until {
-            let start = align_up(range.start, self.unit);
-            if start + self.size <= range.end {
-                return Found::At(place, start);
-            }
-            self.count += 1;
-            if self.max_count > 0 && self.count > self.max_count
-                || self.max_bytes > 0 && range.start - begin > self.max_bytes
-            {
-                return Found::GaveUp(range.end);
-            }
-            let Some(next) = index.next(place) else {
-                return Found::Nothing;
-            };
-            place = next;
-            range = index.range(place);
-        }
-        Found::Nothing
-    }
-}
 
 impl<I: RangeIndex> Allocator for RangeAllocator<I> {
     fn allocate(

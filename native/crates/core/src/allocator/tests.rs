@@ -410,3 +410,29 @@ fn users_of_a_handle_share_the_space() {
     shared::forget(handle);
     assert!(shared::find(handle).is_none());
 }
+
+#[test]
+fn units_above_an_entry_of_the_bitmap_find_all_there_is() {
+    let (unit, capacity) = (1024 * BLOCK, 16 * 1024 * BLOCK);
+    for name in NAMES {
+        let mut allocator = create(name, capacity, BLOCK, &AllocatorOptions::default()).unwrap();
+        let all = Extent {
+            offset: 0,
+            length: capacity,
+        };
+        allocator.release(all).unwrap();
+        let mut extents = Vec::new();
+        // The next search begins in the middle of a unit.
+        for _ in 0..3 {
+            let taken = allocator.allocate(200 * BLOCK, BLOCK, 0, 0, &mut extents);
+            assert_eq!(taken, Ok(200 * BLOCK), "{name}");
+        }
+        let mut units = Vec::new();
+        let mut model = Model::new(capacity, BLOCK);
+        allocator.foreach_free(&mut |extent| model.set(extent, true));
+        let usable = model.usable(unit);
+        let taken = allocator.allocate(capacity, unit, unit, 0, &mut units);
+        assert_eq!(taken, Ok(usable), "{name}");
+        assert!(units.iter().all(|extent| extent.offset % unit == 0));
+    }
+}

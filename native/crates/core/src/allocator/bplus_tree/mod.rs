@@ -2,6 +2,12 @@
 //! as many children. A node that falls below a quarter merges with one beside it when both fit into
 //! three quarters of one, which keeps the tree from splitting and merging by turns; else they share.
 
+mod check;
+#[cfg(test)]
+mod tests;
+
+use super::avl_tree::push_tight;
+
 const WIDTH: usize = 64;
 const MERGED: usize = WIDTH * 3 / 4;
 const NIL: u32 = u32::MAX;
@@ -116,7 +122,7 @@ impl<K: Copy + Ord + Default, V: Copy + Default> BPlusTree<K, V> {
             self.leaves[id as usize] = leaf;
             return id;
         }
-        self.leaves.push(leaf);
+        push_tight(&mut self.leaves, leaf);
         self.leaves.len() as u32 - 1
     }
 
@@ -449,130 +455,5 @@ impl<K: Copy + Ord + Default, V: Copy + Default> BPlusTree<K, V> {
         let leaves = self.leaves.capacity() * size_of::<Leaf<K, V>>();
         let inner = self.inner.capacity() * size_of::<Inner<K>>();
         (leaves + inner) as u64
-    }
-
-    /// Order, bounds, chain and count; says what is wrong.
-    pub fn check(&self) -> Result<(), String> {
-        let mut leaves = Vec::new();
-        self.check_below(self.root, self.height, None, None, &mut leaves)?;
-        let count: usize = leaves.iter().map(|id| self.leaves[*id as usize].len).sum();
-        if count != self.count {
-            return Err(format!(
-                "{count} entries in the tree, {} counted",
-                self.count
-            ));
-        }
-        let mut previous = NIL;
-        for (index, &id) in leaves.iter().enumerate() {
-            let leaf = &self.leaves[id as usize];
-            let next = leaves.get(index + 1).copied().unwrap_or(NIL);
-            if (leaf.previous, leaf.next) != (previous, next) {
-                return Err(format!("leaf {id} is out of the chain"));
-            }
-            if leaf.len == 0 && count > 0 {
-                return Err(format!("leaf {id} is empty"));
-            }
-            previous = id;
-        }
-        if (self.first, self.last) != (leaves[0], previous) {
-            return Err("the chain has wrong ends".to_owned());
-        }
-        Ok(())
-    }
-
-    fn check_below(
-        &self,
-        id: u32,
-        height: usize,
-        low: Option<K>,
-        high: Option<K>,
-        leaves: &mut Vec<u32>,
-    ) -> Result<(), String> {
-        let within = |keys: &[K]| {
-            keys.is_sorted_by(|a, b| a < b)
-                && keys.iter().all(|key| low.is_none_or(|low| *key >= low))
-                && keys.iter().all(|key| high.is_none_or(|high| *key < high))
-        };
-        if height == 0 {
-            leaves.push(id);
-            let leaf = &self.leaves[id as usize];
-            return within(&leaf.keys[..leaf.len])
-                .then_some(())
-                .ok_or_else(|| format!("leaf {id} is out of order"));
-        }
-        let node = &self.inner[id as usize];
-        if node.len < 2 || !within(&node.keys[1..node.len]) {
-            return Err(format!("inner node {id} is out of order"));
-        }
-        for child in 0..node.len {
-            let low = if child == 0 {
-                low
-            } else {
-                Some(node.keys[child])
-            };
-            let high = if child + 1 < node.len {
-                Some(node.keys[child + 1])
-            } else {
-                high
-            };
-            self.check_below(node.children[child], height - 1, low, high, leaves)?;
-        }
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use super::*;
-    use crate::rng::{Rng, Use};
-
-    fn compare(tree: &BPlusTree<u64, u32>, map: &BTreeMap<u64, u32>, probe: u64) {
-        let entry = |place: Option<Place>| place.map(|at| (tree.key(at), tree.value(at)));
-        let owned = |(key, value): (&u64, &u32)| (*key, *value);
-        assert_eq!(
-            entry(tree.floor(probe)),
-            map.range(..=probe).next_back().map(owned)
-        );
-        assert_eq!(
-            entry(tree.ceiling(probe)),
-            map.range(probe..).next().map(owned)
-        );
-        assert_eq!(entry(tree.first()), map.first_key_value().map(owned));
-        assert_eq!(entry(tree.last()), map.last_key_value().map(owned));
-    }
-
-    /// Grows and shrinks in waves, so that nodes split, share and merge on three levels.
-    #[test]
-    fn holds_what_a_map_holds() {
-        let mut rng = Rng::new(5, Use::Offset, 0);
-        let (mut tree, mut map) = (BPlusTree::default(), BTreeMap::new());
-        for step in 0..200_000_u64 {
-            let growing = step / 25_000 % 2 == 0;
-            // Runs of keys at one end empty single leaves between full ones.
-            let low = if step % 3 == 0 { 0 } else { step / 10 % 20_000 };
-            let key = low + rng.below(20_000);
-            if rng.below(10) < if growing { 8 } else { 1 } {
-                if map.insert(key, step as u32).is_none() {
-                    tree.insert(key, step as u32);
-                } else if let Some(place) = tree.floor(key) {
-                    tree.set_value(place, step as u32);
-                }
-            } else if let Some((&near, _)) = map.range(key..).next() {
-                map.remove(&near);
-                tree.remove(near);
-            }
-            compare(&tree, &map, key);
-            if step % 1000 == 0 {
-                tree.check().unwrap();
-                assert_eq!(tree.len(), map.len());
-            }
-        }
-        while let Some((key, _)) = map.pop_last() {
-            tree.remove(key);
-        }
-        tree.check().unwrap();
-        assert_eq!((tree.len(), tree.height), (0, 0));
     }
 }
