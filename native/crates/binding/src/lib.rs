@@ -4,6 +4,9 @@ pub mod allocator;
 pub mod checksum;
 pub mod checksum_peer;
 pub mod device;
+pub mod kv;
+#[cfg(rocksdb)]
+pub mod kv_store;
 pub mod layout;
 pub mod model;
 pub mod parking;

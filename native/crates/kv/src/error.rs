@@ -45,8 +45,13 @@ pub enum KvError {
     #[error("{0}")]
     Invalid(String),
     /// RocksDB said so.
-    #[error("rocksdb: {0}")]
-    Database(String),
+    #[error("rocksdb: {text}")]
+    Database {
+        /// The nearest errno.
+        errno: i32,
+        /// In its words.
+        text: String,
+    },
 }
 
 /// Results of this crate.
@@ -61,6 +66,12 @@ impl KvError {
         }
     }
 
+    /// RocksDB's failure.
+    #[must_use]
+    pub fn database(errno: i32, text: String) -> Self {
+        Self::Database { errno, text }
+    }
+
     /// The nearest errno, positive.
     #[must_use]
     pub fn errno(&self) -> i32 {
@@ -72,7 +83,8 @@ impl KvError {
             Self::Exists(_) => libc::EEXIST,
             Self::NotEmpty(_) => libc::ENOTEMPTY,
             Self::ReadOnly => libc::EROFS,
-            Self::Broken(_) | Self::Database(_) => libc::EIO,
+            Self::Broken(_) => libc::EIO,
+            Self::Database { errno, .. } => *errno,
             Self::Invalid(_) => libc::EINVAL,
         }
     }

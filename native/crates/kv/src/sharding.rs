@@ -1,8 +1,8 @@
 //! Which column family a key lives in, as `bluestore_rocksdb_cfs` says: definitions such as
 //! `m(3) p(3,0-12) O(3,0-13)=block_size=8K L P`. A prefix that is named there has its own column
 //! families, as many as the number in parentheses; the key's shard is a hash of its bytes in the given
-//! range (all bytes without one). Every other prefix shares the default family, where keys are prefix,
-//! a zero byte, key.
+//! range (all bytes without one). Every other prefix shares the default family. Everywhere RocksDB's key is
+//! prefix, a zero byte, key: so a prefix has an end that no key reaches.
 
 use std::ops::Range;
 
@@ -30,7 +30,7 @@ pub struct Family {
     pub name: String,
     /// RocksDB options that are added to the common ones.
     pub options: String,
-    /// The prefix of its keys; empty for the default family, whose keys bear theirs.
+    /// The prefix of all its keys; empty for the default family.
     pub prefix: Vec<u8>,
 }
 
@@ -50,8 +50,6 @@ pub struct Home<'a> {
     /// How many there are.
     pub shards: usize,
     hashed: &'a Range<usize>,
-    /// Keys bear the prefix and a zero byte in front.
-    pub prefixed: bool,
 }
 
 const ALL: Range<usize> = 0..usize::MAX;
@@ -125,13 +123,11 @@ impl Sharding {
                 first: rule.first,
                 shards: rule.shards as usize,
                 hashed: &rule.hashed,
-                prefixed: false,
             },
             None => Home {
                 first: 0,
                 shards: 1,
                 hashed: &ALL,
-                prefixed: true,
             },
         }
     }
@@ -151,12 +147,19 @@ impl Home<'_> {
     }
 }
 
-/// Prefix, zero byte, key: a key of the default family.
-pub fn prefixed_key(prefix: &[u8], key: &[u8], into: &mut Vec<u8>) {
+/// RocksDB's key: prefix, zero byte, key.
+pub fn stored_key(prefix: &[u8], key: &[u8], into: &mut Vec<u8>) {
     into.clear();
     into.extend(prefix);
     into.push(0);
     into.extend(key);
+}
+
+/// Behind all stored keys of a prefix.
+pub fn stored_end(prefix: &[u8], into: &mut Vec<u8>) {
+    into.clear();
+    into.extend(prefix);
+    into.push(1);
 }
 
 #[cfg(test)]
@@ -187,7 +190,7 @@ mod tests {
         // Bytes beyond the range do not matter.
         let long = |last| home.family(&[b"0123456789012".as_slice(), &[last]].concat());
         assert_eq!(long(b'a'), long(b'b'));
-        assert!(sharding.home(b"S").prefixed);
+        assert_eq!(sharding.home(b"S").first, 0);
     }
 
     #[test]

@@ -4,6 +4,9 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use osdyno_core::allocator::shared::SharedAllocator;
+use osdyno_core::allocator::{Extent, allocate_all};
+
 /// Free space of one device. Offsets and lengths in bytes.
 pub trait Space: Send + Sync {
     /// Takes `bytes` (a multiple of `unit`) in pieces that are aligned to and multiples of `unit`;
@@ -146,6 +149,36 @@ impl Free {
             }
         }
         self.ranges.insert(start, end - start);
+    }
+}
+
+/// The store's allocator, on a device that it shares with BlueFS.
+impl Space for SharedAllocator {
+    fn allocate(&self, bytes: u64, unit: u64) -> Option<Vec<(u64, u64)>> {
+        let mut extents = Vec::new();
+        let mut allocator = self.lock();
+        allocate_all(&mut **allocator, bytes, unit, 0, 0, &mut extents).ok()?;
+        Some(
+            extents
+                .iter()
+                .map(|extent| (extent.offset, extent.length))
+                .collect(),
+        )
+    }
+
+    fn release(&self, offset: u64, length: u64) {
+        let released = self.lock().release(Extent { offset, length });
+        assert!(released.is_ok(), "space is released once");
+    }
+
+    fn reserve(&self, offset: u64, length: u64) -> bool {
+        self.lock()
+            .init_remove_free(Extent { offset, length })
+            .is_ok()
+    }
+
+    fn free_bytes(&self) -> u64 {
+        self.lock().free_bytes()
     }
 }
 

@@ -45,7 +45,7 @@ impl BlueFs {
             let grown = log.position >= self.config.log_compact_min;
             grown && !log.compacting && log.broken.is_none() && {
                 let estimate = padded_bytes(locked(&self.state).snapshot().len());
-                log.position / estimate >= self.config.log_compact_ratio
+                log.position as f64 / estimate as f64 >= self.config.log_compact_ratio
             }
         };
         if due { self.compact() } else { Ok(()) }

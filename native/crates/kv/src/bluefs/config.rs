@@ -20,7 +20,7 @@ pub struct Config {
     /// The log is not compacted below this (`bluefs_log_compact_min_size`).
     pub log_compact_min: u64,
     /// Nor below this many times its size after compaction (`bluefs_log_compact_min_ratio`).
-    pub log_compact_ratio: u64,
+    pub log_compact_ratio: f64,
     /// Compact while everything waits (`bluefs_compact_log_sync`).
     pub log_compact_sync: bool,
     /// Space of ended write-ahead logs that is kept for the next at most. Stands for RocksDB's
@@ -40,7 +40,7 @@ impl Default for Config {
             log_runway: 1 << 20,
             log_growth: 4 << 20,
             log_compact_min: 16 << 20,
-            log_compact_ratio: 5,
+            log_compact_ratio: 5.0,
             log_compact_sync: false,
             wal_recycle_bytes: 32 << 20,
             policy: PolicyConfig::default(),

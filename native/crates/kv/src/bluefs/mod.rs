@@ -6,7 +6,7 @@
 mod codec;
 mod compact;
 pub mod config;
-mod directory;
+pub mod directory;
 mod envelope;
 pub mod fnode;
 mod log;

@@ -58,8 +58,12 @@ impl BlueFs {
         }
     }
 
-    /// Makes an empty file system. `uuid` MUST be a new one; `owner` is the store's.
-    pub fn mkfs(slots: &Slots, config: Config, uuid: Uuid, owner: Uuid) -> Result<()> {
+    /// Makes an empty file system; `owner` is the store's. The time becomes part of `uuid`, so that what
+    /// an earlier file system of the same seed left behind never fits.
+    pub fn mkfs(slots: &Slots, config: Config, mut uuid: Uuid, owner: Uuid) -> Result<()> {
+        for (byte, time) in uuid.iter_mut().zip(super::writer::now_ns().to_le_bytes()) {
+            *byte ^= time;
+        }
         let mut superblock = Superblock {
             uuid,
             owner,

@@ -24,7 +24,7 @@ fn small() -> Config {
         log_runway: 64 << 10,
         log_growth: 256 << 10,
         log_compact_min: 512 << 10,
-        log_compact_ratio: 2,
+        log_compact_ratio: 2.0,
         wal_recycle_bytes: MIB,
         ..Config::default()
     }

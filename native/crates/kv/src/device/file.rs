@@ -15,29 +15,47 @@ pub struct FileMode {
     pub write: bool,
     /// Past the page cache.
     pub direct: bool,
+    /// With direct writes: reads go through the page cache all the same (`bluefs_buffered_io`). The
+    /// kernel drops cached pages that a direct write changes.
+    pub cached_reads: bool,
 }
 
 /// A file or block device. Direct I/O goes through aligned memory where the caller's is not.
 pub struct FileDevice {
-    /// For writes, and for reads unless those are to be cached.
     file: File,
     direct: bool,
+    cached: Option<File>,
     size: u64,
 }
 
 impl FileDevice {
     /// Opens what is there; never creates or grows anything.
     pub fn open(path: &Path, mode: FileMode) -> io::Result<Self> {
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(mode.write)
-            .custom_flags(if mode.direct { libc::O_DIRECT } else { 0 })
-            .open(path)?;
+        let with = |flags| {
+            OpenOptions::new()
+                .read(true)
+                .write(mode.write)
+                .custom_flags(flags)
+                .open(path)
+        };
+        let (mut file, direct) = match with(if mode.direct { libc::O_DIRECT } else { 0 }) {
+            // A file system without direct I/O.
+            Err(error) if mode.direct && error.raw_os_error() == Some(libc::EINVAL) => {
+                (with(0)?, false)
+            }
+            other => (other?, mode.direct),
+        };
+        let cached = if direct && mode.cached_reads {
+            Some(File::open(path)?)
+        } else {
+            None
+        };
         // Works for block devices too, whose metadata tells no length.
         let size = file.seek(SeekFrom::End(0))?;
         Ok(Self {
             file,
-            direct: mode.direct,
+            direct,
+            cached,
             size: size / BLOCK_BYTES as u64 * BLOCK_BYTES as u64,
         })
     }
@@ -51,6 +69,9 @@ fn suits(bytes: &[u8], offset: u64) -> bool {
 
 impl Device for FileDevice {
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        if let Some(cached) = &self.cached {
+            return cached.read_exact_at(buffer, offset);
+        }
         if !self.direct || suits(buffer, offset) {
             return self.file.read_exact_at(buffer, offset);
         }

@@ -1,0 +1,273 @@
+//! The thread that writes commits: whatever is queued while one write is flushed goes into the next,
+//! so commits share flushes without waiting for each other on purpose.
+
+use std::collections::VecDeque;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use super::database::{Database, WriteBatch};
+use crate::batch::records;
+use crate::error::{KvError, Result};
+
+/// Bytes of one write at most, unless a single commit is larger.
+const WRITE_BYTES: usize = 4 << 20;
+
+/// What was done.
+#[derive(Debug, Default)]
+pub struct CommitCounters {
+    /// Commits.
+    pub commits: AtomicU64,
+    /// Writes with a flush each.
+    pub writes: AtomicU64,
+    /// Bytes of the commits.
+    pub bytes: AtomicU64,
+    /// Nanoseconds spent in writes.
+    pub write_ns: AtomicU64,
+}
+
+#[derive(Default)]
+struct Queue {
+    waiting: VecDeque<Vec<u8>>,
+    submitted: u64,
+    closing: bool,
+}
+
+struct Shared {
+    queue: Mutex<Queue>,
+    wake: Condvar,
+    /// Commits that are through, in the order of submission.
+    done: AtomicU64,
+    /// Someone waits on the descriptor.
+    parked: AtomicBool,
+    ready: OwnedFd,
+    failed: AtomicBool,
+    failures: Mutex<Vec<(u64, i32)>>,
+    counters: CommitCounters,
+}
+
+/// Commits to a database from a thread of their own.
+pub struct Committer {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Shared {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Committer {
+    /// Starts the thread. `read_only`: every commit fails.
+    pub fn start(db: Arc<Database>, read_only: bool) -> Result<Self> {
+        // SAFETY: a plain call; the result is checked.
+        let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
+        if fd < 0 {
+            return Err(KvError::device("eventfd", std::io::Error::last_os_error()));
+        }
+        let shared = Arc::new(Shared {
+            queue: Mutex::default(),
+            wake: Condvar::new(),
+            done: AtomicU64::new(0),
+            parked: AtomicBool::new(false),
+            // SAFETY: the descriptor is fresh and nobody else's.
+            ready: unsafe { OwnedFd::from_raw_fd(fd) },
+            failed: AtomicBool::new(false),
+            failures: Mutex::default(),
+            counters: CommitCounters::default(),
+        });
+        let worker = shared.clone();
+        let thread = std::thread::Builder::new()
+            .name("kv_sync".to_owned())
+            .spawn(move || work(&worker, &db, read_only))
+            .map_err(|error| KvError::device("start a thread", error))?;
+        Ok(Self {
+            shared,
+            thread: Some(thread),
+        })
+    }
+
+    /// Queues an encoded batch; returns its number, from 1. Batches become durable in this order.
+    #[expect(clippy::must_use_candidate, reason = "who counts commits knows the number")]
+    pub fn submit(&self, bytes: Vec<u8>) -> u64 {
+        let mut queue = self.shared.queue();
+        queue.waiting.push_back(bytes);
+        queue.submitted += 1;
+        let number = queue.submitted;
+        drop(queue);
+        self.shared.wake.notify_one();
+        number
+    }
+
+    /// How many commits are through, well or badly.
+    #[must_use]
+    pub fn done(&self) -> u64 {
+        self.shared.done.load(Ordering::SeqCst)
+    }
+
+    /// `take_failures` would bring some.
+    #[must_use]
+    pub fn has_failures(&self) -> bool {
+        self.shared.failed.load(Ordering::SeqCst)
+    }
+
+    /// Numbers and errnos of commits that failed, since the last call.
+    #[must_use]
+    pub fn take_failures(&self) -> Vec<(u64, i32)> {
+        if !self.shared.failed.swap(false, Ordering::SeqCst) {
+            return Vec::new();
+        }
+        let mut failures = self
+            .shared
+            .failures
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *failures)
+    }
+
+    /// Readable when something is done after `park`.
+    #[must_use]
+    pub fn ready_fd(&self) -> RawFd {
+        self.shared.ready.as_raw_fd()
+    }
+
+    /// Asks for the descriptor to become readable once more than `seen` commits are through. False: they
+    /// are already.
+    #[must_use]
+    pub fn park(&self, seen: u64) -> bool {
+        self.shared.parked.store(true, Ordering::SeqCst);
+        self.done() == seen
+    }
+
+    /// Makes the descriptor unreadable again.
+    pub fn unpark(&self) {
+        self.shared.parked.store(false, Ordering::SeqCst);
+        let mut count = 0_u64;
+        // SAFETY: the descriptor is open, and the kernel writes eight bytes.
+        unsafe { libc::read(self.ready_fd(), (&raw mut count).cast(), 8) };
+    }
+
+    /// What was done.
+    #[must_use]
+    pub fn counters(&self) -> &CommitCounters {
+        &self.shared.counters
+    }
+
+    /// Waits for what is queued, and ends.
+    pub fn stop(&mut self) {
+        self.shared.queue().closing = true;
+        self.shared.wake.notify_one();
+        if let Some(thread) = self.thread.take() {
+            // A panic of the thread shows as commits that never complete; there is nobody to tell here.
+            drop(thread.join());
+        }
+    }
+}
+
+impl Drop for Committer {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn work(shared: &Shared, db: &Database, read_only: bool) {
+    let mut batch = WriteBatch::new();
+    let mut spare = VecDeque::new();
+    loop {
+        {
+            let mut queue = shared.queue();
+            while queue.waiting.is_empty() && !queue.closing {
+                queue = shared
+                    .wake
+                    .wait(queue)
+                    .unwrap_or_else(PoisonError::into_inner);
+            }
+            if queue.waiting.is_empty() {
+                return;
+            }
+            std::mem::swap(&mut queue.waiting, &mut spare);
+        }
+        while !spare.is_empty() {
+            let group = next_group(&mut spare);
+            let result = if read_only {
+                Err(libc::EROFS)
+            } else {
+                write(shared, db, &mut batch, &group)
+            };
+            finish(shared, &group, result);
+        }
+    }
+}
+
+/// Commits for one write.
+fn next_group(waiting: &mut VecDeque<Vec<u8>>) -> Vec<Vec<u8>> {
+    let mut group = Vec::new();
+    let mut bytes = 0;
+    while let Some(next) = waiting.front() {
+        bytes += next.len();
+        if bytes > WRITE_BYTES && !group.is_empty() {
+            break;
+        }
+        group.extend(waiting.pop_front());
+    }
+    group
+}
+
+/// Writes a group; an error is that of all. Batches that make no sense are told apart in `finish`.
+fn write(
+    shared: &Shared,
+    db: &Database,
+    batch: &mut WriteBatch,
+    group: &[Vec<u8>],
+) -> std::result::Result<(), i32> {
+    let started = Instant::now();
+    batch.clear();
+    let mut bytes = 0;
+    for commit in group {
+        bytes += commit.len() as u64;
+        if is_whole(commit) {
+            db.add(batch, commit).map_err(|error| error.errno())?;
+        }
+    }
+    db.write(batch, true).map_err(|error| error.errno())?;
+    let counters = &shared.counters;
+    counters.writes.fetch_add(1, Ordering::Relaxed);
+    counters.bytes.fetch_add(bytes, Ordering::Relaxed);
+    let spent = started.elapsed().as_nanos() as u64;
+    counters.write_ns.fetch_add(spent, Ordering::Relaxed);
+    Ok(())
+}
+
+fn is_whole(commit: &[u8]) -> bool {
+    records(commit).all(|record| record.is_ok())
+}
+
+fn finish(shared: &Shared, group: &[Vec<u8>], result: std::result::Result<(), i32>) {
+    let first = shared.done.load(Ordering::SeqCst) + 1;
+    let failures: Vec<_> = (first..)
+        .zip(group)
+        .filter_map(|(number, commit)| match result {
+            Err(errno) => Some((number, errno)),
+            Ok(()) => (!is_whole(commit)).then_some((number, libc::EINVAL)),
+        })
+        .collect();
+    if !failures.is_empty() {
+        let mut list = shared
+            .failures
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        list.extend(failures);
+        shared.failed.store(true, Ordering::SeqCst);
+    }
+    let count = group.len() as u64;
+    shared.counters.commits.fetch_add(count, Ordering::Relaxed);
+    shared.done.fetch_add(count, Ordering::SeqCst);
+    if shared.parked.swap(false, Ordering::SeqCst) {
+        let one = 1_u64;
+        // SAFETY: the descriptor is open, and eight bytes are read. It cannot be full.
+        unsafe { libc::write(shared.ready.as_raw_fd(), (&raw const one).cast(), 8) };
+    }
+}

@@ -1,0 +1,504 @@
+//! The database: safe calls of the C++ side.
+
+use std::ffi::{c_char, c_int, c_void};
+use std::sync::Arc;
+
+use super::ffi::{self, Bytes};
+use super::files::Files;
+use crate::batch::{Operation, records};
+use crate::error::{KvError, Result};
+use crate::sharding::{Sharding, stored_end, stored_key};
+
+/// How values are merged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MergeKind {
+    /// Byte by byte.
+    Xor = 1,
+    /// Arrays of little-endian 64-bit integers, added one by one.
+    AddInt64 = 2,
+}
+
+/// How a database is opened.
+#[derive(Debug, Clone)]
+pub struct DatabaseSpec {
+    /// Make a new one.
+    pub create: bool,
+    /// Change nothing.
+    pub read_only: bool,
+    /// RocksDB's options, separated by commas or semicolons.
+    pub options: String,
+    /// Merge operators by prefix.
+    pub operators: Vec<(String, MergeKind)>,
+    /// Block cache.
+    pub cache_bytes: u64,
+    /// Bits of the Bloom filter per key; 0: none (`rocksdb_bloom_bits_per_key`).
+    pub bloom_bits: f64,
+    /// Size of a table's blocks (`rocksdb_block_size`).
+    pub block_bytes: u64,
+}
+
+/// An open database.
+pub struct Database {
+    db: *mut ffi::Db,
+    files: Box<Files>,
+    sharding: Sharding,
+}
+
+// SAFETY: RocksDB's interface may be called from all threads at once; the pointer is only ever read.
+unsafe impl Send for Database {}
+// SAFETY: as above.
+unsafe impl Sync for Database {}
+
+/// Takes the text of an error.
+unsafe extern "C" fn take_text(context: *mut c_void, text: *const c_char, length: usize) {
+    // SAFETY: the context is the string that the caller passed along, the text is there for the call.
+    unsafe {
+        let bytes = ffi::slice(text, length);
+        *context.cast::<String>() = String::from_utf8_lossy(bytes).into_owned();
+    }
+}
+
+/// The result of a call that tells errors as an errno and a text.
+fn told(call: impl FnOnce(*mut c_void) -> c_int) -> Result<()> {
+    let mut text = String::new();
+    match call((&raw mut text).cast()) {
+        0 => Ok(()),
+        error => Err(KvError::database(error, text)),
+    }
+}
+
+/// RocksDB separates options by semicolons, Ceph by commas; within braces nothing is changed.
+fn separated(options: &str) -> String {
+    let mut depth = 0_i32;
+    options
+        .chars()
+        .filter(|letter| !letter.is_whitespace())
+        .map(|letter| {
+            depth += i32::from(letter == '{') - i32::from(letter == '}');
+            if letter == ',' && depth == 0 {
+                ';'
+            } else {
+                letter
+            }
+        })
+        .collect()
+}
+
+impl Database {
+    /// Opens the database in `files`.
+    pub fn open(files: Files, sharding: Sharding, spec: &DatabaseSpec) -> Result<Self> {
+        let files = Box::new(files);
+        let options = separated(&spec.options);
+        let family_options: Vec<_> = sharding
+            .families
+            .iter()
+            .map(|family| separated(&family.options))
+            .collect();
+        let families: Vec<_> = sharding
+            .families
+            .iter()
+            .zip(&family_options)
+            .map(|(family, options)| ffi::Family {
+                name: Bytes::of(family.name.as_bytes()),
+                options: Bytes::of(options.as_bytes()),
+                prefix: Bytes::of(&family.prefix),
+            })
+            .collect();
+        let operators: Vec<_> = spec
+            .operators
+            .iter()
+            .map(|(prefix, kind)| ffi::Operator {
+                prefix: Bytes::of(prefix.as_bytes()),
+                kind: *kind as c_int,
+            })
+            .collect();
+        let paths: Vec<_> = files
+            .fs
+            .database_paths()
+            .into_iter()
+            .map(|(path, target_bytes)| ffi::Path {
+                path: Bytes::of(path.as_bytes()),
+                target_bytes,
+            })
+            .collect();
+        let open = ffi::Open {
+            fs: (&raw const *files).cast(),
+            create: c_int::from(spec.create),
+            read_only: c_int::from(spec.read_only),
+            options: Bytes::of(options.as_bytes()),
+            families: families.as_ptr(),
+            family_count: families.len(),
+            operators: operators.as_ptr(),
+            operator_count: operators.len(),
+            paths: paths.as_ptr(),
+            path_count: paths.len(),
+            cache_bytes: spec.cache_bytes,
+            bloom_bits: spec.bloom_bits,
+            block_bytes: spec.block_bytes,
+        };
+        let mut text = String::new();
+        // SAFETY: everything that `open` points to lives until the call returns, and `files` in its box
+        // until the database is closed.
+        let db = unsafe { ffi::osdyno_db_open(&raw const open, (&raw mut text).cast(), take_text) };
+        if db.is_null() {
+            return Err(KvError::database(libc::EIO, text));
+        }
+        Ok(Self {
+            db,
+            files,
+            sharding,
+        })
+    }
+
+    /// Warnings and errors that RocksDB logged, oldest first.
+    #[must_use]
+    pub fn log_lines(&self) -> Vec<String> {
+        self.files.lines()
+    }
+
+    /// The value of a key.
+    pub fn get(&self, prefix: &[u8], key: &[u8]) -> Result<Option<Vec<u8>>> {
+        let mut stored = Vec::with_capacity(prefix.len() + 1 + key.len());
+        stored_key(prefix, key, &mut stored);
+        let family = self.sharding.home(prefix).family(key);
+        let mut found = Found::default();
+        // SAFETY: the database is open, the key lives until the call returns, and so does `found`.
+        let error = unsafe {
+            ffi::osdyno_db_get(
+                self.db,
+                family,
+                Bytes::of(&stored),
+                (&raw mut found).cast(),
+                Found::take_value,
+                Found::take_text,
+            )
+        };
+        match error {
+            0 => Ok(found.values.pop().map(|(_, value)| value)),
+            libc::ENOENT => Ok(None),
+            error => Err(KvError::database(error, found.text)),
+        }
+    }
+
+    /// The values of several keys of one prefix, in their order.
+    pub fn multi_get(&self, prefix: &[u8], keys: &[&[u8]]) -> Result<Vec<Option<Vec<u8>>>> {
+        let home = self.sharding.home(prefix);
+        let mut results = vec![None; keys.len()];
+        for family in home.first..home.first + home.shards {
+            let here: Vec<usize> = (0..keys.len())
+                .filter(|&index| home.family(keys[index]) == family)
+                .collect();
+            let stored: Vec<Vec<u8>> = here
+                .iter()
+                .map(|&index| {
+                    let mut stored = Vec::new();
+                    stored_key(prefix, keys[index], &mut stored);
+                    stored
+                })
+                .collect();
+            let bytes: Vec<_> = stored.iter().map(|key| Bytes::of(key)).collect();
+            let mut found = Found::default();
+            // SAFETY: the database is open, keys and `found` live until the call returns.
+            let error = unsafe {
+                ffi::osdyno_db_multi_get(
+                    self.db,
+                    family,
+                    bytes.as_ptr(),
+                    bytes.len(),
+                    (&raw mut found).cast(),
+                    Found::take_value,
+                    Found::take_text,
+                )
+            };
+            if error != 0 {
+                return Err(KvError::database(error, found.text));
+            }
+            for (index, value) in found.values {
+                results[here[index]] = Some(value);
+            }
+        }
+        Ok(results)
+    }
+
+    /// Calls `visit` with key and value from `from` up to but without `to`, ascending, until it returns
+    /// false.
+    pub fn scan(
+        &self,
+        prefix: &[u8],
+        from: &[u8],
+        to: Option<&[u8]>,
+        mut visit: impl FnMut(&[u8], &[u8]) -> bool,
+    ) -> Result<()> {
+        let (mut first, mut last) = (Vec::new(), Vec::new());
+        stored_key(prefix, from, &mut first);
+        match to {
+            Some(to) => stored_key(prefix, to, &mut last),
+            None => stored_end(prefix, &mut last),
+        }
+        if first >= last {
+            return Ok(());
+        }
+        let home = self.sharding.home(prefix);
+        let shards: Vec<_> = (home.first..home.first + home.shards)
+            .map(|family| Cursor::new(self, family, &first, &last))
+            .collect();
+        // A handful of shards: looking at each is quicker than a heap.
+        loop {
+            let lowest = shards
+                .iter()
+                .filter_map(|cursor| Some((cursor, cursor.entry()?)))
+                .min_by(|(_, one), (_, other)| one.0.cmp(other.0));
+            let Some((cursor, (key, value))) = lowest else {
+                break;
+            };
+            if !visit(&key[prefix.len() + 1..], value) {
+                break;
+            }
+            cursor.next();
+        }
+        shards.iter().try_for_each(Cursor::status)
+    }
+
+    /// Adds the operations of an encoded batch.
+    pub fn add(&self, batch: &mut WriteBatch, bytes: &[u8]) -> Result<()> {
+        for record in records(bytes) {
+            let (prefix, operation) = record?;
+            self.add_operation(batch, prefix, operation)?;
+        }
+        Ok(())
+    }
+
+    fn add_operation(
+        &self,
+        batch: &mut WriteBatch,
+        prefix: &[u8],
+        operation: Operation<'_>,
+    ) -> Result<()> {
+        let home = self.sharding.home(prefix);
+        let (key, end) = (&mut batch.key, &mut batch.end);
+        // SAFETY: database and batch are alive, and the bytes live until each call returns.
+        let error = unsafe {
+            match operation {
+                Operation::Set(name, value) => {
+                    stored_key(prefix, name, key);
+                    let family = home.family(name);
+                    let value = Bytes::of(value);
+                    ffi::osdyno_db_put(self.db, batch.batch, family, Bytes::of(key), value)
+                }
+                Operation::Remove(name) => {
+                    stored_key(prefix, name, key);
+                    ffi::osdyno_db_delete(self.db, batch.batch, home.family(name), Bytes::of(key))
+                }
+                Operation::Merge(name, value) => {
+                    stored_key(prefix, name, key);
+                    let family = home.family(name);
+                    let value = Bytes::of(value);
+                    ffi::osdyno_db_merge(self.db, batch.batch, family, Bytes::of(key), value)
+                }
+                Operation::RemoveRange(from, to) => {
+                    stored_key(prefix, from, key);
+                    match to {
+                        Some(to) => stored_key(prefix, to, end),
+                        None => stored_end(prefix, end),
+                    }
+                    if key >= end {
+                        return Ok(());
+                    }
+                    (home.first..home.first + home.shards)
+                        .map(|family| {
+                            let (from, to) = (Bytes::of(key), Bytes::of(end));
+                            ffi::osdyno_db_delete_range(self.db, batch.batch, family, from, to)
+                        })
+                        .find(|error| *error != 0)
+                        .unwrap_or(0)
+                }
+            }
+        };
+        match error {
+            0 => Ok(()),
+            error => Err(KvError::database(error, "a batch takes no more".to_owned())),
+        }
+    }
+
+    /// Writes a batch; with `sync` it and everything written before are durable on return.
+    pub fn write(&self, batch: &mut WriteBatch, sync: bool) -> Result<()> {
+        told(|context| {
+            let sync = c_int::from(sync);
+            // SAFETY: database and batch are alive.
+            unsafe { ffi::osdyno_db_write(self.db, batch.batch, sync, context, take_text) }
+        })
+    }
+
+    /// Turns all memtables into tables.
+    pub fn flush(&self) -> Result<()> {
+        // SAFETY: the database is open.
+        told(|context| unsafe { ffi::osdyno_db_flush(self.db, context, take_text) })
+    }
+
+    /// Compacts everything.
+    pub fn compact(&self) -> Result<()> {
+        // SAFETY: the database is open.
+        told(|context| unsafe { ffi::osdyno_db_compact(self.db, context, take_text) })
+    }
+
+    /// Sets how large the block cache may be.
+    pub fn set_cache_bytes(&self, bytes: u64) {
+        // SAFETY: the database is open.
+        unsafe { ffi::osdyno_db_set_cache(self.db, bytes) };
+    }
+
+    /// What RocksDB counts.
+    #[must_use]
+    pub fn counters(&self) -> ffi::Counters {
+        let mut counters = ffi::Counters::default();
+        // SAFETY: the database is open and the place is ours.
+        unsafe { ffi::osdyno_db_counters(self.db, &raw mut counters) };
+        counters
+    }
+
+    /// The file system below.
+    #[must_use]
+    pub fn fs(&self) -> &Arc<crate::bluefs::BlueFs> {
+        &self.files.fs
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        // SAFETY: opened once, closed once; its files are still there.
+        unsafe { ffi::osdyno_db_close(self.db) };
+    }
+}
+
+/// What a read brought.
+#[derive(Default)]
+struct Found {
+    values: Vec<(usize, Vec<u8>)>,
+    text: String,
+}
+
+impl Found {
+    unsafe extern "C" fn take_value(
+        context: *mut c_void,
+        index: usize,
+        bytes: *const c_char,
+        length: usize,
+    ) {
+        // SAFETY: the context is what the caller passed along, the bytes are there for the call.
+        unsafe {
+            let value = ffi::slice(bytes, length).to_vec();
+            (*context.cast::<Self>()).values.push((index, value));
+        }
+    }
+
+    unsafe extern "C" fn take_text(context: *mut c_void, text: *const c_char, length: usize) {
+        // SAFETY: as in `take_value`.
+        unsafe {
+            let bytes = ffi::slice(text, length);
+            (*context.cast::<Self>()).text = String::from_utf8_lossy(bytes).into_owned();
+        }
+    }
+}
+
+/// A place in one family.
+struct Cursor {
+    iterator: *mut ffi::Iterator,
+}
+
+impl Cursor {
+    fn new(db: &Database, family: usize, from: &[u8], to: &[u8]) -> Self {
+        // SAFETY: the database is open; the C++ side copies the end.
+        let iterator =
+            unsafe { ffi::osdyno_db_iterator(db.db, family, Bytes::of(from), Bytes::of(to)) };
+        Self { iterator }
+    }
+
+    /// Valid until `next`.
+    fn entry(&self) -> Option<(&[u8], &[u8])> {
+        let (mut key, mut value) = (Bytes::NONE, Bytes::NONE);
+        // SAFETY: the iterator is alive; what it shows stays until it moves.
+        unsafe {
+            let there = ffi::osdyno_db_iterator_entry(self.iterator, &raw mut key, &raw mut value);
+            (there != 0).then(|| (key.slice(), value.slice()))
+        }
+    }
+
+    fn next(&self) {
+        // SAFETY: the iterator is alive, and nobody holds an entry.
+        unsafe { ffi::osdyno_db_iterator_next(self.iterator) };
+    }
+
+    fn status(&self) -> Result<()> {
+        told(|context| {
+            // SAFETY: the iterator is alive.
+            unsafe { ffi::osdyno_db_iterator_status(self.iterator, context, take_text) }
+        })
+    }
+}
+
+impl Drop for Cursor {
+    fn drop(&mut self) {
+        // SAFETY: freed once.
+        unsafe { ffi::osdyno_db_iterator_free(self.iterator) };
+    }
+}
+
+/// Operations for one write.
+pub struct WriteBatch {
+    batch: *mut ffi::Batch,
+    key: Vec<u8>,
+    end: Vec<u8>,
+}
+
+// SAFETY: plain memory that one thread at a time uses.
+unsafe impl Send for WriteBatch {}
+
+impl WriteBatch {
+    /// Nothing in it.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            // SAFETY: a plain call.
+            batch: unsafe { ffi::osdyno_db_batch() },
+            key: Vec::new(),
+            end: Vec::new(),
+        }
+    }
+
+    /// Empties it.
+    pub fn clear(&mut self) {
+        // SAFETY: the batch is alive.
+        unsafe { ffi::osdyno_db_batch_clear(self.batch) };
+    }
+
+    /// Bytes in it.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        // SAFETY: the batch is alive.
+        unsafe { ffi::osdyno_db_batch_bytes(self.batch) }
+    }
+}
+
+impl Default for WriteBatch {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for WriteBatch {
+    fn drop(&mut self) {
+        // SAFETY: freed once.
+        unsafe { ffi::osdyno_db_batch_free(self.batch) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::separated;
+
+    #[test]
+    fn options_of_both_kinds() {
+        let text = "a=1, b={c=2,d=3},\n e=4;f=5";
+        assert_eq!(separated(text), "a=1;b={c=2,d=3};e=4;f=5");
+    }
+}

@@ -1,0 +1,7 @@
+//! RocksDB on BlueFS.
+
+pub mod committer;
+pub mod database;
+mod ffi;
+mod files;
+pub mod store;
