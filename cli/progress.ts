@@ -116,13 +116,17 @@ let current: Progress = quietProgress();
 export type Eta = "always" | "never" | "auto";
 
 /** The fitting kind for where stderr goes. */
-export function makeProgress(wanted: boolean, eta: Eta = "auto"): Progress {
+export function makeProgress(
+  wanted: boolean,
+  eta: Eta = "auto",
+  everySeconds: number | null = null,
+): Progress {
   if (!wanted || eta === "never") {
     current = quietProgress();
-  } else if (process.stderr.isTTY) {
+  } else if (process.stderr.isTTY && everySeconds === null) {
     current = barProgress();
   } else {
-    current = lineProgress(eta === "always" ? 1 : plainEverySeconds);
+    current = lineProgress(everySeconds ?? (eta === "always" ? 1 : plainEverySeconds));
   }
   return current;
 }

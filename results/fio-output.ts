@@ -48,7 +48,7 @@ export function fioDocument(record: RunRecord, bins: boolean): string {
     time: record.time,
     // fio leaves the key out when no global section set anything.
     ...(Object.keys(globals).length === 0 ? {} : { "global options": globals }),
-    jobs: record.jobs.map((job) => withBins(job, bins)),
+    jobs: record.jobs.map((job) => withBins(withoutEmptyOptions(job), bins)),
     disk_util: record.disk_util.map(fioDisk),
     osdyno: {
       schema: record.schema,
@@ -77,9 +77,18 @@ export function clientDocument(document: Readonly<Record<string, unknown>>, bins
   return `${layout(shown, "", "")}\n`;
 }
 
+/** fio leaves the key out of a job to which its own section gives nothing. */
+function withoutEmptyOptions(job: RunRecord["jobs"][number]): unknown {
+  const { "job options": options, ...rest } = job;
+  return Object.keys((options ?? {}) as object).length === 0 ? rest : job;
+}
+
 /** A copy in which bins stand where fio prints them, and nowhere else. */
 function withBins(value: unknown, bins: boolean): unknown {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+  if (Array.isArray(value)) {
+    return value.map((inner) => withBins(inner, bins));
+  }
+  if (typeof value !== "object" || value === null) {
     return value;
   }
   return Object.fromEntries(

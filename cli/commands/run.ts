@@ -32,10 +32,12 @@ import { checkSpace } from "../../workloads/runner/layout.ts";
 import { scratchDirectory } from "../../workloads/scratch.ts";
 import { scanTraces, traceFiles } from "../../workloads/trace/plan.ts";
 import { dryRun } from "../dry-run.ts";
+import { checkFioFlags, fioFlags } from "../fio-flags.ts";
 import { watchInterrupts } from "../interrupt.ts";
+import { keyHelp } from "../key-help.ts";
 import { keepApart, type Outputs, outputsOf, writeResult } from "../outputs.ts";
 import { parsedJson, parsedText, printNotes } from "../parse-only.ts";
-import { type Eta, makeProgress } from "../progress.ts";
+import { type Eta, makeProgress, type Progress } from "../progress.ts";
 import { runEvents } from "../run-events.ts";
 import { flagLines, laterFlags, refuseLaterFlags, runFlags } from "../run-flags.ts";
 import { type SplitArguments, splitArguments } from "../split-arguments.ts";
@@ -141,17 +143,48 @@ function etaOf(own: Own): Eta {
   return choice(own, "eta", ["auto", "always", "never"], "auto");
 }
 
-/** Milliseconds between two results while the run goes on; fio reads bare numbers as seconds. */
-function statusEveryMs(own: Own): number | null {
-  const text = last(own, "status-interval");
+/** A time of at least 100 ms in ms; fio reads bare numbers as seconds. */
+function timeMs(own: Own, name: string): number | null {
+  const text = last(own, name);
   if (text === undefined) {
     return null;
   }
   const ms = Number(readTime(text, true) ?? 0n) / 1000;
   if (ms < 100) {
-    throw new OsdynoError("bad-input", `--status-interval ${text}: give at least 100ms`);
+    throw new OsdynoError("bad-input", `--${name} ${text}: give at least 100ms`);
   }
   return ms;
+}
+
+/** Milliseconds between two results while the run goes on. */
+function statusEveryMs(own: Own): number | null {
+  return timeMs(own, "status-interval");
+}
+
+/** Progress as the flags want it. */
+function progressOf(own: Own): Progress {
+  const everyMs = timeMs(own, "eta-interval") ?? timeMs(own, "eta-newline");
+  return makeProgress(
+    !own.has("no-progress"),
+    etaOf(own),
+    everyMs === null ? null : everyMs / 1000,
+  );
+}
+
+/** fio's flags that refuse jobs: `--warnings-fatal`, `--readonly`, `--max-jobs`. */
+function checkJobs(own: Own, parsed: ParsedJobs): void {
+  if (own.has("warnings-fatal") && parsed.notes.length > 0) {
+    throw new OsdynoError("bad-input", "--warnings-fatal: there are notes on the job, see above");
+  }
+  const most = wholeNumber(own, "max-jobs", 1);
+  const count = parsed.jobs.reduce((sum, job) => sum + job.numjobs, 0);
+  if (most !== null && count > most) {
+    throw new OsdynoError("bad-input", `--max-jobs ${most}: there are ${count} jobs`);
+  }
+  const writer = parsed.jobs.find(({ rw }) => rw !== "read" && rw !== "randread");
+  if (own.has("readonly") && writer !== undefined) {
+    throw new OsdynoError("unsafe", `--readonly: job ${writer.name} has rw=${writer.rw}`);
+  }
 }
 
 /** Says how each threshold was met; false when one was missed. */
@@ -172,7 +205,7 @@ interface Performed {
 
 /** One run in `--out` or a new directory. */
 async function performOne(parsed: ParsedJobs, settings: RunSettings, own: Own): Promise<Performed> {
-  const progress = makeProgress(!own.has("no-progress"), etaOf(own));
+  const progress = progressOf(own);
   const events = runEvents(progress);
   events.begin(settings.label);
   try {
@@ -191,7 +224,7 @@ async function performRepeats(
   own: Own,
   repeat: number,
 ): Promise<Performed> {
-  const progress = makeProgress(!own.has("no-progress"), etaOf(own));
+  const progress = progressOf(own);
   const events = runEvents(progress);
   const { label, seed } = settings;
   const base = resolve(last(own, "out") ?? join(runsRoot, runDirectoryName(Date.now(), label)));
@@ -247,6 +280,8 @@ function checkFirst(
   keepApart(outputs, used);
   statusEveryMs(own);
   etaOf(own);
+  timeMs(own, "eta-interval");
+  timeMs(own, "eta-newline");
   if ((wholeNumber(own, "repeat", 1) ?? 1) === 1) {
     checkLogPaths(plannedJobs(plan), settings.workingDirectory, used);
   }
@@ -293,10 +328,17 @@ async function measure(
 }
 
 async function run(args: readonly string[]): Promise<number> {
-  const { own, jobs } = splitArguments(args, [...runFlags, ...laterFlags]);
+  checkFioFlags(args);
+  const { own, jobs } = splitArguments(args, [...runFlags, ...fioFlags, ...laterFlags]);
   refuseLaterFlags(own);
+  const help = keyHelp(last(own, "cmdhelp") ?? null, last(own, "enghelp") ?? null);
+  if (help !== null) {
+    process.stdout.write(help);
+    return 0;
+  }
   const { parsed, files } = parseArguments(own, jobs);
   printNotes(parsed.notes);
+  checkJobs(own, parsed);
   if (own.has("showcmd")) {
     process.stdout.write(showcmd(parsed));
     return 0;

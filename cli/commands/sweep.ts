@@ -21,6 +21,7 @@ import { showcmd } from "../../workloads/job/showcmd.ts";
 import { scratchDirectory } from "../../workloads/scratch.ts";
 import { scanTraces } from "../../workloads/trace/plan.ts";
 import { dryRun } from "../dry-run.ts";
+import { checkFioFlags, fioFlags } from "../fio-flags.ts";
 import { watchInterrupts } from "../interrupt.ts";
 import { type Outputs, outputsOf, writeResult } from "../outputs.ts";
 import { parsedJson, parsedText } from "../parse-only.ts";
@@ -38,8 +39,16 @@ const sweepHelp: Readonly<Record<string, string>> = {
   "output-format": "normal (default): the table; json: sweep.json",
 };
 
+/** Flags of one run's job or progress. */
+const ofRun: readonly string[] = [
+  ...["cmdhelp", "enghelp", "warnings-fatal", "readonly", "max-jobs"],
+  ...["eta-interval", "eta-newline"],
+];
+
 const sweepFlags: readonly RunFlag[] = [
-  ...runFlags.map((flag) => ({ ...flag, help: sweepHelp[flag.name] ?? flag.help })),
+  ...runFlags
+    .filter((flag) => !ofRun.includes(flag.name))
+    .map((flag) => ({ ...flag, help: sweepHelp[flag.name] ?? flag.help })),
   { name: "resume", value: true, help: "finish the sweep in this directory" },
   { name: "budget", value: true, help: "start no further run after this time, e.g. 20m" },
 ];
@@ -181,7 +190,8 @@ async function measure(
 }
 
 async function sweep(args: readonly string[]): Promise<number> {
-  const { own, jobs } = splitArguments(args, [...sweepFlags, ...laterFlags]);
+  checkFioFlags(args);
+  const { own, jobs } = splitArguments(args, [...sweepFlags, ...fioFlags, ...laterFlags]);
   refuseLaterFlags(own);
   const outputs = outputsOf(own);
   const interrupts = watchInterrupts();

@@ -132,6 +132,11 @@ describe("flags", () => {
   test.each([
     [["--thresold", "iops > 1"], /^unknown option --thresold; did you mean --threshold\?/],
     [["--blocksze=4k"], /^unknown option --blocksze; did you mean --blocksize\?/],
+    [["--server"], /^--server is known to fio, not supported here: .*osdyno results merge/],
+    [["--trigger=reboot"], /^--trigger is known to fio, not supported here: /],
+    [["--debug=io"], /^--debug is known to fio, .*--parse-only --json/],
+    [["--enghelp=rbd"], /^--enghelp rbd: this engine is known to fio, not supported here/],
+    [["--cmdhelp=blocksze"], /^there is no key blocksze; did you mean blocksize\?/],
     [["--threshold"], /^--threshold needs a value$/],
     [
       ["--threshold", "iosp > 1"],

@@ -59,7 +59,7 @@ const sending: readonly Case[] = [
     },
   ],
   [
-    ["ioengine=libaio", "cmdprio_bssplit=64k/40:1M/10/2/0:1M/90/2/4,4k/0"],
+    ["ioengine=libaio", "cmdprio_bssplit=64k/40:1M/10/2/0/1:1M/90/2/4,4k/0"],
     {
       commandPriority: {
         splits: [
@@ -304,6 +304,18 @@ describe("notes", () => {
     [["create_serialize=0"], "laid out one after the other"],
   ])("%j", (lines, note) => {
     expect(notesWith(...lines)).toEqual([expect.stringContaining(note)]);
+  });
+});
+
+describe("where all jobs run", () => {
+  const text = "[a]\nsize=1m\niodepth=8\nioengine=psync\n";
+  const notes = (target: string | null) =>
+    parseText(text, {}, {}, { target }).notes.map(({ message }) => message);
+
+  it("decides whether the engine and its depth mean anything", () => {
+    expect(notes(null)).toEqual([expect.stringContaining("iodepth=8 acts as 1")]);
+    expect(notes("raw:/dev/x")).toEqual([expect.stringContaining("iodepth=8 acts as 1")]);
+    expect(notes("null:")).toEqual(["ioengine=psync is not used: the job runs on null:"]);
   });
 });
 

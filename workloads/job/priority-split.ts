@@ -7,7 +7,10 @@ const mostEntries = 64;
 const highestClass = 3;
 const lowestLevel = 7;
 
-/** `bs/%` or `bs/%/class/level`, several with `:`; what stands behind a comma is for writes. */
+/**
+ * `bs/%` or `bs/%/class/level`, several with `:`; what stands behind a comma is for writes. A fifth number
+ * (a hint, of later versions) is passed over, as in fio 3.33.
+ */
 export function readPrioritySplit(
   text: string,
   kbBase: KbBase,
@@ -62,7 +65,7 @@ function readEntry(text: string, kbBase: KbBase): CommandPrioritySplit | Refusal
     return { refused: `${text} is not BYTES/PERCENT or BYTES/PERCENT/CLASS/LEVEL` };
   }
   const [percent = 0, ioClass, level] = numbers;
-  if (numbers.length > 3 || (ioClass !== undefined && level === undefined)) {
+  if (numbers.length > 4 || (ioClass !== undefined && level === undefined)) {
     return { refused: `${text} is not BYTES/PERCENT or BYTES/PERCENT/CLASS/LEVEL` };
   }
   return {

@@ -217,6 +217,16 @@ export const commandPriorityKeys: readonly SupportedKey[] = [
     summary: "Priority by block size: bs/%[/class/level][:...], for read, write.",
     apply: (draft, value) => {
       draft.commandPriority.splits = value.accept(readPrioritySplit(value.text(), value.kbBase));
+      if (
+        value
+          .text()
+          .split(/[:,]/)
+          .some((entry) => entry.split("/").length > 4)
+      ) {
+        value.note(
+          "hints of cmdprio_bssplit have no effect: they are newer than fio 3.33, which passes over them too",
+        );
+      }
     },
   },
 ];

@@ -136,6 +136,9 @@ pub struct JobLoop<E> {
     priorities: Option<Box<Priorities>>,
     flow: Option<FlowPart>,
     keeper: Option<Box<Keeper>>,
+    /// Cached pages go when the files begin anew, and how often they have.
+    drops_caches: bool,
+    rounds: u64,
     /// Nothing is sent before this time, on the runner's clock; `u64::MAX` = that is not so.
     pause_ns: u64,
     paths: Vec<String>,
@@ -422,6 +425,9 @@ impl<E: Engine> JobLoop<E> {
         match self.phase {
             Phase::Stream => {
                 let next = self.stream.next(now_ns.saturating_sub(self.start_ns));
+                if self.drops_caches && self.stream.rounds() != self.rounds {
+                    self.begin_round();
+                }
                 if let (Some(checks), Next::Op(op)) = (&mut self.checks, &next) {
                     checks.sends(op);
                 }

@@ -75,6 +75,16 @@ impl OpSource {
         }
     }
 
+    /// How often the files have begun anew.
+    #[inline]
+    #[must_use]
+    pub fn rounds(&self) -> u64 {
+        match self {
+            Self::Generated(stream) => stream.rounds(),
+            Self::Trace(_) => 0,
+        }
+    }
+
     /// Until when, since the job's start, a pause that `next` spoke of burns CPU.
     #[must_use]
     pub fn spins_until_ns(&self) -> u64 {

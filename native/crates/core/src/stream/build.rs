@@ -319,6 +319,7 @@ fn layout(spec: &StreamSpec, used: [bool; 3]) -> Result<Layout, SpecError> {
         one_pass: !spec.time_based && spec.io_bytes <= total && spec.zones.is_none() && !skewed,
         next_file: 0,
         pass: 0,
+        rounds: 0,
         features,
     };
     for file in 0..layout.files.len() {

@@ -237,6 +237,7 @@ impl Features {
             } else if matches!(self.files.law, FileLaw::Skewed(_)) {
                 layout.pass += 1;
                 layout.renew_file(file, bit);
+                layout.rounds += 1;
                 self.files.open.leave(file);
             } else {
                 layout.files[file].spent |= bit;

@@ -405,6 +405,13 @@ impl OpStream {
         None
     }
 
+    /// How often the files have begun anew so far: by loops, `time_based`, or more bytes than they have.
+    #[inline]
+    #[must_use]
+    pub fn rounds(&self) -> u64 {
+        self.layout.rounds
+    }
+
     /// Until when, since the job's start, a pause that `next` spoke of burns CPU; 0 = it does not.
     #[must_use]
     pub fn spins_until_ns(&self) -> u64 {

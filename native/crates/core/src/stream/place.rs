@@ -72,6 +72,8 @@ pub(super) struct Layout {
     pub next_file: usize,
     /// Passes over the maps so far.
     pub pass: u64,
+    /// How often the files began anew, whatever is random about it.
+    pub rounds: u64,
     /// There is one file and nothing of `features`.
     pub single: bool,
     pub features: Option<Box<Features>>,
@@ -160,6 +162,7 @@ impl Layout {
     /// Begins another pass: of the maps, or of the positions of the directions in `bits`.
     pub fn renew(&mut self, bits: u8) {
         self.pass += u64::from(bits >> MAP);
+        self.rounds += 1;
         for index in 0..self.files.len() {
             self.renew_file(index, bits);
         }

@@ -237,13 +237,11 @@ impl OpenFile {
     /// a word on the access (`fadvise_hint=1`) read-ahead fetches neighbours that a random job may hit.
     fn set_cache(&self, mode: OpenMode) {
         let fd = self.fd();
-        // SAFETY: the descriptor is open; neither call takes pointers. Both only advise.
+        if mode.invalidate {
+            self.drop_cache();
+        }
+        // SAFETY: the descriptor is open; the call takes no pointers. It only advises.
         unsafe {
-            // Of a device only root may drop everything; what nobody else uses goes either way.
-            let flushed = mode.invalidate && self.block_device && libc::ioctl(fd, BLKFLSBUF) == 0;
-            if mode.invalidate && !flushed {
-                libc::posix_fadvise(fd, 0, 0, libc::POSIX_FADV_DONTNEED);
-            }
             let advice = match mode.access {
                 None => libc::POSIX_FADV_NORMAL,
                 Some(Access::Random) => libc::POSIX_FADV_RANDOM,
@@ -252,6 +250,11 @@ impl OpenFile {
             };
             libc::posix_fadvise(fd, 0, 0, advice);
         }
+    }
+
+    /// Drops what is cached of it, as far as nobody else uses that.
+    pub fn drop_cache(&self) {
+        drop_cache(self.fd(), self.block_device);
     }
 
     /// Bytes when it was opened.
@@ -357,6 +360,28 @@ impl OpenFile {
             r if r == -libc::ENOTTY || r == -libc::ENOSYS => -libc::EOPNOTSUPP,
             r => r,
         }
+    }
+}
+
+fn drop_cache(fd: RawFd, block_device: bool) {
+    // SAFETY: neither call takes pointers; they fail on a descriptor that is not open. Both only advise.
+    unsafe {
+        // Of a device only root may drop everything; what nobody else uses goes either way.
+        let flushed = block_device && libc::ioctl(fd, BLKFLSBUF) == 0;
+        if !flushed {
+            libc::posix_fadvise(fd, 0, 0, libc::POSIX_FADV_DONTNEED);
+        }
+    }
+}
+
+/// The same for a file that is not open here.
+pub fn drop_cache_of(path: &str) {
+    use std::os::unix::fs::FileTypeExt;
+    if let Ok(file) = std::fs::File::open(path) {
+        let device = file
+            .metadata()
+            .is_ok_and(|facts| facts.file_type().is_block_device());
+        drop_cache(file.as_raw_fd(), device);
     }
 }
 

@@ -425,11 +425,12 @@ impl Engine for Uring {
     }
 
     fn files(&self) -> &[OpenFile] {
-        if self.entries.by_place() {
-            // The kernel holds on to them.
-            return &[];
-        }
         &self.entries.files
+    }
+
+    fn keeps_files(&self) -> bool {
+        // The kernel holds on to those that are registered.
+        self.entries.by_place()
     }
 
     fn replace_files(&mut self, files: Vec<OpenFile>) -> Result<(), EngineError> {

@@ -80,9 +80,13 @@ pub trait Engine {
     fn arm_ready(&mut self) -> Result<(), EngineError> {
         Ok(())
     }
-    /// The files, if they may be closed and opened again between operations; else none.
+    /// The files, where operations go to their descriptors; else none.
     fn files(&self) -> &[OpenFile] {
         &[]
+    }
+    /// Whether its files MUST stay open.
+    fn keeps_files(&self) -> bool {
+        self.files().is_empty()
     }
     /// From now on the files are these, in the same order. Only with nothing queued or in flight.
     fn replace_files(&mut self, files: Vec<OpenFile>) -> Result<(), EngineError> {

@@ -118,6 +118,11 @@ impl<E: Engine> JobLoop<E> {
             tolerance: Tolerance::new(control),
             priorities: None,
             flow: None,
+            drops_caches: !spec.direct
+                && spec.cache.invalidate
+                && spec.engine.on_files()
+                && !spec.engine.maps(),
+            rounds: 0,
             keeper: Keeper::new(control, spec.files.len(), directions[1]).map(Box::new),
             pause_ns: u64::MAX,
             ramp_ns: spec.ramp_ns,

@@ -10,7 +10,7 @@ use super::check::errno_text;
 use crate::clock::now_ns;
 use crate::control::ControlSpec;
 use crate::engine::Engine;
-use crate::engine::file::OpenFile;
+use crate::engine::file::{OpenFile, drop_cache_of};
 use crate::file_lock::FileLocks;
 
 /// A file's lock that another job has is asked for again after this long.
@@ -162,6 +162,15 @@ fn flush(file: &OpenFile) -> io::Result<()> {
     }
 }
 
+/// The files that may be closed between operations.
+fn movable<E: Engine>(engine: &E) -> &[OpenFile] {
+    if engine.keeps_files() {
+        &[]
+    } else {
+        engine.files()
+    }
+}
+
 impl<E: Engine> JobLoop<E> {
     /// The job's locks, before it begins.
     pub fn share_files(&mut self, locks: Option<FileLocks>) {
@@ -177,7 +186,7 @@ impl<E: Engine> JobLoop<E> {
 
     pub(super) fn close_unused(&mut self) {
         if let Some(keeper) = &mut self.keeper {
-            keeper.begin(self.engine.files());
+            keeper.begin(movable(&self.engine));
         }
     }
 
@@ -188,7 +197,7 @@ impl<E: Engine> JobLoop<E> {
             return true;
         };
         self.pause_ns = u64::MAX;
-        match keeper.admit(op, self.engine.files()) {
+        match keeper.admit(op, movable(&self.engine)) {
             Ok(Verdict::Now) => true,
             Ok(Verdict::AfterOwn) => false,
             Ok(Verdict::AfterOthers) => {
@@ -198,6 +207,24 @@ impl<E: Engine> JobLoop<E> {
             Err(error) => {
                 self.fail_files("openfiles", &error);
                 false
+            }
+        }
+    }
+
+    /// The files begin anew: what is cached of them is dropped, as fio does with `invalidate=1`, or what
+    /// the job reads again would be the memory's figures.
+    #[cold]
+    pub(super) fn begin_round(&mut self) {
+        self.rounds = self.stream.rounds();
+        let files = self.engine.files();
+        if files.is_empty() {
+            self.paths.iter().for_each(|path| drop_cache_of(path));
+        }
+        for file in files {
+            if file.fd() >= 0 {
+                file.drop_cache();
+            } else {
+                drop_cache_of(file.path());
             }
         }
     }

@@ -310,3 +310,22 @@ fn files_beyond_those_that_may_be_open_wait_their_turn() {
         assert!((0..4).filter(used).count() <= 2, "{files:?}");
     }
 }
+
+#[test]
+fn rounds_count_how_often_the_files_begin_anew() {
+    for random in [false, true] {
+        let mut spec = sequential();
+        spec.regions = regions(&[(0, 16 << 10); 2]);
+        spec.time_based = true;
+        if random {
+            spec.pattern = Pattern::Random;
+            spec.random_map = true;
+        }
+        let mut stream = OpStream::new(&spec).unwrap();
+        for operation in 0..80 {
+            assert!(matches!(stream.next(0), Next::Op(_)));
+            // Eight blocks in all.
+            assert_eq!(stream.rounds(), operation / 8, "{random} {operation}");
+        }
+    }
+}
