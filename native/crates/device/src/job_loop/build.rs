@@ -39,6 +39,19 @@ pub(super) const NOTHING: Op = Op {
     generation: 0,
 };
 
+/// A slot in which nothing was sent yet.
+const EMPTY: InFlight = InFlight {
+    op: NOTHING,
+    intended_ns: 0,
+    sent_ns: 0,
+};
+
+/// Whether cached pages go whenever the job's files begin anew.
+fn drops_caches(spec: &JobSpec) -> bool {
+    let buffered = !spec.direct && spec.engine.on_files() && !spec.engine.maps();
+    buffered && spec.cache.invalidate
+}
+
 impl<E: Engine> JobLoop<E> {
     /// A loop over an engine that takes `depth` operations, with `depth` slots in the arena. Fills the
     /// buffers of writes.
@@ -69,11 +82,6 @@ impl<E: Engine> JobLoop<E> {
             data.prepare(unsafe { std::slice::from_raw_parts_mut(arena.base(), arena.length()) });
             data
         });
-        let nothing = InFlight {
-            op: NOTHING,
-            intended_ns: 0,
-            sent_ns: 0,
-        };
         let mut checks = Checks::new(spec, &arena)?;
         let mut notes = engine.notes().to_vec();
         notes.extend(checks.iter_mut().flat_map(Checks::take_notes));
@@ -91,7 +99,7 @@ impl<E: Engine> JobLoop<E> {
             notes,
             lent: false,
             paths: spec.files.iter().map(|file| file.path.clone()).collect(),
-            slots: vec![nothing; depth as usize],
+            slots: vec![EMPTY; depth as usize],
             free: (0..depth).rev().collect(),
             out: Vec::with_capacity(reap_room(control.queue, depth)),
             parts: Vec::new(),
@@ -118,10 +126,7 @@ impl<E: Engine> JobLoop<E> {
             tolerance: Tolerance::new(control),
             priorities: None,
             flow: None,
-            drops_caches: !spec.direct
-                && spec.cache.invalidate
-                && spec.engine.on_files()
-                && !spec.engine.maps(),
+            drops_caches: drops_caches(spec),
             rounds: 0,
             keeper: Keeper::new(control, spec.files.len(), directions[1]).map(Box::new),
             pause_ns: u64::MAX,
