@@ -2,6 +2,7 @@
 //! is a row of doubles in memory that both sides share, and the data lies in memory registered before,
 //! so that nothing crosses but the call itself. Layout: `engine/hot/checksum/native.ts`.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use napi::bindgen_prelude::*;
@@ -9,7 +10,7 @@ use napi_derive::napi;
 use osdyno_core::checksum::{ChecksumError, ChecksumKind};
 use osdyno_device::arena::Arena;
 
-use crate::checksum_peer::Peer;
+use crate::checksum_peer::{LIBRARY, Peer};
 use crate::records::shared_buffer;
 
 /// Doubles of a request: kind, memory, offset, length, chunk, 1 to verify, bytes of values.
@@ -25,59 +26,71 @@ fn invalid(reason: impl std::fmt::Display) -> Error {
 }
 
 /// Where sums are asked for: a request and its values, and the memory that they are taken over.
-#[napi]
-pub struct NativeChecksumDesk {
+struct Desk {
     shared: Arc<Arena>,
     /// Held so that it stays in place. A handle is a place in here.
     memories: Vec<Option<Uint8Array>>,
 }
 
+thread_local! {
+    /// The desk of this thread's JavaScript. Neither a class of the binding nor an argument says which,
+    /// because that would cost 190 or 50 ns of a call that takes 50.
+    static DESK: RefCell<Option<Desk>> = const { RefCell::new(None) };
+}
+
+/// Opens the thread's desk, once: the memory of the request and, after it, of the values.
 #[napi]
-impl NativeChecksumDesk {
-    /// A desk without memory.
-    #[napi(constructor)]
-    pub fn new() -> Result<Self> {
-        let arena = Arena::new(1, SHARED_BYTES as u32).map_err(invalid)?;
-        Ok(Self {
-            shared: Arc::new(arena),
-            memories: Vec::new(),
-        })
-    }
-
-    /// The request and, after it, the values. To be asked for once.
-    #[napi]
-    pub fn shared<'env>(&self, env: &'env Env) -> Result<ArrayBuffer<'env>> {
-        shared_buffer(env, &self.shared, SHARED_BYTES)
-    }
-
-    /// Registers memory, which MUST NOT be detached until it is forgotten; its handle.
-    #[napi]
-    pub fn register(&mut self, bytes: Uint8Array) -> u32 {
-        let free = self.memories.iter().position(Option::is_none);
-        let handle = free.unwrap_or(self.memories.len());
-        if handle == self.memories.len() {
-            self.memories.push(Some(bytes));
-        } else {
-            self.memories[handle] = Some(bytes);
+pub fn checksum_desk(env: &Env) -> Result<ArrayBuffer<'_>> {
+    DESK.with_borrow_mut(|desk| {
+        if desk.is_some() {
+            return Err(invalid("the thread has a desk for checksums already"));
         }
-        handle as u32
-    }
+        let shared = Arc::new(Arena::new(1, SHARED_BYTES as u32).map_err(invalid)?);
+        *desk = Some(Desk {
+            shared: shared.clone(),
+            memories: Vec::new(),
+        });
+        shared_buffer(env, &shared, SHARED_BYTES)
+    })
+}
 
-    /// Forgets memory; its handle may be given out again.
-    #[napi]
-    pub fn forget(&mut self, handle: u32) {
-        if let Some(memory) = self.memories.get_mut(handle as usize) {
+/// Registers memory, which MUST NOT be detached until it is forgotten; its handle.
+#[napi]
+pub fn checksum_register(bytes: Uint8Array) -> Result<u32> {
+    DESK.with_borrow_mut(|desk| {
+        let desk = desk.as_mut().ok_or_else(|| invalid("there is no desk"))?;
+        let memories = &mut desk.memories;
+        let free = memories.iter().position(Option::is_none);
+        let handle = free.unwrap_or(memories.len());
+        if handle == memories.len() {
+            memories.push(Some(bytes));
+        } else {
+            memories[handle] = Some(bytes);
+        }
+        Ok(handle as u32)
+    })
+}
+
+/// Forgets memory; its handle may be given out again.
+#[napi]
+pub fn checksum_forget(handle: u32) {
+    DESK.with_borrow_mut(|desk| {
+        let memories = desk.as_mut().map(|desk| &mut desk.memories);
+        if let Some(memory) = memories.and_then(|all| all.get_mut(handle as usize)) {
             *memory = None;
         }
-    }
+    });
+}
 
-    /// Does the request. To verify: the first bad chunk or -1; else -1. -2: the request makes no sense.
-    #[napi]
-    #[must_use]
-    pub fn run(&self) -> i32 {
-        self.answer().unwrap_or(-2)
-    }
+/// Does the request on the desk. To verify: the first bad chunk or -1; else -1. -2: the request makes
+/// no sense.
+#[napi]
+#[must_use]
+pub fn checksum_run() -> i32 {
+    DESK.with_borrow(|desk| desk.as_ref().and_then(Desk::answer).unwrap_or(-2))
+}
 
+impl Desk {
     fn answer(&self) -> Option<i32> {
         // SAFETY: the memory is page-aligned and `SHARED_BYTES` long; JavaScript waits in this call.
         let (request, values) = unsafe {
@@ -171,6 +184,6 @@ pub fn checksum_kernel_ns(
 pub fn checksum_facts() -> (String, Option<String>) {
     (
         osdyno_core::checksum::crc32c::crc32c_instructions(),
-        Peer::get().map(|peer| peer.name().to_owned()),
+        Peer::get().map(|_| LIBRARY.to_string_lossy().into_owned()),
     )
 }

@@ -8,7 +8,8 @@ use osdyno_core::checksum::ChecksumError;
 /// From the start value, not inverted at the end.
 type Crc32Iscsi = unsafe extern "C" fn(*const c_uchar, c_int, c_uint) -> c_uint;
 
-const LIBRARY: &CStr = c"libisal.so.2";
+/// Its file.
+pub const LIBRARY: &CStr = c"libisal.so.2";
 
 /// The library's function.
 pub struct Peer {
@@ -37,12 +38,6 @@ impl Peer {
         // SAFETY: the function's type is the one of `crc.h` in ISA-L 2.
         let crc32 = unsafe { std::mem::transmute::<*mut libc::c_void, Crc32Iscsi>(symbol) };
         Some(Self { crc32 })
-    }
-
-    /// The library.
-    #[expect(clippy::unused_self, reason = "only who has it may name it")]
-    pub fn name(&self) -> &'static str {
-        "libisal.so.2"
     }
 
     /// As `ChecksumKind::Crc32c.checksum`.

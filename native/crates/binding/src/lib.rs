@@ -3,6 +3,7 @@
 pub mod allocator;
 pub mod checksum;
 pub mod checksum_peer;
+pub mod compress;
 pub mod device;
 pub mod kv;
 #[cfg(rocksdb)]

@@ -5,6 +5,7 @@ pub mod address;
 pub mod allocator;
 pub mod arrival;
 pub mod checksum;
+pub mod compress;
 pub mod data;
 pub mod hdr;
 pub mod hlog;
