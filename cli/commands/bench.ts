@@ -5,9 +5,8 @@ import Table from "cli-table3";
 import { Command } from "commander";
 import { OsdynoError } from "../../engine/base/error.ts";
 import { nearestName } from "../../engine/base/nearest-name.ts";
-import { blockEngines } from "../../engine/hot/ioengine/registry.ts";
 import { type ConformanceReport, conformPlugIn } from "../../results/bench/conform.ts";
-import { benchedHotPaths } from "../../results/bench/hot-paths.ts";
+import { type BenchedHotPath, benchedHotPaths } from "../../results/bench/hot-paths.ts";
 import {
   benchIoEngines,
   type IoEngineBench,
@@ -21,6 +20,7 @@ import { makeProgress } from "../progress.ts";
 import { benchAllocator } from "./bench-allocator.ts";
 import { type BenchFlags, range, wholeNumber } from "./bench-flags.ts";
 import { benchKv } from "./bench-kv.ts";
+import { microBench } from "./micro-bench.ts";
 
 /** Where Linux keeps files that are nothing but memory, and what statfs says of such a place. */
 const memoryFolder = "/dev/shm";
@@ -76,39 +76,55 @@ function keep(out: string | undefined, name: string, document: object): void {
   }
 }
 
-async function bench(hotPath: string, flags: BenchFlags): Promise<void> {
-  const [name = "", only = null] = hotPath.split("/", 2);
-  if (!benchedHotPaths.some((known) => known.name === name)) {
+/** The hot path of that name, and the implementation if one is named; throws `bad-input`. */
+function chosen(text: string): { hotPath: BenchedHotPath; only: string | null } {
+  const [name = "", only = null] = text.split("/", 2);
+  const hotPath = benchedHotPaths.find((known) => known.name === name);
+  const refuse = (what: string, wrong: string, names: readonly string[]): never => {
+    const guess = nearestName(wrong, names);
+    const hint = guess === null ? "" : `; did you mean ${guess}?`;
+    throw new OsdynoError("bad-input", `${what}${hint} (there are ${names.join(", ")})`);
+  };
+  if (hotPath === undefined) {
     const names = benchedHotPaths.map((known) => known.name);
-    const guess = nearestName(name, names);
-    throw new OsdynoError(
-      "bad-input",
-      `no hot path with a bench is called ${name}${guess === null ? "" : `; did you mean ${guess}?`} (there are ${names.join(", ")})`,
-    );
+    return refuse(`no hot path with a bench is called ${name}`, name, names);
   }
-  if (name === "kv") {
+  const names = hotPath.implementations().map((each) => each.name);
+  if (only !== null && !names.includes(only)) {
+    refuse(`no ${name} is called ${only}`, only, names);
+  }
+  return { hotPath, only };
+}
+
+async function bench(text: string, flags: BenchFlags): Promise<void> {
+  const { hotPath, only } = chosen(text);
+  const seed = wholeNumber("seed", flags.seed, 0);
+  const rounds = wholeNumber("rounds", flags.rounds ?? "6", 1);
+  if (hotPath.micro !== null) {
+    await microBench(hotPath.micro(seed, only), {
+      rounds,
+      runtimeMs: wholeNumber("runtime", flags.runtime, 1),
+      seed,
+      out: flags.out,
+      json: flags.json === true,
+    });
+  } else if (hotPath.name === "kv") {
     await benchKv(only, {
-      rounds: wholeNumber("rounds", flags.rounds ?? "6", 1),
+      rounds,
       keys: wholeNumber("keys", flags.keys, 1),
       commits: wholeNumber("commits", flags.commits, 8),
-      seed: wholeNumber("seed", flags.seed, 0),
+      seed,
       ...(flags.out === undefined ? {} : { out: flags.out }),
       ...(flags.json === true ? { json: true } : {}),
     });
-    return;
-  }
-  if (name === "allocator") {
+  } else if (hotPath.name === "allocator") {
     await benchAllocator(only, flags);
-    return;
+  } else {
+    await benchEngines(only, flags);
   }
-  const engines = blockEngines().map((engine) => engine.name);
-  if (only !== null && !engines.includes(only)) {
-    const guess = nearestName(only, engines);
-    throw new OsdynoError(
-      "bad-input",
-      `no ioengine is called ${only}${guess === null ? "" : `; did you mean ${guess}?`} (there are ${engines.join(", ")})`,
-    );
-  }
+}
+
+async function benchEngines(only: string | null, flags: BenchFlags): Promise<void> {
   const rounds = wholeNumber("rounds", flags.rounds ?? "6", 1);
   const runtimeMs = wholeNumber("runtime", flags.runtime, 1);
   const sizeBytes = wholeNumber("size", flags.size, 1) * 2 ** 20;
@@ -206,17 +222,14 @@ export function benchCommand(finish: (code: number) => void): Command {
       "rounds, order alternating; 6 or more give intervals (default: 6; allocator 3)",
     )
     .option("--runtime <ms>", "length of each measurement, ms", "500")
-    .option("--size <mib>", "size of the scratch file, MiB", "256")
+    .option("--size <mib>", "size of the scratch file of ioengine, MiB", "256")
     .option("--keys <n>", "kv: keys to begin with", "100000")
     .option("--commits <n>", "kv: commits of each measurement", "4000")
     .option("--capacity <gib>", "allocator: size of the device, GiB", "1024")
     .option("--steps <n>", "allocator: timed pairs of each measurement", "200000")
     .option("--conform <file>", "run the conformance suite on the plug-in of this module")
-    .option("--seed <n>", "seed of the conformance suite, and of what kv and allocator draw", "1")
-    .option(
-      "--out <dir>",
-      "keep bench-HOTPATH.json (allocator: and its charts) or conformance.json there",
-    )
+    .option("--seed <n>", "seed of the conformance suite, and of what benches draw", "1")
+    .option("--out <dir>", "keep bench-HOTPATH.json and its charts, or conformance.json there")
     .option("--json", "print one JSON document")
     .action(async (hotPath: string | undefined, flags: BenchFlags) => {
       if (flags.conform !== undefined) {

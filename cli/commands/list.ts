@@ -7,6 +7,9 @@ import { Command } from "commander";
 import { OsdynoError } from "../../engine/base/error.ts";
 import { nearestName } from "../../engine/base/nearest-name.ts";
 import { allocatorKinds } from "../../engine/hot/allocator/registry.ts";
+import { cacheKinds } from "../../engine/hot/cache/registry.ts";
+import { checksumKinds } from "../../engine/hot/checksum/registry.ts";
+import { compressorKinds } from "../../engine/hot/compressor/registry.ts";
 import { blockEngines } from "../../engine/hot/ioengine/registry.ts";
 import { keyValueEngines } from "../../engine/hot/kv/registry.ts";
 import { presets } from "../../engine/options/presets.ts";
@@ -57,16 +60,32 @@ function keyText(key: JobKey): string {
   return facts.length === 0 ? key.summary : `${key.summary} (${facts.join("; ")})`;
 }
 
+/** Implementations of a hot path. */
+function kinds(all: readonly { readonly name: string; readonly describe: string }[]): Row[] {
+  return all.map(({ name, describe }) => ({ name, description: describe }));
+}
+
 /** What can be listed; hot paths join as they are built. */
 const lists: Readonly<Record<string, { readonly title: string; readonly rows: () => Row[] }>> = {
   allocator: {
     title: "hot path: allocator (bluestore_allocator)",
-    rows: () => allocatorKinds().map(({ name, describe }) => ({ name, description: describe })),
+    rows: () => kinds(allocatorKinds()),
+  },
+  cache: {
+    title: "hot path: cache policy (bluestore_cache_type)",
+    rows: () => kinds(cacheKinds()),
+  },
+  checksum: {
+    title: "hot path: checksum (bluestore_csum_type)",
+    rows: () => kinds(checksumKinds()),
+  },
+  compressor: {
+    title: "hot path: compressor (bluestore_compression_algorithm)",
+    rows: () => kinds(compressorKinds()),
   },
   ioengine: {
     title: "hot path: block I/O engine (fio's ioengine)",
-    rows: () =>
-      blockEngines().map((engine) => ({ name: engine.name, description: engine.describe })),
+    rows: () => kinds(blockEngines()),
   },
   keys: {
     title: "job keys: fio's and ours, and those that are refused",

@@ -15,10 +15,11 @@ import {
 import { engineOfPlugIn } from "../../engine/hot/ioengine/plug-in.ts";
 import { type BlockEngine, openBlockDevice } from "../../engine/hot/ioengine/registry.ts";
 import { RealClock } from "../../engine/os/clock.ts";
+import { plainPlugIns } from "./conform-plain.ts";
 
 export interface ConformanceReport {
   readonly schema: "osdyno-conformance-1";
-  readonly hotPath: "ioengine" | "allocator";
+  readonly hotPath: "ioengine" | "allocator" | keyof typeof plainPlugIns;
   readonly name: string;
   readonly describe: string;
   readonly file: string;
@@ -101,6 +102,21 @@ function conformAllocator(
   return reportOf(kind, file, seed, results);
 }
 
+function conformPlain(
+  hotPath: keyof typeof plainPlugIns,
+  exported: unknown,
+  file: string,
+  seed: number,
+  onCheck: OnCheck,
+): ConformanceReport {
+  const plugIn = plainPlugIns[hotPath](exported, file);
+  const results = plugIn.checks.map((check, done) => {
+    onCheck(done, plugIn.checks.length, check.name);
+    return check.run(seed);
+  });
+  return reportOf(plugIn, file, seed, results);
+}
+
 async function conformIoEngine(
   exported: unknown,
   file: string,
@@ -138,10 +154,14 @@ export async function conformPlugIn(
       return conformAllocator(exported, file, seed, onCheck);
     case "ioengine":
       return conformIoEngine(exported, file, seed, onCheck);
+    case "checksum":
+    case "compressor":
+    case "cache":
+      return conformPlain(hotPath, exported, file, seed, onCheck);
     default:
       throw new OsdynoError(
         "bad-input",
-        `hotPath is ${JSON.stringify(hotPath)}, none of "ioengine", "allocator"; a plug-in's default export is {hotPath, name, describe, create(context, options)}`,
+        `hotPath is ${JSON.stringify(hotPath)}, none of "ioengine", "allocator", "checksum", "compressor", "cache"; a plug-in's default export is {hotPath, name, describe, create(context, options)}`,
         { file },
       );
   }

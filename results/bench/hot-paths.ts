@@ -1,8 +1,22 @@
 /** The hot paths that have a bench and an exported conformance suite. */
+import { allocatorKinds } from "../../engine/hot/allocator/registry.ts";
+import { cacheKinds } from "../../engine/hot/cache/registry.ts";
+import { checksumKinds } from "../../engine/hot/checksum/registry.ts";
+import { compressorKinds } from "../../engine/hot/compressor/registry.ts";
+import { blockEngines } from "../../engine/hot/ioengine/registry.ts";
+import { keyValueEngines } from "../../engine/hot/kv/registry.ts";
+import { cacheBench } from "./cache.ts";
+import { checksumBench } from "./checksum.ts";
+import { compressorBench } from "./compressor.ts";
+import type { MicroPlan } from "./micro.ts";
 
 export interface BenchedHotPath {
   readonly name: string;
   readonly describe: string;
+  /** What there is to choose from. */
+  implementations(): readonly { readonly name: string; readonly describe: string }[];
+  /** For those that need the processor alone; `null`: the bench has a module of its own. */
+  readonly micro: ((seed: number, only: string | null) => MicroPlan) | null;
 }
 
 export const benchedHotPaths: readonly BenchedHotPath[] = [
@@ -10,14 +24,38 @@ export const benchedHotPaths: readonly BenchedHotPath[] = [
     name: "ioengine",
     describe:
       "block I/O engines: 4 KiB random reads and writes on a scratch file at depths 1, 16 and 64",
+    implementations: blockEngines,
+    micro: null,
+  },
+  {
+    name: "checksum",
+    describe: "checksums of blobs of 4 and 64 KiB in chunks of 4 KiB, beside ISA-L where it is",
+    implementations: checksumKinds,
+    micro: checksumBench,
+  },
+  {
+    name: "compressor",
+    describe: "compressors of blobs of 4 and 64 KiB, both ways: speed and ratio",
+    implementations: compressorKinds,
+    micro: compressorBench,
+  },
+  {
+    name: "cache",
+    describe: "cache policies on zipf, scan and loop traces: hit ratio and time for each access",
+    implementations: cacheKinds,
+    micro: cacheBench,
   },
   {
     name: "kv",
     describe: "key-value stores: fill, overwrite at depths 1, 16 and 64, get, scan, open",
+    implementations: keyValueEngines,
+    micro: null,
   },
   {
     name: "allocator",
     describe:
       "allocators: 4 KiB, 64 KiB and random sizes on a fresh, a worn and a self-aged device",
+    implementations: allocatorKinds,
+    micro: null,
   },
 ];

@@ -79,7 +79,7 @@ impl fmt::Display for CompressorKind {
 }
 
 enum State {
-    Snappy(snap::raw::Encoder, snap::raw::Decoder),
+    Snappy(Box<snap::raw::Encoder>, snap::raw::Decoder),
     Lz4,
     Zstd(bulk::Compressor<'static>, bulk::Decompressor<'static>),
     Zlib(Compress, Decompress),
@@ -105,9 +105,10 @@ impl Compressor {
             });
         }
         let state = match kind {
-            CompressorKind::Snappy => {
-                State::Snappy(snap::raw::Encoder::new(), snap::raw::Decoder::new())
-            }
+            CompressorKind::Snappy => State::Snappy(
+                Box::new(snap::raw::Encoder::new()),
+                snap::raw::Decoder::new(),
+            ),
             CompressorKind::Lz4 => State::Lz4,
             CompressorKind::Zstd => {
                 let mut compressor = bulk::Compressor::new(level)?;

@@ -22,9 +22,9 @@ fn golden() -> Vec<Golden> {
         env!("CARGO_MANIFEST_DIR"),
         "/../../../test/golden/checksum/checksums.jsonl"
     );
-    let text = std::fs::read_to_string(path).unwrap();
+    let text = std::fs::read_to_string(path).expect("the golden sums are there");
     text.lines()
-        .map(|line| serde_json::from_str(line).unwrap())
+        .map(|line| serde_json::from_str(line).expect("a line is JSON"))
         .collect()
 }
 
@@ -44,7 +44,7 @@ fn pattern(number: u8, len: usize) -> Vec<u8> {
 }
 
 fn number(text: &str) -> u64 {
-    u64::from_str_radix(text.trim_start_matches("0x"), 16).unwrap()
+    u64::from_str_radix(text.trim_start_matches("0x"), 16).expect("hexadecimal digits")
 }
 
 /// A bit at a time, by the definition: reflected polynomial 0x82f63b78.
@@ -163,7 +163,9 @@ proptest! {
     ) {
         let chunk = 1 << order;
         let mut bytes = pattern(2, chunks * chunk);
-        bytes.iter_mut().for_each(|byte| *byte ^= fill);
+        for byte in &mut bytes {
+            *byte ^= fill;
+        }
         let mut values = vec![0; chunks * kind.value_bytes()];
         kind.checksum(&bytes, chunk, &mut values).unwrap();
         prop_assert_eq!(kind.verify(&bytes, chunk, &values), Ok(None));

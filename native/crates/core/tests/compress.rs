@@ -16,7 +16,7 @@ fn open(kind: CompressorKind) -> Compressor {
         CompressorKind::Zlib => 5,
         _ => 0,
     };
-    Compressor::new(kind, level).unwrap()
+    Compressor::new(kind, level).expect("a level in range")
 }
 
 /// Runs and repeats among noise, so that there is something to find.
