@@ -59,6 +59,7 @@ export class RandomStoreRun {
       await this.compare(step % 8 === 0);
       if (this.#run.remountEvery > 0 && random.below(this.#run.remountEvery) === 0) {
         await this.#session.flush();
+        await this.#session.harness.check();
         await this.#session.harness.remount(random.below(2) === 0);
         await this.compare(true);
       }
@@ -142,14 +143,16 @@ export class RandomStoreRun {
   #data(): Uint8Array {
     const { random } = this.#session;
     const length = this.#length();
-    // Half of the data can be compressed.
-    if (random.below(2) === 0) {
-      return this.#session.bytes(length);
-    }
-    const pattern = this.#session.bytes(64);
-    const made = new Uint8Array(length);
-    for (let at = 0; at < length; at += 1) {
-      made[at] = pattern[at % 61] as number;
+    // A third can be compressed to next to nothing, a third to about half.
+    const kind = random.below(3);
+    const made = this.#session.bytes(length);
+    if (kind > 0) {
+      const pattern = this.#session.bytes(64);
+      for (let at = 0; at < length; at += 1) {
+        if (kind === 1 || at % 2048 < 1200) {
+          made[at] = pattern[at % 61] as number;
+        }
+      }
     }
     return made;
   }

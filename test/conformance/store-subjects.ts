@@ -163,6 +163,10 @@ export function blueStoreSubject(shape: BlueStoreShape): StoreSubject {
         },
         check: async () => {
           store.state.allocator.checkInvariants();
+          const [problem] = store.checkStructure();
+          if (problem !== undefined) {
+            throw new Error(`${problem.kind}: ${problem.message}`);
+          }
         },
         close: async () => {
           store.abandon();
@@ -174,6 +178,36 @@ export function blueStoreSubject(shape: BlueStoreShape): StoreSubject {
 
 export const blueStoreSubjects: readonly StoreSubject[] = [
   blueStoreSubject({ name: "solid state", options: {} }),
+  blueStoreSubject({
+    name: "spinning disk, bitmap freelist",
+    options: {
+      preferDeferredBytes: 65536,
+      deferredBatchOps: 8,
+      maxDeferIntervalNs: 1e6,
+      allocationFromFile: false,
+    },
+  }),
+  blueStoreSubject({
+    name: "compressed, small shards, small caches",
+    options: {
+      compressionMode: "force",
+      shardMaxBytes: 200,
+      shardTargetBytes: 100,
+      shardMinBytes: 30,
+      onodeCacheCount: 2,
+      allocationFromFile: false,
+    },
+    slotBytes: 16384,
+  }),
+  blueStoreSubject({
+    name: "64 KiB units, xxhash64",
+    options: {
+      minAllocBytes: 65536,
+      maxBlobBytes: 524288,
+      checksumType: "xxhash64",
+      preferDeferredBytes: 16384,
+    },
+  }),
 ];
 
 export const storeSubjects: readonly StoreSubject[] = [memStoreSubject, ...blueStoreSubjects];

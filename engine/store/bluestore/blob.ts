@@ -65,8 +65,9 @@ export class Blob {
   }
 
   initUse(unitBytes: number): void {
-    // A compressed blob can only be given up whole.
-    this.unitBytes = this.compressed ? this.logicalBytes : unitBytes;
+    // A compressed blob can only be given up whole; a checksum needs its whole chunk.
+    const chunk = this.sumBytes === 0 ? unitBytes : 2 ** this.sumOrder;
+    this.unitBytes = this.compressed ? this.logicalBytes : Math.max(unitBytes, chunk);
     const units = Math.ceil(this.logicalBytes / this.unitBytes);
     while (this.used.length < units) {
       this.used.push(0);

@@ -180,7 +180,8 @@ export class KvSync implements IoOwner {
     }
     this.#busy = false;
     this.#host.settled();
-    if (this.#queue.length > 0 || (this.#deferred.eager && this.#deferred.hasStable)) {
+    const { eager, hasWritten, hasStable } = this.#deferred;
+    if (this.#queue.length > 0 || (eager && (hasWritten || hasStable))) {
       this.kick();
     }
   };

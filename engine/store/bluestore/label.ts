@@ -9,6 +9,11 @@ import { WireReader, WireWriter } from "./wire.ts";
 /** Bytes at a device's start that hold no data: the label, and the key-value store's superblocks. */
 export const reservedBytes = 65536;
 export const labelBytes = 4096;
+/** First byte that data may be at. */
+export function firstDataByte(unitBytes: number): number {
+  return Math.max(reservedBytes, unitBytes);
+}
+
 /** The first bytes of a label. */
 export const labelMagic = "osdyno bluestore device\n";
 

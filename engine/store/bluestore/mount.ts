@@ -26,9 +26,9 @@ import {
   type DeviceLabel,
   decodeLabel,
   encodeLabel,
+  firstDataByte,
   labelBytes,
   newStoreId,
-  reservedBytes,
 } from "./label.ts";
 import type { BlueStoreOptions } from "./options.ts";
 import { eachRecord, eachUsed, UsedSpace } from "./recover.ts";
@@ -160,11 +160,6 @@ function kvSpaceUnit(unitBytes: number): number {
   return Math.max(kvUnitBytes, unitBytes);
 }
 
-/** First byte that data may be at. */
-function firstByte(unitBytes: number): number {
-  return Math.max(reservedBytes, unitBytes);
-}
-
 function geometryOf(parts: BlueStoreParts): StoreGeometry {
   const { facts } = parts.lane;
   const { options } = parts;
@@ -177,7 +172,7 @@ function geometryOf(parts: BlueStoreParts): StoreGeometry {
     );
   }
   const sizeBytes = facts.sizeBytes - (facts.sizeBytes % unitBytes);
-  if (sizeBytes < firstByte(unitBytes) + 8 * 2 ** 20) {
+  if (sizeBytes < firstDataByte(unitBytes) + 8 * 2 ** 20) {
     throw new OsdynoError(
       "bad-input",
       `${facts.name}: ${facts.sizeBytes} bytes are too few for an object store; it takes 8 MiB and more`,
@@ -209,7 +204,7 @@ export async function makeStore(parts: BlueStoreParts): Promise<void> {
   const space = new SharedSpace(kvSpaceUnit(geometry.unitBytes));
   const kv = await openKv(parts, true, space);
   const allocator = makeAllocator(parts, geometry);
-  const first = firstByte(geometry.unitBytes);
+  const first = firstDataByte(geometry.unitBytes);
   allocator.release(ExtentList.of([first, geometry.sizeBytes - first]));
   takeUsed(kv, allocator);
   space.allocator = allocator;
@@ -359,7 +354,7 @@ function loadFreeSpace(
     used.eachGap(0, geometry.sizeBytes, add);
   } else if (!loadFree(kv, add)) {
     eachUsed(kv, options, sumBytes, used.add);
-    used.eachGap(firstByte(geometry.unitBytes), geometry.sizeBytes, add);
+    used.eachGap(firstDataByte(geometry.unitBytes), geometry.sizeBytes, add);
   }
   allocator.release(free);
 }

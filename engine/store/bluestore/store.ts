@@ -25,6 +25,7 @@ import type { Onode } from "./onode.ts";
 import { Pipeline } from "./pipeline.ts";
 import { Reader } from "./read.ts";
 import type { StoreState } from "./state.ts";
+import { checkStructure, type StructureProblem } from "./structure.ts";
 import { CorruptRecord } from "./wire.ts";
 
 const { ENOENT, EINVAL, EIO } = storeErrnos;
@@ -226,6 +227,15 @@ export class BlueStore implements ObjectStore {
   abandon(): void {
     this.#pipeline.stop();
     this.#close();
+  }
+
+  /** What is wrong with the store's records; nothing may be under way. */
+  checkStructure(): readonly StructureProblem[] {
+    const { state, opened } = this;
+    const { kv, options, sumBytes, freelist, allocator } = state;
+    const { sizeBytes } = opened.geometry;
+    const forEachFree = (visit: VisitExtent): void => allocator.forEachFree(visit);
+    return checkStructure({ kv, options, sumBytes, freelist, sizeBytes, forEachFree });
   }
 
   #saveFree(done: Done): void {

@@ -17,7 +17,7 @@ export function sumInto(
     return;
   }
   const chunk = 2 ** blob.sumOrder;
-  blob.growSums(offset + bytes.length);
+  blob.growSums(Math.max(offset + bytes.length, blob.diskBytes));
   const at = (offset / chunk) * blob.sumBytes;
   if (slot >= 0 && blob.sumType === state.checksumType) {
     state.arenaSums.checksum(slot * state.slotBytes, bytes.length, chunk, blob.sums, at);
