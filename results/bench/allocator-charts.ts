@@ -32,7 +32,8 @@ function timeChart(bench: AllocatorBench): BenchChart {
   const y = { field: "allocator", type: "nominal", sort: names, title: null };
   const spec = {
     data: { values: rows },
-    facet: { field: "panel", type: "nominal", columns: 3, title: null, sort: panelOrder(bench) },
+    facet: { field: "panel", type: "nominal", title: null, sort: panelOrder(bench) },
+    columns: 3,
     spec: {
       width: 220,
       height: { step: 18 },
@@ -45,7 +46,7 @@ function timeChart(bench: AllocatorBench): BenchChart {
               field: "p50",
               type: "quantitative",
               scale: { type: "log" },
-              title: "ns of an allocation and a release: p50 to p99.9",
+              title: "ns, p50 to p99.9",
               axis: { gridColor: gridInk, tickCount: 5, format: "~s" },
             },
             x2: { field: "p999" },
@@ -99,7 +100,8 @@ function barChart(
   const names = [...new Set(rows.map(({ allocator }) => allocator))];
   const spec = {
     data: { values: rows },
-    facet: { field: "start", type: "nominal", columns: 3, title: null, sort: null },
+    facet: { field: "start", type: "nominal", title: null, sort: null },
+    columns: 3,
     spec: {
       width: 220,
       height: { step: 18 },

@@ -55,7 +55,8 @@ impl BitmapAllocator {
     fn find_run(&self, from: u64, to: u64, request: Request, look: &mut Look) -> (u64, u64) {
         let Request { piece, unit, .. } = request;
         let mut at = from;
-        while let Some((start, end)) = self.levels.next_run(at, to) {
+        // On an empty device the run is the device: only what can hold the piece is looked at.
+        while let Some((start, end)) = self.levels.next_run(at, to, piece + unit) {
             let aligned = align_up(start, unit);
             let length = align_down(end.saturating_sub(aligned), unit);
             if length >= piece {
@@ -83,9 +84,15 @@ impl BitmapAllocator {
         let mut set = from / SET_BLOCKS;
         let until = to / SET_BLOCKS;
         while let Some((first, end)) = self.levels.free_sets(set, until) {
-            let before = self.levels.run_before(first * SET_BLOCKS).max(from);
+            // Beside the first entry of a region the run may go far back, which is not asked for.
+            let before = if first * SET_BLOCKS == from {
+                from
+            } else {
+                self.levels.run_before(first * SET_BLOCKS).max(from)
+            };
             let start = align_up(before, unit);
-            let stop = self.levels.next_used(end * SET_BLOCKS, to);
+            let limit = (start + piece).min(to);
+            let stop = self.levels.next_used(limit.min(end * SET_BLOCKS), limit);
             let length = align_down(stop.saturating_sub(start), unit);
             if length >= piece {
                 return Some((start, piece));
@@ -294,7 +301,7 @@ impl Allocator for BitmapAllocator {
     fn foreach_free(&self, visit: &mut dyn FnMut(Extent)) {
         let mut at = 0;
         let blocks = self.levels.blocks();
-        while let Some((start, end)) = self.levels.next_run(at, blocks) {
+        while let Some((start, end)) = self.levels.next_run(at, blocks, blocks) {
             visit(Extent {
                 offset: start << self.shift,
                 length: (end - start) << self.shift,

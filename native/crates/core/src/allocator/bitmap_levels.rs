@@ -205,11 +205,13 @@ impl Levels {
         until
     }
 
-    /// The first free run from `block` on, as far as it goes below `until`.
+    /// The first free run from `block` on, as far as it goes below `until`; no more than about `most`
+    /// blocks of it are looked at.
     #[inline]
-    pub fn next_run(&self, block: u64, until: u64) -> Option<(u64, u64)> {
+    pub fn next_run(&self, block: u64, until: u64, most: u64) -> Option<(u64, u64)> {
         let start = self.next_free(block, until)?;
-        Some((start, self.next_used(start, until)))
+        let limit = until.min(start.saturating_add(most));
+        Some((start, self.next_used(start, limit)))
     }
 
     /// The start of the free run that ends before `block`; `block` itself if there is none.
