@@ -15,6 +15,7 @@ import {
   type KeyValueStore,
   KvBatch,
   type KvDevice,
+  type KvOpenContext,
   type KvSpace,
 } from "../../engine/hot/kv/kv.ts";
 import { keyValueEngines } from "../../engine/hot/kv/registry.ts";
@@ -158,7 +159,7 @@ class Place {
   async open(create: boolean): Promise<KeyValueStore> {
     const space = new OwnSpace("main", this.#sizeBytes);
     const store = await this.#engine.open({
-      devices: { main: this.#device(), db: null, wal: null },
+      devices: this.#devices(),
       create,
       readOnly: false,
       space: space satisfies KvSpace,
@@ -167,7 +168,7 @@ class Place {
       clock: this.#clock,
       random: new SeededRandom(Math.floor(this.#clock.nowNs())),
     });
-    space.take(store.usedExtents());
+    space.take(store.usedExtents().filter(({ role }) => role === "main"));
     return store;
   }
 
@@ -178,6 +179,12 @@ class Place {
 
   remove(): void {
     rmSync(this.#path, { force: true });
+  }
+
+  /** What is native has the file for itself; what is not shares it as with an object store. */
+  #devices(): KvOpenContext["devices"] {
+    const main = this.#device();
+    return { main, db: this.#engine.uses === "native" ? main : null, wal: null };
   }
 
   #device(): KvDevice {

@@ -56,7 +56,9 @@ test("list kv names the key-value stores", () => {
   const { code, out } = place.run(["list", "kv", "--json"]);
   expect(code).toBe(0);
   const { kv } = JSON.parse(out) as { kv: { name: string; description: string }[] };
-  expect(kv.map(({ name }) => name)).toEqual(expect.arrayContaining(["waltree", "memory"]));
+  expect(kv.map(({ name }) => name)).toEqual(
+    expect.arrayContaining(["rocksdb", "waltree", "memory"]),
+  );
 });
 
 test("bench kv measures every store that is here, tiny", () => {

@@ -1,9 +1,15 @@
 /** The key-value stores that the conformance suite runs on. */
+import { closeSync, ftruncateSync, mkdtempSync, openSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { SeededRandom } from "../../engine/base/random.ts";
 import { DeviceMux } from "../../engine/device/mux.ts";
+import { ExtentList } from "../../engine/hot/allocator/allocator.ts";
+import { NativeAllocator } from "../../engine/hot/allocator/native-allocator.ts";
 import { conformanceOperators, type KvSubject } from "../../engine/hot/kv/conformance.ts";
 import type { KvDevice, KvSpace } from "../../engine/hot/kv/kv.ts";
-import { openKeyValueStore } from "../../engine/hot/kv/registry.ts";
+import { keyValueEngines, openKeyValueStore } from "../../engine/hot/kv/registry.ts";
 import { VirtualClock } from "../../engine/sim/clock.ts";
 import { ScatteredSpace } from "../../engine/sim/scenario-waltree.ts";
 import { World } from "../../engine/sim/world.ts";
@@ -102,10 +108,82 @@ function waltreeSubject(shape: WaltreeShape): KvSubject {
   };
 }
 
+/** So small that memtables are flushed, tables compacted and logs rotated within a check. */
+const rocksdbOptions =
+  "write_buffer_size=131072,level0_file_num_compaction_trigger=2,max_bytes_for_level_base=262144," +
+  "target_file_size_base=65536,max_total_wal_size=524288,max_background_jobs=2";
+
+/** RocksDB on files, the space of the main one shared with an allocator as a store does it. */
+function rocksdbSubject(separate: boolean): KvSubject {
+  const sizeBytes = 96 << 20;
+  return {
+    name: separate ? "rocksdb on three devices" : "rocksdb",
+    place: () => {
+      const folder = mkdtempSync(join(tmpdir(), "osdyno-kv-"));
+      const device = (name: string, bytes: number): KvDevice => {
+        const path = join(folder, name);
+        const file = openSync(path, "w");
+        ftruncateSync(file, bytes);
+        closeSync(file);
+        return { path, lane: null, sizeBytes: bytes, blockBytes: 4096 };
+      };
+      const devices = {
+        main: device("main", sizeBytes),
+        db: separate ? device("db", 12 << 20) : null,
+        wal: separate ? device("wal", 4 << 20) : null,
+      };
+      const open = (
+        how: { readonly create: boolean; readonly readOnly: boolean },
+        allocator: NativeAllocator | null,
+      ) =>
+        openKeyValueStore("rocksdb", {
+          ...how,
+          devices,
+          space: { ...noSpace, handle: allocator?.handle ?? null },
+          mergeOperators: conformanceOperators,
+          options: { bluestore_rocksdb_options: rocksdbOptions },
+          clock: new VirtualClock(),
+          random: new SeededRandom(1),
+        });
+      return {
+        open: async (how) => {
+          if (how.readOnly) {
+            return await open(how, null);
+          }
+          const allocator = new NativeAllocator("bitmap", {
+            capacityBytes: sizeBytes,
+            blockBytes: 4096,
+          });
+          const used = ExtentList.of([0, 65_536]);
+          if (!how.create) {
+            const reading = await open({ ...how, readOnly: true }, null);
+            for (const { role, offsetBytes, lengthBytes } of reading.usedExtents()) {
+              if (role === "main") {
+                used.push(offsetBytes, lengthBytes);
+              }
+            }
+            await reading.close();
+          }
+          allocator.release(ExtentList.of([0, sizeBytes]));
+          allocator.removeFree(used);
+          return await open(how, allocator);
+        },
+        pass: () => delay(0),
+        dispose: () => rmSync(folder, { recursive: true }),
+      };
+    },
+  };
+}
+
 const small = { separate: false, fua: true, blockBytes: 4096, slotBytes: 16_384 };
+
+const hasRocksdb = keyValueEngines().some(
+  ({ name, unavailable }) => name === "rocksdb" && unavailable === null,
+);
 
 export const kvSubjects: readonly KvSubject[] = [
   memorySubject,
+  ...(hasRocksdb ? [rocksdbSubject(false), rocksdbSubject(true)] : []),
   waltreeSubject({ ...small, name: "waltree", logBytes: 128 << 10 }),
   waltreeSubject({
     ...small,

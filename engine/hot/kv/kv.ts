@@ -61,6 +61,10 @@ export interface KvOpenContext {
   /**
    * MUST NOT be called before `openKeyValueStore` has returned: the free space is known only from what
    * the store holds. The caller takes `usedExtents` out of the free space before the first commit.
+   *
+   * Engines that are `native` need space while they open for writing already (a log that is replayed
+   * becomes tables): what is there is first opened with `readOnly`, which needs none; the caller fills
+   * the allocator from what it reads, takes `usedExtents` out, closes, and opens again for writing.
    */
   readonly space: KvSpace;
   /** By prefix. */

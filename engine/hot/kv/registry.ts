@@ -2,10 +2,11 @@
 import { OsdynoError } from "../../base/error.ts";
 import type { KeyValueEngine, KeyValueStore, KvOpenContext } from "./kv.ts";
 import { memoryEngine } from "./memory.ts";
+import { rocksdbEngine } from "./rocksdb.ts";
 import { waltreeEngine } from "./waltree.ts";
 
 const engines = new Map<string, KeyValueEngine>(
-  [waltreeEngine, memoryEngine].map((engine) => [engine.name, engine]),
+  [rocksdbEngine, waltreeEngine, memoryEngine].map((engine) => [engine.name, engine]),
 );
 
 /** Adds an implementation; refuses a name that is taken. */

@@ -391,7 +391,9 @@ fn counters(store: &Store) -> Map<String, Value> {
     put("bluefs_bytes_written_wal", read(&fs.wal_bytes));
     put("bluefs_bytes_written_sst", read(&fs.file_bytes));
     put("bluefs_read_bytes", read(&fs.read_bytes));
-    put("bluefs_flushes", read(&fs.flushes));
+    put("flushes", read(&fs.flushes));
+    let written = [&fs.log_bytes, &fs.wal_bytes, &fs.file_bytes];
+    put("written_bytes", written.map(read).iter().sum());
     put("bluefs_wal_recycled_bytes", read(&fs.wal_recycled_bytes));
     put("bluefs_spilled_bytes", read(&fs.spilled_bytes));
     put("bluefs_spilled_bytes_now", store.fs().spilled_now());

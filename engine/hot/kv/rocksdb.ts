@@ -1,0 +1,292 @@
+/**
+ * RocksDB on BlueFS, both on the native side (`native/crates/kv`). Commits go to a native thread that
+ * writes together what waits; that they complete in order makes one number tell of all of them, and one
+ * wake-up of the event loop serve a whole group.
+ */
+import { OsdynoError } from "../../base/error.ts";
+import { native } from "../../base/native.ts";
+import type { Random } from "../../port/random.ts";
+import type { KvBatch } from "./batch.ts";
+import type {
+  KeyValueEngine,
+  KeyValueStore,
+  KvCounters,
+  KvDevice,
+  KvDeviceRole,
+  KvEntry,
+  KvExtent,
+  KvFacts,
+  KvOpenContext,
+} from "./kv.ts";
+
+/** The class of the addon. */
+interface NativeSide {
+  get(prefix: string, key: Uint8Array): Uint8Array | null;
+  scan(prefix: string, from: Uint8Array, to: Uint8Array | undefined, limit: number): Uint8Array;
+  commit(batches: Uint8Array[]): number;
+  poll(): number;
+  failures(): number[];
+  setWake(callback: () => void): void;
+  park(seen: number): void;
+  usedExtents(): number[];
+  counters(): string;
+  logLines(): string[];
+  setCacheBytes(bytes: number): void;
+  compact(): void;
+  close(): number[];
+}
+
+/** WAL, DB and slow device of BlueFS. */
+interface Layout {
+  readonly devices: readonly ({ readonly path: string; readonly shared: boolean } | null)[];
+  readonly roles: readonly KvDeviceRole[];
+}
+
+const defaultCacheBytes = 64 << 20;
+
+export class RocksdbStore implements KeyValueStore {
+  readonly facts: KvFacts = { name: "rocksdb", durable: true };
+  readonly #native: NativeSide;
+  readonly #roles: readonly KvDeviceRole[];
+  /** Callbacks of commits from number `#seen` + 1 on, from index `#head` on. */
+  #waiting: ((errno: number) => void)[] = [];
+  #head = 0;
+  #seen = 0;
+  #parked = false;
+  #idle: (() => void) | null = null;
+
+  constructor(side: NativeSide, roles: readonly KvDeviceRole[]) {
+    this.#native = side;
+    this.#roles = roles;
+    side.setWake(this.#wake);
+  }
+
+  get(prefix: string, key: Uint8Array): Uint8Array | undefined {
+    return told(() => this.#native.get(prefix, key)) ?? undefined;
+  }
+
+  scan(
+    prefix: string,
+    from: Uint8Array,
+    to: Uint8Array | undefined,
+    limit: number,
+  ): readonly KvEntry[] {
+    const page = told(() => this.#native.scan(prefix, from, to, limit));
+    const view = new DataView(page.buffer, page.byteOffset, page.byteLength);
+    const entries: KvEntry[] = [];
+    let at = 0;
+    while (at < page.length) {
+      const keyAt = at + 8;
+      const valueAt = keyAt + view.getUint32(at, true);
+      const end = valueAt + view.getUint32(at + 4, true);
+      entries.push({ key: page.subarray(keyAt, valueAt), value: page.subarray(valueAt, end) });
+      at = end;
+    }
+    return entries;
+  }
+
+  commit(batches: readonly KvBatch[], done: (errno: number) => void): void {
+    this.#native.commit(batches.map((batch) => batch.bytes));
+    this.#waiting.push(done);
+    if (!this.#parked) {
+      this.#parked = true;
+      this.#native.park(this.#seen);
+    }
+  }
+
+  usedExtents(): readonly KvExtent[] {
+    const words = this.#native.usedExtents();
+    const extents: KvExtent[] = [];
+    for (let at = 0; at < words.length; at += 3) {
+      extents.push({
+        role: this.#roles[words[at] as number] as KvDeviceRole,
+        offsetBytes: words[at + 1] as number,
+        lengthBytes: words[at + 2] as number,
+      });
+    }
+    return extents;
+  }
+
+  counters(): KvCounters {
+    return JSON.parse(this.#native.counters()) as KvCounters;
+  }
+
+  /** Of the block cache. */
+  setCacheBytes(bytes: number): void {
+    this.#native.setCacheBytes(bytes);
+  }
+
+  /** Compacts all of it; blocks the thread. */
+  compact(): void {
+    told(() => this.#native.compact());
+  }
+
+  /** The newest warnings and errors that RocksDB logged. */
+  logLines(): readonly string[] {
+    return this.#native.logLines();
+  }
+
+  async close(): Promise<void> {
+    if (this.#head < this.#waiting.length) {
+      await new Promise<void>((resolve) => {
+        this.#idle = resolve;
+      });
+    }
+    told(() => this.#native.close());
+  }
+
+  /** A field: the native side refers to it weakly while nobody waits, so this must keep it alive. */
+  readonly #wake = (): void => {
+    const polled = this.#native.poll();
+    const failures = polled < 0 ? this.#native.failures() : [];
+    const through = polled < 0 ? -polled - 1 : polled;
+    let failure = 0;
+    while (this.#seen < through) {
+      this.#seen += 1;
+      const done = this.#waiting[this.#head] as (errno: number) => void;
+      this.#head += 1;
+      const failed = failures[failure] === this.#seen;
+      const errno = failed ? (failures[failure + 1] as number) : 0;
+      failure += failed ? 2 : 0;
+      done(errno);
+    }
+    if (this.#head === this.#waiting.length) {
+      this.#waiting = [];
+      this.#head = 0;
+      this.#parked = false;
+      this.#idle?.();
+    } else {
+      if (this.#head > 1024) {
+        this.#waiting.splice(0, this.#head);
+        this.#head = 0;
+      }
+      this.#native.park(this.#seen);
+    }
+  };
+}
+
+/** Turns what the addon throws into `io`. */
+function told<T>(call: () => T): T {
+  try {
+    return call();
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new OsdynoError("io", `key-value store rocksdb: ${reason}`, {}, error);
+  }
+}
+
+function pathOf(device: KvDevice, role: KvDeviceRole): string {
+  if (device.path === null) {
+    throw new OsdynoError(
+      "bad-input",
+      `key-value store rocksdb works on a file or device, and the ${role} device is neither; use waltree`,
+    );
+  }
+  return device.path;
+}
+
+/**
+ * The main device is the DB device of BlueFS, or its slow one behind a DB device of its own. An
+ * allocator in TypeScript gives no space to native threads: then there is no slow device.
+ */
+function layoutOf(context: KvOpenContext): Layout {
+  const { main, db, wal } = context.devices;
+  const own = (device: KvDevice | null, role: KvDeviceRole) =>
+    device === null ? null : { path: pathOf(device, role), shared: false };
+  const usable = context.readOnly || typeof context.space.handle === "number";
+  if (!usable && db === null) {
+    throw new OsdynoError(
+      "bad-input",
+      "key-value store rocksdb shares the device with the store and needs one of the built-in allocators; choose one, give it a DB device of its own, or use waltree",
+    );
+  }
+  const shared = usable ? { path: pathOf(main, "main"), shared: true } : null;
+  return {
+    devices: [own(wal, "wal"), own(db, "db") ?? shared, db === null ? null : shared],
+    roles: ["wal", db === null ? "main" : "db", "main"],
+  };
+}
+
+/** A tuning parameter that was set, as a number. */
+function numberOf(context: KvOpenContext, name: string): number | undefined {
+  const value = context.options[name];
+  return value === undefined ? undefined : Number(value);
+}
+
+function textOf(context: KvOpenContext, name: string, otherwise: string): string {
+  const value = context.options[name];
+  return value === undefined || value === "" ? otherwise : String(value);
+}
+
+/** RocksDB's own options tell the policy how large its levels are. */
+function rocksdbNumber(options: string, name: string): number | undefined {
+  const found = new RegExp(`(?:^|[,;])\\s*${name}=(\\d+)`).exec(options);
+  return found === null ? undefined : Number(found[1]);
+}
+
+/** Tuning of BlueFS by Ceph's names; what is not set is the native side's default. */
+function bluefsOf(context: KvOpenContext, options: string): Record<string, unknown> {
+  return {
+    allocBytes: numberOf(context, "bluefs_alloc_size"),
+    sharedAllocBytes: numberOf(context, "bluefs_shared_alloc_size"),
+    minFlushBytes: numberOf(context, "bluefs_min_flush_size"),
+    logRunwayBytes: numberOf(context, "bluefs_min_log_runway"),
+    logGrowthBytes: numberOf(context, "bluefs_max_log_runway"),
+    logCompactMinBytes: numberOf(context, "bluefs_log_compact_min_size"),
+    logCompactRatio: numberOf(context, "bluefs_log_compact_min_ratio"),
+    logCompactSync: context.options["bluefs_compact_log_sync"],
+    buffered: context.options["bluefs_buffered_io"],
+    policy: context.options["bluestore_volume_selection_policy"],
+    reservedFactor: numberOf(context, "bluestore_volume_selection_reserved_factor"),
+    reservedBytes: numberOf(context, "bluestore_volume_selection_reserved"),
+    levelBaseBytes: rocksdbNumber(options, "max_bytes_for_level_base"),
+    levelMultiplier: rocksdbNumber(options, "max_bytes_for_level_multiplier"),
+  };
+}
+
+function uuidOf(random: Random): string {
+  const word = () => random.bits32().toString(16).padStart(8, "0");
+  return `${word()}${word()}${word()}${word()}`;
+}
+
+function open(context: KvOpenContext): RocksdbStore {
+  const addon = native();
+  const text = (name: string) => (addon[name] as () => string)();
+  const { handle } = context.space;
+  const layout = layoutOf(context);
+  const options = textOf(context, "bluestore_rocksdb_options", text("rocksdbOptions"));
+  const annex = textOf(context, "bluestore_rocksdb_options_annex", "");
+  const spec = {
+    devices: layout.devices,
+    allocator: typeof handle === "number" ? handle : null,
+    create: context.create,
+    readOnly: context.readOnly,
+    uuid: uuidOf(context.random),
+    owner: "0",
+    families: textOf(context, "bluestore_rocksdb_cfs", text("rocksdbFamilies")),
+    options: annex === "" ? options : `${options},${annex}`,
+    operators: Object.entries(context.mergeOperators),
+    cacheBytes: defaultCacheBytes,
+    bloomBits: numberOf(context, "rocksdb_bloom_bits_per_key") ?? 20,
+    blockBytes: numberOf(context, "rocksdb_block_size") ?? 4096,
+    bluefs: bluefsOf(context, options),
+  };
+  const Side = addon["NativeKvStore"] as new (spec: string) => NativeSide;
+  return new RocksdbStore(
+    told(() => new Side(JSON.stringify(spec))),
+    layout.roles,
+  );
+}
+
+export const rocksdbEngine: KeyValueEngine = {
+  hotPath: "kv",
+  name: "rocksdb",
+  describe: "RocksDB on BlueFS, on the devices of the store",
+  get unavailable(): string | null {
+    const addon = native();
+    const built = (addon["hasRocksdb"] as () => boolean)();
+    return built ? null : `not built in; ${(addon["rocksdbHint"] as () => string)()}`;
+  },
+  uses: "native",
+  open: async (context) => open(context),
+};
