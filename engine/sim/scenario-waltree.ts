@@ -98,6 +98,8 @@ export interface WaltreeScenarioOptions {
   /** Log and the rest on disks of their own. */
   readonly separate: boolean;
   readonly fua: boolean;
+  /** Small ones make many fragments of a commit, under way at once. */
+  readonly slotBytes: number;
   readonly faults: readonly Fault[];
 }
 
@@ -119,7 +121,7 @@ class Session {
         name,
         sizeBytes: options.sizeBytes,
         fua: options.fua,
-        slotBytes: 16_384,
+        slotBytes: options.slotBytes,
         depth: 12,
         faults: faulty ? options.faults : [],
       });

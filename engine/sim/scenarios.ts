@@ -10,6 +10,7 @@ const usual = {
   sizeBytes: 4 << 20,
   separate: false,
   fua: true,
+  slotBytes: 16_384,
   faults: [],
 };
 
@@ -22,8 +23,9 @@ const builtIn: readonly CrashScenario[] = [
   waltreeScenario({
     ...usual,
     name: "waltree-flush",
-    describe: "waltree on one disk that knows flushes only",
+    describe: "waltree on one disk that knows flushes only, a block at a time",
     fua: false,
+    slotBytes: 4096,
   }),
   waltreeScenario({
     ...usual,

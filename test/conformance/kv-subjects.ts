@@ -4,15 +4,17 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { SeededRandom } from "../../engine/base/random.ts";
-import { DeviceMux } from "../../engine/device/mux.ts";
 import { ExtentList } from "../../engine/hot/allocator/allocator.ts";
 import { NativeAllocator } from "../../engine/hot/allocator/native-allocator.ts";
 import { conformanceOperators, type KvSubject } from "../../engine/hot/kv/conformance.ts";
 import type { KvDevice, KvSpace } from "../../engine/hot/kv/kv.ts";
-import { keyValueEngines, openKeyValueStore } from "../../engine/hot/kv/registry.ts";
+import {
+  keyValueEngine,
+  keyValueEngines,
+  openKeyValueStore,
+} from "../../engine/hot/kv/registry.ts";
 import { VirtualClock } from "../../engine/sim/clock.ts";
-import { ScatteredSpace } from "../../engine/sim/scenario-waltree.ts";
-import { World } from "../../engine/sim/world.ts";
+import { type KvPlaceShape, simulatedKvSubject } from "../../engine/sim/kv-place.ts";
 
 /** Lets the event loop turn once. */
 export function settle(): Promise<void> {
@@ -25,88 +27,6 @@ const noSpace: KvSpace = {
   allocate: () => undefined,
   release: () => {},
 };
-
-const noDevice: KvDevice = { path: null, lane: null, sizeBytes: 0, blockBytes: 4096 };
-
-const memorySubject: KvSubject = {
-  name: "memory",
-  place: () => {
-    const clock = new VirtualClock();
-    return {
-      open: (how) =>
-        openKeyValueStore("memory", {
-          ...how,
-          devices: { main: noDevice, db: null, wal: null },
-          space: noSpace,
-          mergeOperators: conformanceOperators,
-          options: {},
-          clock,
-          random: new SeededRandom(1),
-        }),
-      pass: () => {
-        clock.step();
-      },
-      dispose: () => {},
-    };
-  },
-};
-
-interface WaltreeShape {
-  readonly name: string;
-  readonly separate: boolean;
-  readonly fua: boolean;
-  readonly blockBytes: number;
-  readonly slotBytes: number;
-  readonly logBytes: number;
-}
-
-/** On simulated disks, with so small a log that it is cut many times. */
-function waltreeSubject(shape: WaltreeShape): KvSubject {
-  const sizeBytes = 48 << 20;
-  const { blockBytes, slotBytes, fua } = shape;
-  return {
-    name: shape.name,
-    place: () => {
-      const world = new World({ seed: 3, settle });
-      const names = shape.separate ? ["main", "db", "wal"] : ["main"];
-      const disks = new Map(
-        names.map((name) => [
-          name,
-          world.disk({ name, sizeBytes, blockBytes, slotBytes, fua, depth: 16 }),
-        ]),
-      );
-      const device = (name: string): KvDevice | null => {
-        const disk = disks.get(name);
-        if (disk === undefined) {
-          return null;
-        }
-        const mux = new DeviceMux(disk.device, { capacity: 16, selfDriven: true });
-        return { path: null, lane: mux.lane({ depth: 16, slots: 16 }), sizeBytes, blockBytes };
-      };
-      return {
-        open: async (how) => {
-          const space = new ScatteredSpace(sizeBytes, world.random.fork("space"));
-          const store = await openKeyValueStore("waltree", {
-            ...how,
-            devices: { main: device("main") ?? noDevice, db: device("db"), wal: device("wal") },
-            space,
-            mergeOperators: conformanceOperators,
-            options: { waltree_log_bytes: shape.logBytes, waltree_grow_bytes: shape.logBytes / 2 },
-            clock: world.clock,
-            random: world.random.fork("store"),
-          });
-          space.take(store.usedExtents().filter(({ role }) => role === "main"));
-          return store;
-        },
-        pass: async () => {
-          world.clock.step();
-          await settle();
-        },
-        dispose: () => {},
-      };
-    },
-  };
-}
 
 /** So small that memtables are flushed, tables compacted and logs rotated within a check. */
 const rocksdbOptions =
@@ -175,28 +95,35 @@ function rocksdbSubject(separate: boolean): KvSubject {
   };
 }
 
-const small = { separate: false, fua: true, blockBytes: 4096, slotBytes: 16_384 };
+const small = { separate: false, fua: true, blockBytes: 4096, slotBytes: 16_384, settle };
+
+/** So small a log that it is cut many times. */
+const log = (bytes: number) => ({ waltree_log_bytes: bytes, waltree_grow_bytes: bytes / 2 });
+
+function waltree(shape: KvPlaceShape): KvSubject {
+  return simulatedKvSubject(keyValueEngine("waltree"), shape);
+}
 
 const hasRocksdb = keyValueEngines().some(
   ({ name, unavailable }) => name === "rocksdb" && unavailable === null,
 );
 
 export const kvSubjects: readonly KvSubject[] = [
-  memorySubject,
+  simulatedKvSubject(keyValueEngine("memory"), { ...small, name: "memory", options: {} }),
   ...(hasRocksdb ? [rocksdbSubject(false), rocksdbSubject(true)] : []),
-  waltreeSubject({ ...small, name: "waltree", logBytes: 128 << 10 }),
-  waltreeSubject({
+  waltree({ ...small, name: "waltree", options: log(128 << 10) }),
+  waltree({
     ...small,
     name: "waltree on blocks of 512 bytes, flushes only",
     fua: false,
     blockBytes: 512,
     slotBytes: 65_536,
-    logBytes: 512 << 10,
+    options: log(512 << 10),
   }),
-  waltreeSubject({
+  waltree({
     ...small,
     name: "waltree on three devices",
     separate: true,
-    logBytes: 256 << 10,
+    options: log(256 << 10),
   }),
 ];

@@ -91,6 +91,7 @@ const plain = {
   sizeBytes: 4 << 20,
   separate: false,
   fua: true,
+  slotBytes: 16_384,
   faults: [],
 };
 
