@@ -1,5 +1,11 @@
 import { assert } from "../base/assert.ts";
-import { type BlockDevice, type BlockOp, type OpKind, opKinds } from "../port/block-device.ts";
+import {
+  type BlockDevice,
+  type BlockOp,
+  errnos,
+  type OpKind,
+  opKinds,
+} from "../port/block-device.ts";
 import type { Clock } from "../port/clock.ts";
 import { DeviceWrapper } from "./wrapper.ts";
 
@@ -29,7 +35,11 @@ export type FaultEffect =
   /** A read that returns its data with these bits of one byte turned over. */
   | { readonly effect: "flip"; readonly byte: number; readonly mask: number }
   /** Does not start until `release`. */
-  | { readonly effect: "stuck" };
+  | { readonly effect: "stuck" }
+  /** Starts so much later. */
+  | { readonly effect: "slow"; readonly delayNs: number }
+  /** A write that succeeds, but whose range fails with EIO when it is read, until it is written again. */
+  | { readonly effect: "latent" };
 
 export type Fault = FaultMatch & FaultEffect;
 
@@ -59,6 +69,8 @@ export class FaultDevice extends DeviceWrapper {
   /** Answered by this device, to be told at the next `commit`. */
   readonly #answered: number[] = [];
   readonly #stuck: number[] = [];
+  /** Ranges that `latent` writes have left, in units of a block. */
+  readonly #badBlocks = new Set<number>();
   #queued = 0;
   #hits = 0;
 
@@ -124,23 +136,47 @@ export class FaultDevice extends DeviceWrapper {
 
   protected override resultOf(index: number, result: number): number {
     const fault = this.#hit[index] ?? null;
-    if (fault === null || result < 0) {
+    if (result < 0 || (fault === null && this.#badBlocks.size === 0)) {
       return result;
     }
-    if (fault.effect === "torn") {
+    if (fault?.effect === "torn") {
       return this.table.lengthBytes[index] as number;
     }
-    if (fault.effect === "flip" && this.table.kind[index] === opKinds.read) {
+    if (fault?.effect === "flip" && this.table.kind[index] === opKinds.read) {
       const at = (this.table.slot[index] as number) * this.arena.slotBytes + fault.byte;
       this.arena.bytes[at] = (this.arena.bytes[at] as number) ^ fault.mask;
     }
-    return result;
+    return this.#touchesBad(index, fault) ? -errnos.EIO : result;
+  }
+
+  /** Keeps account of bad blocks; whether the operation was a read that met one. */
+  #touchesBad(index: number, fault: Fault | null): boolean {
+    const kind = this.table.kind[index];
+    if (kind === opKinds.flush || kind === opKinds.dataFlush) {
+      return false;
+    }
+    const { blockBytes } = this.facts;
+    const first = (this.table.offsetBytes[index] as number) / blockBytes;
+    const end = first + (this.table.lengthBytes[index] as number) / blockBytes;
+    let met = false;
+    for (let block = first; block < end; block += 1) {
+      if (kind === opKinds.read) {
+        met ||= this.#badBlocks.has(block);
+      } else if (fault?.effect === "latent" && kind === opKinds.write) {
+        this.#badBlocks.add(block);
+      } else {
+        this.#badBlocks.delete(block);
+      }
+    }
+    return met;
   }
 
   protected override submittedNsOf(index: number, innerNs: number): number {
-    // The time that an operation was stuck is part of its service.
-    const stuck = this.#hit[index]?.effect === "stuck";
-    return stuck ? (this.table.submittedNs[index] as number) : innerNs;
+    // The time that an operation was held back is part of its service.
+    const effect = this.#hit[index]?.effect;
+    return effect === "stuck" || effect === "slow"
+      ? (this.table.submittedNs[index] as number)
+      : innerNs;
   }
 
   #match(op: BlockOp): Fault | null {
@@ -172,6 +208,12 @@ export class FaultDevice extends DeviceWrapper {
         this.table.submittedNs[index] = this.clock.nowNs();
         this.#stuck.push(index);
         return true;
+      case "slow": {
+        const nowNs = this.clock.nowNs();
+        this.table.submittedNs[index] = nowNs;
+        this.clock.at(nowNs + fault.delayNs, () => this.#startLate(index));
+        return true;
+      }
       case "torn":
       case "short": {
         const told = fault.effect === "torn" ? op.lengthBytes : fault.bytes;
@@ -186,6 +228,14 @@ export class FaultDevice extends DeviceWrapper {
         return this.inner.submit(op);
       default:
         return this.inner.submit(op);
+    }
+  }
+
+  #startLate(index: number): void {
+    if (!this.closed) {
+      this.table.load(index, this.op);
+      assert(this.inner.submit(this.op), "a device has room for the operations its wrapper holds");
+      this.inner.commit();
     }
   }
 

@@ -15,11 +15,12 @@ import {
 import { engineOfPlugIn } from "../../engine/hot/ioengine/plug-in.ts";
 import { type BlockEngine, openBlockDevice } from "../../engine/hot/ioengine/registry.ts";
 import { RealClock } from "../../engine/os/clock.ts";
+import { conformKeyValue } from "./conform-kv.ts";
 import { plainPlugIns } from "./conform-plain.ts";
 
 export interface ConformanceReport {
   readonly schema: "osdyno-conformance-1";
-  readonly hotPath: "ioengine" | "allocator" | keyof typeof plainPlugIns;
+  readonly hotPath: "ioengine" | "allocator" | "kv" | keyof typeof plainPlugIns;
   readonly name: string;
   readonly describe: string;
   readonly file: string;
@@ -154,6 +155,10 @@ export async function conformPlugIn(
       return conformAllocator(exported, file, seed, onCheck);
     case "ioengine":
       return conformIoEngine(exported, file, seed, onCheck);
+    case "kv": {
+      const { engine, results } = await conformKeyValue(exported, file, seed, onCheck);
+      return reportOf(engine, file, seed, results);
+    }
     case "checksum":
     case "compressor":
     case "cache":
@@ -161,7 +166,7 @@ export async function conformPlugIn(
     default:
       throw new OsdynoError(
         "bad-input",
-        `hotPath is ${JSON.stringify(hotPath)}, none of "ioengine", "allocator", "checksum", "compressor", "cache"; a plug-in's default export is {hotPath, name, describe, create(context, options)}`,
+        `hotPath is ${JSON.stringify(hotPath)}, none of "ioengine", "allocator", "kv", "checksum", "compressor", "cache"; a plug-in's default export is {hotPath, name, describe, create(context, options)}`,
         { file },
       );
   }

@@ -80,3 +80,26 @@ test("bench kv measures every store that is here, tiny", () => {
   expect(refused.code).toBe(2);
   expect(refused.err).toContain("did you mean waltree?");
 });
+
+test("a key-value store of a module of one's own is checked by the suite", () => {
+  const shape = 'hotPath: "kv", name: "mine", describe: "over waltree"';
+  place.write(
+    "good.mjs",
+    `export default { ${shape}, create: (house, options) => house.open("waltree", options) };\n`,
+  );
+  const good = place.run(["bench", "--conform", "good.mjs"]);
+  expect(good.code, good.err).toBe(0);
+  expect(good.out).toContain("mine conforms");
+  place.write(
+    "bad.mjs",
+    `export default { ${shape}, create: async (house, options) => {
+      const store = await house.open("waltree", options);
+      const { get } = store;
+      store.get = (prefix, key) => (key.length === 3 ? undefined : get.call(store, prefix, key));
+      return store;
+    } };\n`,
+  );
+  const bad = place.run(["bench", "--conform", "bad.mjs"]);
+  expect(bad.code).toBe(1);
+  expect(bad.out).toMatch(/failed .*is wrong|failed .*does not see/);
+});

@@ -123,6 +123,30 @@ describe("FaultDevice", () => {
     expect(firstBytes(device, clock)).toEqual([1, 1, 1, 1]);
   });
 
+  it("latent: a write succeeds, its blocks cannot be read until they are written again", () => {
+    const { device, clock, write } = faulty({ effect: "latent", kinds: [opKinds.write] });
+    expect(write(0, 2, 1)).toBe(2 * block);
+    expect(execute(device, clock, op(opKinds.read, 1, 2))).toBe(-errnos.EIO);
+    expect(execute(device, clock, op(opKinds.read, 2, 2))).toBe(2 * block);
+    expect(write(1, 1, 2)).toBe(block);
+    expect(execute(device, clock, op(opKinds.read, 1, 1))).toBe(block);
+    expect(slotOf(device, 0)[0]).toBe(2);
+    expect(execute(device, clock, op(opKinds.read, 0, 1))).toBe(-errnos.EIO);
+  });
+
+  it("slow: an operation starts so much later, and its service time says so", () => {
+    const { device, clock, write } = faulty({
+      effect: "slow",
+      delayNs: 5_000,
+      kinds: [opKinds.write],
+    });
+    const before = clock.nowNs();
+    expect(write(0, 1, 1)).toBe(block);
+    expect(clock.nowNs() - before).toBe(5_000);
+    const { submittedNs, completedNs } = device.completions;
+    expect((completedNs[0] as number) - (submittedNs[0] as number)).toBe(5_000);
+  });
+
   it("holds stuck operations until they are released, and the wait counts", () => {
     const { device, clock } = faulty({ effect: "stuck", kinds: [opKinds.flush] });
     const flush = op(opKinds.flush, 0, 0);
