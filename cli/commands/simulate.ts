@@ -9,9 +9,14 @@ import {
   exploreCrashes,
   replayCommand,
 } from "../../engine/sim/crashes.ts";
-import { crashScenario, crashScenarios } from "../../engine/sim/scenarios.ts";
+import { crashScenario, crashScenarios, registerScenario } from "../../engine/sim/scenarios.ts";
+import { storeScenarios } from "../../engine/store/crash-scenarios.ts";
 import { watchInterrupts } from "../interrupt.ts";
 import { makeProgress } from "../progress.ts";
+
+for (const scenario of storeScenarios) {
+  registerScenario(scenario);
+}
 
 interface SimulateFlags {
   readonly seed?: string;

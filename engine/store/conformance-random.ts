@@ -4,6 +4,7 @@
  * is mounted again at random.
  */
 
+import { SeededRandom } from "../base/random.ts";
 import { childOf, rangeOf } from "./collection.ts";
 import { type ModelObject, StoreModel } from "./conformance-model.ts";
 import { expect, expectEqual, firstDifference, type StoreSession } from "./conformance-session.ts";
@@ -26,6 +27,7 @@ export interface RandomRun {
 export class RandomStoreRun {
   readonly #session: StoreSession;
   readonly #model: StoreModel;
+  /** The same for every seed, so that a later life of a store goes on with them. */
   readonly #names: ObjectName[] = [];
   readonly #run: RandomRun;
 
@@ -33,7 +35,7 @@ export class RandomStoreRun {
     this.#session = session;
     this.#run = run;
     this.#model = new StoreModel(session.store.arena?.slotBytes ?? 0);
-    const { random } = session;
+    const random = new SeededRandom(run.objects).fork("names");
     for (let index = 0; index < run.objects; index += 1) {
       this.#names.push(
         objectName({
@@ -51,10 +53,7 @@ export class RandomStoreRun {
     const { random } = this.#session;
     await this.#submitMany([new Transaction().createCollection("1.0", 0)]);
     for (let step = 0; step < this.#run.steps; step += 1) {
-      const transactions: Transaction[] = [];
-      for (let count = 1 + random.below(4); count > 0; count -= 1) {
-        transactions.push(this.#transaction());
-      }
+      const transactions = Array.from({ length: 1 + random.below(4) }, () => this.draw());
       await this.#submitMany(transactions);
       await this.compare(step % 8 === 0);
       if (this.#run.remountEvery > 0 && random.below(this.#run.remountEvery) === 0) {
@@ -72,7 +71,7 @@ export class RandomStoreRun {
     const { store } = this.#session;
     const results: number[] = [];
     const order: number[] = [];
-    const wanted = transactions.map((each) => this.#model.apply(each, () => new Uint8Array(0)));
+    const wanted = transactions.map((each) => this.model(each));
     await this.#session.wait<number>((done) => {
       for (const [index, transaction] of transactions.entries()) {
         let inside = true;
@@ -157,7 +156,13 @@ export class RandomStoreRun {
     return made;
   }
 
-  #transaction(): Transaction {
+  /** Applies a transaction to the model alone; the result it must have. */
+  model(transaction: Transaction): number {
+    return this.#model.apply(transaction, () => new Uint8Array(0));
+  }
+
+  /** A random transaction for the model as it stands. */
+  draw(): Transaction {
     const transaction = new Transaction();
     for (let count = this.#session.random.below(3); count >= 0; count -= 1) {
       this.#addOp(transaction);

@@ -6,10 +6,10 @@ import { MemoryDevice } from "../../engine/device/memory.ts";
 import { DeviceMux } from "../../engine/device/mux.ts";
 import { createAllocator } from "../../engine/hot/allocator/registry.ts";
 import { openChecksum } from "../../engine/hot/checksum/registry.ts";
+import { openCompressor } from "../../engine/hot/compressor/registry.ts";
 import type { KvOpenContext } from "../../engine/hot/kv/kv.ts";
 import { openKeyValueStore } from "../../engine/hot/kv/registry.ts";
 import { VirtualClock } from "../../engine/sim/clock.ts";
-import type { BlobCompressor } from "../../engine/store/bluestore/compression.ts";
 import { type BlueStoreParts, makeStore } from "../../engine/store/bluestore/mount.ts";
 import { type BlueStoreOptions, ssdDefaults } from "../../engine/store/bluestore/options.ts";
 import { BlueStore } from "../../engine/store/bluestore/store.ts";
@@ -33,54 +33,6 @@ export const memStoreSubject: StoreSubject = {
       check: async () => {},
       close: async () => {},
     };
-  },
-};
-
-/** Runs of equal bytes, for tests without a native compressor. */
-const runs: BlobCompressor = {
-  name: "runs",
-  compress(bytes, out) {
-    let at = 0;
-    for (let from = 0; from < bytes.length; ) {
-      // A pattern of 61 bytes, or literal bytes.
-      let same = 0;
-      while (
-        same < 60_000 &&
-        from + 61 + same < bytes.length &&
-        bytes[from + same] === bytes[from + 61 + same]
-      ) {
-        same += 1;
-      }
-      const literal = Math.min(61, bytes.length - from);
-      if (at + literal + 3 > out.length) {
-        return -1;
-      }
-      out[at] = literal;
-      out[at + 1] = same;
-      out[at + 2] = same >>> 8;
-      out.set(bytes.subarray(from, from + literal), at + 3);
-      at += literal + 3;
-      from += literal + same;
-    }
-    return at;
-  },
-  decompress(bytes, out, expectedBytes) {
-    let to = 0;
-    for (let at = 0; at < bytes.length; ) {
-      const literal = bytes[at] as number;
-      const same = (bytes[at + 1] as number) + (bytes[at + 2] as number) * 256;
-      if (to + literal + same > expectedBytes) {
-        return false;
-      }
-      out.set(bytes.subarray(at + 3, at + 3 + literal), to);
-      to += literal;
-      for (let left = same; left > 0; left -= 1) {
-        out[to] = out[to - 61] as number;
-        to += 1;
-      }
-      at += literal + 3;
-    }
-    return to === expectedBytes;
   },
 };
 
@@ -138,7 +90,7 @@ export function blueStoreSubject(shape: BlueStoreShape): StoreSubject {
           openKv: (context) => openKeyValueStore("waltree", context),
           allocator: (options) => createAllocator("hybrid", options),
           checksum: openChecksum,
-          compressor: () => runs,
+          compressor: openCompressor,
           options: { ...ssdDefaults, ...shape.options },
         };
       };

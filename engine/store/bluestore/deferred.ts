@@ -228,11 +228,6 @@ export class DeferredQueue implements IoOwner {
     return taken;
   }
 
-  /** It did not become stable after all. */
-  giveBackWritten(records: readonly DeferredRecord[]): void {
-    this.#written.unshift(...records);
-  }
-
   madeStable(records: readonly DeferredRecord[]): void {
     this.#stable.push(...records);
   }

@@ -32,7 +32,6 @@ export class KvSync implements IoOwner {
   #busy = false;
   #armed = false;
   #stopped = false;
-  #flushed = false;
   #nidMax = 0;
   #blobIdMax = 0;
 
@@ -76,7 +75,8 @@ export class KvSync implements IoOwner {
     this.#busy = true;
     this.#group = this.#queue;
     this.#queue = [];
-    let flush = eager;
+    // Commits may be durable without a flush of the device (FUA): what deferred writes did is not.
+    let flush = this.#deferred.hasWritten;
     for (const txc of this.#group) {
       txc.state = txcStates.kvSubmitted;
       flush ||= txc.hadIo;
@@ -86,7 +86,6 @@ export class KvSync implements IoOwner {
       return;
     }
     this.#flushing = this.#deferred.takeWritten();
-    this.#flushed = flush;
     if (flush) {
       this.#state.counters.flushes += 1;
       this.#state.io.flush(this, 0);
@@ -158,12 +157,6 @@ export class KvSync implements IoOwner {
       state.nidMax = Math.max(state.nidMax, this.#nidMax);
       state.blobIdMax = Math.max(state.blobIdMax, this.#blobIdMax);
       this.#deferred.removed(this.#host.released);
-      // The commit flushed the device that the deferred writes went to.
-      if (state.sharedDevice && !this.#flushed && this.#batches.length > 0) {
-        this.#deferred.madeStable(this.#flushing);
-      } else {
-        this.#deferred.giveBackWritten(this.#flushing);
-      }
     } else {
       this.#host.failed(-errno || -storeErrnos.EIO);
       for (const txc of group) {
@@ -173,7 +166,6 @@ export class KvSync implements IoOwner {
         txc.deferred = [];
       }
     }
-    this.#flushing = [];
     this.#batches.length = 0;
     for (const txc of group) {
       this.#host.committed(txc);

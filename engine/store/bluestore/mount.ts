@@ -323,7 +323,6 @@ export async function openStore(parts: BlueStoreParts): Promise<OpenedStore> {
     blockBytes: geometry.blockBytes,
     nidMax: geometry.nidMax,
     blobIdMax: geometry.blobIdMax,
-    sharedDevice: parts.kvDevices.db === null && parts.kvDevices.wal === null,
     reserveBytes: Math.min(2 ** 30, Math.max(4 * space.unitBytes, geometry.sizeBytes / 32)),
   });
   space.state = state;

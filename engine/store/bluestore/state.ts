@@ -41,8 +41,6 @@ export interface StoreParts {
   readonly blockBytes: number;
   readonly nidMax: number;
   readonly blobIdMax: number;
-  /** The key-value store flushes the device that the data is on. */
-  readonly sharedDevice: boolean;
   /** Free space that only the key-value store may use. */
   readonly reserveBytes: number;
 }
@@ -70,7 +68,6 @@ export class StoreState implements StoreView, CodecContext {
   readonly sumBytes: readonly number[];
   readonly slotBytes: number;
   readonly slotCount: number;
-  readonly sharedDevice: boolean;
   readonly reserveBytes: number;
   readonly collections = new Map<CollectionId, CollectionRange>();
   readonly usage = new Map<number, UsageDelta>();
@@ -101,7 +98,6 @@ export class StoreState implements StoreView, CodecContext {
     this.blockBytes = parts.blockBytes;
     this.unitBytes = parts.options.minAllocBytes;
     this.sumBytes = parts.checksums.map((each) => each?.valueBytes ?? 0);
-    this.sharedDevice = parts.sharedDevice;
     this.reserveBytes = parts.reserveBytes;
     this.nid = parts.nidMax;
     this.nidMax = parts.nidMax;

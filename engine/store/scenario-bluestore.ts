@@ -1,0 +1,307 @@
+/** BlueStore over waltree under random transactions on a simulated disk: crashed at every write. */
+import { assert } from "../base/assert.ts";
+import type { Fault } from "../device/fault.ts";
+import { DeviceMux } from "../device/mux.ts";
+import { createAllocator } from "../hot/allocator/registry.ts";
+import { openChecksum } from "../hot/checksum/registry.ts";
+import { openCompressor } from "../hot/compressor/registry.ts";
+import { openKeyValueStore } from "../hot/kv/registry.ts";
+import type { CrashScenario } from "../sim/crashes.ts";
+import type { VolatileWrite } from "../sim/volatile-writes.ts";
+import type { World } from "../sim/world.ts";
+import { labelBytes } from "./bluestore/label.ts";
+import { type BlueStoreParts, makeStore } from "./bluestore/mount.ts";
+import { type BlueStoreOptions, ssdDefaults } from "./bluestore/options.ts";
+import { BlueStore } from "./bluestore/store.ts";
+import { RandomStoreRun } from "./conformance-random.ts";
+import { type StoreHarness, StoreSession } from "./conformance-session.ts";
+import { objectName } from "./object-name.ts";
+import { Transaction } from "./transaction.ts";
+
+export interface BlueStoreScenarioOptions {
+  readonly name: string;
+  readonly describe: string;
+  readonly canary: boolean;
+  readonly transactions: number;
+  readonly sizeBytes: number;
+  readonly fua: boolean;
+  readonly faults: readonly Fault[];
+  readonly allocator: string;
+  readonly options: Partial<BlueStoreOptions>;
+}
+
+/** What a scenario marks. A transaction leaves its number behind, as an attribute of one object. */
+type Mark =
+  | { readonly kind: "made" }
+  | { readonly kind: "asked"; readonly id: number; readonly transaction: Transaction }
+  | { readonly kind: "acked"; readonly id: number; readonly result: number }
+  | { readonly kind: "did"; readonly what: string };
+
+const meta = "meta";
+const counterObject = objectName({ pool: -1, name: "counter" });
+const objects = 6;
+
+/** Counters of the store whose growth is worth telling in the coverage. */
+const told: Readonly<Record<string, string>> = {
+  write_small_deferred: "a deferred small write",
+  write_big_deferred: "a deferred big write",
+  write_small_unused: "a write to unused space",
+  compress_success_count: "a compressed blob",
+  gc_merged: "garbage collected",
+};
+
+class Life {
+  readonly #world: World;
+  readonly #options: BlueStoreScenarioOptions;
+  readonly #mux: DeviceMux;
+  readonly #parts: BlueStoreParts;
+  #store: BlueStore | null = null;
+  readonly #seen = new Set<string>();
+
+  constructor(world: World, options: BlueStoreScenarioOptions, faulty: boolean) {
+    this.#world = world;
+    this.#options = options;
+    const { sizeBytes, fua } = options;
+    const { device } = world.disk({
+      name: "main",
+      sizeBytes,
+      fua,
+      slotBytes: 16_384,
+      depth: 32,
+      faults: faulty ? options.faults : [],
+    });
+    this.#mux = new DeviceMux(device, { capacity: 32, selfDriven: true });
+    const lane = this.#mux.lane({ depth: 16, slots: 16 });
+    const kvLane = this.#mux.lane({ depth: 12, slots: 12 });
+    this.#parts = {
+      clock: world.clock,
+      random: world.random.fork("store"),
+      lane,
+      kvName: "waltree",
+      kvDevices: {
+        main: { path: null, lane: kvLane, sizeBytes, blockBytes: 4096 },
+        db: null,
+        wal: null,
+      },
+      kvOptions: { waltree_log_bytes: 512 << 10, waltree_grow_bytes: 128 << 10 },
+      openKv: (context) => openKeyValueStore("waltree", context),
+      allocator: (how) => createAllocator(options.allocator, how),
+      checksum: openChecksum,
+      compressor: openCompressor,
+      options: { ...ssdDefaults, ...options.options },
+    };
+  }
+
+  get store(): BlueStore {
+    assert(this.#store !== null, "a scenario uses a store that is not mounted");
+    return this.#store;
+  }
+
+  async make(): Promise<void> {
+    await makeStore(this.#parts);
+  }
+
+  async mount(): Promise<void> {
+    this.#store = await BlueStore.mount(this.#parts);
+  }
+
+  /** Mounts again after a clean end. */
+  async unmount(): Promise<void> {
+    const result = await new Promise<number>((resolve) => this.store.unmount(resolve));
+    assert(result === 0, "a store does not end cleanly");
+    this.#store = null;
+  }
+
+  /** What the checks of conformance work with; time passes by itself here. */
+  session(seed: number): StoreSession {
+    const life = this;
+    const harness: StoreHarness = {
+      get store() {
+        return life.store;
+      },
+      remount: async () => false,
+      turn: () =>
+        new Promise((resolve) => {
+          this.#world.clock.at(this.#world.clock.nowNs() + 10_000, resolve);
+        }),
+      check: async () => this.checkStructure(),
+      close: async () => {},
+    };
+    const subject = { name: this.#options.name, sizeBytes: this.#options.sizeBytes };
+    return new StoreSession({ ...subject, create: async () => harness }, harness, seed);
+  }
+
+  checkStructure(): void {
+    const [problem] = this.store.checkStructure();
+    if (problem !== undefined) {
+      throw new Error(`${problem.kind}: ${problem.message}`);
+    }
+  }
+
+  /** Submits random transactions with pauses, several at once; marks them. */
+  async drive(run: RandomStoreRun, firstId: number, count: number, seed: string): Promise<void> {
+    const world = this.#world;
+    const random = world.random.fork(seed);
+    let ended = 0;
+    await new Promise<void>((resolve) => {
+      const ask = (id: number) => {
+        const transaction = id === 1 ? first() : run.draw();
+        transaction.setAttrs(meta, counterObject, new Map([["id", encodeId(id)]]));
+        run.model(transaction);
+        world.mark({ kind: "asked", id, transaction } satisfies Mark);
+        this.store.submit(transaction, (result) => {
+          this.#tell();
+          world.mark({ kind: "acked", id, result } satisfies Mark);
+          ended += 1;
+          if (ended === count) {
+            resolve();
+          }
+        });
+        if (id + 1 < firstId + count) {
+          const pauseNs = random.below(2) === 0 ? random.below(600_000) : 0;
+          world.clock.at(world.clock.nowNs() + pauseNs, () => ask(id + 1));
+        }
+      };
+      ask(firstId);
+    });
+  }
+
+  #tell(): void {
+    const { counters } = this.store.state;
+    for (const [name, what] of Object.entries(told)) {
+      if ((counters[name] ?? 0) > 0 && !this.#seen.has(what)) {
+        this.#seen.add(what);
+        this.#world.mark({ kind: "did", what } satisfies Mark);
+      }
+    }
+  }
+
+  mark(mark: Mark): void {
+    this.#world.mark(mark);
+  }
+}
+
+function first(): Transaction {
+  return new Transaction()
+    .createCollection(meta, 0)
+    .createCollection("1.0", 0)
+    .touch(meta, counterObject);
+}
+
+function encodeId(id: number): Uint8Array {
+  return Uint8Array.of(id & 255, id >> 8);
+}
+
+async function idOf(session: StoreSession): Promise<number> {
+  const found = await session.statErrno(meta, counterObject);
+  if (found !== 0) {
+    return 0;
+  }
+  const value = (await session.attrs(meta, counterObject)).get("id");
+  return value === undefined ? 0 : (value[0] as number) + ((value[1] as number) << 8);
+}
+
+interface Expected {
+  readonly asked: ReadonlyMap<number, Transaction>;
+  /** Refused by the store as by the model, or for want of space. */
+  readonly refused: ReadonlySet<number>;
+  readonly lastAsked: number;
+  readonly lastAcked: number;
+}
+
+function expectation(marks: readonly Mark[]): Expected {
+  const asked = new Map<number, Transaction>();
+  const refused = new Set<number>();
+  let lastAsked = 0;
+  let lastAcked = 0;
+  for (const mark of marks) {
+    if (mark.kind === "asked") {
+      // A later life of the store asks under numbers that a crash made free.
+      for (let id = mark.id; id <= lastAsked; id += 1) {
+        asked.delete(id);
+        refused.delete(id);
+      }
+      asked.set(mark.id, mark.transaction);
+      lastAsked = mark.id;
+    } else if (mark.kind === "acked" && mark.result === 0) {
+      lastAcked = mark.id;
+    } else if (mark.kind === "acked") {
+      refused.add(mark.id);
+    }
+  }
+  return { asked, refused, lastAsked, lastAcked };
+}
+
+/** A run whose model stands at what a store that ended at `id` must hold. */
+function runAt(session: StoreSession, expected: Expected, id: number): RandomStoreRun {
+  const run = new RandomStoreRun(session, { steps: 0, remountEvery: 0, objects });
+  for (let each = 1; each <= id; each += 1) {
+    const transaction = expected.asked.get(each);
+    if (transaction !== undefined && !expected.refused.has(each)) {
+      run.model(transaction);
+    }
+  }
+  return run;
+}
+
+async function recover(life: Life, marks: readonly Mark[]): Promise<void> {
+  const expected = expectation(marks);
+  await life.mount();
+  life.checkStructure();
+  const session = life.session(1 + marks.length);
+  const id = await idOf(session);
+  const { lastAcked, lastAsked } = expected;
+  assert(id >= lastAcked, `transaction ${lastAcked} was acknowledged, the store is at ${id}`);
+  assert(id <= lastAsked, `the store is at transaction ${id}, which nobody asked for`);
+  const run = runAt(session, expected, id);
+  await run.compare(true);
+  await life.drive(run, id + 1, 4, "more");
+  await life.unmount();
+  await life.mount();
+  await run.compare(true);
+  life.checkStructure();
+  await life.unmount();
+}
+
+export function blueStoreScenario(options: BlueStoreScenarioOptions): CrashScenario {
+  return {
+    name: options.name,
+    describe: options.describe,
+    canary: options.canary,
+    run: async (world) => {
+      const life = new Life(world, options, true);
+      await life.make();
+      await life.mount();
+      life.mark({ kind: "made" });
+      const session = life.session(world.random.fork("data").below(2 ** 40));
+      const run = new RandomStoreRun(session, { steps: 0, remountEvery: 0, objects });
+      const half = Math.floor(options.transactions / 2);
+      await life.drive(run, 1, half, "first");
+      await life.unmount();
+      await life.mount();
+      await life.drive(run, half + 1, options.transactions - half, "second");
+      await life.unmount();
+    },
+    recover: async (world, marks) => {
+      const known = marks as readonly Mark[];
+      if (known.some(({ kind }) => kind === "made")) {
+        await recover(new Life(world, options, false), known);
+      }
+    },
+    classify: classOf,
+    cover: (marks) =>
+      (marks as readonly Mark[]).flatMap((mark) =>
+        mark.kind === "did" ? [`after: ${mark.what}`] : [],
+      ),
+  };
+}
+
+function classOf({ offsetBytes, data }: VolatileWrite): string {
+  if (offsetBytes < labelBytes) {
+    return "label";
+  }
+  if (offsetBytes < 65_536) {
+    return "key-value superblock";
+  }
+  return data === null ? "trim" : "data or log";
+}
