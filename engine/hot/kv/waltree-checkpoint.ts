@@ -15,6 +15,11 @@ import type { SpareSpace } from "./waltree-space.ts";
 import { type StreamPosition, StreamWriter } from "./waltree-writer.ts";
 
 const growBytes = 1 << 20;
+/** Space that a checkpoint of so many bytes of records may take, however it is scattered. */
+export function checkpointSpaceBytes(recordBytes: number, blockBytes: number): number {
+  return recordBytes + (recordBytes >> 4) + 8 * blockBytes;
+}
+
 /** Slots that a checkpoint uses at once: the others are the log's. */
 const depth = 2;
 
@@ -44,7 +49,7 @@ export class CheckpointWriter {
   constructor(tree: OrderedTree, options: CheckpointOptions) {
     this.#io = options.io;
     this.#space = options.space;
-    this.#writer = new StreamWriter({ ...options, growBytes, depth });
+    this.#writer = new StreamWriter({ ...options, growBytes, depth, leaveBytes: () => 0 });
     this.#keys = tree.keys;
     this.#bytes = tree.bytes;
     this.#pages = tree.snapshot();

@@ -107,10 +107,10 @@ export class SpareSpace {
     this.#trim();
   }
 
-  /** At least `lengthBytes`; `undefined`: there is not so much. */
-  allocate(lengthBytes: number): readonly KvExtent[] | undefined {
+  /** At least `lengthBytes`; `undefined`: there is not so much, or not `leaveBytes` more to be left. */
+  allocate(lengthBytes: number, leaveBytes = 0): readonly KvExtent[] | undefined {
     const wanted = alignUp(lengthBytes, this.#source.unitBytes);
-    const missing = wanted - this.#spareBytes;
+    const missing = wanted + alignUp(leaveBytes, this.#source.unitBytes) - this.#spareBytes;
     if (missing > 0) {
       const more = this.#source.allocate(missing);
       if (more === undefined) {

@@ -29,6 +29,8 @@ export interface StreamWriterOptions {
   readonly growBytes: number;
   /** Fragments under way at once. */
   readonly depth: number;
+  /** Space to be left for others when the stream, with so much room ahead of it, takes more. */
+  readonly leaveBytes: (roomBytes: number) => number;
 }
 
 /** Where a stream goes on. */
@@ -217,7 +219,10 @@ export class StreamWriter {
    * extents, padding, and a last block to grow again.
    */
   #allocate(payloadBytes: number): KvExtent[] | null {
-    const { space, growBytes, blockBytes, io } = this.#options;
+    const { space, growBytes, blockBytes, io, leaveBytes } = this.#options;
+    const ahead = this.#extents
+      .slice(this.#current)
+      .reduce((sum, { lengthBytes }) => sum + lengthBytes, 0);
     const slots = Math.ceil(payloadBytes / (io.slotBytes - fragmentHeaderBytes)) + 1;
     const needed = (extents: number) =>
       payloadBytes +
@@ -226,12 +231,13 @@ export class StreamWriter {
     let extents = 1;
     for (let attempt = 0; attempt < 16; attempt += 1) {
       const wanted = alignUp(needed(extents), blockBytes);
-      let got = wanted < growBytes ? space.allocate(growBytes) : undefined;
+      const take = (bytes: number) => space.allocate(bytes, leaveBytes(ahead + bytes));
+      let got = wanted < growBytes ? take(growBytes) : undefined;
       if (got !== undefined && got.length > inlineExtentLimit / 2) {
         space.release(got);
         got = undefined;
       }
-      got ??= space.allocate(wanted);
+      got ??= take(wanted);
       if (got === undefined) {
         return null;
       }

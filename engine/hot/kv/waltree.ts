@@ -20,7 +20,7 @@ import type {
 import type { IoDone } from "./lane-io.ts";
 import { writeU32 } from "./page.ts";
 import type { PrefixedTree } from "./prefixed-tree.ts";
-import { CheckpointWriter } from "./waltree-checkpoint.ts";
+import { CheckpointWriter, checkpointSpaceBytes } from "./waltree-checkpoint.ts";
 import {
   encodeSuperblock,
   fragmentKinds,
@@ -36,42 +36,18 @@ import {
   type WaltreeDevices,
 } from "./waltree-open.ts";
 import { OwnSpace, SpareSpace } from "./waltree-space.ts";
+import { type Tuning, tuningOf } from "./waltree-tuning.ts";
 import { type StreamPosition, StreamWriter } from "./waltree-writer.ts";
 
 const erofs = 30;
 /** Batches of one log write at most; one alone may be larger. */
 const groupBytesLimit = 8 << 20;
 
-/** Its own parameters; none is Ceph's. */
-interface Tuning {
-  /** Log written since the last checkpoint that starts the next one, at least; bytes. */
-  readonly logBytes: number;
-  /** The same as a multiple of what the store holds: bounds what checkpoints add to writes. */
-  readonly checkpointRatio: number;
-  /** Space that the log takes at once. */
-  readonly growBytes: number;
-}
-
 interface Waiting {
   readonly batches: readonly KvBatch[];
   readonly bytes: number;
   readonly sinceNs: number;
   readonly done: IoDone;
-}
-
-function tuningOf(context: KvOpenContext): Tuning {
-  const { db, main } = context.devices;
-  const size = (db ?? main).sizeBytes;
-  const given = (name: string, otherwise: number) => {
-    const value = context.options[name];
-    return typeof value === "number" && value > 0 ? value : otherwise;
-  };
-  const logBytes = given("waltree_log_bytes", Math.min(64 << 20, Math.max(size / 64, 1 << 18)));
-  return {
-    logBytes,
-    checkpointRatio: given("waltree_checkpoint_ratio", 1),
-    growBytes: given("waltree_grow_bytes", Math.min(4 << 20, logBytes / 4)),
-  };
 }
 
 /** The space of one device: the caller's, or all of a device that is the store's own. */
@@ -110,6 +86,10 @@ class WaltreeStore implements KeyValueStore {
   /** After an error nobody knows what is on the device: nothing is committed any more. */
   #poisoned = 0;
   #reserved = false;
+  /** A group without space that waits for a checkpoint to end. */
+  #held: readonly Waiting[] | null = null;
+  /** Where the log stood when a checkpoint failed: there it would fail again. */
+  #failedAt = 0;
   #checkpoint: CheckpointWriter | null = null;
   /** Log bytes at which the next checkpoint is due. */
   #dueBytes: number;
@@ -145,6 +125,11 @@ class WaltreeStore implements KeyValueStore {
       blockBytes: opened.superblock.blockBytes,
       growBytes: this.#tuning.growBytes,
       depth: 8,
+      // A log that took the last space could never be cut: what it holds may all be new to the tree.
+      leaveBytes: (roomBytes) =>
+        this.#logSpace === this.#baseSpace
+          ? checkpointSpaceBytes(this.#tree.tree.bytes + roomBytes, devices.blockBytes)
+          : 0,
     });
     this.#log.adopt(opened.logExtents, opened.logEnd);
     // What was replayed counts: a log that is long already is cut soon.
@@ -220,8 +205,7 @@ class WaltreeStore implements KeyValueStore {
       // Says how far the log reaches: damage at its end is then told from a crash.
       await finished("writing the superblock", (done) => this.#writeSuperblock({}, done));
     }
-    await base.drain();
-    await log.drain();
+    await Promise.all([base.drain(), log.drain()]);
   }
 
   #threshold(): number {
@@ -308,17 +292,35 @@ class WaltreeStore implements KeyValueStore {
     this.#clock.at(this.#clock.nowNs(), callback);
   }
 
-  /** Part of a group may fit where the whole does not. */
+  /**
+   * A checkpoint frees the log: the group waits for one that is under way or worth while. Then part of
+   * it may fit where the whole does not.
+   */
   #noSpace(group: readonly Waiting[]): void {
     this.#startCheckpoint();
-    if (group.length > 1) {
+    if (this.#checkpoint !== null) {
+      this.#held = group;
+    } else if (group.length > 1) {
       this.#queue.unshift(...group);
       this.#singly = group.length;
       this.#busy = false;
       this.#pump();
     } else {
+      this.#failedAt = 0;
       this.#answer(group, errnos.ENOSPC);
     }
+  }
+
+  /** The checkpoint has ended, well or not. */
+  #resume(): void {
+    const held = this.#held;
+    this.#held = null;
+    if (held !== null && this.#poisoned === 0) {
+      this.#writeGroup(held);
+    } else if (held !== null) {
+      this.#answer(held, this.#poisoned);
+    }
+    this.#tellIdle();
   }
 
   #groupDone(group: readonly Waiting[], errno: number): void {
@@ -364,7 +366,8 @@ class WaltreeStore implements KeyValueStore {
     const mark = this.#log.mark();
     // Failed ones are not tried again at once.
     this.#dueBytes = this.#log.writtenBytes + this.#tuning.logBytes / 4;
-    if (mark === null || mark.sequence === this.#superblock.log.sequence) {
+    const known = mark?.sequence ?? 0;
+    if (mark === null || known === this.#superblock.log.sequence || known === this.#failedAt) {
       return;
     }
     const number = this.#superblock.checkpointNumber + 1;
@@ -380,7 +383,8 @@ class WaltreeStore implements KeyValueStore {
       if (errno !== 0) {
         this.#counts.checkpoints_failed += 1;
         this.#checkpoint = null;
-        this.#tellIdle();
+        this.#failedAt = mark.sequence;
+        this.#resume();
         return;
       }
       this.#switchTo(checkpoint, number, mark);
@@ -395,6 +399,7 @@ class WaltreeStore implements KeyValueStore {
       this.#checkpoint = null;
       if (errno !== 0) {
         this.#poisoned = errno;
+        this.#resume();
         this.#pump();
         return;
       }
@@ -406,7 +411,7 @@ class WaltreeStore implements KeyValueStore {
       this.#logSpace.release(this.#log.dropBefore(log));
       this.#keepSpare(bytes);
       this.#dueBytes = this.#log.writtenBytes + this.#threshold();
-      this.#tellIdle();
+      this.#resume();
     });
   }
 
