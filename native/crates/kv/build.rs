@@ -1,5 +1,6 @@
 //! Finds RocksDB (Debian: librocksdb-dev) and builds the binding to it. Without it the crate builds
-//! without `cfg(rocksdb)`: BlueFS is there, the database is not. `OSDYNO_ROCKSDB=off` leaves it out.
+//! without `cfg(rocksdb)`: BlueFS is there, the database is not. `OSDYNO_ROCKSDB=off` leaves it
+//! out.
 
 use std::path::Path;
 

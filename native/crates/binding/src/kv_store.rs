@@ -1,5 +1,5 @@
-//! RocksDB on BlueFS for TypeScript: commits are queued with one call and complete in order, so that
-//! one number tells of all of them; reads return whole pages.
+//! RocksDB on BlueFS for TypeScript: commits are queued with one call and complete in order, so
+//! that one number tells of all of them; reads return whole pages.
 
 #![expect(
     clippy::needless_pass_by_value,
@@ -236,8 +236,8 @@ impl NativeKvStore {
         Ok(value.map_err(failed)?.map(Uint8Array::new))
     }
 
-    /// At most `limit` entries, one behind the other: length of the key (u32, little-endian), of the
-    /// value, key, value.
+    /// At most `limit` entries, one behind the other: length of the key (u32, little-endian), of
+    /// the value, key, value.
     #[napi]
     pub fn scan(
         &self,
@@ -273,8 +273,8 @@ impl NativeKvStore {
         Ok(self.store()?.committer.submit(bytes) as f64)
     }
 
-    /// How many commits are through, and no more wake-ups until the next `park`. When some failed: minus
-    /// that number, minus one; then `failures` says which.
+    /// How many commits are through, and no more wake-ups until the next `park`. When some failed:
+    /// minus that number, minus one; then `failures` says which.
     #[napi]
     pub fn poll(&self) -> Result<f64> {
         let committer = &self.store()?.committer;
@@ -355,8 +355,8 @@ impl NativeKvStore {
         self.store()?.db.compact().map_err(failed)
     }
 
-    /// Waits for commits and closes; blocks. What was through before and not polled is in the answer:
-    /// the number of commits and, in turn, numbers and errnos of those that failed.
+    /// Waits for commits and closes; blocks. What was through before and not polled is in the
+    /// answer: the number of commits and, in turn, numbers and errnos of those that failed.
     #[napi]
     pub fn close(&mut self) -> Result<Vec<f64>> {
         self.parking = None;

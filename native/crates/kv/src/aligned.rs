@@ -46,7 +46,8 @@ impl AlignedBuffer {
 
     fn whole(&self) -> &[u8] {
         let bytes = self.blocks.len() * BLOCK_BYTES;
-        // SAFETY: a block is plain bytes without padding, and the vector holds `blocks.len()` of them.
+        // SAFETY: a block is plain bytes without padding, and the vector holds `blocks.len()` of
+        // them.
         unsafe { std::slice::from_raw_parts(self.blocks.as_ptr().cast(), bytes) }
     }
 

@@ -23,7 +23,8 @@ pub enum Operation<'a> {
     Set(&'a [u8], &'a [u8]),
     /// Key is no more.
     Remove(&'a [u8]),
-    /// No key from the first to before the second is any more; without a second to the prefix's end.
+    /// No key from the first to before the second is any more; without a second to the prefix's
+    /// end.
     RemoveRange(&'a [u8], Option<&'a [u8]>),
     /// The prefix's merge operator adds this to the key's value.
     Merge(&'a [u8], &'a [u8]),

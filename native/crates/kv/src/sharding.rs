@@ -1,8 +1,8 @@
 //! Which column family a key lives in, as `bluestore_rocksdb_cfs` says: definitions such as
 //! `m(3) p(3,0-12) O(3,0-13)=block_size=8K L P`. A prefix that is named there has its own column
-//! families, as many as the number in parentheses; the key's shard is a hash of its bytes in the given
-//! range (all bytes without one). Every other prefix shares the default family. Everywhere RocksDB's key is
-//! prefix, a zero byte, key: so a prefix has an end that no key reaches.
+//! families, as many as the number in parentheses; the key's shard is a hash of its bytes in the
+//! given range (all bytes without one). Every other prefix shares the default family. Everywhere
+//! RocksDB's key is prefix, a zero byte, key: so a prefix has an end that no key reaches.
 
 use std::ops::Range;
 

@@ -1,5 +1,5 @@
-//! Where BlueFS gets its space from: the store's allocator on a shared device, its own on a dedicated
-//! one.
+//! Where BlueFS gets its space from: the store's allocator on a shared device, its own on a
+//! dedicated one.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};

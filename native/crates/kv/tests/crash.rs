@@ -1,11 +1,12 @@
-//! Power cuts under RocksDB on BlueFS: a history of commits is recorded, every write and flush of every
-//! device in order; at chosen points an image is built in which any subset of the unflushed writes
-//! survived, torn at 512 bytes or 4 KiB; then the store is opened. Every acknowledged commit must be
-//! there whole, and none half: the contents must be those after some number of commits, at least as
-//! many as were acknowledged.
+//! Power cuts under RocksDB on BlueFS: a history of commits is recorded, every write and flush of
+//! every device in order; at chosen points an image is built in which any subset of the unflushed
+//! writes survived, torn at 512 bytes or 4 KiB; then the store is opened. Every acknowledged commit
+//! must be there whole, and none half: the contents must be those after some number of commits, at
+//! least as many as were acknowledged.
 //!
 //! 100 points; `OSDYNO_CAMPAIGN` makes it 1,000. A failure prints what repeats it.
 #![cfg(rocksdb)]
+#![allow(clippy::unwrap_used, reason = "part of a test")]
 
 mod scene;
 

@@ -2,15 +2,20 @@
 //!
 //! Changes go on meanwhile. First, with the log locked, the log gets new space and its last
 //! transaction in the old space jumps there; what exists at that point is noted. Then, unlocked
-//! (locked, if `bluefs_compact_log_sync` says so), that is written to space of its own, with a jump
-//! to the same point. Last, with the log locked again, the superblock points to that, and the old
-//! space is free. A crash before the new superblock replays the old log, whose jump leads on just as
-//! well.
+//! that is written to space of its own, with a jump to the same point. Last, with the log locked
+//! again, the superblock points to that, and the old space is free. A crash before the new
+//! superblock replays the old log, whose jump leads on just as well.
+//!
+//! Or all at once with the log locked, if `bluefs_compact_log_sync` says so, and when the log is
+//! full and cannot grow: that takes nothing but the space for what exists.
+
+use std::sync::atomic::Ordering;
 
 use super::fnode::Extent;
 use super::log::{Log, log_growth};
 use super::placement::Level;
 use super::record::{LogOp, encode_transaction, padded_bytes, put_op};
+use super::state::Pending;
 use super::superblock::Superblock;
 use super::{BDEVS, Bdev, BlueFs, Counters, locked};
 use crate::error::{KvError, Result};
@@ -51,30 +56,36 @@ impl BlueFs {
         if due { self.compact() } else { Ok(()) }
     }
 
-    /// Compacts the log now, unless somebody else does. Without space for it the log stays as it is.
+    /// Compacts the log now, unless somebody else does. Without space for it the log stays as it
+    /// is.
     pub fn compact(&self) -> Result<()> {
         self.writable()?;
         let mut log = locked(&self.log);
         if log.compacting {
             return Ok(());
         }
+        if self.config.log_compact_sync || !log.has_room(&locked(&self.state).pending.groups) {
+            let result = self.compact_whole(&mut log, Pending::default());
+            return match result {
+                Ok(releases) => {
+                    drop(log);
+                    self.release(releases);
+                    Ok(())
+                }
+                Err(error) => unless_full(error, &log),
+            };
+        }
         log.compacting = true;
-        let result = self.cut(&mut log);
-        let cut = match result {
+        let cut = match self.cut(&mut log) {
             Ok(cut) => cut,
             Err(error) => {
                 log.compacting = false;
                 return unless_full(error, &log);
             }
         };
-        let written = if self.config.log_compact_sync {
-            self.write_snapshot(&cut)
-        } else {
-            drop(log);
-            let written = self.write_snapshot(&cut);
-            log = locked(&self.log);
-            written
-        };
+        drop(log);
+        let written = self.write_snapshot(&cut);
+        let mut log = locked(&self.log);
         let result = written.and_then(|written| self.switch(&mut log, &cut, written));
         log.compacting = false;
         match result {
@@ -87,9 +98,65 @@ impl BlueFs {
         }
     }
 
+    /// Writes a new log of what exists, changes included that were `taken` from the state or wait
+    /// there, and switches to it. Returns what is free then. Without space nothing is changed, and
+    /// the changes wait on.
+    pub(super) fn compact_whole(
+        &self,
+        log: &mut Log,
+        taken: Pending,
+    ) -> Result<Vec<(Level, Extent)>> {
+        self.drop_recycled();
+        let (more, snapshot, generation) = {
+            let mut state = locked(&self.state);
+            let (more, generation) = state.take();
+            (more, state.snapshot(), generation)
+        };
+        let mut pending = taken;
+        pending.groups.extend(more.groups);
+        pending.releases.extend(more.releases);
+        let extents = match self.allocate_log(padded_bytes(snapshot.len())) {
+            Ok(extents) if !log.compacting => extents,
+            other => {
+                locked(&self.state).put_back(pending);
+                if let Ok(extents) = other {
+                    for extent in extents {
+                        self.release_extent(Level::Log, extent);
+                    }
+                }
+                return Err(KvError::NoSpace {
+                    wanted: padded_bytes(snapshot.len()),
+                    bdev: Bdev::Db.name(),
+                    free: self.free_bytes(Bdev::Db),
+                });
+            }
+        };
+        let (block, sum) = encode_transaction(&self.uuid, log.sequence, 0, &snapshot);
+        let bytes = block.padded().len() as u64;
+        let written = self
+            .write_extents(&extents, 0, block.padded())
+            .and_then(|touched| self.flush_devices(touched))
+            .and_then(|()| self.point_to(log, log.sequence, extents.clone()));
+        if let Err(error) = written {
+            log.broken = Some(error.to_string());
+            return Err(error);
+        }
+        let old = std::mem::take(&mut log.extents);
+        log.total = 0;
+        log.grow(&extents);
+        log.position = bytes;
+        log.sequence += 1;
+        log.chain = sum;
+        self.flushed.store(generation, Ordering::Release);
+        Counters::add(&self.counters.log_bytes, bytes);
+        Counters::add(&self.counters.log_compactions, 1);
+        let old = old.into_iter().map(|extent| (Level::Log, extent));
+        Ok(pending.releases.into_iter().chain(old).collect())
+    }
+
     /// Step 1: the log goes on in new space. Returns what existed before.
     fn cut(&self, log: &mut Log) -> Result<Cut> {
-        let fresh = self.allocate_now(Level::Log, self.config.log_growth)?;
+        let fresh = self.allocate_log(0)?;
         let (pending, snapshot, generation) = {
             let mut state = locked(&self.state);
             let (pending, generation) = state.take();
@@ -105,8 +172,7 @@ impl BlueFs {
         self.append_last(log, &ops)?;
         log.grow(&fresh);
         log.position = old_bytes;
-        self.flushed
-            .store(generation, std::sync::atomic::Ordering::Release);
+        self.flushed.store(generation, Ordering::Release);
         self.release(pending.releases);
         Ok(Cut {
             snapshot,
@@ -167,28 +233,34 @@ impl BlueFs {
         }
         let mut start = written.extents.clone();
         start.extend(&cut.fresh);
+        self.point_to(log, cut.sequence, start)?;
+        let old: Vec<_> = log.extents.drain(..cut.old_extents).collect();
+        log.extents.splice(0..0, written.extents);
+        log.total = log.total - cut.old_bytes + written.bytes;
+        log.position = log.position - cut.old_bytes + written.bytes;
+        Counters::add(&self.counters.log_compactions, 1);
+        Ok(old)
+    }
+
+    /// Makes the superblock point to a log whose first transaction has this number.
+    fn point_to(&self, log: &mut Log, sequence: u64, extents: Vec<Extent>) -> Result<()> {
         let superblock = Superblock {
             uuid: self.uuid,
             owner: self.owner,
             sequence: log.superblocks + 1,
             devices: self.device_bits(),
-            log_sequence: cut.sequence,
+            log_sequence: sequence,
             log_chain: 0,
-            log_extents: start,
+            log_extents: extents,
         };
         if let Err(error) = superblock.write(&*self.slot(Bdev::Db)?.device) {
             // Which superblock is there now is not known.
             log.broken = Some(error.to_string());
             return Err(error);
         }
-        let old: Vec<_> = log.extents.drain(..cut.old_extents).collect();
-        log.extents.splice(0..0, written.extents);
         log.superblocks += 1;
-        log.total = log.total - cut.old_bytes + written.bytes;
-        log.position = log.position - cut.old_bytes + written.bytes;
-        Counters::add(&self.counters.log_compactions, 1);
         Counters::add(&self.counters.flushes, 1);
-        Ok(old)
+        Ok(())
     }
 
     /// Which devices there are, a bit each.

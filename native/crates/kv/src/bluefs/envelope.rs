@@ -37,8 +37,8 @@ pub struct Piece {
     pub length: u64,
 }
 
-/// Finds the envelopes of a file. `read` fills a buffer from an offset in the extents, of which there
-/// are `allocated` bytes.
+/// Finds the envelopes of a file. `read` fills a buffer from an offset in the extents, of which
+/// there are `allocated` bytes.
 pub fn scan<E>(
     first: u32,
     allocated: u64,

@@ -13,6 +13,9 @@ const TRANSACTION_BYTES: usize = 256 << 10;
 /// What an operation that grows the log takes at most, by guess: a few dozen extents.
 const GROWTH_BYTES: usize = 4096;
 
+/// The log does not grow by less.
+const LEAST_GROWTH_BYTES: u64 = 64 << 10;
+
 /// Where the log is and goes on.
 pub struct Log {
     /// Its space, in order.
@@ -38,6 +41,15 @@ impl Log {
     pub fn grow(&mut self, extents: &[Extent]) {
         self.total += extents.iter().map(|extent| extent.length).sum::<u64>();
         self.extents.extend(extents);
+    }
+
+    /// Whether groups of operations fit as it is; a broken one says so when it is written to.
+    pub fn has_room(&self, groups: &[Vec<u8>]) -> bool {
+        let ops: usize = groups.iter().map(Vec::len).sum();
+        // Any two transactions that follow each other have more than the limit together.
+        let transactions = 2 * ops / TRANSACTION_BYTES + 1;
+        let most = ops as u64 + transactions as u64 * padded_bytes(GROWTH_BYTES);
+        self.broken.is_some() || self.total - self.position >= most
     }
 }
 
@@ -73,9 +85,14 @@ impl BlueFs {
                 return Ok(());
             }
             let (pending, taken) = locked(&self.state).take();
-            self.append_groups(&mut log, pending.groups)?;
-            self.flushed.store(taken, Ordering::Release);
-            pending.releases
+            if log.has_room(&pending.groups) {
+                self.append_groups(&mut log, pending.groups)?;
+                self.flushed.store(taken, Ordering::Release);
+                pending.releases
+            } else {
+                // The runway was used up while there was no space. A rewritten log is short.
+                self.compact_whole(&mut log, pending)?
+            }
         };
         self.release(releases);
         self.compact_if_due()
@@ -99,6 +116,17 @@ impl BlueFs {
         self.append(log, ops)
     }
 
+    /// Space for the log: `least` bytes and as much of the usual growth as there is.
+    pub(super) fn allocate_log(&self, least: u64) -> Result<Vec<Extent>> {
+        let mut growth = self.config.log_growth;
+        loop {
+            match self.allocate_now(Level::Log, least + growth) {
+                Err(KvError::NoSpace { .. }) if growth > LEAST_GROWTH_BYTES => growth /= 2,
+                other => return other,
+            }
+        }
+    }
+
     /// Writes one transaction and flushes. After a failure nothing can be written any more, since
     /// nobody knows what is on the device.
     pub(super) fn append(&self, log: &mut Log, ops: Vec<u8>) -> Result<()> {
@@ -115,9 +143,13 @@ impl BlueFs {
     fn append_unchecked(&self, log: &mut Log, mut ops: Vec<u8>) -> Result<()> {
         let most = padded_bytes(ops.len() + GROWTH_BYTES);
         let mut fresh = Vec::new();
-        if log.total - log.position < most + self.config.log_runway {
-            // Without space the runway is used up, and only then is this an error.
-            if let Ok(extents) = self.allocate_now(Level::Log, self.config.log_growth) {
+        // The last space is not taken for growth: rewriting the log needs some, and makes more of
+        // it.
+        let growth = self.config.log_growth;
+        let free = self.free_bytes(Bdev::Db) + self.free_bytes(Bdev::Slow);
+        if log.total - log.position < most + self.config.log_runway && free >= 2 * growth {
+            // Without space the runway is used up.
+            if let Ok(extents) = self.allocate_now(Level::Log, growth) {
                 put_op(&mut ops, &log_growth(&extents));
                 fresh = extents;
             }

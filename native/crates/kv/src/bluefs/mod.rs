@@ -1,7 +1,8 @@
-//! BlueFS: a file system for one database, in extents of up to three devices. Flat directories, files
-//! that are appended to, metadata in memory and in a log.
+//! BlueFS: a file system for one database, in extents of up to three devices. Flat directories,
+//! files that are appended to, metadata in memory and in a log.
 //!
-//! Locks are taken in this order: log, state, a file's facts, usage. A file's writer is its caller's.
+//! Locks are taken in this order: log, state, a file's facts, usage. A file's writer is its
+//! caller's.
 
 mod codec;
 mod compact;
@@ -19,6 +20,8 @@ mod state;
 pub mod superblock;
 pub mod writer;
 
+#[cfg(test)]
+mod crash_tests;
 #[cfg(test)]
 mod tests;
 

@@ -58,8 +58,8 @@ impl BlueFs {
         }
     }
 
-    /// Makes an empty file system; `owner` is the store's. The time becomes part of `uuid`, so that what
-    /// an earlier file system of the same seed left behind never fits.
+    /// Makes an empty file system; `owner` is the store's. The time becomes part of `uuid`, so that
+    /// what an earlier file system of the same seed left behind never fits.
     pub fn mkfs(slots: &Slots, config: Config, mut uuid: Uuid, owner: Uuid) -> Result<()> {
         for (byte, time) in uuid.iter_mut().zip(super::writer::now_ns().to_le_bytes()) {
             *byte ^= time;
@@ -93,9 +93,9 @@ impl BlueFs {
         superblock.write(&*db.device)
     }
 
-    /// Finds the file system on these devices. A read-only mount needs no space, changes nothing, and
-    /// tells by `used_extents` what the store's allocator has to know; a store then mounts again for
-    /// writing, with every extent that was told taken from the shared space.
+    /// Finds the file system on these devices. A read-only mount needs no space, changes nothing,
+    /// and tells by `used_extents` what the store's allocator has to know; a store then mounts
+    /// again for writing, with every extent that was told taken from the shared space.
     pub fn mount(slots: Slots, config: Config, read_only: bool) -> Result<Arc<Self>> {
         let db = slots[Bdev::Db.index()].as_ref().ok_or_else(|| {
             KvError::Invalid("BlueFS needs its DB device to be mounted".to_owned())

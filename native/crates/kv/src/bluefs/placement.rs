@@ -154,8 +154,8 @@ impl Placement {
         }
     }
 
-    /// The DB device while slow data there stays below both what is never reserved and what the other
-    /// levels were never seen to need.
+    /// The DB device while slow data there stays below both what is never reserved and what the
+    /// other levels were never seen to need.
     fn prefer_for_slow(&self, usage: &Usage) -> Bdev {
         let (db, slow) = (Bdev::Db.index(), Bdev::Slow.index());
         let own: u64 = usage.most[db][..Level::Slow as usize].iter().sum();
@@ -180,8 +180,8 @@ impl Placement {
     }
 }
 
-/// Devices in the order in which they are tried, from the preferred one down, and the DB device last
-/// for what else found no place.
+/// Devices in the order in which they are tried, from the preferred one down, and the DB device
+/// last for what else found no place.
 #[must_use]
 pub fn candidates(first: Bdev) -> &'static [Bdev] {
     match first {

@@ -1,8 +1,8 @@
 //! The log's transactions and the operations in them.
 //!
-//! A transaction is padded to blocks of 4096 and looks so: magic (4 bytes), length of the operations
-//! (4), number (8), uuid (16), checksum (4), operations. The checksum continues that of the
-//! transaction before, so that what an earlier life of the file system left behind never fits.
+//! A transaction is padded to blocks of 4096 and looks so: magic (4 bytes), length of the
+//! operations (4), number (8), uuid (16), checksum (4), operations. The checksum continues that of
+//! the transaction before, so that what an earlier life of the file system left behind never fits.
 
 use super::codec::{Fields, Put, crc};
 use super::fnode::{Extent, Fnode, put_extents, put_facts, take_extents, take_facts};
@@ -35,8 +35,8 @@ pub enum LogOp {
     FileUpdateInc(Fnode, u32),
     /// The file is gone.
     FileRemove(u64),
-    /// Last in a compacted log's snapshot: the log goes on at this offset with this transaction number
-    /// and checksum.
+    /// Last in a compacted log's snapshot: the log goes on at this offset with this transaction
+    /// number and checksum.
     Jump(u64, u64, u32),
     /// The log goes on at this offset.
     Skip(u64),

@@ -6,8 +6,9 @@ use super::{BlueFs, Counters, Slot, locked};
 use crate::error::{KvError, Result};
 
 impl BlueFs {
-    /// Space for a file: at least `bytes`. When there is none, space that waits for the log or for the
-    /// next write-ahead log is given back first. MUST NOT be called with the log or state locked.
+    /// Space for a file: at least `bytes`. When there is none, space that waits for the log or for
+    /// the next write-ahead log is given back first. MUST NOT be called with the log or state
+    /// locked.
     pub(super) fn allocate(&self, level: Level, bytes: u64) -> Result<Vec<Extent>> {
         match self.allocate_now(level, bytes) {
             Err(KvError::NoSpace { .. }) => {
@@ -105,8 +106,8 @@ impl BlueFs {
         }
     }
 
-    /// Keeps an extent of a write-ahead log for the next ones, if there are not enough already, and it
-    /// is where such logs belong.
+    /// Keeps an extent of a write-ahead log for the next ones, if there are not enough already, and
+    /// it is where such logs belong.
     fn recycle(&self, extent: Extent) -> bool {
         let home = if self.slots[Bdev::Wal.index()].is_some() {
             Bdev::Wal

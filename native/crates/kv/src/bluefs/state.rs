@@ -105,6 +105,14 @@ impl State {
         (std::mem::take(&mut self.pending), generation)
     }
 
+    /// Puts changes that were taken back in front of those that came since.
+    pub fn put_back(&mut self, mut earlier: Pending) {
+        let later = std::mem::take(&mut self.pending);
+        earlier.groups.extend(later.groups);
+        earlier.releases.extend(later.releases);
+        self.pending = earlier;
+    }
+
     /// Everything that exists, as the log would have it after the pending changes.
     #[must_use]
     pub fn snapshot(&self) -> Vec<u8> {

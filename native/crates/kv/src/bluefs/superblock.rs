@@ -1,5 +1,5 @@
-//! The superblock: two slots, written in turn, of which the valid one with the higher number counts.
-//! So a torn rewrite leaves the other.
+//! The superblock: two slots, written in turn, of which the valid one with the higher number
+//! counts. So a torn rewrite leaves the other.
 
 use super::codec::{Fields, Put, crc};
 use super::fnode::{Extent, put_extents, take_extents};

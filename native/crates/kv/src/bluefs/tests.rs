@@ -12,12 +12,11 @@ use super::writer::FileWriter;
 use super::*;
 use crate::device::Device;
 use crate::device::memory::MemoryDevice;
-use crate::device::recorder::{Cutter, Event, RecordedDevice, Recording};
 
-const MIB: u64 = 1 << 20;
+pub(super) const MIB: u64 = 1 << 20;
 
 /// Small, so that little data meets every threshold.
-fn small() -> Config {
+pub(super) fn small() -> Config {
     Config {
         alloc_unit: 64 << 10,
         min_flush_bytes: 16 << 10,
@@ -30,7 +29,7 @@ fn small() -> Config {
     }
 }
 
-fn slots(devices: &[(Bdev, Arc<dyn Device>)]) -> Slots {
+pub(super) fn slots(devices: &[(Bdev, Arc<dyn Device>)]) -> Slots {
     let mut slots: Slots = [None, None, None];
     for (bdev, device) in devices {
         slots[bdev.index()] = Some(Slot::dedicated(device.clone()));
@@ -38,7 +37,7 @@ fn slots(devices: &[(Bdev, Arc<dyn Device>)]) -> Slots {
     slots
 }
 
-fn made(devices: &[(Bdev, Arc<dyn Device>)], config: Config) -> Arc<BlueFs> {
+pub(super) fn made(devices: &[(Bdev, Arc<dyn Device>)], config: Config) -> Arc<BlueFs> {
     BlueFs::mkfs(&slots(devices), config, [1; 16], [2; 16]).unwrap();
     mounted(devices, config)
 }
@@ -47,7 +46,7 @@ fn mounted(devices: &[(Bdev, Arc<dyn Device>)], config: Config) -> Arc<BlueFs> {
     BlueFs::mount(slots(devices), config, false).unwrap()
 }
 
-fn read_all(fs: &Arc<BlueFs>, path: &str) -> Vec<u8> {
+pub(super) fn read_all(fs: &Arc<BlueFs>, path: &str) -> Vec<u8> {
     let reader = fs.open(path).unwrap();
     let mut bytes = vec![0; reader.size() as usize];
     let length = bytes.len();
@@ -73,7 +72,7 @@ struct Scene {
     rng: Rng,
 }
 
-const DIRS: [&str; 3] = ["db", "db.wal", "db.slow"];
+pub(super) const DIRS: [&str; 3] = ["db", "db.wal", "db.slow"];
 
 impl Scene {
     fn path(&mut self) -> String {
@@ -288,6 +287,55 @@ fn spills_over_and_says_so_and_gives_space_back_when_full() {
 }
 
 #[test]
+fn a_full_device_stops_names_only_until_there_is_space() {
+    let device = Arc::new(MemoryDevice::new(8 * MIB));
+    let space: Arc<dyn Space> = Arc::new(OwnSpace::new(superblock::RESERVED_BYTES, 8 * MIB));
+    let slots: Slots = [
+        None,
+        Some(Slot::shared(device.clone(), Some(space.clone()))),
+        None,
+    ];
+    BlueFs::mkfs(&slots, small(), [1; 16], [2; 16]).unwrap();
+    let fs = BlueFs::mount(slots, small(), false).unwrap();
+    fs.mkdir("db").unwrap();
+    fs.create("db/0").unwrap().close().unwrap();
+    fs.sync().unwrap();
+    // Everything but a little goes to somebody else: the log cannot grow, but is rewritten.
+    let most = space.free_bytes() - (128 << 10);
+    let taken = space.allocate(most / 4096 * 4096, 4096).unwrap();
+    for round in 0..300 {
+        fs.rename(&format!("db/{round}"), &format!("db/{}", round + 1))
+            .unwrap();
+        fs.sync().unwrap();
+    }
+    // Now there is nothing at all.
+    let rest = space.allocate(space.free_bytes(), 4096).unwrap();
+    let mut round = 300;
+    let error = loop {
+        fs.rename(&format!("db/{round}"), &format!("db/{}", round + 1))
+            .unwrap();
+        round += 1;
+        if let Err(error) = fs.sync() {
+            break error;
+        }
+        assert!(round < 2000, "the log never fills");
+    };
+    assert_eq!(error.errno(), libc::ENOSPC);
+    for (offset, length) in taken.into_iter().chain(rest) {
+        space.release(offset, length);
+    }
+    fs.sync().unwrap();
+    let used: u64 = fs.used_extents().iter().map(|extent| extent.length).sum();
+    assert_eq!(
+        used + space.free_bytes(),
+        8 * MIB - superblock::RESERVED_BYTES
+    );
+    let slot = Slot::shared(device, None);
+    let fs = BlueFs::mount([None, Some(slot), None], small(), true).unwrap();
+    assert_eq!(fs.list("db").unwrap(), [round.to_string()]);
+}
+
+#[test]
 fn an_open_file_outlives_its_name() {
     let devices: Vec<(Bdev, Arc<dyn Device>)> =
         vec![(Bdev::Db, Arc::new(MemoryDevice::new(8 * MIB)))];
@@ -351,132 +399,4 @@ fn refuses_what_is_not_whole() {
         .err()
         .unwrap();
     assert_eq!(error.errno(), libc::EBADMSG);
-}
-
-/// A history of files that are written, synced and replaced; marks say which version is durable.
-fn record(device: RecordedDevice, recording: &Recording, seed: u64) {
-    let devices: Vec<(Bdev, Arc<dyn Device>)> = vec![(Bdev::Db, Arc::new(device))];
-    let fs = made(&devices, small());
-    for dir in DIRS {
-        fs.mkdir(dir).unwrap();
-    }
-    fs.sync().unwrap();
-    let mut rng = Rng::new(seed, Use::Data, 1);
-    let mut wal = fs.create("db.wal/000000.log").unwrap();
-    let mut wal_number = 0_u64;
-    recording.mark(0);
-    for version in 1..=600_u64 {
-        wal.append(&version.to_le_bytes()).unwrap();
-        wal.append(&vec![version as u8; rng.below(500) as usize])
-            .unwrap();
-        if rng.below(30) == 0 {
-            let mut table = fs.create("db/table.tmp").unwrap();
-            table.append(&version.to_le_bytes()).unwrap();
-            table.append(&vec![version as u8; 20_000]).unwrap();
-            table.sync().unwrap();
-            table.close().unwrap();
-            fs.rename("db/table.tmp", "db/table").unwrap();
-            fs.sync().unwrap();
-            wal.close().unwrap();
-            wal_number += 1;
-            wal = fs.create(&format!("db.wal/{wal_number:06}.log")).unwrap();
-            wal.append(&version.to_le_bytes()).unwrap();
-            wal.sync().unwrap();
-            if wal_number > 1 {
-                fs.unlink(&format!("db.wal/{:06}.log", wal_number - 2))
-                    .unwrap();
-            }
-        }
-        wal.sync().unwrap();
-        recording.mark(version);
-    }
-}
-
-/// Mounts an image and says what is wrong with it, given the version that was durable.
-fn verdict(image: Vec<u8>, durable: u64) -> std::result::Result<(), String> {
-    let device: Arc<dyn Device> = Arc::new(MemoryDevice::from_image(image));
-    let devices = vec![(Bdev::Db, device)];
-    let text = |error: KvError| error.to_string();
-    let fs = BlueFs::mount(slots(&devices), small(), false).map_err(text)?;
-    if let Ok(Stat::File { size, .. }) = fs.stat("db/table") {
-        let bytes = read_all(&fs, "db/table");
-        if size > 0 && (size != 20_008 || bytes[8..].iter().any(|&byte| byte != bytes[0])) {
-            return Err(format!("a table of {size} bytes is half there"));
-        }
-    }
-    let mut newest = 0;
-    for name in fs.list("db.wal").map_err(text)? {
-        let bytes = read_all(&fs, &format!("db.wal/{name}"));
-        let mut at = 0;
-        while at + 8 <= bytes.len() {
-            let version = u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap());
-            newest = newest.max(version);
-            at += 8;
-            while at < bytes.len() && bytes[at] == version as u8 {
-                // A next version begins with another byte, except after 256 of the same.
-                if bytes[at..].starts_with(&(version + 1).to_le_bytes()) {
-                    break;
-                }
-                at += 1;
-            }
-        }
-    }
-    if newest < durable {
-        return Err(format!(
-            "version {durable} was durable, {newest} is the newest"
-        ));
-    }
-    Ok(())
-}
-
-/// Cuts a recording at many points and returns the first thing that is wrong.
-fn cut_everywhere(recording: &Recording, seed: u64, points: u64) -> Option<String> {
-    let events = recording.events();
-    let mut rng = Rng::new(seed, Use::Fault, 2);
-    let first = events
-        .iter()
-        .position(|event| matches!(event, Event::Mark(0)))?;
-    let span = (events.len() - first) as u64;
-    let mut at: Vec<usize> = (0..points)
-        .map(|_| first + rng.below(span) as usize)
-        .collect();
-    at.sort_unstable();
-    let mut cutter = Cutter::new(&events, &[8 * MIB]);
-    let mut durable = 0;
-    let mut marked = 0;
-    for point in at {
-        cutter.advance(point);
-        while marked < point {
-            if let Event::Mark(version) = events[marked] {
-                durable = version;
-            }
-            marked += 1;
-        }
-        let sector = if rng.below(2) == 0 { 512 } else { 4096 };
-        let image = cutter.images(&mut rng, sector).remove(0);
-        if let Err(wrong) = verdict(image, durable) {
-            return Some(format!(
-                "cut at event {point} of {}, seed {seed}: {wrong}",
-                events.len()
-            ));
-        }
-    }
-    None
-}
-
-#[test]
-fn survives_a_power_cut_anywhere() {
-    for seed in 0..3 {
-        let recording = Recording::new();
-        record(recording.device(0, 8 * MIB), &recording, seed);
-        assert_eq!(cut_everywhere(&recording, seed, 150), None);
-    }
-}
-
-#[test]
-fn a_missing_flush_is_found() {
-    let recording = Recording::new();
-    let device = recording.device(0, 8 * MIB).omitting_flushes(5);
-    record(device, &recording, 0);
-    assert!(cut_everywhere(&recording, 0, 150).is_some());
 }

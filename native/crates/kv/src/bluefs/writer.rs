@@ -163,8 +163,8 @@ impl FileWriter {
         Ok(())
     }
 
-    /// Makes everything durable. Data first, then what tells of it; a write-ahead log within its space
-    /// has nothing to tell.
+    /// Makes everything durable. Data first, then what tells of it; a write-ahead log within its
+    /// space has nothing to tell.
     pub fn sync(&mut self) -> Result<()> {
         self.flush_devices()?;
         if self.node.dirty.load(Ordering::Acquire) {

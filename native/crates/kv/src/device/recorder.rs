@@ -174,8 +174,8 @@ impl<'a> Cutter<'a> {
         self.open.iter().map(Vec::len).sum()
     }
 
-    /// One image per device: of each unflushed write, each sector of `sector` bytes is kept or lost by
-    /// chance.
+    /// One image per device: of each unflushed write, each sector of `sector` bytes is kept or lost
+    /// by chance.
     #[must_use]
     pub fn images(&self, rng: &mut Rng, sector: usize) -> Vec<Vec<u8>> {
         let mut images = self.durable.clone();

@@ -1,5 +1,5 @@
-//! The thread that writes commits: whatever is queued while one write is flushed goes into the next,
-//! so commits share flushes without waiting for each other on purpose.
+//! The thread that writes commits: whatever is queued while one write is flushed goes into the
+//! next, so commits share flushes without waiting for each other on purpose.
 
 use std::collections::VecDeque;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
@@ -91,7 +91,10 @@ impl Committer {
     }
 
     /// Queues an encoded batch; returns its number, from 1. Batches become durable in this order.
-    #[expect(clippy::must_use_candidate, reason = "who counts commits knows the number")]
+    #[expect(
+        clippy::must_use_candidate,
+        reason = "who counts commits knows the number"
+    )]
     pub fn submit(&self, bytes: Vec<u8>) -> u64 {
         let mut queue = self.shared.queue();
         queue.waiting.push_back(bytes);
@@ -134,8 +137,8 @@ impl Committer {
         self.shared.ready.as_raw_fd()
     }
 
-    /// Asks for the descriptor to become readable once more than `seen` commits are through. False: they
-    /// are already.
+    /// Asks for the descriptor to become readable once more than `seen` commits are through. False:
+    /// they are already.
     #[must_use]
     pub fn park(&self, seen: u64) -> bool {
         self.shared.parked.store(true, Ordering::SeqCst);
@@ -161,7 +164,8 @@ impl Committer {
         self.shared.queue().closing = true;
         self.shared.wake.notify_one();
         if let Some(thread) = self.thread.take() {
-            // A panic of the thread shows as commits that never complete; there is nobody to tell here.
+            // A panic of the thread shows as commits that never complete; there is nobody to tell
+            // here.
             drop(thread.join());
         }
     }

@@ -44,14 +44,16 @@ pub struct Database {
     sharding: Sharding,
 }
 
-// SAFETY: RocksDB's interface may be called from all threads at once; the pointer is only ever read.
+// SAFETY: RocksDB's interface may be called from all threads at once; the pointer is only ever
+// read.
 unsafe impl Send for Database {}
 // SAFETY: as above.
 unsafe impl Sync for Database {}
 
 /// Takes the text of an error.
 unsafe extern "C" fn take_text(context: *mut c_void, text: *const c_char, length: usize) {
-    // SAFETY: the context is the string that the caller passed along, the text is there for the call.
+    // SAFETY: the context is the string that the caller passed along, the text is there for the
+    // call.
     unsafe {
         let bytes = ffi::slice(text, length);
         *context.cast::<String>() = String::from_utf8_lossy(bytes).into_owned();
@@ -137,8 +139,8 @@ impl Database {
             block_bytes: spec.block_bytes,
         };
         let mut text = String::new();
-        // SAFETY: everything that `open` points to lives until the call returns, and `files` in its box
-        // until the database is closed.
+        // SAFETY: everything that `open` points to lives until the call returns, and `files` in its
+        // box until the database is closed.
         let db = unsafe { ffi::osdyno_db_open(&raw const open, (&raw mut text).cast(), take_text) };
         if db.is_null() {
             return Err(KvError::database(libc::EIO, text));
@@ -220,8 +222,8 @@ impl Database {
         Ok(results)
     }
 
-    /// Calls `visit` with key and value from `from` up to but without `to`, ascending, until it returns
-    /// false.
+    /// Calls `visit` with key and value from `from` up to but without `to`, ascending, until it
+    /// returns false.
     pub fn scan(
         &self,
         prefix: &[u8],

@@ -102,8 +102,8 @@ impl Store {
         self.fs.usage()[bdev.index()].iter().sum()
     }
 
-    /// Waits for commits, and closes everything in order. The memtables become tables first, so that the
-    /// next opening has no log to replay.
+    /// Waits for commits, and closes everything in order. The memtables become tables first, so
+    /// that the next opening has no log to replay.
     pub fn close(mut self) -> Result<()> {
         self.committer.stop();
         let flushed = if self.read_only {

@@ -1,5 +1,9 @@
 //! What the tests of the database have in common.
-#![allow(dead_code, clippy::unwrap_used, reason = "part of tests, each of which uses its part")]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "part of tests, each of which uses its part"
+)]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,5 +1,6 @@
-// What Rust and C++ know of each other. Functions of `osdyno_fs_` are written in Rust: the files that
-// RocksDB works on. Functions of `osdyno_db_` are written here. No exception and no panic crosses.
+// What Rust and C++ know of each other. Functions of `osdyno_fs_` are written in Rust: the files
+// that RocksDB works on. Functions of `osdyno_db_` are written here. No exception and no panic
+// crosses.
 //
 // Results are 0 or a positive errno unless said otherwise. Text is not terminated by a zero.
 #pragma once

@@ -6,8 +6,8 @@ void combine(Combine kind, const rocksdb::Slice& operand, std::string* value) {
   if (value->size() < operand.size()) {
     value->resize(operand.size());
   }
-  // A shorter one counts as followed by zeroes. Sums are made byte by byte, so that neither alignment
-  // nor the byte order of the machine matters; the carry ends with each integer.
+  // A shorter one counts as followed by zeroes. Sums are made byte by byte, so that neither
+  // alignment nor the byte order of the machine matters; the carry ends with each integer.
   unsigned carry = 0;
   for (size_t at = 0; at < value->size(); ++at) {
     unsigned own = static_cast<unsigned char>((*value)[at]);
