@@ -175,6 +175,23 @@ export class Blob {
     }
   }
 
+  /** Forgets the disk bytes from `offset` on. */
+  cutDisk(offset: number): void {
+    const { diskOffsets, diskLengths } = this;
+    let start = 0;
+    for (let at = 0; at < diskOffsets.length; at += 1) {
+      const length = diskLengths[at] as number;
+      if (start + length >= offset) {
+        diskLengths[at] = offset - start;
+        const kept = offset > start ? at + 1 : at;
+        diskOffsets.length = kept;
+        diskLengths.length = kept;
+        return;
+      }
+      start += length;
+    }
+  }
+
   #append(disk: number, length: number): void {
     if (length <= 0) {
       return;

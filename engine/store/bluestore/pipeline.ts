@@ -36,6 +36,8 @@ export class Pipeline {
   #costBytes = 0;
   readonly #writer = new WireWriter();
   #drained: (() => void)[] = [];
+  /** Space that a group of commits gives back, in one call of the allocator. */
+  readonly #released = new ExtentList();
 
   constructor(state: StoreState, reader: Reader, deferredSequence: number) {
     this.#state = state;
@@ -391,12 +393,15 @@ export class Pipeline {
         released.pairs[2 * (at - held) + 1] = length;
       }
     }
-    released.count -= held;
-    this.#state.reclaim.release(released);
+    for (let at = 0; at < released.count - held; at += 1) {
+      this.#released.push(released.offsetBytes(at), released.lengthBytes(at));
+    }
   }
 
   /** A group is done: what waited for room may go on. */
   #settled(): void {
+    this.#state.reclaim.release(this.#released);
+    this.#released.clear();
     this.#state.onodes.trim(this.#state.options.onodeCacheCount);
     const waiting = this.#throttled;
     if (waiting.length > 0) {

@@ -6,6 +6,7 @@ import { Extent, type ExtentMap, type Shard } from "./extent-map.ts";
 import { prefixes } from "./keys.ts";
 import type { Onode } from "./onode.ts";
 import type { BlueStoreOptions } from "./options.ts";
+import { splitBlob } from "./split.ts";
 import { CorruptRecord, WireReader, WireWriter } from "./wire.ts";
 
 /** Key of a shard: the onode's, its offset, 'x'. */
@@ -182,6 +183,7 @@ export class ShardRecords {
   /** Offsets at which the extents from `from` to `to`, of `bytes` in all, are cut; best between blobs. */
   #cuts(map: ExtentMap, from: number, to: number, bytes: number): number[] {
     const { shardTargetBytes, shardSlop } = this.#options;
+    const { unitBytes } = this.#context;
     const each = Math.max(1, bytes / Math.max(1, to - from));
     const step = Math.max(1, Math.floor(shardTargetBytes / each));
     const slack = Math.floor(step * shardSlop);
@@ -190,10 +192,13 @@ export class ShardRecords {
       let best = at;
       for (let near = at; near <= Math.min(at + slack, to - 1); near += 1) {
         const before = map.extents[near - 1] as Extent;
-        if (before.blob !== (map.extents[near] as Extent).blob) {
+        const { blob, offset } = map.extents[near] as Extent;
+        if (before.blob !== blob) {
           best = near;
           break;
         }
+        const aligned = (map.extents[best] as Extent).offset % unitBytes === 0;
+        best = aligned || offset % unitBytes !== 0 ? best : near;
       }
       at = best;
       cuts.push((map.extents[at] as Extent).offset);
@@ -223,7 +228,7 @@ function cutAtShards(map: ExtentMap): void {
   }
 }
 
-/** Blobs that several of the shards to be written refer to get a place in the onode's record. */
+/** Blobs that several of the shards to be written refer to are cut, or get a place in the onode's record. */
 function markSpanning(map: ExtentMap): void {
   const current = beginRun();
   const { shards, extents } = map;
@@ -242,11 +247,16 @@ function markSpanning(map: ExtentMap): void {
       if (blob.spanningId >= 0) {
         continue;
       }
+      let owner = blob;
       if (blob.run === current && blob.index !== at) {
-        span(map, blob);
+        const right = splitBlob(map, blob, extent.blobStart, shard.offset);
+        if (right === null) {
+          span(map, blob);
+        }
+        owner = right ?? blob;
       }
-      blob.run = current;
-      blob.index = at;
+      owner.run = current;
+      owner.index = at;
     }
   }
 }

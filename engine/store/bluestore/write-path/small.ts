@@ -85,7 +85,13 @@ export function findRoom(
       continue;
     }
     const aligned = (offset - start) % chunk === 0 && length % chunk === 0;
-    if (aligned && blob.isUnallocated(offset - start, length)) {
+    // A blob that grew into the next shard would have to be cut again.
+    const { map } = onode;
+    if (
+      aligned &&
+      blob.isUnallocated(offset - start, length) &&
+      (map.shards.length === 0 || map.shardAt(start) === map.shardAt(end - 1))
+    ) {
       return { blob, start };
     }
   }
