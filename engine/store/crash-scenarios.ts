@@ -14,7 +14,12 @@ const usual = {
 };
 
 /** Small limits, so that a short history has many shards and batches. */
-const small = { shardMaxBytes: 200, shardTargetBytes: 100, shardMinBytes: 30, onodeCacheCount: 3 };
+const small = {
+  shardMaxBytes: 200,
+  shardTargetBytes: 100,
+  shardMinBytes: 30,
+  metaCacheBytes: 4000,
+};
 
 export const storeScenarios: readonly CrashScenario[] = [
   blueStoreScenario({

@@ -3,6 +3,7 @@ import { assert } from "../base/assert.ts";
 import type { Fault } from "../device/fault.ts";
 import { DeviceMux } from "../device/mux.ts";
 import { createAllocator } from "../hot/allocator/registry.ts";
+import { openCache } from "../hot/cache/registry.ts";
 import { openChecksum } from "../hot/checksum/registry.ts";
 import { openCompressor } from "../hot/compressor/registry.ts";
 import { openKeyValueStore } from "../hot/kv/registry.ts";
@@ -88,6 +89,7 @@ class Life {
       allocator: (how) => createAllocator(options.allocator, how),
       checksum: openChecksum,
       compressor: openCompressor,
+      cache: openCache,
       options: { ...ssdDefaults, ...options.options },
     };
   }

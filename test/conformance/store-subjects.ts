@@ -2,9 +2,11 @@
 
 import { SeededRandom } from "../../engine/base/random.ts";
 import { heapArena } from "../../engine/device/check-op.ts";
+import { type Fault, FaultDevice } from "../../engine/device/fault.ts";
 import { MemoryDevice } from "../../engine/device/memory.ts";
 import { DeviceMux } from "../../engine/device/mux.ts";
 import { createAllocator } from "../../engine/hot/allocator/registry.ts";
+import { openCache } from "../../engine/hot/cache/registry.ts";
 import { openChecksum } from "../../engine/hot/checksum/registry.ts";
 import { openCompressor } from "../../engine/hot/compressor/registry.ts";
 import type { KvOpenContext } from "../../engine/hot/kv/kv.ts";
@@ -56,6 +58,13 @@ function drain(clock: VirtualClock, device: MemoryDevice): void {
   }
 }
 
+export interface BlueStoreHarness extends StoreHarness {
+  /** Mounts again without a clean end, on the same device with these faults. */
+  remountOn(faults: readonly Fault[]): Promise<void>;
+  /** Tries to mount a device that was never written. */
+  mountEmpty(): Promise<void>;
+}
+
 export interface BlueStoreShape {
   readonly name: string;
   readonly options: Partial<BlueStoreOptions>;
@@ -67,14 +76,17 @@ export function blueStoreSubject(shape: BlueStoreShape): StoreSubject {
   return {
     name: `bluestore, ${shape.name}`,
     sizeBytes,
-    create: async (seed): Promise<StoreHarness> => {
+    create: async (seed): Promise<BlueStoreHarness> => {
       const clock = new VirtualClock();
       const slotBytes = shape.slotBytes ?? 65536;
-      const device = new MemoryDevice({ clock, sizeBytes, depth: 64, slotBytes, slotCount: 40 });
+      const memory = () =>
+        new MemoryDevice({ clock, sizeBytes, depth: 64, slotBytes, slotCount: 40 });
+      const device = memory();
       const random = new SeededRandom(seed);
-      const parts = (): BlueStoreParts => {
-        drain(clock, device);
-        const mux = new DeviceMux(device, { capacity: 64, selfDriven: true });
+      const parts = (faults: readonly Fault[] = [], on = device): BlueStoreParts => {
+        drain(clock, on);
+        const faulty = faults.length === 0 ? on : new FaultDevice(on, faults, clock);
+        const mux = new DeviceMux(faulty, { capacity: 64, selfDriven: true });
         const kvLane = mux.lane({ depth: 16, slots: 12 });
         return {
           clock,
@@ -91,6 +103,7 @@ export function blueStoreSubject(shape: BlueStoreShape): StoreSubject {
           allocator: (options) => createAllocator("hybrid", options),
           checksum: openChecksum,
           compressor: openCompressor,
+          cache: openCache,
           options: { ...ssdDefaults, ...shape.options },
         };
       };
@@ -108,6 +121,13 @@ export function blueStoreSubject(shape: BlueStoreShape): StoreSubject {
           }
           store = await settled(clock, BlueStore.mount(parts()));
           return true;
+        },
+        remountOn: async (faults) => {
+          store.abandon();
+          store = await settled(clock, BlueStore.mount(parts(faults)));
+        },
+        mountEmpty: async () => {
+          await settled(clock, BlueStore.mount(parts([], memory())));
         },
         turn: async () => {
           clock.step();
@@ -146,7 +166,8 @@ export const blueStoreSubjects: readonly StoreSubject[] = [
       shardMaxBytes: 200,
       shardTargetBytes: 100,
       shardMinBytes: 30,
-      onodeCacheCount: 2,
+      metaCacheBytes: 4000,
+      dataCacheBytes: 100_000,
       allocationFromFile: false,
     },
     slotBytes: 16384,

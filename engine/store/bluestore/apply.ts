@@ -46,6 +46,7 @@ export class Applier {
     if (onode.dirtyIn !== txc.sequence) {
       onode.dirtyIn = txc.sequence;
       onode.pending += 1;
+      this.#state.onodes.use(onode);
       txc.onodes.push(onode);
     }
   }

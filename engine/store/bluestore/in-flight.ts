@@ -3,6 +3,7 @@
  * write at once, whatever the device does first.
  */
 import { assert } from "../../base/assert.ts";
+import type { BufferCache } from "./caches.ts";
 
 /** Bytes for a disk extent. They are lent until the write is told to have ended. */
 export class InFlightWrite {
@@ -18,13 +19,20 @@ export class InFlightWrite {
 export class InFlight {
   readonly blockBytes: number;
   readonly #blocks = new Map<number, InFlightWrite>();
+  readonly #buffers: BufferCache;
 
-  constructor(blockBytes: number) {
+  /** Blocks that are written leave the buffers. */
+  constructor(blockBytes: number, buffers: BufferCache) {
     this.blockBytes = blockBytes;
+    this.#buffers = buffers;
   }
 
   get empty(): boolean {
     return this.#blocks.size === 0;
+  }
+
+  has(offsetBytes: number): boolean {
+    return this.#blocks.size > 0 && this.#blocks.has(offsetBytes / this.blockBytes);
   }
 
   add(write: InFlightWrite): void {
@@ -32,6 +40,7 @@ export class InFlight {
     const first = write.offsetBytes / blockBytes;
     const end = first + write.bytes.length / blockBytes;
     assert(Number.isInteger(first) && Number.isInteger(end), "a disk write is not whole blocks");
+    this.#buffers.forget(write.offsetBytes, write.bytes.length);
     for (let block = first; block < end; block += 1) {
       this.#blocks.set(block, write);
     }
@@ -48,7 +57,7 @@ export class InFlight {
     }
   }
 
-  /** Calls back for runs of blocks of the extent that are here (copied to `into`) or on the device. */
+  /** Copies the blocks of the extent that are here or in the buffers; calls back for runs of the others. */
   eachMissing(
     offsetBytes: number,
     lengthBytes: number,
@@ -56,15 +65,17 @@ export class InFlight {
     at: number,
     missing: (offsetBytes: number, lengthBytes: number, at: number) => void,
   ): void {
-    if (this.#blocks.size === 0) {
+    if (this.#blocks.size === 0 && this.#buffers.empty) {
       missing(offsetBytes, lengthBytes, at);
       return;
     }
     const { blockBytes } = this;
     let first = -1;
     for (let done = 0; done < lengthBytes; done += blockBytes) {
-      const write = this.#blocks.get((offsetBytes + done) / blockBytes);
-      if (write === undefined) {
+      const block = (offsetBytes + done) / blockBytes;
+      const write = this.#blocks.get(block);
+      const buffer = write === undefined ? this.#buffers.get(block) : undefined;
+      if (write === undefined && buffer === undefined) {
         first = first < 0 ? done : first;
         continue;
       }
@@ -72,8 +83,12 @@ export class InFlight {
         missing(offsetBytes + first, done - first, at + first);
         first = -1;
       }
-      const from = offsetBytes + done - write.offsetBytes;
-      into.set(write.bytes.subarray(from, from + blockBytes), at + done);
+      if (write !== undefined) {
+        const from = offsetBytes + done - write.offsetBytes;
+        into.set(write.bytes.subarray(from, from + blockBytes), at + done);
+      } else if (buffer !== undefined) {
+        into.set(buffer, at + done);
+      }
     }
     if (first >= 0) {
       missing(offsetBytes + first, lengthBytes - first, at + first);

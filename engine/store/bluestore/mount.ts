@@ -5,6 +5,7 @@ import {
   type AllocatorOptions,
   ExtentList,
 } from "../../hot/allocator/allocator.ts";
+import type { CachePolicy } from "../../hot/cache/cache.ts";
 import type { Checksum } from "../../hot/checksum/checksum.ts";
 import {
   type KeyValueStore,
@@ -67,6 +68,7 @@ export interface BlueStoreParts {
   readonly allocator: (options: AllocatorOptions) => Allocator;
   readonly checksum: (name: string) => Checksum;
   readonly compressor: (name: string) => BlobCompressor;
+  readonly cache: (name: string) => CachePolicy;
   readonly options: BlueStoreOptions;
 }
 
@@ -319,6 +321,8 @@ export async function openStore(parts: BlueStoreParts): Promise<OpenedStore> {
     checksums,
     checksumType,
     compression: new Compression(parts.compressor),
+    onodePolicy: parts.cache(options.onodeCacheType),
+    bufferPolicy: parts.cache(options.cacheType),
     freelist,
     blockBytes: geometry.blockBytes,
     nidMax: geometry.nidMax,

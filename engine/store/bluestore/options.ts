@@ -32,8 +32,13 @@ export interface BlueStoreOptions {
   readonly compressionMaxBlobBytes: number;
   readonly gcBlobThreshold: number;
   readonly gcTotalThreshold: number;
-  /** Onodes that stay in memory at most while they are not in use. */
-  readonly onodeCacheCount: number;
+  /** Policy of the buffer cache, and of the onode cache. */
+  readonly cacheType: string;
+  readonly onodeCacheType: string;
+  readonly bufferedRead: boolean;
+  /** Shares of the memory at the start; `StoreState` has the ones that hold. */
+  readonly metaCacheBytes: number;
+  readonly dataCacheBytes: number;
 }
 
 /** What holds without any setting on a solid-state device. */
@@ -65,12 +70,20 @@ export const ssdDefaults: BlueStoreOptions = Object.freeze({
   compressionMaxBlobBytes: 65536,
   gcBlobThreshold: 0,
   gcTotalThreshold: 0,
-  onodeCacheCount: 65536,
+  cacheType: "2q",
+  onodeCacheType: "lru",
+  bufferedRead: true,
+  metaCacheBytes: 512 * 2 ** 20,
+  dataCacheBytes: 64 * 2 ** 20,
 });
 
 /** The parameters of a target. */
 export function blueStoreOptions(set: OptionSet): BlueStoreOptions {
   const mode = set.text("bluestore_compression_mode");
+  const cacheBytes = set.number("bluestore_cache_size");
+  const metaRatio = set.number("bluestore_cache_meta_ratio");
+  const kvRatio =
+    set.number("bluestore_cache_kv_ratio") + set.number("bluestore_cache_kv_onode_ratio");
   return {
     minAllocBytes: set.number("bluestore_min_alloc_size"),
     maxBlobBytes: set.number("bluestore_max_blob_size"),
@@ -99,6 +112,10 @@ export function blueStoreOptions(set: OptionSet): BlueStoreOptions {
     compressionMaxBlobBytes: set.number("bluestore_compression_max_blob_size"),
     gcBlobThreshold: set.number("bluestore_gc_enable_blob_threshold"),
     gcTotalThreshold: set.number("bluestore_gc_enable_total_threshold"),
-    onodeCacheCount: ssdDefaults.onodeCacheCount,
+    cacheType: set.text("bluestore_cache_type"),
+    onodeCacheType: ssdDefaults.onodeCacheType,
+    bufferedRead: set.flag("bluestore_default_buffered_read"),
+    metaCacheBytes: cacheBytes * metaRatio,
+    dataCacheBytes: cacheBytes * Math.max(0, 1 - metaRatio - kvRatio),
   };
 }

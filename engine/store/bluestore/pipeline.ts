@@ -16,7 +16,7 @@ import type { Reader } from "./read.ts";
 import { type Fifo, Sequencer } from "./sequencer.ts";
 import type { StoreState } from "./state.ts";
 import { Txc, txcStates } from "./txc.ts";
-import { CorruptRecord, WireWriter } from "./wire.ts";
+import { WireWriter } from "./wire.ts";
 
 export class Pipeline {
   readonly #state: StoreState;
@@ -211,11 +211,7 @@ export class Pipeline {
         }
       }
     } catch (error) {
-      if (!(error instanceof CorruptRecord)) {
-        throw error;
-      }
-      state.counters.read_eio += 1;
-      txc.result = -storeErrnos.EIO;
+      txc.result = state.damaged(error);
     }
     if (txc.result !== 0) {
       return true;
@@ -346,6 +342,7 @@ export class Pipeline {
     txc.state = txcStates.kvDone;
     for (const onode of txc.onodes) {
       onode.pending -= 1;
+      state.onodes.unuse(onode);
       onode.omapPending?.committed(txc.sequence);
       if (onode.omapPending?.empty === true) {
         onode.omapPending = null;
@@ -402,7 +399,7 @@ export class Pipeline {
   #settled(): void {
     this.#state.reclaim.release(this.#released);
     this.#released.clear();
-    this.#state.onodes.trim(this.#state.options.onodeCacheCount);
+    this.#state.trimCaches();
     const waiting = this.#throttled;
     if (waiting.length > 0) {
       this.#throttled = [];

@@ -5,7 +5,6 @@ import type { IoOwner } from "./disk-io.ts";
 import type { Extent } from "./extent-map.ts";
 import type { Onode } from "./onode.ts";
 import type { StoreState } from "./state.ts";
-import { CorruptRecord } from "./wire.ts";
 
 /** Blocks of a blob that are read, and the part of them that the reader wants. */
 class Region {
@@ -64,6 +63,9 @@ class ReadOp implements IoOwner {
   #failed = false;
   readonly #regions: Region[] = [];
   #count = 0;
+  /** Bytes that came from the device: worth keeping. */
+  #fromDevice = 0;
+  #writesBefore = 0;
 
   constructor(state: StoreState, finished: (op: ReadOp) => void) {
     this.#state = state;
@@ -84,7 +86,7 @@ class ReadOp implements IoOwner {
     this.#slot = slot;
     this.#done = done;
     this.#attempts = 0;
-    onode.readers += 1;
+    this.#state.onodes.use(onode);
     this.#generation = this.#state.reclaim.beginRead();
     this.#attempt(onode);
   }
@@ -94,6 +96,8 @@ class ReadOp implements IoOwner {
     this.#attempts += 1;
     this.#failed = false;
     this.#count = 0;
+    this.#fromDevice = 0;
+    this.#writesBefore = this.#state.buffers.writes;
     // One more, so that nothing ends before all has been started.
     this.#left = 1;
     io.cork();
@@ -101,9 +105,7 @@ class ReadOp implements IoOwner {
       this.#state.shards.fault(onode, this.#offset, this.#length);
       this.#gather(onode);
     } catch (error) {
-      if (!(error instanceof CorruptRecord)) {
-        throw error;
-      }
+      this.#state.damaged(error);
       this.#failed = true;
       this.#attempts = Number.POSITIVE_INFINITY;
     }
@@ -180,6 +182,7 @@ class ReadOp implements IoOwner {
       const base = region.bufferAt + blobOffset - offset;
       inFlight.eachMissing(disk, length, buffer, base, (missing, bytes, at) => {
         this.#left += 1;
+        this.#fromDevice += bytes;
         if (this.#slot >= 0 && buffer === this.#into && at === 0) {
           io.readSlot(missing, bytes, this.#slot, this, 0);
         } else {
@@ -202,11 +205,15 @@ class ReadOp implements IoOwner {
       if (this.#attempts > 1) {
         this.#state.counters.reads_with_retries += 1;
       }
+      this.#keep();
       this.#end(onode, this.#length);
     } else if (this.#attempts <= this.#state.options.retryDiskReads) {
       this.#attempt(onode);
     } else {
-      this.#state.counters.read_eio += 1;
+      if (Number.isFinite(this.#attempts)) {
+        const range = `${this.#offset}+${this.#length}`;
+        this.#state.noteDamage(`object ${onode.name.name}: data at ${range} cannot be read`);
+      }
       this.#end(onode, -storeErrnos.EIO);
     }
   }
@@ -220,6 +227,29 @@ class ReadOp implements IoOwner {
       }
     }
     return true;
+  }
+
+  /** Verified blocks stay in memory. */
+  #keep(): void {
+    const { buffers, options, blockBytes, inFlight } = this.#state;
+    if (this.#fromDevice === 0 || !options.bufferedRead || this.#state.dataCacheBytes === 0) {
+      return;
+    }
+    for (let index = 0; index < this.#count; index += 1) {
+      const { blob, buffer, bufferAt, offset, length } = this.#regions[index] as Region;
+      // Without checksums nothing tells whether a write came in between.
+      if (blob === null || (blob.sumBytes === 0 && buffers.writes !== this.#writesBefore)) {
+        continue;
+      }
+      blob.eachDisk(offset, length, (disk, bytes, blobOffset) => {
+        for (let done = 0; disk !== hole && done < bytes; done += blockBytes) {
+          const at = bufferAt + blobOffset - offset + done;
+          if (!inFlight.has(disk + done)) {
+            buffers.add(disk + done, buffer.slice(at, at + blockBytes));
+          }
+        }
+      });
+    }
   }
 
   #verifySums(region: Region): boolean {
@@ -267,7 +297,7 @@ class ReadOp implements IoOwner {
 
   #end(onode: Onode, result: number): void {
     const done = this.#done;
-    onode.readers -= 1;
+    this.#state.onodes.unuse(onode);
     this.#onode = null;
     this.#done = null;
     this.#into = noBytes;

@@ -1,13 +1,16 @@
 /** What the parts of a mounted store share: its devices, its tables in memory, and their records. */
 import type { Allocator } from "../../hot/allocator/allocator.ts";
+import type { CachePolicy } from "../../hot/cache/cache.ts";
 import type { Checksum, ChecksumMemory } from "../../hot/checksum/checksum.ts";
 import type { KeyValueStore, KvBatch } from "../../hot/kv/kv.ts";
+import { errnos } from "../../port/block-device.ts";
 import type { Clock } from "../../port/clock.ts";
 import type { DeviceLane } from "../../port/device-lane.ts";
 import type { StoreView } from "../check-transaction.ts";
 import { type CollectionId, type CollectionRange, rangeOf } from "../collection.ts";
 import { keyOfObject, objectOfKey } from "../object-key.ts";
 import type { ObjectName } from "../object-name.ts";
+import { BufferCache, OnodeCache } from "./caches.ts";
 import { type CodecContext, decodeOnode, decodeSharedBlob, encodeSharedBlob } from "./codec.ts";
 import type { Compression } from "./compression.ts";
 import { type StoreCounters, storeCounters } from "./counters.ts";
@@ -15,7 +18,7 @@ import { DiskIo } from "./disk-io.ts";
 import type { BitmapFreelist } from "./freelist.ts";
 import { InFlight } from "./in-flight.ts";
 import { prefixes, u64Key } from "./keys.ts";
-import { Onode, OnodeCache } from "./onode.ts";
+import { Onode } from "./onode.ts";
 import type { BlueStoreOptions } from "./options.ts";
 import { Reclaim } from "./reclaim.ts";
 import { ShardRecords } from "./shards.ts";
@@ -35,6 +38,8 @@ export interface StoreParts {
   readonly checksums: readonly (Checksum | null)[];
   readonly checksumType: number;
   readonly compression: Compression;
+  readonly onodePolicy: CachePolicy;
+  readonly bufferPolicy: CachePolicy;
   /** `null`: the free extents are kept in a file at a clean end only. */
   readonly freelist: BitmapFreelist | null;
   /** Disk writes and checksum chunks are whole blocks of this. */
@@ -62,6 +67,10 @@ export class StoreState implements StoreView, CodecContext {
   readonly reclaim: Reclaim;
   readonly shards: ShardRecords;
   readonly onodes: OnodeCache;
+  readonly buffers: BufferCache;
+  /** What the caches may hold; may be changed at any time. */
+  metaCacheBytes: number;
+  dataCacheBytes: number;
   readonly counters: StoreCounters = storeCounters();
   readonly blockBytes: number;
   readonly unitBytes: number;
@@ -79,6 +88,8 @@ export class StoreState implements StoreView, CodecContext {
   nidMax: number;
   blobId: number;
   blobIdMax: number;
+  /** What was found to be damaged, one line each, the newest last; at most 100. */
+  readonly damage: string[] = [];
   /** Negative errno of a failed device: nothing can be written any more. */
   failed = 0;
   readonly #sharedBlobs = new Map<number, SharedBlob>();
@@ -106,11 +117,36 @@ export class StoreState implements StoreView, CodecContext {
     this.io = new DiskIo(parts.lane);
     this.slotBytes = parts.lane.arena.slotBytes;
     this.slotCount = parts.lane.arena.slotCount;
-    this.inFlight = new InFlight(parts.blockBytes);
+    this.buffers = new BufferCache(parts.bufferPolicy, parts.blockBytes);
+    this.inFlight = new InFlight(parts.blockBytes, this.buffers);
+    this.metaCacheBytes = parts.options.metaCacheBytes;
+    this.dataCacheBytes = parts.options.dataCacheBytes;
     this.reclaim = new Reclaim(parts.allocator);
     this.shards = new ShardRecords(parts.kv, this, parts.options);
     this.arenaSums = parts.checksum.over(parts.lane.arena.bytes);
-    this.onodes = new OnodeCache((onode) => this.#dropBlobs(onode));
+    this.onodes = new OnodeCache(parts.onodePolicy, (onode) => this.#dropBlobs(onode));
+  }
+
+  /** Takes note of a damaged record; throws on what is none. The negative errno for the caller. */
+  damaged(error: unknown): number {
+    if (!(error instanceof CorruptRecord)) {
+      throw error;
+    }
+    this.noteDamage(error.message);
+    return -errnos.EIO;
+  }
+
+  noteDamage(line: string): void {
+    this.counters.read_eio += 1;
+    this.damage.push(line);
+    if (this.damage.length > 100) {
+      this.damage.shift();
+    }
+  }
+
+  trimCaches(): void {
+    this.onodes.trimTo(this.metaCacheBytes);
+    this.buffers.trimTo(this.dataCacheBytes);
   }
 
   range(collection: CollectionId): CollectionRange | null {

@@ -26,9 +26,8 @@ import { Pipeline } from "./pipeline.ts";
 import { Reader } from "./read.ts";
 import type { StoreState } from "./state.ts";
 import { checkStructure, type StructureProblem } from "./structure.ts";
-import { CorruptRecord } from "./wire.ts";
 
-const { ENOENT, EINVAL, EIO } = storeErrnos;
+const { ENOENT, EINVAL } = storeErrnos;
 
 export class BlueStore implements ObjectStore {
   readonly arena: Arena;
@@ -72,24 +71,17 @@ export class BlueStore implements ObjectStore {
   ): void {
     this.#pipeline.barrier(collection, () => {
       const { state } = this;
+      state.trimCaches();
       let onode: Onode | null = null;
       let errno = 0;
       try {
         onode = state.range(collection)?.contains(object) === true ? state.find(object) : null;
         errno = onode === null ? -ENOENT : 0;
       } catch (error) {
-        errno = this.#damage(error);
+        errno = state.damaged(error);
       }
       then(errno, onode);
     });
-  }
-
-  #damage(error: unknown): number {
-    if (!(error instanceof CorruptRecord)) {
-      throw error;
-    }
-    this.state.counters.read_eio += 1;
-    return -EIO;
   }
 
   read(
