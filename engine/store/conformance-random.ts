@@ -270,7 +270,8 @@ export class RandomStoreRun {
   #addCollectionOp(transaction: Transaction): void {
     const { random } = this.#session;
     const all = [...this.#model.collections];
-    const [id, bits] = all[random.below(all.length)] as [string, number];
+    // The model may be behind the first transactions.
+    const [id, bits] = all[random.below(Math.max(1, all.length))] ?? ["1.0", 0];
     const range = rangeOf(id, bits);
     if (range === null) {
       return;

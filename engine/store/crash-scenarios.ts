@@ -10,6 +10,8 @@ const usual = {
   fua: true,
   faults: [],
   allocator: "hybrid",
+  objects: 6,
+  filledBytes: 0,
   options: {},
 };
 
@@ -48,6 +50,17 @@ export const storeScenarios: readonly CrashScenario[] = [
     describe: "BlueStore with compressed blobs and small shards",
     allocator: "avl",
     options: { ...small, compressionMode: "force", compressionAlgorithm: "lz4" },
+  }),
+  blueStoreScenario({
+    ...usual,
+    name: "bluestore-full",
+    describe: "BlueStore on a disk that gets full",
+    transactions: 100,
+    sizeBytes: 9 << 20,
+    allocator: "btree",
+    objects: 20,
+    filledBytes: 6700 << 10,
+    options: { allocationFromFile: false },
   }),
   blueStoreScenario({
     ...usual,

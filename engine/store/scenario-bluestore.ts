@@ -17,7 +17,8 @@ import { BlueStore } from "./bluestore/store.ts";
 import { RandomStoreRun } from "./conformance-random.ts";
 import { type StoreHarness, StoreSession } from "./conformance-session.ts";
 import { objectName } from "./object-name.ts";
-import { Transaction } from "./transaction.ts";
+import { storeErrnos } from "./object-store.ts";
+import { opCodes, Transaction } from "./transaction.ts";
 
 export interface BlueStoreScenarioOptions {
   readonly name: string;
@@ -28,6 +29,9 @@ export interface BlueStoreScenarioOptions {
   readonly fua: boolean;
   readonly faults: readonly Fault[];
   readonly allocator: string;
+  readonly objects: number;
+  /** Space that is taken from the beginning. */
+  readonly filledBytes: number;
   readonly options: Partial<BlueStoreOptions>;
 }
 
@@ -40,7 +44,6 @@ type Mark =
 
 const meta = "meta";
 const counterObject = objectName({ pool: -1, name: "counter" });
-const objects = 6;
 
 /** Counters of the store whose growth is worth telling in the coverage. */
 const told: Readonly<Record<string, string>> = {
@@ -49,6 +52,19 @@ const told: Readonly<Record<string, string>> = {
   write_small_unused: "a write to unused space",
   compress_success_count: "a compressed blob",
   gc_merged: "garbage collected",
+  deferred_replayed: "a replay of deferred writes",
+};
+
+/** Operations worth telling. */
+const toldOps: Readonly<Partial<Record<number, string>>> = {
+  [opCodes.clone]: "a clone",
+  [opCodes.cloneRange]: "a clone of a range",
+  [opCodes.rename]: "a rename",
+  [opCodes.omapSet]: "omap",
+  [opCodes.omapRemoveRange]: "a range removed from an omap",
+  [opCodes.splitCollection]: "a split",
+  [opCodes.mergeCollection]: "a merge",
+  [opCodes.remove]: "a removal",
 };
 
 class Life {
@@ -92,6 +108,10 @@ class Life {
       cache: openCache,
       options: { ...ssdDefaults, ...options.options },
     };
+  }
+
+  get objects(): number {
+    return this.#options.objects;
   }
 
   get store(): BlueStore {
@@ -147,12 +167,15 @@ class Life {
     let ended = 0;
     await new Promise<void>((resolve) => {
       const ask = (id: number) => {
-        const transaction = id === 1 ? first() : run.draw();
+        const transaction = id === 1 ? first(this.#options.filledBytes) : run.draw();
         transaction.setAttrs(meta, counterObject, new Map([["id", encodeId(id)]]));
-        run.model(transaction);
         world.mark({ kind: "asked", id, transaction } satisfies Mark);
         this.store.submit(transaction, (result) => {
-          this.#tell();
+          // A full device refuses what the model would do; everything else they agree on.
+          if (result !== -storeErrnos.ENOSPC) {
+            assert(run.model(transaction) === result, `a transaction gave ${result}`);
+          }
+          this.#tell(transaction, result);
           world.mark({ kind: "acked", id, result } satisfies Mark);
           ended += 1;
           if (ended === count) {
@@ -168,13 +191,25 @@ class Life {
     });
   }
 
-  #tell(): void {
+  #tell(transaction: Transaction, result: number): void {
     const { counters } = this.store.state;
     for (const [name, what] of Object.entries(told)) {
-      if ((counters[name] ?? 0) > 0 && !this.#seen.has(what)) {
-        this.#seen.add(what);
-        this.#world.mark({ kind: "did", what } satisfies Mark);
+      if ((counters[name] ?? 0) > 0) {
+        this.#did(what);
       }
+    }
+    for (let at = 0; result === 0 && at < transaction.count; at += 1) {
+      const what = toldOps[transaction.op(at).code];
+      if (what !== undefined) {
+        this.#did(what);
+      }
+    }
+  }
+
+  #did(what: string): void {
+    if (!this.#seen.has(what)) {
+      this.#seen.add(what);
+      this.#world.mark({ kind: "did", what } satisfies Mark);
     }
   }
 
@@ -183,11 +218,12 @@ class Life {
   }
 }
 
-function first(): Transaction {
+function first(filledBytes: number): Transaction {
   return new Transaction()
     .createCollection(meta, 0)
     .createCollection("1.0", 0)
-    .touch(meta, counterObject);
+    .touch(meta, counterObject)
+    .write(meta, objectName({ pool: -1, name: "filler" }), 0, new Uint8Array(filledBytes).fill(7));
 }
 
 function encodeId(id: number): Uint8Array {
@@ -235,7 +271,12 @@ function expectation(marks: readonly Mark[]): Expected {
 }
 
 /** A run whose model stands at what a store that ended at `id` must hold. */
-function runAt(session: StoreSession, expected: Expected, id: number): RandomStoreRun {
+function runAt(
+  session: StoreSession,
+  expected: Expected,
+  id: number,
+  objects: number,
+): RandomStoreRun {
   const run = new RandomStoreRun(session, { steps: 0, remountEvery: 0, objects });
   for (let each = 1; each <= id; each += 1) {
     const transaction = expected.asked.get(each);
@@ -255,7 +296,7 @@ async function recover(life: Life, marks: readonly Mark[]): Promise<void> {
   const { lastAcked, lastAsked } = expected;
   assert(id >= lastAcked, `transaction ${lastAcked} was acknowledged, the store is at ${id}`);
   assert(id <= lastAsked, `the store is at transaction ${id}, which nobody asked for`);
-  const run = runAt(session, expected, id);
+  const run = runAt(session, expected, id, life.objects);
   await run.compare(true);
   await life.drive(run, id + 1, 4, "more");
   await life.unmount();
@@ -276,6 +317,7 @@ export function blueStoreScenario(options: BlueStoreScenarioOptions): CrashScena
       await life.mount();
       life.mark({ kind: "made" });
       const session = life.session(world.random.fork("data").below(2 ** 40));
+      const { objects } = options;
       const run = new RandomStoreRun(session, { steps: 0, remountEvery: 0, objects });
       const half = Math.floor(options.transactions / 2);
       await life.drive(run, 1, half, "first");
@@ -291,10 +333,14 @@ export function blueStoreScenario(options: BlueStoreScenarioOptions): CrashScena
       }
     },
     classify: classOf,
-    cover: (marks) =>
-      (marks as readonly Mark[]).flatMap((mark) =>
-        mark.kind === "did" ? [`after: ${mark.what}`] : [],
-      ),
+    cover: (marks) => {
+      const known = marks as readonly Mark[];
+      const did = known.flatMap((mark) => (mark.kind === "did" ? [`after: ${mark.what}`] : []));
+      const full = known.some(
+        (mark) => mark.kind === "acked" && mark.result === -storeErrnos.ENOSPC,
+      );
+      return full ? [...did, "after: a full device"] : did;
+    },
   };
 }
 

@@ -18,6 +18,15 @@ import { writeData } from "./write-path/write.ts";
 
 const noBytes = new Uint8Array(0);
 
+function isZero(bytes: Uint8Array): boolean {
+  for (let at = 0; at < bytes.length; at += 1) {
+    if (bytes[at] !== 0) {
+      return false;
+    }
+  }
+  return true;
+}
+
 export class Applier {
   readonly #state: StoreState;
   readonly #old = new OldExtents();
@@ -159,11 +168,15 @@ export class Applier {
       const start = slot * state.slotBytes;
       bytes = state.io.lane.arena.bytes.subarray(start, start + lengthBytes);
     }
+    onode.sizeBytes = Math.max(onode.sizeBytes, offsetBytes + lengthBytes);
+    if (state.options.zeroBlockDetection && isZero(bytes)) {
+      this.#punch(txc, onode, offsetBytes, lengthBytes);
+      return;
+    }
     const ctx = new WriteContext(state, txc, onode, index, this.#old);
     writeData(ctx, offsetBytes, bytes, op.data === null ? slot : -1);
     allocateWrite(ctx);
     releaseOld(txc, onode, this.#old);
-    onode.sizeBytes = Math.max(onode.sizeBytes, offsetBytes + lengthBytes);
     if (ctx.preread.length > 0) {
       collectGarbage(ctx, offsetBytes, lengthBytes);
     }

@@ -1,5 +1,6 @@
 /** Making a store, and opening one: label, key-value store, free space, deferred writes. */
 import { OsdynoError } from "../../base/error.ts";
+import { SeededRandom } from "../../base/random.ts";
 import {
   type Allocator,
   type AllocatorOptions,
@@ -107,6 +108,7 @@ class SharedSpace implements KvSpace {
     }
     if (this.state !== null) {
       this.state.reclaim.freeBytes -= lengthBytes;
+      this.state.kvBytes += lengthBytes;
     }
     return extents;
   }
@@ -117,6 +119,7 @@ class SharedSpace implements KvSpace {
       list.push(offsetBytes, lengthBytes);
       if (this.state !== null) {
         this.state.reclaim.freeBytes += lengthBytes;
+        this.state.kvBytes -= lengthBytes;
       }
     }
     this.allocator?.release(list);
@@ -190,8 +193,12 @@ function geometryOf(parts: BlueStoreParts): StoreGeometry {
 }
 
 /** Makes an empty store; what was on the devices is lost. Throws `bad-input` or `io` with one line. */
-export async function makeStore(parts: BlueStoreParts): Promise<void> {
-  const { lane } = parts;
+export async function makeStore(given: BlueStoreParts): Promise<void> {
+  const { lane, clock } = given;
+  // The ids of two stores made one after the other on a device differ even with one seed: what the
+  // first has left must not pass for the second's.
+  const drawn = given.random.below(2 ** 48) + Math.floor(clock.nowNs());
+  const parts = { ...given, random: new SeededRandom(drawn % 2 ** 53) };
   const geometry = geometryOf(parts);
   const io = new DiskIo(lane);
   const label: DeviceLabel = {
@@ -257,14 +264,18 @@ function makeAllocator(parts: BlueStoreParts, geometry: StoreGeometry): Allocato
   return parts.allocator({ capacityBytes: geometry.sizeBytes, blockBytes: geometry.unitBytes });
 }
 
-function takeUsed(kv: KeyValueStore, allocator: Allocator): void {
+/** Takes what the key-value store has out of the free space; the bytes. */
+function takeUsed(kv: KeyValueStore, allocator: Allocator): number {
   const used = new ExtentList();
+  let bytes = 0;
   for (const { role, offsetBytes, lengthBytes } of kv.usedExtents()) {
     if (role === "main") {
       used.push(offsetBytes, lengthBytes);
+      bytes += lengthBytes;
     }
   }
   allocator.removeFree(used);
+  return bytes;
 }
 
 /** A store that is open, and what replaying needs to go on from. */
@@ -304,7 +315,7 @@ export async function openStore(parts: BlueStoreParts): Promise<OpenedStore> {
       ? new BitmapFreelist(geometry.unitBytes, geometry.freelistUnitsPerKey)
       : null;
   loadFreeSpace(kv, geometry, options, sumBytes, freelist, allocator);
-  takeUsed(kv, allocator);
+  const kvBytes = takeUsed(kv, allocator);
   space.allocator = allocator;
   const checksumType = (checksumNames as readonly string[]).indexOf(options.checksumType);
   const checksum = checksums[checksumType];
@@ -327,7 +338,7 @@ export async function openStore(parts: BlueStoreParts): Promise<OpenedStore> {
     blockBytes: geometry.blockBytes,
     nidMax: geometry.nidMax,
     blobIdMax: geometry.blobIdMax,
-    reserveBytes: Math.min(2 ** 30, Math.max(4 * space.unitBytes, geometry.sizeBytes / 32)),
+    kvBytes,
   });
   space.state = state;
   loadCollections(state);
@@ -384,6 +395,7 @@ async function replayDeferred(state: StoreState, device: string): Promise<number
   if (writes.length === 0) {
     return last;
   }
+  state.counters["deferred_replayed"] = writes.length;
   const { io } = state;
   const merged = mergeWrites(writes, state.blockBytes, state.slotBytes);
   const results = merged.map(({ offsetBytes, bytes }) =>

@@ -49,6 +49,11 @@ export class Pipeline {
       written: () => this.#sync.kick(),
       failed: (errno) => this.fail(errno),
     });
+    state.reclaim.onFreed = () => {
+      if (this.#throttled.length > 0) {
+        this.#sync.kick();
+      }
+    };
     this.#sync = new KvSync(state, this.deferred, {
       committed: (txc) => this.#committed(txc),
       failed: (errno) => this.fail(errno),
@@ -248,10 +253,17 @@ export class Pipeline {
     if (!coming) {
       return "none";
     }
-    this.deferred.setEager(true);
-    this.#sync.kick();
+    this.#hurry();
     this.#hold(txc);
     return "wait";
+  }
+
+  /** Deferred writes go out now. Whatever ends next wakes those that wait: asking again is no use. */
+  #hurry(): void {
+    this.deferred.setEager(true);
+    if (this.deferred.hasWritten || this.deferred.hasStable) {
+      this.#sync.kick();
+    }
   }
 
   #preparedAny(): boolean {
@@ -278,8 +290,7 @@ export class Pipeline {
     const over = this.#costBytes + txc.costBytes > options.throttleBytes && this.#costBytes > 0;
     const deferredOver = this.deferred.bytes > options.throttleDeferredBytes;
     if (deferredOver) {
-      this.deferred.setEager(true);
-      this.#sync.kick();
+      this.#hurry();
     }
     if (over || (deferredOver && !this.deferred.idle)) {
       this.#hold(txc);

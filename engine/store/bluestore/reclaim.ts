@@ -16,6 +16,8 @@ export class Reclaim {
   freeBytes: number;
   /** Released and not yet free. */
   heldBytes = 0;
+  /** Told when held space has become free. */
+  onFreed: () => void = () => {};
 
   constructor(allocator: Allocator) {
     this.#allocator = allocator;
@@ -75,8 +77,11 @@ export class Reclaim {
     for (let at = 0; at < extents.count; at += 1) {
       this.heldBytes -= extents.lengthBytes(at);
     }
-    this.#free(extents);
-    extents.clear();
+    if (extents.count > 0) {
+      this.#free(extents);
+      extents.clear();
+      this.onFreed();
+    }
   }
 
   #free(extents: ExtentList): void {

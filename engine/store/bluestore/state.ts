@@ -46,8 +46,8 @@ export interface StoreParts {
   readonly blockBytes: number;
   readonly nidMax: number;
   readonly blobIdMax: number;
-  /** Free space that only the key-value store may use. */
-  readonly reserveBytes: number;
+  /** Space that the key-value store has on the main device. */
+  readonly kvBytes: number;
 }
 
 const pageEntries = 512;
@@ -77,7 +77,8 @@ export class StoreState implements StoreView, CodecContext {
   readonly sumBytes: readonly number[];
   readonly slotBytes: number;
   readonly slotCount: number;
-  readonly reserveBytes: number;
+  /** Space that the key-value store has on the main device. */
+  kvBytes: number;
   readonly collections = new Map<CollectionId, CollectionRange>();
   readonly usage = new Map<number, UsageDelta>();
   /** Objects whose existence may differ from what is committed, by key. */
@@ -109,7 +110,7 @@ export class StoreState implements StoreView, CodecContext {
     this.blockBytes = parts.blockBytes;
     this.unitBytes = parts.options.minAllocBytes;
     this.sumBytes = parts.checksums.map((each) => each?.valueBytes ?? 0);
-    this.reserveBytes = parts.reserveBytes;
+    this.kvBytes = parts.kvBytes;
     this.nid = parts.nidMax;
     this.nidMax = parts.nidMax;
     this.blobId = parts.blobIdMax;
@@ -142,6 +143,14 @@ export class StoreState implements StoreView, CodecContext {
     if (this.damage.length > 100) {
       this.damage.shift();
     }
+  }
+
+  /**
+   * Free space that only the key-value store may use: what it has is written anew from time to time,
+   * and it must be able to commit when objects have taken all the rest.
+   */
+  get reserveBytes(): number {
+    return Math.min(2 ** 30, Math.max(2 ** 20, this.kvBytes));
   }
 
   trimCaches(): void {
