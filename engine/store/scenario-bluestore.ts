@@ -42,6 +42,8 @@ type Mark =
   | { readonly kind: "acked"; readonly id: number; readonly result: number }
   | { readonly kind: "did"; readonly what: string };
 
+/** Transactions under way at once are fewer. */
+const remembered = 64;
 const meta = "meta";
 const counterObject = objectName({ pool: -1, name: "counter" });
 
@@ -168,7 +170,11 @@ class Life {
     await new Promise<void>((resolve) => {
       const ask = (id: number) => {
         const transaction = id === 1 ? first(this.#options.filledBytes) : run.draw();
-        transaction.setAttrs(meta, counterObject, new Map([["id", encodeId(id)]]));
+        const left = [
+          ["id", encodeId(id)],
+          [`t${id % remembered}`, encodeId(id)],
+        ] as const;
+        transaction.setAttrs(meta, counterObject, new Map(left));
         world.mark({ kind: "asked", id, transaction } satisfies Mark);
         this.store.submit(transaction, (result) => {
           // A full device refuses what the model would do; everything else they agree on.
@@ -230,17 +236,21 @@ function encodeId(id: number): Uint8Array {
   return Uint8Array.of(id & 255, id >> 8);
 }
 
-async function idOf(session: StoreSession): Promise<number> {
+/** The numbers of the last transactions that took effect, the newest as well. */
+async function idsIn(session: StoreSession): Promise<{ newest: number; ids: Set<number> }> {
+  const ids = new Set<number>([0]);
   const found = await session.statErrno(meta, counterObject);
-  if (found !== 0) {
-    return 0;
+  if (found === 0) {
+    for (const value of (await session.attrs(meta, counterObject)).values()) {
+      ids.add((value[0] as number) + ((value[1] as number) << 8));
+    }
   }
-  const value = (await session.attrs(meta, counterObject)).get("id");
-  return value === undefined ? 0 : (value[0] as number) + ((value[1] as number) << 8);
+  return { newest: Math.max(...ids), ids };
 }
 
 interface Expected {
   readonly asked: ReadonlyMap<number, Transaction>;
+  readonly acked: ReadonlySet<number>;
   /** Refused by the store as by the model, or for want of space. */
   readonly refused: ReadonlySet<number>;
   readonly lastAsked: number;
@@ -250,6 +260,7 @@ interface Expected {
 function expectation(marks: readonly Mark[]): Expected {
   const asked = new Map<number, Transaction>();
   const refused = new Set<number>();
+  const acked = new Set<number>();
   let lastAsked = 0;
   let lastAcked = 0;
   for (const mark of marks) {
@@ -258,29 +269,35 @@ function expectation(marks: readonly Mark[]): Expected {
       for (let id = mark.id; id <= lastAsked; id += 1) {
         asked.delete(id);
         refused.delete(id);
+        acked.delete(id);
       }
       asked.set(mark.id, mark.transaction);
       lastAsked = mark.id;
     } else if (mark.kind === "acked" && mark.result === 0) {
       lastAcked = mark.id;
+      acked.add(mark.id);
     } else if (mark.kind === "acked") {
       refused.add(mark.id);
+      acked.add(mark.id);
     }
   }
-  return { asked, refused, lastAsked, lastAcked };
+  return { asked, acked, refused, lastAsked, lastAcked };
 }
 
 /** A run whose model stands at what a store that ended at `id` must hold. */
 function runAt(
   session: StoreSession,
   expected: Expected,
-  id: number,
-  objects: number,
+  life: Life,
+  ids: { readonly newest: number; readonly ids: ReadonlySet<number> },
 ): RandomStoreRun {
+  const { objects } = life;
   const run = new RandomStoreRun(session, { steps: 0, remountEvery: 0, objects });
-  for (let each = 1; each <= id; each += 1) {
+  for (let each = 1; each <= ids.newest; each += 1) {
     const transaction = expected.asked.get(each);
-    if (transaction !== undefined && !expected.refused.has(each)) {
+    // Refused for want of space, and the crash came before anybody was told.
+    const quiet = !expected.acked.has(each) && !ids.ids.has(each);
+    if (transaction !== undefined && !expected.refused.has(each) && !quiet) {
       run.model(transaction);
     }
   }
@@ -292,11 +309,12 @@ async function recover(life: Life, marks: readonly Mark[]): Promise<void> {
   await life.mount();
   life.checkStructure();
   const session = life.session(1 + marks.length);
-  const id = await idOf(session);
+  const ids = await idsIn(session);
+  const id = ids.newest;
   const { lastAcked, lastAsked } = expected;
   assert(id >= lastAcked, `transaction ${lastAcked} was acknowledged, the store is at ${id}`);
   assert(id <= lastAsked, `the store is at transaction ${id}, which nobody asked for`);
-  const run = runAt(session, expected, id, life.objects);
+  const run = runAt(session, expected, life, ids);
   await run.compare(true);
   await life.drive(run, id + 1, 4, "more");
   await life.unmount();

@@ -149,3 +149,20 @@ test("random overwrites leave no more blobs than units, and few shared between s
   expect(map?.spanning.size).toBe(0);
   await session.harness.check();
 });
+
+test("two parts of one write to one large chunk are both there", async () => {
+  const session = await begin({});
+  const object = session.object("a");
+  const hints = allocHints.sequentialRead | allocHints.immutable;
+  const data = session.bytes(65536);
+  await session.apply((t) => {
+    t.touch(id, object);
+    t.setAllocHint(id, object, { objectBytes: 65536, writeBytes: 8192, hints });
+    t.write(id, object, 0, data);
+  });
+  const patch = session.bytes(4096);
+  await session.apply((t) => t.write(id, object, 2265, patch));
+  data.set(patch, 2265);
+  const got = await session.read(id, object, 0, 65536);
+  expect(firstDifference(got, data)).toBe(-1);
+});

@@ -245,7 +245,7 @@ class ReadOp implements IoOwner {
         for (let done = 0; disk !== hole && done < bytes; done += blockBytes) {
           const at = bufferAt + blobOffset - offset + done;
           if (!inFlight.has(disk + done)) {
-            buffers.add(disk + done, buffer.slice(at, at + blockBytes));
+            buffers.add(disk + done, buffer, at);
           }
         }
       });

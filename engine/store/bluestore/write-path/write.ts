@@ -26,13 +26,28 @@ export function writeData(
     return;
   }
   if (head > 0) {
-    writeSmall(ctx, offset, bytes.subarray(0, head));
+    const part = bytes.subarray(0, head);
+    writeSmall(ctx, offset, part);
+    patchPreread(ctx, offset, part);
   }
   if (middle > 0) {
     const part = bytes.subarray(head, head + middle);
     writeBig(ctx, offset + head, part, head === 0 ? slot : -1);
+    patchPreread(ctx, offset + head, part);
   }
   if (tail > 0) {
     writeSmall(ctx, offset + length - tail, bytes.subarray(length - tail));
+  }
+}
+
+/** One chunk may be written to by several parts of a write: the later ones must see the earlier. */
+function patchPreread(ctx: WriteContext, offset: number, bytes: Uint8Array): void {
+  const end = offset + bytes.length;
+  for (const { offsetBytes, bytes: read } of ctx.preread) {
+    const from = Math.max(offset, offsetBytes);
+    const to = Math.min(end, offsetBytes + read.length);
+    if (from < to) {
+      read.set(bytes.subarray(from - offset, to - offset), from - offsetBytes);
+    }
   }
 }
