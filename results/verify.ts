@@ -20,6 +20,7 @@ import { readRun } from "./run-schema.ts";
 import { type Seal, sealedFiles, sealName, sha256OfFile } from "./seal.ts";
 import { parseSeries, type SeriesPoint } from "./series.ts";
 import { type SteadyStateRecord, steadyRuleOf, steadyStateRecord } from "./steady-state.ts";
+import { checkKilled, wasKilled } from "./verify-killed.ts";
 
 export interface Verification {
   readonly directory: string;
@@ -55,14 +56,13 @@ export function verifyRun(directory: string): Verification {
   const record = readRun(directory);
   const ledger = new Ledger();
   const filesChecked = checkSeal(directory, ledger);
-  const raw = new RawData(directory, ledger);
-  const everything = new Measured();
-  for (const job of record.jobs) {
-    const measured = checkJob(job, raw, publishesClat(job, record), ledger);
-    checkSteadyState(job, ledger);
-    everything.add(measured);
+  if (wasKilled(directory, record)) {
+    const left = checkKilled(directory);
+    ledger.disagreements.push(...left.disagreements);
+    ledger.notes.push(...left.notes);
+  } else {
+    checkNumbers(directory, record, ledger);
   }
-  checkTotals(record, everything, ledger);
   if (record.state === "partial") {
     ledger.notes.push(`the run is partial: ${record.reason ?? "no reason is given"}`);
   }
@@ -74,6 +74,17 @@ export function verifyRun(directory: string): Verification {
     disagreements: ledger.disagreements,
     notes: ledger.notes,
   };
+}
+
+function checkNumbers(directory: string, record: RunRecord, ledger: Ledger): void {
+  const raw = new RawData(directory, ledger);
+  const everything = new Measured();
+  for (const job of record.jobs) {
+    const measured = checkJob(job, raw, publishesClat(job, record), ledger);
+    checkSteadyState(job, ledger);
+    everything.add(measured);
+  }
+  checkTotals(record, everything, ledger);
 }
 
 function checkSeal(directory: string, ledger: Ledger): number {

@@ -31,6 +31,7 @@ interface CalibrateFlags {
   readonly out?: string;
   readonly json?: true;
   readonly only?: string;
+  readonly cpus?: string;
 }
 
 const scratchBytes = 1 << 30;
@@ -145,8 +146,10 @@ interface Chosen {
 /** The cases that were asked for, by group or name; throws `bad-input` when there are none. */
 function chosenOf(jobFile: string | undefined, file: string, flags: CalibrateFlags): Chosen {
   const noise = flags.noise === true;
-  const { only } = flags;
-  const cases = jobFile === undefined ? standardCases(file, noise) : [fileCase(jobFile, noise)];
+  const { only, cpus } = flags;
+  const all = jobFile === undefined ? standardCases(file, noise) : [fileCase(jobFile, noise)];
+  const bound = cpus === undefined ? [] : [`--cpus_allowed=${cpus}`];
+  const cases = all.map((item) => ({ ...item, args: [...item.args, ...bound] }));
   const truths = jobFile === undefined && !noise ? truthCases : [];
   if (only === undefined) {
     return { cases, truths };
@@ -272,6 +275,10 @@ export function calibrateCommand(finish: (code: number) => void): Command {
     .option(
       "--only <text>",
       "only these cases: a group (io_uring, path, null, engines, truth) or a part of their names",
+    )
+    .option(
+      "--cpus <list>",
+      "bind the jobs of both sides to these CPUs, as cpus_allowed: takes the scheduler's luck out",
     )
     .option("--out <dir>", "keep calibration.json there")
     .option("--json", "print one JSON document")

@@ -216,7 +216,7 @@ test("--target replaces the jobs' own, in the run, its record and its report", (
   expect(place.record("r").target).toBe("null:");
   expect(place.record("r").job.resolved).toMatchObject([{ target: "null:", iodepth: 4 }]);
   const report = JSON.parse(place.run(["report", "r", "--format=json"]).out) as object;
-  expect(report).toMatchObject({ entries: [{ series: "null", depth: 4 }] });
+  expect(report).toMatchObject({ entries: [{ series: "null device", depth: 4 }] });
 });
 
 describe("files that jobs make", () => {

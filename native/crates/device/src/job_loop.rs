@@ -52,6 +52,10 @@ const LOOK_NS: u64 = 50_000_000;
 /// Operations handed over at once, at most: the device works on them while the next are prepared, and
 /// none waits long between `sent` and `submitted`.
 const BATCH: u32 = 8;
+/// The same as a share of the queue. With batches of half a queue of 16 the device stood idle in between:
+/// 4k random writes on a virtio disk lost 12 to 15% against handing over one by one, at 64 and 128
+/// operations batches of 4 and 8 lost nothing and saved a fifth of the CPU.
+const BATCHES_OF_QUEUE: u32 = 16;
 
 /// Longest wait for completions while other threads check what was read: nothing else tells of it.
 const CHECK_LOOK_NS: u64 = 100_000;

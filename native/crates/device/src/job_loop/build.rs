@@ -12,7 +12,7 @@ use super::files::Keeper;
 use super::limits::Limits;
 use super::search::Search;
 use super::tolerate::Tolerance;
-use super::{BATCH, InFlight, JobLoop, Phase};
+use super::{BATCH, BATCHES_OF_QUEUE, InFlight, JobLoop, Phase};
 use crate::arena::Arena;
 use crate::cpu::Usage;
 use crate::engine::Engine;
@@ -119,7 +119,10 @@ impl<E: Engine> JobLoop<E> {
             port,
             depth,
             batches: control.queue.map(Batches::new),
-            hand_over: control.queue.map_or(BATCH, |queue| queue.submit.max(1)),
+            hand_over: control.queue.map_or_else(
+                || (depth / BATCHES_OF_QUEUE).clamp(1, BATCH),
+                |queue| queue.submit.max(1),
+            ),
             slow_ns: limits.slow_ns(),
             limits,
             search: target.map(|target| Box::new(Search::new(target, depth))),
