@@ -382,9 +382,10 @@ function withThresholds(thresholds: readonly Threshold[], record: RunRecord): Ru
 
 /** Files and block devices of a plan. */
 function pathsOf(plan: RunPlan): readonly string[] {
-  return filesOf(plan)
+  const files = filesOf(plan)
     .filter((file) => file.kind === "file" || file.kind === "block")
     .map((file) => file.path);
+  return [...files, ...plan.stores.map(({ path }) => path)];
 }
 
 function targetText(plan: RunPlan): string {

@@ -4,13 +4,14 @@
  */
 import type { ResolvedJob } from "./job/model.ts";
 import type { NativeOutcome } from "./run-outcome.ts";
+import type { PlannedStore } from "./store-plan.ts";
 import type { IologSpec, PlannedTrace } from "./trace/model.ts";
 
 /** A file, device or synthetic target of one planned job. */
 export interface PlannedFile {
   /** Absolute path; for targets without a path the target's text, e.g. `null:?service=50us`. */
   readonly path: string;
-  readonly kind: "file" | "block" | "char" | "synthetic" | "memory" | "null";
+  readonly kind: "file" | "block" | "char" | "synthetic" | "memory" | "null" | "store";
   /** The region that the job addresses. */
   readonly offsetBytes: number;
   readonly sizeBytes: number;
@@ -52,6 +53,8 @@ export interface PlannedPhase {
 export interface RunPlan {
   readonly phases: readonly PlannedPhase[];
   readonly path: "native" | "engine";
+  /** Object stores that its jobs run on. */
+  readonly stores: readonly PlannedStore[];
   /** Seconds it is expected to take; null = unknown. */
   readonly expectedSeconds: number | null;
   readonly expectedWriteBytes: number | null;

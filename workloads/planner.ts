@@ -12,6 +12,8 @@ import type { BlockSizeRule, PerDirection, ResolvedJob, SizeValue } from "./job/
 import type { PlannedFile, PlannedJob, PlannedPhase, RunPlan } from "./plan-model.ts";
 import { blockDeviceBytes, checkFile, lookUp, refuse } from "./planned-path.ts";
 import { refusalOf } from "./runner/native-control.ts";
+import { storeFile, storesOf } from "./store-plan.ts";
+import { absoluteStore } from "./store-target.ts";
 import { parseTarget, type Target } from "./target.ts";
 import { planTrace, traceBytes, traceSlotBytes } from "./trace/plan.ts";
 import { mergedPath, planIolog } from "./trace/record.ts";
@@ -264,7 +266,8 @@ function seedOf(base: number, index: number): number {
 function targetOf(job: ResolvedJob, options: PlanOptions): Target | null {
   const text = options.target ?? job.target;
   if (text !== null) {
-    return parseTarget(text);
+    const target = parseTarget(text);
+    return target.kind === "store" ? absoluteStore(target, options.directory) : target;
   }
   if (job.ioengine === "null") {
     return { kind: "null", text: "null:", model: null };
@@ -299,6 +302,15 @@ function planFiles(
   target: Target | null,
   options: PlanOptions,
 ): readonly PlannedFile[] {
+  if (target?.kind === "store") {
+    return [
+      storeFile(job, target, {
+        unit: blockLimits(job).min,
+        start: (whole) => startOf(job, jobnum, whole, blockLimits(job).min),
+        asked: (whole) => (job.size === null ? null : bytesOf(job.size, whole)),
+      }),
+    ];
+  }
   if (target !== null && target.kind !== "raw") {
     return [planSynthetic(job, jobnum, target)];
   }
@@ -351,8 +363,11 @@ export function planRun(jobs: readonly ResolvedJob[], options: PlanOptions): Run
   const iologs = new Map<string, number>();
   let groupId = 0;
   let index = 0;
+  // A store is in TypeScript: everything over it goes through the engine path.
+  const onStore = jobs.some((job) => targetOf(job, options)?.kind === "store");
+  const path = onStore ? "engine" : options.path;
   for (const job of jobs) {
-    const refusal = refusalOf(job, options.path);
+    const refusal = refusalOf(job, path);
     if (refusal !== null) {
       refuse(job, refusal);
     }
@@ -384,7 +399,8 @@ export function planRun(jobs: readonly ResolvedJob[], options: PlanOptions): Run
   }
   return {
     phases: phases.map((planned) => ({ jobs: planned })),
-    path: options.path,
+    path,
+    stores: storesOf(phases.flat()),
     ...expected(phases),
   };
 }

@@ -3,9 +3,11 @@
 import { OsdynoError } from "../engine/base/error.ts";
 import { nearestName } from "../engine/base/nearest-name.ts";
 import { parseNullTarget, type SyntheticSpec } from "../engine/device/synthetic-spec.ts";
+import { parseStoreTarget, type StoreTarget } from "./store-target.ts";
 
 export type Target =
   | { readonly kind: "raw"; readonly text: string; readonly path: string }
+  | StoreTarget
   /** Of `ioengine=memory`: a buffer as large as the job's region. */
   | { readonly kind: "memory"; readonly text: string }
   /** `model` null: completes at once. */
@@ -31,6 +33,12 @@ export const targetKinds: readonly TargetKind[] = Object.freeze([
     example: "null:?service=50us&jitter=exp",
     description: "the synthetic device: service-time law, jitter, stalls, errors, rate limits",
   },
+  {
+    scheme: "store",
+    example: "store:PATH?size=8g",
+    description:
+      "an object store on a file or device, seen as a volume; object_size= and its options by name",
+  },
 ]);
 
 /** Reads a target's text; throws `bad-input` with the nearest known scheme. */
@@ -46,6 +54,9 @@ export function parseTarget(text: string): Target {
   }
   if (colon > 0 && scheme === "null") {
     return { kind: "null", text, model: parseNullTarget(text) };
+  }
+  if (colon > 0 && scheme === "store") {
+    return parseStoreTarget(text);
   }
   const schemes = [...new Set(targetKinds.map((kind) => kind.scheme))];
   if (text.startsWith("/") || text.startsWith("./")) {

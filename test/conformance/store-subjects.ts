@@ -38,7 +38,7 @@ export const memStoreSubject: StoreSubject = {
   },
 };
 
-async function settled<T>(clock: VirtualClock, promise: Promise<T>): Promise<T> {
+export async function settled<T>(clock: VirtualClock, promise: Promise<T>): Promise<T> {
   let done = false;
   const end = promise.finally(() => {
     done = true;
@@ -56,6 +56,45 @@ function drain(clock: VirtualClock, device: MemoryDevice): void {
   while (device.poll(64) > 0 || clock.step()) {
     // What is under way when a store is abandoned completes for nobody.
   }
+}
+
+function partsOf(
+  clock: VirtualClock,
+  mux: DeviceMux,
+  random: SeededRandom,
+  options: Partial<BlueStoreOptions>,
+  slots: { readonly kv: number; readonly own: number },
+): BlueStoreParts {
+  const kvLane = mux.lane({ depth: 16, slots: slots.kv });
+  const { sizeBytes: deviceBytes } = mux.device.facts;
+  return {
+    clock,
+    random,
+    lane: mux.lane({ depth: 32, slots: slots.own }),
+    kvName: "waltree",
+    kvDevices: {
+      main: { path: null, lane: kvLane, sizeBytes: deviceBytes, blockBytes: 4096 },
+      db: null,
+      wal: null,
+    },
+    kvOptions: { waltree_log_bytes: 1 << 20 },
+    openKv: (context) => openKeyValueStore("waltree", context),
+    allocator: (how) => createAllocator("hybrid", how),
+    checksum: openChecksum,
+    compressor: openCompressor,
+    cache: openCache,
+    options: { ...ssdDefaults, ...options },
+  };
+}
+
+/** A store that leaves slots from the 24th on to its user. */
+export function volumeParts(
+  clock: VirtualClock,
+  mux: DeviceMux,
+  random: SeededRandom,
+  options: Partial<BlueStoreOptions>,
+): BlueStoreParts {
+  return partsOf(clock, mux, random, options, { kv: 10, own: 14 });
 }
 
 export interface BlueStoreHarness extends StoreHarness {
@@ -87,25 +126,8 @@ export function blueStoreSubject(shape: BlueStoreShape): StoreSubject {
         drain(clock, on);
         const faulty = faults.length === 0 ? on : new FaultDevice(on, faults, clock);
         const mux = new DeviceMux(faulty, { capacity: 64, selfDriven: true });
-        const kvLane = mux.lane({ depth: 16, slots: 12 });
-        return {
-          clock,
-          random,
-          lane: mux.lane({ depth: 32, slots: 20 }),
-          kvName: "waltree",
-          kvDevices: {
-            main: { path: null, lane: kvLane, sizeBytes, blockBytes: 4096 },
-            db: null,
-            wal: null,
-          },
-          kvOptions: shape.kvOptions ?? { waltree_log_bytes: 1 << 20 },
-          openKv: (context) => openKeyValueStore("waltree", context),
-          allocator: (options) => createAllocator("hybrid", options),
-          checksum: openChecksum,
-          compressor: openCompressor,
-          cache: openCache,
-          options: { ...ssdDefaults, ...shape.options },
-        };
+        const made = partsOf(clock, mux, random, shape.options, { kv: 12, own: 20 });
+        return { ...made, kvOptions: shape.kvOptions ?? made.kvOptions };
       };
       await settled(clock, makeStore(parts()));
       let store = await settled(clock, BlueStore.mount(parts()));

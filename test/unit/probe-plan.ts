@@ -37,5 +37,11 @@ export function planOf(...requests: readonly PlanRequest[]): RunPlan {
       seed: 1,
     };
   });
-  return { phases: [{ jobs }], path: "native", expectedSeconds: null, expectedWriteBytes: null };
+  return {
+    phases: [{ jobs }],
+    path: "native",
+    stores: [],
+    expectedSeconds: null,
+    expectedWriteBytes: null,
+  };
 }

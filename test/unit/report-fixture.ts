@@ -231,6 +231,7 @@ export function writeFixtureRun(dir: string, run: FixtureRun): void {
   const plan: RunPlan = {
     phases: [{ jobs: planned }],
     path: "native",
+    stores: [],
     expectedSeconds: 10,
     expectedWriteBytes: 0,
   };

@@ -219,6 +219,7 @@ export function fixtureRun(
   const plan: RunPlan = {
     phases: planned.map((jobs) => ({ jobs })),
     path: "native",
+    stores: [],
     expectedSeconds: 2,
     expectedWriteBytes: 0,
   };

@@ -10,6 +10,7 @@ import {
 } from "../../engine/hot/ioengine/registry.ts";
 import type { BlockDevice } from "../../engine/port/block-device.ts";
 import { type EnginePathRun, type EnginePathSpec, startEnginePath } from "./engine-path.ts";
+import type { StoreSession } from "./store-session.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 
 /** What opening wants to know of a job; a `JobSpec` has it. */
@@ -111,15 +112,28 @@ function closeAll(devices: readonly BlockDevice[]): void {
   }
 }
 
+/** Where the jobs of a run are, as far as that is no file. */
+export interface RunPlaces {
+  readonly time: VirtualTime | null;
+  readonly stores: StoreSession | null;
+  /** By job: the target of its store; null: it is on none. */
+  readonly targets: readonly (string | null)[];
+}
+
+const onFiles: RunPlaces = { time: null, stores: null, targets: [] };
+
 /** Starts a run over devices of its own, which are closed when it is done. Throws when one does not open. */
 export function startEngineRun(
   spec: EnginePathSpec & { readonly jobs: readonly OpenableJob[] },
-  time: VirtualTime | null = null,
+  { time, stores, targets }: RunPlaces = onFiles,
 ): EnginePathRun {
   const devices: BlockDevice[][] = [];
+  const jobs: readonly OpenableJob[] = spec.jobs;
   try {
-    for (const job of spec.jobs) {
-      devices.push(openJobDevices(job, time));
+    for (const [index, job] of jobs.entries()) {
+      const target = targets[index] ?? null;
+      const volume = target === null ? null : (stores?.device(target, job.iodepth) ?? null);
+      devices.push(volume === null ? openJobDevices(job, time) : [volume]);
     }
     const run = startEnginePath(spec, devices, time?.loop() ?? null);
     return { ...run, done: run.done.finally(() => closeAll(devices.flat())) };

@@ -7,6 +7,7 @@ import { startEngineRun } from "./engine-run.ts";
 import { endsRun } from "./native-control.ts";
 import { jobSpec } from "./native-plan.ts";
 import type { RunSpec } from "./native-spec.ts";
+import { StoreSession } from "./store-session.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 
 /** A phase that is going on, on either path. */
@@ -59,14 +60,22 @@ function allJobs(plan: RunPlan): readonly PlannedJob[] {
   return plan.phases.flatMap((phase) => phase.jobs);
 }
 
-function start(phase: PlannedPhase, plan: RunPlan, options: ExecuteOptions): RunningPhase {
+function start(
+  phase: PlannedPhase,
+  plan: RunPlan,
+  options: ExecuteOptions,
+  stores: StoreSession | null,
+): RunningPhase {
   const spec: RunSpec = {
     jobs: phase.jobs.map((job) => jobSpec(job, phase.jobs, allJobs(plan))),
     intervalNs: options.intervalNs,
     hiccups: options.hiccups,
   };
   if (plan.path === "engine") {
-    return startEngineRun(spec, options.time ?? null);
+    const targets = phase.jobs.map(
+      ({ files }) => files.find(({ kind }) => kind === "store")?.path ?? null,
+    );
+    return startEngineRun(spec, { time: options.time ?? null, stores, targets });
   }
   const run = native().startRun(JSON.stringify(spec));
   return {
@@ -129,6 +138,20 @@ export async function execute(
   options: ExecuteOptions,
   observer: RunObserver,
 ): Promise<Execution> {
+  const stores = plan.stores.length === 0 ? null : await StoreSession.open(plan);
+  try {
+    return await executePhases(plan, options, observer, stores);
+  } finally {
+    await stores?.close();
+  }
+}
+
+async function executePhases(
+  plan: RunPlan,
+  options: ExecuteOptions,
+  observer: RunObserver,
+  stores: StoreSession | null,
+): Promise<Execution> {
   const measured: MeasuredPhase[] = [];
   let offsetNs = 0;
   for (const phase of plan.phases) {
@@ -139,7 +162,7 @@ export async function execute(
     observer.phase(jobs);
     let run: RunningPhase;
     try {
-      run = start(phase, plan, options);
+      run = start(phase, plan, options, stores);
     } catch (error) {
       if (measured.length === 0) {
         throw startError(error);

@@ -98,7 +98,8 @@ export function streamSpec(job: PlannedJob): StreamSpec {
 
 function engineSpec(job: PlannedJob): EngineSpec {
   const first = job.files[0];
-  if (first?.kind === "null") {
+  // Over a store the native side drives no device: operations leave through the engine path.
+  if (first?.kind === "null" || first?.kind === "store") {
     return { kind: "null" };
   }
   if (first?.kind === "memory") {

@@ -6,6 +6,7 @@ import { join, resolve } from "node:path";
 import type { ResolvedJob } from "../job/model.ts";
 import type { PlannedFile, PlannedJob } from "../plan-model.ts";
 import { blockDeviceBytes, checkFile, lookUp, refuse } from "../planned-path.ts";
+import { storeFile } from "../store-plan.ts";
 import type { Target } from "../target.ts";
 import {
   operationsOf,
@@ -172,6 +173,9 @@ function syntheticFile(
   choice: TraceChoice,
 ): PlannedFile {
   const end = Math.max(...facts.files.map(({ endBytes }) => endBytes));
+  if (target.kind === "store") {
+    return storeFile(job, target, { unit: 1, start: () => 0, asked: () => end });
+  }
   const model = target.kind === "null" ? target.model : null;
   if (model !== null && target.text.includes("size=") && end > model.size) {
     refuse(

@@ -1,0 +1,190 @@
+/** The object stores of a run: made or opened before its first phase, closed after its last. */
+import { closeSync, ftruncateSync, openSync, rmSync } from "node:fs";
+import { OsdynoError } from "../../engine/base/error.ts";
+import { SeededRandom } from "../../engine/base/random.ts";
+import type { BlockDevice } from "../../engine/port/block-device.ts";
+import { makeRealStore, RealStore, type RealStoreRequest } from "../../engine/store/real-store.ts";
+import { StoreVolume } from "../../engine/store/volume.ts";
+import {
+  defaultCollectionBits,
+  makeVolume,
+  readVolume,
+  VolumeLayout,
+} from "../../engine/store/volume-layout.ts";
+import type { PlannedPhase, RunPlan } from "../plan-model.ts";
+import { type PlannedStore, plannedVolumeBytes } from "../store-plan.ts";
+import { effectiveDepth, jobSpec } from "./native-plan.ts";
+
+/** What the jobs of a run want of one store. */
+interface Demand {
+  /** Largest operation of any job, bytes. */
+  readonly slotBytes: number;
+  /** Operations of all jobs of one phase at once, at most. */
+  readonly slots: number;
+}
+
+function demandOf(plan: RunPlan, store: PlannedStore): Demand {
+  const onStore = ({ jobs }: PlannedPhase) =>
+    jobs.filter(({ files }) => files.some(({ path }) => path === store.text));
+  const phases = plan.phases.map(onStore);
+  const depths = phases.map((jobs) => jobs.reduce((sum, job) => sum + effectiveDepth(job), 0));
+  return {
+    slotBytes: Math.max(4096, ...phases.flat().map((job) => jobSpec(job).maxBlock)),
+    slots: Math.max(1, ...depths),
+  };
+}
+
+function makeFile(path: string, sizeBytes: number): void {
+  try {
+    const file = openSync(path, "wx");
+    try {
+      ftruncateSync(file, sizeBytes);
+    } finally {
+      closeSync(file);
+    }
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new OsdynoError("bad-input", `cannot make a store at ${path}: ${reason}`, {}, error);
+  }
+}
+
+/** One open store with the volume on it. */
+class OpenStore {
+  readonly planned: PlannedStore;
+  readonly real: RealStore;
+  readonly #layout: VolumeLayout;
+  #slotsTaken = 0;
+  #open = 0;
+
+  static async open(planned: PlannedStore, demand: Demand): Promise<OpenStore> {
+    const { path, make, options } = planned;
+    const random = new SeededRandom(Date.now());
+    const request: RealStoreRequest = {
+      path,
+      options,
+      random,
+      slotBytes: demand.slotBytes,
+      userSlots: demand.slots,
+    };
+    if (make !== null) {
+      makeFile(path, make.sizeBytes);
+    }
+    try {
+      if (make !== null) {
+        await makeRealStore(request);
+      }
+      const real = await RealStore.open(request);
+      try {
+        return new OpenStore(planned, real, await OpenStore.#layoutOf(planned, real));
+      } catch (error) {
+        await real.close();
+        throw error;
+      }
+    } catch (error) {
+      if (make !== null) {
+        rmSync(path, { force: true });
+      }
+      throw error;
+    }
+  }
+
+  static async #layoutOf({ path, make }: PlannedStore, real: RealStore): Promise<VolumeLayout> {
+    if (make !== null) {
+      const { objectBytes } = make;
+      await makeVolume(real.store, { objectBytes, collectionBits: defaultCollectionBits }, path);
+    }
+    return new VolumeLayout(await readVolume(real.store, path));
+  }
+
+  constructor(planned: PlannedStore, real: RealStore, layout: VolumeLayout) {
+    this.planned = planned;
+    this.real = real;
+    this.#layout = layout;
+  }
+
+  /** Ends it as if it had not been opened: a store that was made is gone. */
+  async discard(): Promise<void> {
+    await this.real.close();
+    if (this.planned.make !== null) {
+      rmSync(this.planned.path, { force: true });
+    }
+  }
+
+  /** The volume, for a user with so many operations under way. */
+  volume(depth: number): StoreVolume {
+    const { real, planned } = this;
+    const firstSlot = real.firstUserSlot + this.#slotsTaken;
+    this.#slotsTaken += depth;
+    this.#open += 1;
+    return new StoreVolume({
+      store: real.store,
+      driver: real.driver,
+      layout: this.#layout,
+      clock: real.clock,
+      firstSlot,
+      slots: depth,
+      notes: real.notes,
+      facts: {
+        ...real.deviceFacts,
+        name: planned.text,
+        sizeBytes: plannedVolumeBytes(planned),
+        blockBytes: 1,
+        writeCache: false,
+        queueDepth: depth,
+      },
+      // Slots are given out anew once nobody has any: phases follow each other.
+      closed: () => {
+        this.#open -= 1;
+        if (this.#open === 0) {
+          this.#slotsTaken = 0;
+        }
+      },
+    });
+  }
+}
+
+/** The stores of a run while they are open. */
+export class StoreSession {
+  readonly #stores: readonly OpenStore[];
+
+  /** Makes what is to be made and opens all; when it throws, none is open and none was made. */
+  static async open(plan: RunPlan): Promise<StoreSession> {
+    const stores: OpenStore[] = [];
+    try {
+      for (const planned of plan.stores) {
+        stores.push(await OpenStore.open(planned, demandOf(plan, planned)));
+      }
+    } catch (error) {
+      for (const store of stores) {
+        await store.discard();
+      }
+      throw error;
+    }
+    return new StoreSession(stores);
+  }
+
+  private constructor(stores: readonly OpenStore[]) {
+    this.#stores = stores;
+  }
+
+  /** A device for a job on the store of that target; null: the target is none. */
+  device(text: string, depth: number): BlockDevice | null {
+    const store = this.#stores.find(({ planned }) => planned.text === text);
+    return store?.volume(depth) ?? null;
+  }
+
+  /** Ends all cleanly; throws the first `io` after all have been let go. */
+  async close(): Promise<void> {
+    let problem: unknown = null;
+    for (const { real } of this.#stores) {
+      try {
+        await real.close();
+      } catch (error) {
+        problem ??= error;
+      }
+    }
+    if (problem !== null) {
+      throw problem;
+    }
+  }
+}

@@ -1,0 +1,144 @@
+/** The target `store:PATH?size=8g&object_size=4m&OPTION=VALUE...`: its text, and what stands at its path. */
+import { closeSync, openSync, readSync, statSync } from "node:fs";
+import { resolve } from "node:path";
+import { OsdynoError } from "../engine/base/error.ts";
+import type { OptionSetting } from "../engine/options/option-set.ts";
+import { findOption, optionNamed } from "../engine/options/registry.ts";
+import { parseOptionValue } from "../engine/options/value.ts";
+import {
+  type DeviceLabel,
+  decodeLabel,
+  labelBytes,
+  labelMagic,
+} from "../engine/store/bluestore/label.ts";
+import { defaultObjectBytes } from "../engine/store/volume-layout.ts";
+
+export interface StoreTarget {
+  readonly kind: "store";
+  readonly text: string;
+  readonly path: string;
+  /** Of a store that is made; null: what the job needs plus a third. */
+  readonly sizeBytes: number | null;
+  /** Null: the default, or what the store has. */
+  readonly objectBytes: number | null;
+  readonly settings: readonly OptionSetting[];
+}
+
+const size = { ...optionNamed("bluestore_block_size"), min: 16 * 2 ** 20, max: 2 ** 50 };
+const objectSize = { ...size, min: 4096, max: 2 ** 31 };
+
+function refuse(text: string, message: string): never {
+  throw new OsdynoError("bad-input", `target ${text}: ${message}`);
+}
+
+/** Reads a target's text; throws `bad-input`. */
+export function parseStoreTarget(text: string): StoreTarget {
+  const match = /^store:([^?]*)(?:\?(.*))?$/s.exec(text);
+  const path = match?.[1] ?? "";
+  if (path === "") {
+    refuse(text, "a path must follow store:");
+  }
+  let sizeBytes: number | null = null;
+  let objectBytes: number | null = null;
+  const settings: OptionSetting[] = [];
+  const seen = new Set<string>();
+  for (const part of match?.[2] === undefined ? [] : match[2].split("&")) {
+    const equals = part.indexOf("=");
+    if (equals < 1) {
+      refuse(text, "expected NAME=VALUE after ? and after each &");
+    }
+    const name = part.slice(0, equals);
+    const value = part.slice(equals + 1);
+    if (seen.has(name)) {
+      refuse(text, `${name} is given twice`);
+    }
+    seen.add(name);
+    if (name === "size") {
+      sizeBytes = Number(parseOptionValue({ ...size, name }, value));
+    } else if (name === "object_size") {
+      objectBytes = Number(parseOptionValue({ ...objectSize, name }, value));
+    } else {
+      parseOptionValue(findOption(name) ?? optionNamed(name), value);
+      settings.push({ name, value, origin: "target" });
+    }
+  }
+  if (objectBytes !== null && objectBytes % 4096 !== 0) {
+    refuse(text, `object_size=${objectBytes}: must be a multiple of 4096`);
+  }
+  return { kind: "store", text, path, sizeBytes, objectBytes, settings };
+}
+
+/** The same with an absolute path: names one store wherever it is read. */
+export function absoluteStore(target: StoreTarget, directory: string): StoreTarget {
+  const path = resolve(directory, target.path);
+  const query = target.text.indexOf("?");
+  const text = `store:${path}${query < 0 ? "" : target.text.slice(query)}`;
+  return { ...target, path, text };
+}
+
+/** What is at the path of a store. */
+export type StorePlace =
+  | { readonly kind: "absent" }
+  | { readonly kind: "store"; readonly label: DeviceLabel; readonly block: boolean }
+  /** A file or device that is something else. */
+  | { readonly kind: "foreign"; readonly block: boolean; readonly sizeBytes: number };
+
+/** Reads the label, if there is one. Throws `bad-input` or `io` with one line. */
+export function storePlace(path: string): StorePlace {
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (found === undefined) {
+    return { kind: "absent" };
+  }
+  const block = found.isBlockDevice();
+  if (!block && !found.isFile()) {
+    throw new OsdynoError("bad-input", `${path} is neither a file nor a block device`);
+  }
+  const bytes = firstBytes(path);
+  const magic = String.fromCharCode(...bytes.subarray(0, labelMagic.length));
+  return magic === labelMagic
+    ? { kind: "store", label: decodeLabel(bytes, path), block }
+    : { kind: "foreign", block, sizeBytes: found.size };
+}
+
+function firstBytes(path: string): Uint8Array {
+  try {
+    const file = openSync(path, "r");
+    try {
+      const bytes = new Uint8Array(labelBytes);
+      readSync(file, bytes, 0, labelBytes, 0);
+      return bytes;
+    } finally {
+      closeSync(file);
+    }
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new OsdynoError("io", `${path}: ${reason}`, {}, error);
+  }
+}
+
+const blockBytes = 65536;
+/** What metadata takes of a small store. */
+const leastBytes = 64 * 2 ** 20;
+
+/** The volume of a store: three quarters, the rest is for metadata, and for room to write anew. */
+export function volumeBytesOf(storeBytes: number): number {
+  const bytes = Math.floor(storeBytes * 0.75);
+  return bytes - (bytes % blockBytes);
+}
+
+/** A store whose volume has so many bytes: a third more. */
+export function storeBytesFor(volumeBytes: number): number {
+  const bytes = Math.max(leastBytes, Math.ceil((volumeBytes * 4) / 3) + 2 * blockBytes);
+  return Math.ceil(bytes / blockBytes) * blockBytes;
+}
+
+/** The size of a volume that is there or will be; null: the target does not say. */
+export function volumeBytes(target: StoreTarget, place: StorePlace): number | null {
+  if (place.kind === "store") {
+    return volumeBytesOf(place.label.sizeBytes);
+  }
+  return target.sizeBytes === null ? null : volumeBytesOf(target.sizeBytes);
+}
+
+export const objectBytesOf = (target: StoreTarget): number =>
+  target.objectBytes ?? defaultObjectBytes;
