@@ -1,4 +1,7 @@
-/** The plain model that stores are compared with: values copied whole, nothing clever. */
+/**
+ * The plain model that stores are compared with: values copied whole, nothing clever. Bytes are
+ * replaced and never changed, so that states of the model can share what is the same in them.
+ */
 import { childOf, rangeOf } from "./collection.ts";
 import { keyOfObject } from "./object-key.ts";
 import { compareText, type ObjectName } from "./object-name.ts";
@@ -26,32 +29,71 @@ function copyOf(object: ModelObject, name: ObjectName): ModelObject {
   return {
     ...object,
     name,
-    data: object.data.slice(),
     attrs: new Map(object.attrs),
     omap: new Map(object.omap),
   };
 }
 
+/** What a model holds at one time; never changed. */
+interface ModelState {
+  readonly objects: ReadonlyMap<string, ModelObject>;
+  readonly bits: ReadonlyMap<string, number>;
+}
+
+const emptyState: ModelState = { objects: new Map(), bits: new Map() };
+
+/**
+ * What transactions did to models: a history that is played again and again from its beginning, as
+ * crashes of it are, is worked out once.
+ */
+export class ModelMemo {
+  readonly #known = new WeakMap<
+    Transaction,
+    { from: ModelState; to: ModelState; result: number }
+  >();
+
+  /** `work` answers with the state that follows `from`, unless that is known. */
+  get(
+    transaction: Transaction,
+    from: ModelState,
+    work: () => { readonly to: ModelState; readonly result: number },
+  ): { readonly to: ModelState; readonly result: number } {
+    const known = this.#known.get(transaction);
+    if (known?.from === from) {
+      return known;
+    }
+    const made = { from, ...work() };
+    this.#known.set(transaction, made);
+    return made;
+  }
+}
+
 export class StoreModel {
+  #state = emptyState;
   #objects = new Map<string, ModelObject>();
   #bits = new Map<string, number>();
+  /** Objects that no other state has. */
+  readonly #own = new Set<ModelObject>();
   readonly slotBytes: number;
+  readonly #memo: ModelMemo | null;
 
-  constructor(slotBytes: number) {
+  /** With a memo, transactions MUST have their data with them, none in slots. */
+  constructor(slotBytes: number, memo: ModelMemo | null = null) {
     this.slotBytes = slotBytes;
+    this.#memo = memo;
   }
 
   get objects(): readonly ModelObject[] {
-    return [...this.#objects.values()];
+    return [...this.#state.objects.values()];
   }
 
   get collections(): ReadonlyMap<string, number> {
-    return this.#bits;
+    return this.#state.bits;
   }
 
   /** The collection that an object is in; `null`: in none. */
   collectionOf(object: ObjectName): string | null {
-    for (const [id, bits] of this.#bits) {
+    for (const [id, bits] of this.#state.bits) {
       if (rangeOf(id, bits)?.contains(object) === true) {
         return id;
       }
@@ -61,22 +103,37 @@ export class StoreModel {
 
   /** Takes effect whole (0) or not at all (negative errno). `slotData`: bytes of a slot. */
   apply(transaction: Transaction, slotData: (slot: number) => Uint8Array): number {
-    const objects = this.#objects;
-    const bits = this.#bits;
-    this.#objects = new Map(
-      [...objects].map(([key, object]) => [key, copyOf(object, object.name)]),
-    );
-    this.#bits = new Map(bits);
+    const from = this.#state;
+    const work = () => this.#work(transaction, slotData);
+    const { to, result } = this.#memo?.get(transaction, from, work) ?? work();
+    this.#state = to;
+    return result;
+  }
+
+  #work(transaction: Transaction, slotData: (slot: number) => Uint8Array) {
+    const from = this.#state;
+    this.#objects = new Map(from.objects);
+    this.#bits = new Map(from.bits);
+    this.#own.clear();
     for (let index = 0; index < transaction.count; index += 1) {
       const op = transaction.op(index);
       const errno = op.object === null ? this.#collectionOp(op) : this.#objectOp(op, slotData);
       if (errno !== 0) {
-        this.#objects = objects;
-        this.#bits = bits;
-        return -errno;
+        return { to: from, result: -errno };
       }
     }
-    return 0;
+    return { to: { objects: this.#objects, bits: this.#bits }, result: 0 };
+  }
+
+  /** The object for changing: a copy of its own, unless it has one. */
+  #change(object: ModelObject, name = object.name): ModelObject {
+    if (this.#own.has(object) && name === object.name) {
+      return object;
+    }
+    const copy = copyOf(object, name);
+    this.#own.add(copy);
+    this.#objects.set(keyOfObject(name), copy);
+    return copy;
   }
 
   #collectionOp(op: TransactionOp): number {
@@ -99,7 +156,7 @@ export class StoreModel {
       return ENOENT;
     }
     if (op.code === opCodes.removeCollection) {
-      const full = this.objects.some(({ name }) => range.contains(name));
+      const full = [...this.#objects.values()].some(({ name }) => range.contains(name));
       this.#bits.delete(op.collection);
       return full ? ENOTEMPTY : 0;
     }
@@ -139,20 +196,18 @@ export class StoreModel {
       return EINVAL;
     }
     const makes = ([opCodes.touch, opCodes.write, opCodes.zero] as number[]).includes(op.code);
-    let object = this.#objects.get(keyOfObject(name));
+    const object = this.#objects.get(keyOfObject(name));
     if (object === undefined && !makes) {
       return ENOENT;
     }
-    object ??= blank(name);
-    if (op.target !== null) {
+    if (object !== undefined && op.target !== null) {
       return range.contains(op.target) ? this.#withTarget(op, object, op.target) : EINVAL;
     }
-    this.#objects.set(keyOfObject(name), object);
     if (op.code === opCodes.remove) {
       this.#objects.delete(keyOfObject(name));
       return 0;
     }
-    return this.#data(op, object, slotData);
+    return this.#data(op, this.#change(object ?? blank(name)), slotData);
   }
 
   #withTarget(op: TransactionOp, object: ModelObject, target: ObjectName): number {
@@ -163,11 +218,11 @@ export class StoreModel {
         return EEXIST;
       }
       this.#objects.delete(keyOfObject(object.name));
-      this.#objects.set(key, copyOf(object, target));
+      this.#change(object, target);
       return 0;
     }
     if (op.code === opCodes.clone) {
-      this.#objects.set(key, copyOf(object, target));
+      this.#change(object, target);
       return same ? EINVAL : 0;
     }
     const { offsetBytes, lengthBytes, targetOffsetBytes } = op;
@@ -177,10 +232,8 @@ export class StoreModel {
     if (same && Math.abs(offsetBytes - targetOffsetBytes) < lengthBytes) {
       return EINVAL;
     }
-    const other = this.#objects.get(key) ?? blank(target);
-    this.#objects.set(key, other);
     const piece = resized(object.data.subarray(offsetBytes), lengthBytes);
-    overwrite(other, targetOffsetBytes, piece);
+    overwrite(this.#change(this.#objects.get(key) ?? blank(target)), targetOffsetBytes, piece);
     return 0;
   }
 

@@ -14,6 +14,7 @@ import { labelBytes } from "./bluestore/label.ts";
 import { type BlueStoreParts, makeStore } from "./bluestore/mount.ts";
 import { type BlueStoreOptions, ssdDefaults } from "./bluestore/options.ts";
 import { BlueStore } from "./bluestore/store.ts";
+import { ModelMemo } from "./conformance-model.ts";
 import { RandomStoreRun } from "./conformance-random.ts";
 import { type StoreHarness, StoreSession } from "./conformance-session.ts";
 import { objectName } from "./object-name.ts";
@@ -41,6 +42,9 @@ type Mark =
   | { readonly kind: "asked"; readonly id: number; readonly transaction: Transaction }
   | { readonly kind: "acked"; readonly id: number; readonly result: number }
   | { readonly kind: "did"; readonly what: string };
+
+/** Crashes of one history have its transactions in common. */
+const memo = new ModelMemo();
 
 /** Transactions under way at once are fewer. */
 const remembered = 64;
@@ -292,7 +296,7 @@ function runAt(
   ids: { readonly newest: number; readonly ids: ReadonlySet<number> },
 ): RandomStoreRun {
   const { objects } = life;
-  const run = new RandomStoreRun(session, { steps: 0, remountEvery: 0, objects });
+  const run = new RandomStoreRun(session, { steps: 0, remountEvery: 0, objects, memo });
   for (let each = 1; each <= ids.newest; each += 1) {
     const transaction = expected.asked.get(each);
     // Refused for want of space, and the crash came before anybody was told.
