@@ -73,11 +73,24 @@ function planJson({ plan, verdict }: Judged): unknown {
   return { plan: { ...plan, phases }, layoutBytes: layoutBytes(plan), safety: verdict };
 }
 
+/** What starting and recording a run takes beside its measuring, seconds. */
+const aroundSeconds = 0.7;
+
+/** How long all runs of a sweep will take. */
+function sweepText(judged: readonly Judged[], repeat: number): string {
+  const times = judged.map(({ plan }) => plan.expectedSeconds);
+  const known = times.filter((time) => time !== null);
+  const whole = known.reduce((sum, time) => sum + time + aroundSeconds, 0) * repeat;
+  const rest = known.length < times.length ? " and those whose time is not known" : "";
+  return `sweep: ${judged.length} points, ${repeat} ${repeat === 1 ? "run" : "runs"} of each, about ${formatSeconds(whole)}${rest}\n`;
+}
+
 /** Prints the plans; throws `unsafe` afterwards when one is refused, or what `checkSpace` throws. */
 export function dryRun(
   runs: readonly DryRun[],
   runDirectory: string | undefined,
   outputs: Outputs,
+  repeat = 1,
 ): void {
   const scratch = scratchPlaces(runDirectory).map((place) => place.path);
   const judged = runs.map(({ name, parsed, settings }): Judged => {
@@ -87,7 +100,8 @@ export function dryRun(
   });
   const [first, ...more] = judged;
   if (outputs.format === "normal") {
-    writeResult(outputs, judged.map(planText).join("\n"));
+    const all = judged.length > 1 || repeat > 1 ? [sweepText(judged, repeat)] : [];
+    writeResult(outputs, [...judged.map(planText), ...all].join("\n"));
   } else {
     const points = () =>
       judged.map((each) => ({ point: each.name, ...(planJson(each) as object) }));

@@ -8,6 +8,11 @@ export interface Progress {
   update(fraction: number | null, detail: string): void;
   /** A line that stays. */
   note(line: string): void;
+  /**
+   * A table of what is known so far: a terminal shows the newest one in the place of the one before,
+   * elsewhere those that are `whole` are printed.
+   */
+  board(text: string, whole: boolean): void;
   end(): void;
 }
 
@@ -17,6 +22,7 @@ export function quietProgress(): Progress {
     begin() {},
     update() {},
     note: (line) => process.stderr.write(`${line}\n`),
+    board() {},
     end() {},
   };
 }
@@ -44,6 +50,8 @@ function barProgress(): Progress {
   let bar: cliProgress.SingleBar | null = null;
   let label = "";
   let startedMs = 0;
+  /** Lines of the board above the bar; 0 when something else was printed since. */
+  let boardLines = 0;
   const stop = () => {
     bar?.stop();
     bar = null;
@@ -76,7 +84,15 @@ function barProgress(): Progress {
     },
     note(line) {
       stop();
+      boardLines = 0;
       process.stderr.write(`${line}\n`);
+    },
+    board(text) {
+      stop();
+      // A board higher than the terminal has scrolled away: it stays, and a new one follows.
+      const reach = boardLines > 0 && boardLines < (process.stderr.rows ?? 24);
+      process.stderr.write(`${reach ? `\u001b[${boardLines}A\u001b[0J` : ""}${text}\n`);
+      boardLines = text.split("\n").length;
     },
     end: stop,
   };
@@ -106,6 +122,11 @@ function lineProgress(everySeconds: number): Progress {
       process.stderr.write(`${label}${percent} ${detail}${left}\n`);
     },
     note: (line) => process.stderr.write(`${line}\n`),
+    board(text, whole) {
+      if (whole) {
+        process.stderr.write(`${text}\n`);
+      }
+    },
     end() {},
   };
 }

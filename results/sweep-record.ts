@@ -25,6 +25,13 @@ export interface SweepPoint {
   readonly runs: readonly string[];
 }
 
+/** A file that a sweep made: at its path there must still be that very one. */
+export interface OwnFile {
+  readonly path: string;
+  readonly device: number;
+  readonly inode: number;
+}
+
 export interface SweepRecord {
   readonly schema: string;
   readonly state: "complete" | "partial";
@@ -38,11 +45,20 @@ export interface SweepRecord {
   readonly seed?: number;
   /** The parameters varied, with their values in the order of the sweep file. */
   readonly parameters: Readonly<Record<string, readonly string[]>>;
+  /** Runs of each point, at least. */
   readonly repeat: number;
   /** Too short for verdicts: the report says so and gives none. */
   readonly preview: boolean;
   /** The first one orders the answer. */
   readonly metrics: readonly string[];
+  /** What the points were compared with. */
+  readonly baseline?: Readonly<Record<string, string>>;
+  /** The smallest value of a parameter that comes within a share of the baseline is the answer. */
+  readonly pick?: { readonly parameter: string; readonly within: number };
+  /** Goes on beyond `repeat` until each median of the first metric is known to this share. */
+  readonly until?: { readonly within: number; readonly max_repeat: number };
+  /** Files that the sweep made and its runs may write to, while it is partial. */
+  readonly files?: readonly OwnFile[];
   readonly points: readonly SweepPoint[];
   readonly comparisons: readonly SweepComparison[];
 }

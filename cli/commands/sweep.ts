@@ -7,13 +7,9 @@ import { drawReport } from "../../results/report/draw.ts";
 import { loadReport } from "../../results/report/load.ts";
 import { runDirectoryName, runsRoot } from "../../results/run-directory.ts";
 import { readRun } from "../../results/run-schema.ts";
-import {
-  runSweep,
-  type SweepRequest,
-  type SweepResult,
-  sweepPoints,
-} from "../../results/sweep/run-sweep.ts";
-import { readSweep } from "../../results/sweep/spec.ts";
+import { type SweepRequest, sweepPoints } from "../../results/sweep/plan-sweep.ts";
+import { runSweep, type SweepResult } from "../../results/sweep/run-sweep.ts";
+import { readSweep, type SweepSpec } from "../../results/sweep/spec.ts";
 import { tableText } from "../../results/sweep/table-text.ts";
 import { jobInputs } from "../../workloads/job/arguments.ts";
 import { hostEnvironment } from "../../workloads/job/host-environment.ts";
@@ -87,6 +83,16 @@ function sweepArguments(jobs: readonly string[]): { file: string; overrides: rea
   return { file, overrides };
 }
 
+/** `--repeat` stands for the file's `repeat:`; a stop rule goes on from there. */
+function withRepeat(spec: SweepSpec, repeat: number | null): SweepSpec {
+  const { until } = spec;
+  if (repeat === null) {
+    return spec;
+  }
+  const most = until === null ? null : { ...until, maxRepeat: Math.max(until.maxRepeat, repeat) };
+  return { ...spec, repeat, until: most };
+}
+
 /** What a command line asks for; reads the sweep file and creates nothing. */
 function sweepRequest(
   own: SplitArguments["own"],
@@ -96,8 +102,7 @@ function sweepRequest(
 ): Omit<SweepRequest, "events"> {
   const { file, overrides } = sweepArguments(jobs);
   const read = readSweep(file);
-  const repeat = wholeNumber(own, "repeat", 1);
-  const spec = repeat === null ? read : { ...read, repeat };
+  const spec = withRepeat(read, wholeNumber(own, "repeat", 1));
   const settings = settingsOf(own, command, signal);
   const resume = last(own, "resume");
   const name = settings.label === "" ? spec.name : settings.label;
@@ -130,8 +135,15 @@ async function perform(
     events.begin(
       `${done + 1}/${total} ${Object.values(parameters).join(", ")} (repeat ${repetition})`,
     );
+  // Of a single block there is nothing yet that the end does not tell.
+  const { repeat } = request.spec;
+  const standing: SweepRequest["events"]["standing"] = (text, block) => {
+    if (repeat > 1) {
+      progress.board(text, block);
+    }
+  };
   try {
-    const result = await runSweep({ ...request, events: { ...events, point } });
+    const result = await runSweep({ ...request, events: { ...events, point, standing } });
     progress.end();
     if (result.completed === 0 && result.failure !== null) {
       throw result.failure;
@@ -197,7 +209,7 @@ async function sweep(args: readonly string[]): Promise<number> {
   const interrupts = watchInterrupts();
   try {
     const request = sweepRequest(own, jobs, ["sweep", ...args], interrupts.signal);
-    const events = { ...runEvents(quietProgress()), point() {} };
+    const events = { ...runEvents(quietProgress()), point() {}, standing() {} };
     const points = () => sweepPoints({ ...request, events });
     if (own.has("showcmd")) {
       process.stdout.write(
@@ -223,7 +235,7 @@ async function sweep(args: readonly string[]): Promise<number> {
     }
     if (own.has("dry-run")) {
       const runs = points().map(({ point, run }) => ({ name: point.id, ...run }));
-      dryRun(runs, request.directory, outputs);
+      dryRun(runs, request.directory, outputs, request.spec.repeat);
       return 0;
     }
     return await measure(request, own, outputs);

@@ -1,6 +1,8 @@
-/** The points of a sweep: every combination of the axes, without the excluded ones. */
+/** The points of a sweep: every combination of the axes that its rules leave. */
 import { OsdynoError } from "../../engine/base/error.ts";
+import { findOption } from "../../engine/options/registry.ts";
 import type { SweepSpec } from "./spec.ts";
+import { fillIn, ruleHolds } from "./values.ts";
 
 /** One combination. */
 export interface Point {
@@ -9,22 +11,23 @@ export interface Point {
   readonly parameters: Readonly<Record<string, string>>;
   /** Job keys to set, templates replaced. */
   readonly settings: Readonly<Record<string, string>>;
+  /** Options of the target to set, those that every point has among them. */
+  readonly options: Readonly<Record<string, string>>;
+  readonly preset: string | null;
+  readonly deviceClass: string | null;
   readonly target: string | null;
 }
 
-const maxPoints = 100_000;
+/** Value of a parameter that does not act at a point (`when:`). */
+export const notActing = "-";
 
-/** Replaces `${name}` where the name is known; leaves others to the job file's own expansion. */
-export function fillIn(text: string, values: Readonly<Record<string, string>>): string {
-  return text.replace(/\$\{([A-Za-z_][A-Za-z0-9_]*)\}/g, (whole, name: string) =>
-    Object.hasOwn(values, name) ? (values[name] ?? whole) : whole,
-  );
-}
+const maxPoints = 100_000;
 
 function idOf(parameters: Readonly<Record<string, string>>, taken: Set<string>): string {
   const plain =
     Object.values(parameters)
       .map((value) => value.replace(/[^A-Za-z0-9.]+/g, "_").replace(/^_+|_+$/g, ""))
+      .filter((part) => part !== "")
       .join("-")
       .slice(0, 100) || "point";
   let id = plain;
@@ -35,54 +38,96 @@ function idOf(parameters: Readonly<Record<string, string>>, taken: Set<string>):
   return id;
 }
 
-/** Lists the points in the order of the file. `variables` are values for `${...}`, e.g. SCRATCH. */
-export function pointsOf(spec: SweepSpec, variables: Readonly<Record<string, string>>): Point[] {
-  const total = spec.axes.reduce((product, axis) => product * axis.values.length, 1);
-  if (total * Math.max(1, spec.targets.length) > maxPoints) {
-    throw new OsdynoError("bad-input", `the matrix has ${total} points; at most ${maxPoints}`, {
-      file: spec.file,
-    });
-  }
-  type Partial = { parameters: Record<string, string>; settings: Record<string, string> };
-  let combined: Partial[] = [{ parameters: {}, settings: {} }];
-  for (const axis of spec.axes) {
-    combined = combined.flatMap((so) =>
+interface Combination {
+  readonly parameters: Readonly<Record<string, string>>;
+  readonly settings: Readonly<Record<string, string>>;
+}
+
+/** All combinations of the axes' values. */
+function combined({ axes }: SweepSpec): Combination[] {
+  let all: Combination[] = [{ parameters: {}, settings: {} }];
+  for (const axis of axes) {
+    all = all.flatMap((so) =>
       axis.values.map((value) => ({
-        parameters: { ...so.parameters, [axis.name]: value.name },
+        parameters: { ...so.parameters, ...value.parameters },
         settings: { ...so.settings, ...value.settings },
       })),
     );
   }
-  const kept = combined.filter(
-    (so) =>
-      !spec.exclude.some((rule) =>
-        Object.entries(rule).every(([key, value]) => so.parameters[key] === value),
-      ),
-  );
-  if (kept.length === 0) {
-    throw new OsdynoError("bad-input", "exclude: leaves no point of the matrix", {
-      file: spec.file,
-    });
+  return all;
+}
+
+/** A parameter whose rule does not hold sets nothing there. */
+function withoutIdle(spec: SweepSpec, target: string | null, all: Combination): Combination {
+  const known = { ...all.parameters, ...(target === null ? {} : { target }) };
+  const idle = Object.entries(spec.when).filter(([, rule]) => !ruleHolds(rule, known));
+  let { parameters, settings } = all;
+  for (const [name] of idle) {
+    const axis = spec.axes.find((each) => each.names.includes(name));
+    const value = axis?.values.find((each) => each.parameters[name] === parameters[name]);
+    const own = new Set(axis?.names.length === 1 ? Object.keys(value?.settings ?? {}) : [name]);
+    settings = Object.fromEntries(Object.entries(settings).filter(([key]) => !own.has(key)));
+    parameters = { ...parameters, [name]: notActing };
   }
-  const taken = new Set<string>();
+  return { parameters, settings };
+}
+
+/** Settings by what they act on. */
+function sortedOut(settings: Readonly<Record<string, string>>) {
+  const job: Record<string, string> = {};
+  const options: Record<string, string> = {};
+  for (const [name, value] of Object.entries(settings)) {
+    if (name !== "preset" && name !== "device_class") {
+      (findOption(name) === undefined ? job : options)[name] = value;
+    }
+  }
+  return { job, options };
+}
+
+/** Lists the points in the order of the file. `variables` are values for `${...}`, e.g. SCRATCH. */
+export function pointsOf(spec: SweepSpec, variables: Readonly<Record<string, string>>): Point[] {
+  const total = spec.axes.reduce((product, axis) => product * axis.values.length, 1);
+  const wrong = (what: string) => new OsdynoError("bad-input", what, { file: spec.file });
+  if (total * Math.max(1, spec.targets.length) > maxPoints) {
+    throw wrong(`the matrix has ${total} points; at most ${maxPoints}`);
+  }
   const targets = spec.targets.length === 0 ? [null] : spec.targets;
-  return targets.flatMap((target) =>
-    kept.map(({ parameters, settings }) => {
-      const all = {
-        ...(target !== null && targets.length > 1 ? { target } : {}),
-        ...parameters,
-      };
+  const taken = new Set<string>();
+  const seen = new Set<string>();
+  const points: Point[] = [];
+  for (const target of targets) {
+    for (const each of combined(spec)) {
+      const { parameters, settings } = withoutIdle(spec, target, each);
+      const all = { ...(target !== null && targets.length > 1 ? { target } : {}), ...parameters };
+      const key = JSON.stringify([target, parameters]);
+      if (seen.has(key) || spec.exclude.some((rule) => ruleHolds(rule, { ...all }))) {
+        continue;
+      }
+      seen.add(key);
       const values = { ...variables, ...parameters };
-      return {
+      const filled = Object.fromEntries(
+        Object.entries({ ...spec.set, ...settings }).map(([name, value]) => [
+          name,
+          fillIn(value, values),
+        ]),
+      );
+      const { job, options } = sortedOut(filled);
+      const preset = filled["preset"] ?? spec.preset;
+      points.push({
         id: idOf(all, taken),
         parameters: all,
-        settings: Object.fromEntries(
-          Object.entries(settings).map(([key, value]) => [key, fillIn(value, values)]),
-        ),
+        settings: job,
+        options,
+        preset: preset === "none" ? null : preset,
+        deviceClass: filled["device_class"] ?? spec.deviceClass,
         target: target === null ? null : fillIn(target, values),
-      };
-    }),
-  );
+      });
+    }
+  }
+  if (points.length === 0) {
+    throw wrong("exclude: leaves no point of the matrix");
+  }
+  return points;
 }
 
 /** `order[r]` lists the places of the points in block r: each block holds all, shuffled by the seed. */

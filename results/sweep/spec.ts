@@ -1,48 +1,41 @@
 /** Reads a sweep file: YAML, checked against its schema, errors with file and line. */
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type Document, isMap, isNode, isScalar, isSeq, LineCounter, parseDocument } from "yaml";
-import { z } from "zod";
 import { OsdynoError } from "../../engine/base/error.ts";
 import { nearestName } from "../../engine/base/nearest-name.ts";
+import { findOption, optionNamed, presetNamed } from "../../engine/options/registry.ts";
+import { parseOptionValue } from "../../engine/options/value.ts";
 import { readJobFile } from "../../workloads/job/host-environment.ts";
 import { metricFacts, nearestMetric } from "../metrics.ts";
+import { axesOf, type SweepAxis } from "./axes.ts";
+import { SweepDocument } from "./document.ts";
+import { type CheckedSweep, checked, type RuleValues } from "./schema.ts";
+import type { Rule } from "./values.ts";
 
-const scalar = z.union([z.string(), z.number(), z.boolean()]).transform(String);
-/** Job keys and values that one named value of an axis sets together. */
-const settings = z.record(z.string(), scalar);
-const axis = z.union([z.array(scalar).min(1), z.record(z.string(), settings)]);
-
-const sweepSchema = z.strictObject({
-  name: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, "use letters, digits, '.', '_' and '-'"),
-  question: z.string().default(""),
-  job: z.string(),
-  targets: z.array(z.string()).min(1).optional(),
-  matrix: z.record(z.string(), axis).default({}),
-  exclude: z.array(z.record(z.string(), scalar)).default([]),
-  repeat: z.number().int().min(1).max(1000).default(1),
-  metrics: z.array(z.string()).min(1).default(["iops", "response.p99"]),
-  baseline: z.record(z.string(), scalar).optional(),
-  preview: z.boolean().default(false),
-});
-
-/** Keys of `cli.md` that belong to parts that are not there yet. */
-const laterKeys: Readonly<Record<string, string>> = {
-  shape: "the synthetic device as a wrapper",
-  prepare: "filling and ageing of stores",
-  host: "host knobs",
-};
-
-/** One axis: its values by name, each with the job keys that it sets. */
-export interface SweepAxis {
-  readonly name: string;
-  /** Where it stands in the sweep file. */
+/** How a store is brought into the state in which each run finds it. */
+export interface PrepareSpec {
+  /** Share of its space that holds data. */
+  readonly fill: number;
+  /** Bytes overwritten and deleted, as a multiple of the store's size. */
+  readonly age: number;
+  /** Parameters whose values get a store of their own although its form does not depend on them. */
+  readonly per: readonly string[];
   readonly line: number;
-  readonly values: readonly {
-    readonly name: string;
-    readonly settings: Readonly<Record<string, string>>;
-  }[];
+}
+
+/** Goes on beyond `repeat` blocks until the main metric is known well enough. */
+export interface StopRule {
+  /** Half-width of the interval of each point's median, as a share of it. */
+  readonly within: number;
+  readonly maxRepeat: number;
+  readonly timeSeconds: number | null;
+}
+
+/** Of values that reach the baseline's figure but for a share, the smallest is the answer. */
+export interface PickRule {
+  readonly parameter: string;
+  readonly within: number;
 }
 
 export interface SweepSpec {
@@ -58,155 +51,36 @@ export interface SweepSpec {
   };
   readonly targets: readonly string[];
   readonly targetsLine: number;
+  /** Options that every point has. */
+  readonly set: Readonly<Record<string, string>>;
+  readonly setLine: number;
+  readonly preset: string | null;
+  readonly deviceClass: string | null;
+  /** Files of plug-ins, found. */
+  readonly plugins: readonly string[];
+  readonly prepare: PrepareSpec | null;
   readonly axes: readonly SweepAxis[];
-  readonly exclude: readonly Readonly<Record<string, string>>[];
+  /** A parameter acts only at points of which its rule holds. */
+  readonly when: Readonly<Record<string, Rule>>;
+  readonly exclude: readonly Rule[];
   readonly repeat: number;
+  readonly until: StopRule | null;
   readonly metrics: readonly string[];
   readonly baseline: Readonly<Record<string, string>> | null;
+  readonly pick: PickRule | null;
   readonly preview: boolean;
 }
 
 const profiles = fileURLToPath(new URL("../../profiles", import.meta.url));
 
 /** A file named in a sweep: relative to the sweep's file, else among the profiles. */
-function findJob(name: string, sweepFile: string): string | null {
+function findBeside(name: string, sweepFile: string): string | null {
   const places = [resolve(dirname(sweepFile), name), join(profiles, name)];
   return places.find(existsSync) ?? null;
 }
 
-/** A sweep file is not larger than this. */
-const mostBytes = 1 << 20;
-
-function read(file: string): string {
-  try {
-    if (statSync(file).size > mostBytes) {
-      throw new OsdynoError("bad-input", "larger than 1 MiB: not a sweep file", { file });
-    }
-    return readFileSync(file, "utf8");
-  } catch (error) {
-    if (error instanceof OsdynoError) {
-      throw error;
-    }
-    const { code } = error as NodeJS.ErrnoException;
-    const words: Readonly<Record<string, string>> = {
-      ENOENT: "no such sweep file",
-      EISDIR: "this is a directory, not a sweep file",
-    };
-    throw new OsdynoError("bad-input", words[code ?? ""] ?? `cannot be read (${code})`, { file });
-  }
-}
-
-/** An axis that is mentioned as `${name}` is a variable; any other list is a job key's values. */
-function axisOf(
-  name: string,
-  values: z.infer<typeof axis>,
-  mentions: string,
-  line: number,
-): SweepAxis {
-  if (Array.isArray(values)) {
-    const variable = mentions.includes(`\${${name}}`);
-    return {
-      name,
-      line,
-      values: values.map((value) => ({ name: value, settings: variable ? {} : { [name]: value } })),
-    };
-  }
-  return {
-    name,
-    line,
-    values: Object.entries(values).map(([value, set]) => ({ name: value, settings: set })),
-  };
-}
-
-/** A sweep file as YAML, with the lines of its keys. */
-class SweepDocument {
-  readonly raw: unknown;
-  readonly #path: string;
-  readonly #lines = new LineCounter();
-  readonly #document: Document;
-
-  constructor(path: string) {
-    this.#path = path;
-    const options = { lineCounter: this.#lines, prettyErrors: false };
-    this.#document = parseDocument(read(path), options);
-    const syntax = this.#document.errors[0];
-    if (syntax !== undefined) {
-      throw this.#at(syntax.pos[0], syntax.message);
-    }
-    try {
-      this.raw = this.#document.toJS();
-    } catch (error) {
-      // Aliases of aliases that would fill the memory.
-      throw this.#at(0, error instanceof Error ? error.message : String(error));
-    }
-  }
-
-  #at(offset: number, message: string): OsdynoError {
-    const { line } = this.#lines.linePos(offset);
-    return new OsdynoError("bad-input", message, { file: this.#path, line });
-  }
-
-  /** Line of a key, or of the deepest part of it that there is; 1 when there is none. */
-  #offset(keys: readonly PropertyKey[]): number {
-    let node: unknown = this.#document.contents;
-    let offset = 0;
-    for (const name of keys) {
-      if (isMap(node)) {
-        const pair = node.items.find(({ key }) => isScalar(key) && String(key.value) === name);
-        const key = pair?.key;
-        offset = isScalar(key) ? (key.range?.[0] ?? offset) : offset;
-        node = pair?.value;
-      } else if (isSeq(node)) {
-        node = node.items[Number(name)];
-        offset = isNode(node) ? (node.range?.[0] ?? offset) : offset;
-      }
-    }
-    return offset;
-  }
-
-  line(...keys: readonly PropertyKey[]): number {
-    return this.#lines.linePos(this.#offset(keys)).line;
-  }
-
-  /** What is wrong with a key, as an error to throw. */
-  refusal(keys: readonly PropertyKey[], message: string): OsdynoError {
-    return this.#at(this.#offset(keys), message);
-  }
-}
-
-type CheckedSweep = z.infer<typeof sweepSchema>;
-
-/** Against the schema; a key that there is not, or not yet, is refused by name. */
-function checked(document: SweepDocument): CheckedSweep {
-  const { raw } = document;
-  if (raw === null || typeof raw !== "object" || Array.isArray(raw)) {
-    const what = raw === null || raw === undefined ? "the sweep file is empty" : "this is no sweep";
-    throw document.refusal([], `${what}; it needs name:, job: and matrix:`);
-  }
-  for (const key of Object.keys(raw)) {
-    if (Object.hasOwn(laterKeys, key)) {
-      throw document.refusal([key], `${key}: not in this version (${laterKeys[key]})`);
-    }
-    if (!Object.hasOwn(sweepSchema.shape, key)) {
-      const guess = nearestName(key, Object.keys(sweepSchema.shape));
-      const hint = guess === null ? "" : `; did you mean ${guess}?`;
-      throw document.refusal([key], `${key}: no such key${hint}`);
-    }
-  }
-  const result = sweepSchema.safeParse(raw);
-  if (!result.success) {
-    const issue = result.error.issues[0];
-    const keys = issue?.path ?? [];
-    const [first = "sweep"] = keys;
-    const missing = !Object.hasOwn(raw, first);
-    const message = missing ? "is missing; a sweep needs name: and job:" : issue?.message;
-    throw document.refusal(keys, `${keys.join(".") || "sweep"}: ${message ?? "not valid"}`);
-  }
-  return result.data;
-}
-
-/** Names of metrics and axes that the sweep refers to. */
-function checkNames(document: SweepDocument, spec: CheckedSweep): void {
+/** Names of metrics that the sweep asks for. */
+function checkMetrics(document: SweepDocument, spec: CheckedSweep): void {
   for (const [index, name] of spec.metrics.entries()) {
     if (metricFacts(name) === null) {
       const guess = nearestMetric(name);
@@ -214,53 +88,112 @@ function checkNames(document: SweepDocument, spec: CheckedSweep): void {
       throw document.refusal(["metrics", index], `metrics: no metric ${name}${hint}`);
     }
   }
-  const rules = [
-    ...spec.exclude.map((rule, index) => ({ keys: ["exclude", index], rule })),
-    ...(spec.baseline === undefined ? [] : [{ keys: ["baseline"], rule: spec.baseline }]),
+}
+
+interface NamedRule {
+  readonly keys: readonly PropertyKey[];
+  readonly names: readonly string[];
+}
+
+/** Parameters that rules refer to must be parameters of the sweep. */
+function checkParameters(
+  document: SweepDocument,
+  spec: CheckedSweep,
+  axes: readonly SweepAxis[],
+): void {
+  const known = new Set([...axes.flatMap((axis) => axis.names), "target"]);
+  const rules: readonly NamedRule[] = [
+    ...spec.exclude.map((rule, index) => ({ keys: ["exclude", index], names: Object.keys(rule) })),
+    ...Object.entries(spec.when).flatMap(([name, rule]) => [
+      { keys: ["when"], names: [name] },
+      { keys: ["when", name], names: Object.keys(rule) },
+    ]),
+    { keys: ["baseline"], names: Object.keys(spec.baseline ?? {}) },
+    { keys: ["prepare", "per"], names: spec.prepare?.per ?? [] },
+    { keys: ["pick", "smallest"], names: spec.pick === undefined ? [] : [spec.pick.smallest] },
   ];
-  for (const { keys, rule } of rules) {
-    const axes = new Set([
-      ...Object.keys(spec.matrix),
-      ...(keys[0] === "baseline" ? ["target"] : []),
-    ]);
-    const unknown = Object.keys(rule).find((name) => !axes.has(name));
+  for (const { keys, names } of rules) {
+    const unknown = names.find((name) => !known.has(name));
     if (unknown !== undefined) {
-      const where = [...keys, unknown];
-      throw document.refusal(where, `${keys[0]}: ${unknown} is not an axis of the matrix`);
+      const guess = nearestName(unknown, known);
+      const hint = guess === null || guess === "target" ? "" : `; did you mean ${guess}?`;
+      const what = `${String(keys[0])}: ${unknown} is not an axis of the matrix${hint}`;
+      throw document.refusal([...keys, unknown], what);
+    }
+  }
+  for (const [name, value] of Object.entries(spec.baseline ?? {})) {
+    const values = axes.flatMap((axis) => axis.values.map((each) => each.parameters[name]));
+    if (name !== "target" && !values.includes(value)) {
+      throw document.refusal(["baseline", name], `baseline: ${name} has no value ${value}`);
     }
   }
 }
 
-/** Reads and checks a sweep file; throws `bad-input` with file and line. */
-export function readSweep(path: string): SweepSpec {
-  const document = new SweepDocument(path);
-  const spec = checked(document);
-  checkNames(document, spec);
-  const inline = spec.job.includes("\n") || spec.job.trimStart().startsWith("[");
-  const job = inline
-    ? { name: `${path} job`, text: spec.job, inlineAfter: document.line("job") }
-    : readJob(document, spec.job, path);
-  const mentions = JSON.stringify([job.text, spec.matrix, spec.targets]);
-  return {
-    file: path,
-    name: spec.name,
-    question: spec.question,
-    job,
-    targets: spec.targets ?? [],
-    targetsLine: document.line("targets"),
-    axes: Object.entries(spec.matrix).map(([name, values]) =>
-      axisOf(name, values, mentions, document.line("matrix", name)),
-    ),
-    exclude: spec.exclude,
-    repeat: spec.repeat,
-    metrics: spec.metrics,
-    baseline: spec.baseline ?? null,
-    preview: spec.preview,
+/** Options and presets that are named must be there, with values that they can have. */
+function checkOptions(
+  document: SweepDocument,
+  spec: CheckedSweep,
+  axes: readonly SweepAxis[],
+): void {
+  const at = (line: () => OsdynoError, step: () => unknown) => {
+    try {
+      step();
+    } catch (error) {
+      throw error instanceof OsdynoError
+        ? new OsdynoError("bad-input", error.message, line().context, error)
+        : error;
+    }
   };
+  for (const [name, value] of Object.entries(spec.set)) {
+    const refusal = () => document.refusal(["set", name], "");
+    at(refusal, () => parseOptionValue(optionNamed(name), value));
+  }
+  const preset = spec.preset;
+  if (preset !== undefined) {
+    at(
+      () => document.refusal(["preset"], ""),
+      () => presetNamed(preset),
+    );
+  }
+  for (const axis of axes) {
+    const refusal = () =>
+      new OsdynoError("bad-input", "", { file: document.path, line: axis.line });
+    for (const { settings } of axis.values) {
+      for (const [name, value] of Object.entries(settings)) {
+        const option = findOption(name);
+        // A value that mentions another parameter is known only at its point.
+        if (option !== undefined && !value.includes("${")) {
+          at(refusal, () => parseOptionValue(option, value));
+        }
+        if (name === "preset" && value !== "none") {
+          at(refusal, () => presetNamed(value));
+        }
+      }
+    }
+  }
 }
 
-function readJob(document: SweepDocument, job: string, sweepFile: string): SweepSpec["job"] {
-  const file = findJob(job, resolve(sweepFile));
+function rulesOf(rule: RuleValues): Rule {
+  return Object.fromEntries(
+    Object.entries(rule).map(([name, value]) => [name, Array.isArray(value) ? value : [value]]),
+  );
+}
+
+function pluginsOf(document: SweepDocument, spec: CheckedSweep): readonly string[] {
+  return spec.plugins.map((name, place) => {
+    const file = resolve(dirname(document.path), name);
+    if (!existsSync(file)) {
+      throw document.refusal(["plugins", place], `plugins: there is no file ${file}`);
+    }
+    return file;
+  });
+}
+
+function jobOf(document: SweepDocument, job: string): SweepSpec["job"] {
+  if (job.includes("\n") || job.trimStart().startsWith("[")) {
+    return { name: `${document.path} job`, text: job, inlineAfter: document.line("job") };
+  }
+  const file = findBeside(job, resolve(document.path));
   if (file === null) {
     throw document.refusal(
       ["job"],
@@ -268,4 +201,49 @@ function readJob(document: SweepDocument, job: string, sweepFile: string): Sweep
     );
   }
   return { name: file, text: readJobFile(file), inlineAfter: null };
+}
+
+/** Reads and checks a sweep file; throws `bad-input` with file and line. */
+export function readSweep(path: string): SweepSpec {
+  const document = new SweepDocument(path);
+  const spec = checked(document);
+  checkMetrics(document, spec);
+  const job = jobOf(document, spec.job);
+  const mentions = JSON.stringify([job.text, spec.matrix, spec.zip, spec.targets, spec.set]);
+  const axes = axesOf(document, spec, mentions);
+  checkParameters(document, spec, axes);
+  checkOptions(document, spec, axes);
+  const { prepare, until, pick } = spec;
+  return {
+    file: path,
+    name: spec.name,
+    question: spec.question.trim(),
+    job,
+    targets: spec.targets ?? [],
+    targetsLine: document.line("targets"),
+    set: spec.set,
+    setLine: document.line("set"),
+    preset: spec.preset ?? null,
+    deviceClass: spec.device_class ?? null,
+    plugins: pluginsOf(document, spec),
+    prepare: prepare === undefined ? null : { ...prepare, line: document.line("prepare") },
+    axes,
+    when: Object.fromEntries(
+      Object.entries(spec.when).map(([name, rule]) => [name, rulesOf(rule)]),
+    ),
+    exclude: spec.exclude.map(rulesOf),
+    repeat: spec.repeat,
+    until:
+      until === undefined
+        ? null
+        : {
+            within: until.within,
+            maxRepeat: Math.max(until.max_repeat, spec.repeat),
+            timeSeconds: until.time ?? null,
+          },
+    metrics: spec.metrics,
+    baseline: spec.baseline ?? null,
+    pick: pick === undefined ? null : { parameter: pick.smallest, within: pick.within },
+    preview: spec.preview,
+  };
 }

@@ -5,8 +5,9 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, describe, expect, test } from "vitest";
 import { SeededRandom } from "../../engine/base/random.ts";
-import { blocksOf, fillIn, pointsOf } from "../../results/sweep/points.ts";
+import { blocksOf, pointsOf } from "../../results/sweep/points.ts";
 import { readSweep } from "../../results/sweep/spec.ts";
+import { fillIn } from "../../results/sweep/values.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "osdyno-sweep-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

@@ -1,0 +1,160 @@
+/** From a sweep's points to runs: each point's job as it will be performed, and what is wrong with it. */
+import { join } from "node:path";
+import { OsdynoError } from "../../engine/base/error.ts";
+import type { JobEnvironment } from "../../workloads/job/environment.ts";
+import { parseJobs } from "../../workloads/job/parse.ts";
+import { commandLine } from "../../workloads/job/place.ts";
+import type { RunPlan } from "../../workloads/plan-model.ts";
+import { type RunEvents, type RunRequest, type RunSettings, safePlan } from "../perform.ts";
+import { type Point, pointsOf } from "./points.ts";
+import type { SweepSpec } from "./spec.ts";
+import { runPath } from "./sweep-directory.ts";
+import { fillIn } from "./values.ts";
+
+export interface SweepRequest {
+  readonly spec: SweepSpec;
+  readonly directory: string;
+  /** Finish what is missing in `directory` instead of starting there anew. */
+  readonly resume: boolean;
+  readonly seed: number;
+  /** fio's keys from the command line; they override the file's and the matrix's. */
+  readonly overrides: readonly string[];
+  /** Only these sections of the job; empty: all. */
+  readonly sections: readonly string[];
+  /** End before the next run when this much time has passed, seconds. */
+  readonly budgetSeconds: number | null;
+  readonly settings: Omit<RunSettings, "label">;
+  /** Values for `${...}` in the sweep, e.g. SCRATCH. */
+  readonly variables: Readonly<Record<string, string>>;
+  /** For reading the jobs: variables, includes. */
+  readonly environment: JobEnvironment;
+  readonly events: SweepEvents;
+}
+
+export interface SweepEvents extends RunEvents {
+  /** A run is about to begin: `done` of `total` runs are there; more may follow a stop rule's look. */
+  point(point: Point, repetition: number, done: number, total: number): void;
+  /** What is known so far, as text of several lines; `block` when all points have as many runs. */
+  standing(text: string, block: boolean): void;
+}
+
+/** Does something with the job of a sweep; what is wrong stands in the sweep file, with its line there. */
+export function inSweepFile<T>({ spec, overrides }: SweepRequest, step: () => T): T {
+  try {
+    return step();
+  } catch (error) {
+    if (!(error instanceof OsdynoError) || error.code !== "bad-input") {
+      throw error;
+    }
+    const { file, line } = error.context;
+    const at = (place: number) => {
+      const context = { file: spec.file, line: place };
+      return new OsdynoError("bad-input", error.message, context, error);
+    };
+    if (file === spec.job.name && spec.job.inlineAfter !== null && line !== undefined) {
+      throw at(spec.job.inlineAfter + line);
+    }
+    const names = (key: string) => new RegExp(`^(unknown key )?${key}\\b`).test(error.message);
+    const axis = spec.axes.find(({ values }) =>
+      values.some(({ settings }) => Object.keys(settings).some(names)),
+    );
+    const own = file === commandLine || file === undefined;
+    if (own && axis !== undefined && overrides.length === 0) {
+      throw at(axis.line);
+    }
+    if (file === undefined && Object.keys(spec.set).some(names)) {
+      throw at(spec.setLine);
+    }
+    if (file === undefined && error.message.startsWith("target ") && spec.targets.length > 0) {
+      throw at(spec.targetsLine);
+    }
+    throw error;
+  }
+}
+
+/** What this version cannot act on is refused: ignoring it would make wrong numbers. */
+function refuseLater({ spec }: SweepRequest, point: Point): void {
+  const refuse = (what: string, line?: number): never => {
+    const context = { file: spec.file, ...(line === undefined ? {} : { line }) };
+    throw new OsdynoError("bad-input", `${what}: not in this version`, context);
+  };
+  if (spec.prepare !== null) {
+    refuse("prepare", spec.prepare.line);
+  }
+  if (spec.plugins.length > 0) {
+    refuse("plugins");
+  }
+  const [option] = Object.keys(point.options);
+  if (option !== undefined) {
+    refuse(`${option} as an axis`, spec.axes.find(({ names }) => names.includes(option))?.line);
+  }
+  if (point.preset !== null || point.deviceClass !== null) {
+    refuse("preset and device_class");
+  }
+}
+
+/** The request of one run: the job with the point's settings. */
+export function runRequest(
+  request: SweepRequest,
+  point: Point,
+  repetition: number,
+  ownFiles: readonly string[],
+): RunRequest {
+  refuseLater(request, point);
+  const { spec, variables } = request;
+  const flags = Object.entries(point.settings).map(([key, value]) => `--${key}=${value}`);
+  const text = fillIn(spec.job.text, { ...variables, ...point.parameters });
+  const target = request.settings.target ?? point.target;
+  const parsed = inSweepFile(request, () =>
+    parseJobs(
+      [
+        { kind: "file", name: spec.job.name, text },
+        { kind: "args", args: [...flags, ...request.overrides] },
+      ],
+      request.environment,
+      { sections: request.sections, target },
+    ),
+  );
+  return {
+    parsed,
+    directory: join(request.directory, runPath(point, repetition - 1)),
+    settings: {
+      ...request.settings,
+      label: `${point.id}-${repetition}`,
+      target,
+      // Replicates differ in their streams, reproducibly; within a block all points have the same.
+      seed: request.seed + repetition - 1,
+    },
+    events: request.events,
+    ownFiles,
+  };
+}
+
+/** One run of each point, parsed: for looking at, and for checking before anything is created. */
+export function sweepPoints(
+  request: SweepRequest,
+): readonly { readonly point: Point; readonly run: RunRequest }[] {
+  return pointsOf(request.spec, request.variables).map((point) => ({
+    point,
+    run: runRequest(request, point, 1, []),
+  }));
+}
+
+/** The plan of every point: bad input and refusals show before anything is created. */
+export function plansOf(request: SweepRequest, ownFiles: readonly string[]): readonly RunPlan[] {
+  return sweepPoints(request).map(({ run }) =>
+    inSweepFile(request, () => safePlan({ ...run, ownFiles })),
+  );
+}
+
+/** Measuring shorter than this says where to look, not which is better. */
+const leastSeconds = 2;
+
+/** Whether the runs are too short for verdicts. */
+export function isPreview(spec: SweepSpec, plans: readonly RunPlan[]): boolean {
+  const jobs = plans.flatMap((plan) => plan.phases.flatMap((phase) => phase.jobs));
+  const short = jobs.some(({ resolved: { timeBased, runtimeNs } }) => {
+    return timeBased && runtimeNs !== null && runtimeNs < leastSeconds * 1e9;
+  });
+  return spec.preview || short;
+}

@@ -1,0 +1,111 @@
+/** The keys of a sweep file and the shapes of their values. */
+import { z } from "zod";
+import { nearestName } from "../../engine/base/nearest-name.ts";
+import type { SweepDocument } from "./document.ts";
+
+const scalar = z.union([z.string(), z.number(), z.boolean()]).transform(String);
+/** Job keys and options with the values that one named value of an axis sets together. */
+const settings = z.record(z.string(), scalar);
+const range = z.strictObject({
+  from: scalar,
+  to: scalar,
+  step: scalar.optional(),
+  factor: z.number().gt(1).optional(),
+});
+const axis = z.union([z.array(scalar).min(1), range, z.record(z.string(), settings)]);
+/** Of a parameter: a value, several, or a comparison such as `< 64k`. */
+const rule = z.record(z.string(), z.union([scalar, z.array(scalar).min(1)]));
+const percent = scalar
+  .pipe(z.string().regex(/^\d+(\.\d+)?%$/, "give a percentage, e.g. 5%"))
+  .transform((text) => Number(text.slice(0, -1)) / 100);
+const time = scalar
+  .pipe(z.string().regex(/^\d+(\.\d+)?(s|m|h)$/, "give a time such as 90s, 20m or 2h"))
+  .transform(secondsOf);
+
+/** `90s`, `20m`, `2h` in seconds. */
+export function secondsOf(text: string): number {
+  return Number(text.slice(0, -1)) * { s: 1, m: 60, h: 3600 }[text.slice(-1) as "s" | "m" | "h"];
+}
+
+export const sweepSchema = z.strictObject({
+  name: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, "use letters, digits, '.', '_' and '-'"),
+  question: z.string().default(""),
+  job: z.string(),
+  targets: z.array(z.string()).min(1).optional(),
+  set: settings.default({}),
+  preset: z.string().optional(),
+  device_class: z.string().optional(),
+  plugins: z.array(z.string()).default([]),
+  prepare: z
+    .strictObject({
+      fill: percent.pipe(z.number().max(0.95, "at most 95%")),
+      age: z.number().min(0).max(100).default(0),
+      per: z.array(z.string()).default([]),
+    })
+    .optional(),
+  matrix: z.record(z.string(), axis).default({}),
+  zip: z.array(z.record(z.string(), z.array(scalar).min(1))).default([]),
+  when: z.record(z.string(), rule).default({}),
+  exclude: z.array(rule).default([]),
+  repeat: z.number().int().min(1).max(1000).default(1),
+  until: z
+    .strictObject({
+      within: percent,
+      max_repeat: z.number().int().min(1).max(1000).default(30),
+      time: time.optional(),
+    })
+    .optional(),
+  metrics: z.array(z.string()).min(1).default(["iops", "response.p99"]),
+  baseline: z.record(z.string(), scalar).optional(),
+  pick: z.strictObject({ smallest: z.string(), within: percent }).optional(),
+  preview: z.boolean().default(false),
+});
+
+export type CheckedSweep = z.infer<typeof sweepSchema>;
+export type AxisValues = z.infer<typeof axis>;
+export type RuleValues = z.infer<typeof rule>;
+
+/** Keys of `cli.md` that belong to parts that are not there yet. */
+const laterKeys: Readonly<Record<string, string>> = {
+  shape: "the synthetic device as a wrapper",
+  host: "host knobs",
+};
+
+/** Against the schema; a key that there is not, or not yet, is refused by name. */
+export function checked(document: SweepDocument): CheckedSweep {
+  const { raw } = document;
+  if (raw === null || typeof raw !== "object" || Array.isArray(raw)) {
+    const what = raw === null || raw === undefined ? "the sweep file is empty" : "this is no sweep";
+    throw document.refusal([], `${what}; it needs name:, job: and matrix:`);
+  }
+  for (const key of Object.keys(raw)) {
+    if (Object.hasOwn(laterKeys, key)) {
+      throw document.refusal([key], `${key}: not in this version (${laterKeys[key]})`);
+    }
+    if (!Object.hasOwn(sweepSchema.shape, key)) {
+      const guess = nearestName(key, Object.keys(sweepSchema.shape));
+      const hint = guess === null ? "" : `; did you mean ${guess}?`;
+      throw document.refusal([key], `${key}: no such key${hint}`);
+    }
+  }
+  const result = sweepSchema.safeParse(raw);
+  if (!result.success) {
+    const issue = result.error.issues[0];
+    const keys = issue?.path ?? [];
+    const [first = "sweep"] = keys;
+    const missing = !Object.hasOwn(raw, first);
+    const message = missing ? "is missing; a sweep needs name: and job:" : wordsOf(issue);
+    throw document.refusal(keys, `${keys.join(".") || "sweep"}: ${message}`);
+  }
+  return result.data;
+}
+
+function wordsOf(issue: z.core.$ZodIssue | undefined): string {
+  if (issue?.code === "unrecognized_keys") {
+    return `no such key: ${issue.keys.join(", ")}`;
+  }
+  if (issue?.code === "invalid_union" && issue.path[0] === "matrix") {
+    return "give a list of values, {from, to, step or factor}, or named sets of keys";
+  }
+  return issue?.message ?? "not valid";
+}

@@ -1,0 +1,100 @@
+/** What a sweep knows while it goes on: figures by point and block, and the table of the moment. */
+import Table from "cli-table3";
+import { formatMetric, metric, metricFacts, metricSupported } from "../metrics.ts";
+import type { RunRecord } from "../run-record.ts";
+import { medianInterval } from "../statistics.ts";
+import type { SweepComparison } from "../sweep-record.ts";
+import { judge, relativeWidth } from "./judge.ts";
+import type { Point } from "./points.ts";
+import type { SweepSpec } from "./spec.ts";
+
+/** Metrics that the table has room for. */
+const mostShown = 3;
+/** Points that it has room for; of more the best are shown. */
+const mostRows = 24;
+
+export class Standing {
+  readonly #spec: SweepSpec;
+  readonly #points: readonly Point[];
+  readonly #preview: boolean;
+  /** By point and metric: figures by block, null without one. */
+  readonly #figures = new Map<string, (number | null)[]>();
+
+  constructor(spec: SweepSpec, points: readonly Point[], preview: boolean) {
+    this.#spec = spec;
+    this.#points = points;
+    this.#preview = preview;
+  }
+
+  add(point: Point, block: number, record: RunRecord): void {
+    for (const name of this.#spec.metrics) {
+      const key = `${point.id}|${name}`;
+      const figures = this.#figures.get(key) ?? [];
+      figures[block] = metricSupported(record, name) ? metric(record, name) : null;
+      this.#figures.set(key, figures);
+    }
+  }
+
+  readonly figures = (point: string, name: string): readonly (number | null)[] =>
+    Array.from(this.#figures.get(`${point}|${name}`) ?? [], (value) => value ?? null);
+
+  comparisons(): SweepComparison[] {
+    const { metrics, baseline } = this.#spec;
+    return this.#preview
+      ? []
+      : judge({ points: this.#points, metrics, baseline, figures: this.figures });
+  }
+
+  /** Whether the first metric's median is known well enough at every point. */
+  precise(within: number): boolean {
+    const [name = ""] = this.#spec.metrics;
+    return this.#points.every((point) => {
+      const width = relativeWidth(this.figures(point.id, name));
+      return width !== null && width <= within;
+    });
+  }
+
+  /** The points with the medians so far, the best of the first metric on top, and the verdicts. */
+  text(): string {
+    const names = this.#spec.metrics.slice(0, mostShown);
+    const [first = ""] = names;
+    const values = (point: Point, name: string) =>
+      this.figures(point.id, name).filter((value) => value !== null);
+    const middle = (point: Point) => medianInterval(values(point, first)).median;
+    const sign = metricFacts(first)?.better === "higher" ? -1 : 1;
+    const measured = this.#points
+      .filter((point) => values(point, first).length > 0)
+      .sort((a, b) => sign * (middle(a) - middle(b)));
+    const verdicts = new Map(
+      this.comparisons()
+        .filter((each) => each.metric === first)
+        .map((each) => [each.candidate, each]),
+    );
+    const table = new Table({
+      head: ["", "runs", ...names.map((name) => metricFacts(name)?.label ?? name), ""],
+      style: { head: [], border: [], compact: true },
+      colAligns: ["left", "right", ...names.map(() => "right" as const), "left"],
+    });
+    for (const point of measured.slice(0, mostRows)) {
+      const figures = names.map((name) => {
+        const own = values(point, name);
+        return own.length === 0 ? "-" : formatMetric(name, medianInterval(own).median);
+      });
+      const label = Object.values(point.parameters).join(", ") || point.id;
+      const runs = String(values(point, first).length);
+      table.push([label, runs, ...figures, verdictText(verdicts.get(point.id))]);
+    }
+    const left = measured.length - mostRows;
+    return `${table.toString()}${left > 0 ? `\n... and ${left} more` : ""}`;
+  }
+}
+
+function verdictText(comparison: SweepComparison | undefined): string {
+  if (comparison === undefined) {
+    return "";
+  }
+  const { verdict, ratio, low, high } = comparison;
+  const change = (value: number) => `${value >= 1 ? "+" : ""}${((value - 1) * 100).toFixed(1)}%`;
+  const range = low === high ? "" : ` [${change(low)}, ${change(high)}]`;
+  return `${verdict}: ${change(ratio)}${range}`;
+}
