@@ -91,10 +91,7 @@ export class Applier {
         }
         break;
       case opCodes.truncate:
-        if (op.offsetBytes < onode.sizeBytes) {
-          this.#punch(txc, onode, op.offsetBytes, maxObjectBytes - op.offsetBytes);
-        }
-        onode.sizeBytes = op.offsetBytes;
+        this.#truncate(txc, onode, op.offsetBytes);
         break;
       case opCodes.remove:
         this.#remove(txc, onode);
@@ -188,13 +185,25 @@ export class Applier {
     releaseOld(txc, onode, this.#old);
   }
 
+  #truncate(txc: Txc, onode: Onode, sizeBytes: number): void {
+    const { perf } = this.#state;
+    const beganNs = perf.now();
+    if (sizeBytes < onode.sizeBytes) {
+      this.#punch(txc, onode, sizeBytes, maxObjectBytes - sizeBytes);
+    }
+    onode.sizeBytes = sizeBytes;
+    perf.add(perf.truncate_lat, perf.now() - beganNs);
+  }
+
   #remove(txc: Txc, onode: Onode): void {
     const state = this.#state;
+    const beganNs = state.perf.now();
     this.#punch(txc, onode, 0, maxObjectBytes);
     clearOmap(txc, onode);
     state.shards.remove(onode, txc.batch);
     onode.forget();
     this.#setExists(onode, false);
+    state.perf.add(state.perf.remove_lat, state.perf.now() - beganNs);
   }
 
   #clone(txc: Txc, onode: Onode, name: ObjectName): void {

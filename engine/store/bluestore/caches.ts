@@ -5,6 +5,8 @@ import type { Onode } from "./onode.ts";
 /** Onodes by key; those in use are never dropped. */
 export class OnodeCache {
   readonly policy: CachePolicy;
+  /** Onodes in use. */
+  pinned = 0;
   readonly #onodes = new Map<string, Onode>();
   /** Told of an onode that leaves. */
   readonly #leave: (onode: Onode) => void;
@@ -32,6 +34,7 @@ export class OnodeCache {
   /** A transaction or a read begins with it. */
   use(onode: Onode): void {
     if (onode.uses === 0) {
+      this.pinned += 1;
       this.policy.pin(onode.slot);
     }
     onode.uses += 1;
@@ -41,6 +44,7 @@ export class OnodeCache {
   unuse(onode: Onode): void {
     onode.uses -= 1;
     if (onode.uses === 0) {
+      this.pinned -= 1;
       this.policy.setBytes(onode.slot, onode.memoryBytes);
       this.policy.unpin(onode.slot);
     }

@@ -1,6 +1,8 @@
 /** What the store counts, under the names of BlueStore's own counters. */
 export interface StoreCounters {
   onode_reshard: number;
+  onode_shard_hits: number;
+  onode_shard_misses: number;
   write_big: number;
   write_big_bytes: number;
   write_big_blobs: number;
@@ -29,6 +31,8 @@ export interface StoreCounters {
 export function storeCounters(): StoreCounters {
   return {
     onode_reshard: 0,
+    onode_shard_hits: 0,
+    onode_shard_misses: 0,
     write_big: 0,
     write_big_bytes: 0,
     write_big_blobs: 0,

@@ -7,6 +7,7 @@ import type { CancelTimer, Clock } from "../../port/clock.ts";
 import type { DiskIo, IoOwner } from "./disk-io.ts";
 import type { InFlight, InFlightWrite } from "./in-flight.ts";
 import type { BlueStoreOptions } from "./options.ts";
+import type { StorePerf, TimeName } from "./perf.ts";
 import type { DeferredWrite } from "./txc.ts";
 import type { WireReader, WireWriter } from "./wire.ts";
 
@@ -16,6 +17,8 @@ export interface DeferredRecord {
   readonly bytes: number;
   /** Space that becomes free only once this record has gone: it may still be written to. */
   readonly held: ExtentList;
+  /** When it came as far as it is, ns. */
+  sinceNs: number;
 }
 
 export function encodeDeferred(writer: WireWriter, writes: readonly DeferredWrite[]): void {
@@ -82,6 +85,7 @@ export class DeferredQueue implements IoOwner {
   readonly #inFlight: InFlight;
   readonly #clock: Clock;
   readonly #options: BlueStoreOptions;
+  readonly #perf: StorePerf;
   readonly #host: DeferredHost;
   /** Committed, not yet on their way. */
   #queued: DeferredRecord[] = [];
@@ -98,7 +102,12 @@ export class DeferredQueue implements IoOwner {
   readonly #blocks = new Map<number, number>();
   /** Bytes of records that have not gone. */
   bytes = 0;
+  /** Records ever added, and their bytes. */
+  records = 0;
+  recordBytes = 0;
+  /** Writes ever sent, after joining neighbours, their bytes, and the batches. */
   ops = 0;
+  opBytes = 0;
   batches = 0;
 
   constructor(
@@ -106,8 +115,10 @@ export class DeferredQueue implements IoOwner {
     inFlight: InFlight,
     clock: Clock,
     options: BlueStoreOptions,
+    perf: StorePerf,
     host: DeferredHost,
   ) {
+    this.#perf = perf;
     this.#io = io;
     this.#inFlight = inFlight;
     this.#clock = clock;
@@ -148,7 +159,10 @@ export class DeferredQueue implements IoOwner {
   /** A committed transaction's writes. */
   add(record: DeferredRecord): void {
     this.#queued.push(record);
+    record.sinceNs = this.#perf.now();
     this.bytes += record.bytes;
+    this.records += 1;
+    this.recordBytes += record.bytes;
     this.#countBlocks(record, 1);
     const ops = this.#queued.reduce((sum, { writes }) => sum + writes.length, 0);
     const { deferredBatchOps, maxDeferredTransactions, maxDeferIntervalNs } = this.#options;
@@ -183,6 +197,7 @@ export class DeferredQueue implements IoOwner {
     this.#timer = null;
     this.#running = this.#queued;
     this.#queued = [];
+    this.#entered(this.#running, "state_deferred_queued_lat");
     const longest = this.#io.lane.arena.slotBytes;
     const writes = mergeWrites(
       this.#running.flatMap((record) => record.writes),
@@ -194,6 +209,7 @@ export class DeferredQueue implements IoOwner {
     this.batches += 1;
     this.#io.cork();
     for (const { offsetBytes, bytes } of writes) {
+      this.opBytes += bytes.length;
       this.#io.write(offsetBytes, bytes, -1, this, 0);
     }
     this.#io.uncork();
@@ -208,6 +224,7 @@ export class DeferredQueue implements IoOwner {
     if (this.#left > 0) {
       return;
     }
+    this.#entered(this.#running, "state_deferred_aio_wait_lat");
     for (const record of this.#running) {
       for (const write of record.writes) {
         this.#inFlight.remove(write);
@@ -241,6 +258,7 @@ export class DeferredQueue implements IoOwner {
 
   /** The commit is done: gives what the records held. */
   removed(release: (extents: ExtentList) => void): void {
+    this.#entered(this.#removing, "state_deferred_cleanup_lat");
     for (const record of this.#removing) {
       this.bytes -= record.bytes;
       this.#countBlocks(record, -1);
@@ -249,6 +267,17 @@ export class DeferredQueue implements IoOwner {
       }
     }
     this.#removing = [];
+  }
+
+  /** The records have left the state that the counter is of. */
+  #entered(records: readonly DeferredRecord[], left: TimeName): void {
+    if (records.length > 0) {
+      const nowNs = this.#perf.now();
+      for (const record of records) {
+        this.#perf.add(this.#perf[left], nowNs - record.sinceNs);
+        record.sinceNs = nowNs;
+      }
+    }
   }
 
   #countBlocks({ writes }: DeferredRecord, by: number): void {

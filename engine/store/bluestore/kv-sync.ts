@@ -32,6 +32,9 @@ export class KvSync implements IoOwner {
   #busy = false;
   #armed = false;
   #stopped = false;
+  /** When the group began, and when its commit did, ns. */
+  #beganNs = 0;
+  #flushedNs = 0;
   #nidMax = 0;
   #blobIdMax = 0;
 
@@ -77,8 +80,13 @@ export class KvSync implements IoOwner {
     this.#queue = [];
     // Commits may be durable without a flush of the device (FUA): what deferred writes did is not.
     let flush = this.#deferred.hasWritten;
+    const { perf } = this.#state;
+    this.#beganNs = perf.now();
+    this.#flushedNs = this.#beganNs;
     for (const txc of this.#group) {
       txc.state = txcStates.kvSubmitted;
+      perf.add(perf.state_kv_queued_lat, this.#beganNs - txc.sinceNs);
+      txc.sinceNs = this.#beganNs;
       flush ||= txc.hadIo;
     }
     if (this.#state.failed !== 0) {
@@ -101,6 +109,9 @@ export class KvSync implements IoOwner {
       this.#ended(-result);
       return;
     }
+    const { perf } = this.#state;
+    this.#flushedNs = perf.now();
+    perf.add(perf.kv_flush_lat, this.#flushedNs - this.#beganNs);
     this.#deferred.madeStable(this.#flushing);
     this.#flushing = [];
     this.#commit();
@@ -149,10 +160,24 @@ export class KvSync implements IoOwner {
     }
   }
 
+  /** The group's commit has ended, now: the time, ns. */
+  #timed(group: readonly Txc[]): number {
+    const { perf } = this.#state;
+    const nowNs = perf.now();
+    perf.add(perf.kv_commit_lat, nowNs - this.#flushedNs);
+    perf.add(perf.kv_sync_lat, nowNs - this.#beganNs);
+    for (const txc of group) {
+      perf.add(perf.state_kv_commiting_lat, nowNs - txc.sinceNs);
+      txc.sinceNs = nowNs;
+    }
+    return nowNs;
+  }
+
   readonly #ended = (errno: number): void => {
     const state = this.#state;
     const group = this.#group;
     this.#group = [];
+    const nowNs = this.#timed(group);
     if (errno === 0) {
       state.nidMax = Math.max(state.nidMax, this.#nidMax);
       state.blobIdMax = Math.max(state.blobIdMax, this.#blobIdMax);
@@ -172,6 +197,7 @@ export class KvSync implements IoOwner {
     }
     this.#busy = false;
     this.#host.settled();
+    state.perf.add(state.perf.kv_final_lat, state.perf.now() - nowNs);
     const { eager, hasWritten, hasStable } = this.#deferred;
     if (this.#queue.length > 0 || (eager && (hasWritten || hasStable))) {
       this.kick();

@@ -6,15 +6,18 @@
 import { ExtentList } from "../../hot/allocator/allocator.ts";
 import { TransactionChecker } from "../check-transaction.ts";
 import { type Done, storeErrnos } from "../object-store.ts";
-import { opCodes, type Transaction, type TransactionOp } from "../transaction.ts";
+import { opCodes, type Transaction } from "../transaction.ts";
 import { Applier } from "./apply.ts";
 import { DeferredQueue, type DeferredRecord, encodeDeferred } from "./deferred.ts";
 import { prefixes, u64Key } from "./keys.ts";
 import { KvSync } from "./kv-sync.ts";
+import type { TimeName } from "./perf.ts";
+import type { ThrottlePicture } from "./perf-counters.ts";
 import { Planner } from "./preread.ts";
 import type { Reader } from "./read.ts";
 import { type Fifo, Sequencer } from "./sequencer.ts";
 import type { StoreState } from "./state.ts";
+import { CostThrottle, costOf } from "./throttle.ts";
 import { Txc, txcStates } from "./txc.ts";
 import { WireWriter } from "./wire.ts";
 
@@ -33,7 +36,7 @@ export class Pipeline {
   #deferredSequence: number;
   /** Submitted and not yet called back. */
   #open = 0;
-  #costBytes = 0;
+  readonly #throttle: CostThrottle;
   readonly #writer = new WireWriter();
   #drained: (() => void)[] = [];
   /** Space that a group of commits gives back, in one call of the allocator. */
@@ -41,11 +44,13 @@ export class Pipeline {
 
   constructor(state: StoreState, reader: Reader, deferredSequence: number) {
     this.#state = state;
+    this.#throttle = new CostThrottle(state.options.throttleBytes);
     this.#checker = new TransactionChecker(state);
     this.#applier = new Applier(state);
     this.#planner = new Planner(state, reader, (txc) => this.#planned(txc));
     this.#deferredSequence = deferredSequence;
-    this.deferred = new DeferredQueue(state.io, state.inFlight, state.clock, state.options, {
+    const { io, inFlight, clock, options, perf } = state;
+    this.deferred = new DeferredQueue(io, inFlight, clock, options, perf, {
       written: () => this.#sync.kick(),
       failed: (errno) => this.fail(errno),
     });
@@ -62,6 +67,22 @@ export class Pipeline {
     });
   }
 
+  /** What holds transactions back, for counters. */
+  throttles(): ThrottlePicture[] {
+    const { heldBytes, mostBytes, entered, enteredBytes } = this.#throttle;
+    const { bytes, records, recordBytes } = this.deferred;
+    return [
+      { name: "bluestore_throttle_bytes", heldBytes, mostBytes, entered, enteredBytes },
+      {
+        name: "bluestore_throttle_deferred_bytes",
+        heldBytes: bytes,
+        mostBytes: this.#state.options.throttleDeferredBytes,
+        entered: records,
+        enteredBytes: recordBytes,
+      },
+    ];
+  }
+
   /** Transactions and deferred writes are all done. */
   get idle(): boolean {
     return this.#open === 0 && this.deferred.idle && this.#sync.idle;
@@ -73,6 +94,9 @@ export class Pipeline {
     this.#open += 1;
     this.#state.counters.txc += 1;
     txc.sequence = this.#sequence;
+    txc.submittedNs = this.#state.perf.now();
+    txc.sinceNs = txc.submittedNs;
+    txc.heldNs = -1;
     txc.transaction = transaction;
     txc.done = done;
     this.#nameSequencers(txc, transaction);
@@ -88,7 +112,7 @@ export class Pipeline {
 
   #newTxc(): Txc {
     return new Txc(
-      (txc) => this.#ioEnded(txc),
+      (txc) => this.#ioEnded(txc, this.#state.perf.now()),
       (write) => this.#state.inFlight.remove(write),
     );
   }
@@ -178,13 +202,14 @@ export class Pipeline {
         each.prepared.push(head);
       }
       head.state = txcStates.aioWait;
+      this.#left(head, "state_prepare_lat", this.#state.perf.now());
       for (const each of head.sequencers) {
         if (each !== sequencer) {
           this.#prepareNext(each);
         }
       }
       if (head.ioLeft === 0) {
-        this.#ioEnded(head);
+        this.#ioEnded(head, head.sinceNs);
       }
     }
     sequencer.busy = false;
@@ -229,6 +254,7 @@ export class Pipeline {
       txc.result = -storeErrnos.ENOSPC;
       return true;
     }
+    this.#admitted(txc);
     this.#applier.apply(txc);
     this.#logDeferred(txc);
     return true;
@@ -254,7 +280,7 @@ export class Pipeline {
       return "none";
     }
     this.#hurry();
-    this.#hold(txc);
+    this.#hold(txc, "space");
     return "wait";
   }
 
@@ -275,7 +301,11 @@ export class Pipeline {
     return false;
   }
 
-  #hold(txc: Txc): void {
+  #hold(txc: Txc, by: Txc["heldBy"]): void {
+    if (txc.heldNs < 0) {
+      txc.heldBy = by;
+      txc.heldNs = this.#state.perf.now();
+    }
     const [sequencer] = txc.sequencers;
     if (sequencer !== undefined && !sequencer.throttled) {
       sequencer.throttled = true;
@@ -287,17 +317,17 @@ export class Pipeline {
   #admit(txc: Txc, transaction: Transaction): boolean {
     const { options } = this.#state;
     txc.costBytes = costOf(transaction, options.throttleCostPerIoBytes);
-    const over = this.#costBytes + txc.costBytes > options.throttleBytes && this.#costBytes > 0;
+    const over = this.#throttle.over(txc.costBytes);
     const deferredOver = this.deferred.bytes > options.throttleDeferredBytes;
     if (deferredOver) {
       this.#hurry();
     }
     if (over || (deferredOver && !this.deferred.idle)) {
-      this.#hold(txc);
+      this.#hold(txc, over ? "bluestore_throttle_bytes" : "bluestore_throttle_deferred_bytes");
       return false;
     }
     txc.admitted = true;
-    this.#costBytes += txc.costBytes;
+    this.#throttle.enter(txc.costBytes);
     return true;
   }
 
@@ -314,14 +344,32 @@ export class Pipeline {
   }
 
   /** Its data is on the device: it goes on as soon as those before it in its collections have. */
-  #ioEnded(txc: Txc): void {
+  #ioEnded(txc: Txc, nowNs: number): void {
     txc.state = txcStates.ioDone;
+    this.#left(txc, "state_aio_wait_lat", nowNs);
     for (const { prepared } of txc.sequencers) {
-      this.#advance(prepared);
+      this.#advance(prepared, nowNs);
     }
   }
 
-  #advance(prepared: Fifo<Txc>): void {
+  /** The transaction has left the state that the counter is of. */
+  #left(txc: Txc, left: TimeName, nowNs: number): void {
+    const { perf } = this.#state;
+    perf.add(perf[left], nowNs - txc.sinceNs);
+    txc.sinceNs = nowNs;
+  }
+
+  /** It goes on at last, if the throttle or missing space held it back. */
+  #admitted(txc: Txc): void {
+    const { perf } = this.#state;
+    const waitedNs = txc.heldNs < 0 ? 0 : perf.now() - txc.heldNs;
+    perf.add(perf.txc_throttle_lat, waitedNs);
+    if (txc.heldNs >= 0) {
+      perf.add(perf.waits[txc.heldBy], waitedNs);
+    }
+  }
+
+  #advance(prepared: Fifo<Txc>, nowNs: number): void {
     for (;;) {
       const head = prepared.head();
       if (
@@ -335,13 +383,14 @@ export class Pipeline {
         each.prepared.shift();
       }
       head.state = txcStates.kvQueued;
+      this.#left(head, "state_io_done_lat", nowNs);
       if (head.hadIo && head.result < 0) {
         this.fail(head.result);
       }
       this.#sync.add(head);
       for (const each of head.sequencers) {
         if (each.prepared !== prepared) {
-          this.#advance(each.prepared);
+          this.#advance(each.prepared, nowNs);
         }
       }
     }
@@ -351,6 +400,7 @@ export class Pipeline {
   #committed(txc: Txc): void {
     const state = this.#state;
     txc.state = txcStates.kvDone;
+    this.#left(txc, "state_kv_done_lat", state.perf.now());
     for (const onode of txc.onodes) {
       onode.pending -= 1;
       state.onodes.unuse(onode);
@@ -372,13 +422,16 @@ export class Pipeline {
         writes: txc.deferred,
         bytes: txc.deferredBytes,
         held: new ExtentList(),
+        sinceNs: 0,
       });
     }
     this.#release(txc);
     if (txc.admitted) {
-      this.#costBytes -= txc.costBytes;
+      this.#throttle.leave(txc.costBytes);
     }
     const { done, result } = txc;
+    this.#left(txc, "state_finishing_lat", state.perf.now());
+    state.perf.add(state.perf.txc_commit_lat, txc.sinceNs - txc.submittedNs);
     txc.reset();
     this.#spares.push(txc);
     this.#open -= 1;
@@ -452,16 +505,4 @@ export class Pipeline {
     this.deferred.cancel();
     this.#sync.stop();
   }
-}
-
-/** Bytes, and a price for each operation on the device. */
-function costOf(transaction: Transaction, perIoBytes: number): number {
-  let cost = perIoBytes;
-  for (let at = 0; at < transaction.count; at += 1) {
-    const op: TransactionOp = transaction.op(at);
-    if (op.code === opCodes.write) {
-      cost += op.lengthBytes + perIoBytes;
-    }
-  }
-  return cost;
 }

@@ -66,6 +66,9 @@ class ReadOp implements IoOwner {
   /** Bytes that came from the device: worth keeping. */
   #fromDevice = 0;
   #writesBefore = 0;
+  /** When it began, and when the device was asked, ns. */
+  #beganNs = 0;
+  #askedNs = 0;
 
   constructor(state: StoreState, finished: (op: ReadOp) => void) {
     this.#state = state;
@@ -86,6 +89,8 @@ class ReadOp implements IoOwner {
     this.#slot = slot;
     this.#done = done;
     this.#attempts = 0;
+    this.#beganNs = this.#state.perf.now();
+    this.#askedNs = this.#beganNs;
     this.#state.onodes.use(onode);
     this.#generation = this.#state.reclaim.beginRead();
     this.#attempt(onode);
@@ -103,6 +108,7 @@ class ReadOp implements IoOwner {
     io.cork();
     try {
       this.#state.shards.fault(onode, this.#offset, this.#length);
+      this.#metaDone();
       this.#gather(onode);
     } catch (error) {
       this.#state.damaged(error);
@@ -114,6 +120,15 @@ class ReadOp implements IoOwner {
     }
     io.uncork();
     this.ioDone(0);
+  }
+
+  #metaDone(): void {
+    const { perf } = this.#state;
+    const before = this.#askedNs;
+    this.#askedNs = perf.now();
+    if (this.#attempts === 1) {
+      perf.add(perf.read_onode_meta_lat, this.#askedNs - before);
+    }
   }
 
   /** Finds the regions; fills what is in no extent with zeroes. */
@@ -201,7 +216,12 @@ class ReadOp implements IoOwner {
       return;
     }
     const onode = this.#onode as Onode;
-    if (!this.#failed && this.#verify()) {
+    const { perf } = this.#state;
+    const arrivedNs = perf.now();
+    if (this.#fromDevice > 0) {
+      perf.add(perf.read_wait_aio_lat, arrivedNs - this.#askedNs);
+    }
+    if (!this.#failed && this.#verify(arrivedNs)) {
       if (this.#attempts > 1) {
         this.#state.counters.reads_with_retries += 1;
       }
@@ -218,10 +238,18 @@ class ReadOp implements IoOwner {
     }
   }
 
-  #verify(): boolean {
+  #verify(arrivedNs: number): boolean {
+    const { perf } = this.#state;
+    let beganNs = arrivedNs;
     for (let at = 0; at < this.#count; at += 1) {
       const region = this.#regions[at] as Region;
-      if (!this.#verifySums(region) || !this.#deliver(region)) {
+      const right = this.#verifySums(region);
+      if (region.blob?.sumBytes !== 0) {
+        const endedNs = perf.now();
+        perf.add(perf.csum_lat, endedNs - beganNs);
+        beganNs = endedNs;
+      }
+      if (!right || !this.#deliver(region)) {
         this.#state.counters.csum_errors += 1;
         return false;
       }
@@ -286,9 +314,12 @@ class ReadOp implements IoOwner {
     }
     if (blob?.compressed === true) {
       const plain = new Uint8Array(blob.logicalBytes);
-      if (!this.#state.compression.decompress(buffer.subarray(0, blob.compressedBytes), plain)) {
+      const { perf, compression } = this.#state;
+      const beganNs = perf.now();
+      if (!compression.decompress(buffer.subarray(0, blob.compressedBytes), plain)) {
         return false;
       }
+      perf.add(perf.decompress_lat, perf.now() - beganNs);
       buffer = plain;
     }
     this.#into.set(buffer.subarray(wantedAt, wantedAt + wantedBytes), intoAt);
@@ -297,6 +328,8 @@ class ReadOp implements IoOwner {
 
   #end(onode: Onode, result: number): void {
     const done = this.#done;
+    const { perf } = this.#state;
+    perf.add(perf.read_lat, perf.now() - this.#beganNs);
     this.#state.onodes.unuse(onode);
     this.#onode = null;
     this.#done = null;

@@ -3,6 +3,7 @@ import type { KeyValueStore } from "../../hot/kv/kv.ts";
 import { objectOfKey } from "../object-key.ts";
 import { type Blob, hole } from "./blob.ts";
 import { type CodecContext, decodeOnode, decodeSharedBlob } from "./codec.ts";
+import { storeCounters } from "./counters.ts";
 import type { VisitExtent } from "./freelist.ts";
 import { prefixes, u64OfBytes } from "./keys.ts";
 import { Onode } from "./onode.ts";
@@ -46,7 +47,7 @@ export function eachOnode(
     sumBytes,
     sharedBlob: (id) => new SharedBlob(id, new RefMap()),
   };
-  const shards = new ShardRecords(kv, context, options);
+  const shards = new ShardRecords(kv, context, options, storeCounters());
   const reader = new WireReader();
   eachRecord(kv, prefixes.onodes, (key, value) => {
     if (key.at(-1) === 0x6f) {

@@ -2,6 +2,7 @@
 import type { KeyValueStore, KvBatch } from "../../hot/kv/kv.ts";
 import type { Blob } from "./blob.ts";
 import { beginRun, type CodecContext, decodeExtents, encodeExtents, encodeOnode } from "./codec.ts";
+import type { StoreCounters } from "./counters.ts";
 import { Extent, type ExtentMap, type Shard } from "./extent-map.ts";
 import { prefixes } from "./keys.ts";
 import type { Onode } from "./onode.ts";
@@ -26,10 +27,17 @@ export class ShardRecords {
   readonly #kv: KeyValueStore;
   readonly #context: CodecContext;
   readonly #options: BlueStoreOptions;
+  readonly #counters: StoreCounters;
   readonly #writer = new WireWriter();
   readonly #reader = new WireReader();
 
-  constructor(kv: KeyValueStore, context: CodecContext, options: BlueStoreOptions) {
+  constructor(
+    kv: KeyValueStore,
+    context: CodecContext,
+    options: BlueStoreOptions,
+    counters: StoreCounters,
+  ) {
+    this.#counters = counters;
     this.#kv = kv;
     this.#context = context;
     this.#options = options;
@@ -47,7 +55,10 @@ export class ShardRecords {
       if (shard.offset >= end) {
         break;
       }
-      if (!shard.loaded) {
+      if (shard.loaded) {
+        this.#counters.onode_shard_hits += 1;
+      } else {
+        this.#counters.onode_shard_misses += 1;
         this.#load(onode, shard);
       }
     }

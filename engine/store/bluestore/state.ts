@@ -20,6 +20,7 @@ import { InFlight } from "./in-flight.ts";
 import { prefixes, u64Key } from "./keys.ts";
 import { Onode } from "./onode.ts";
 import type { BlueStoreOptions } from "./options.ts";
+import { StorePerf } from "./perf.ts";
 import { Reclaim } from "./reclaim.ts";
 import { ShardRecords } from "./shards.ts";
 import { RefMap, SharedBlob } from "./shared-blob.ts";
@@ -72,6 +73,7 @@ export class StoreState implements StoreView, CodecContext {
   metaCacheBytes: number;
   dataCacheBytes: number;
   readonly counters: StoreCounters = storeCounters();
+  readonly perf: StorePerf;
   readonly blockBytes: number;
   readonly unitBytes: number;
   readonly sumBytes: readonly number[];
@@ -102,6 +104,7 @@ export class StoreState implements StoreView, CodecContext {
     this.kv = parts.kv;
     this.allocator = parts.allocator;
     this.options = parts.options;
+    this.perf = new StorePerf(parts.clock, parts.options.perf);
     this.checksum = parts.checksum;
     this.checksums = parts.checksums;
     this.checksumType = parts.checksumType;
@@ -123,7 +126,7 @@ export class StoreState implements StoreView, CodecContext {
     this.metaCacheBytes = parts.options.metaCacheBytes;
     this.dataCacheBytes = parts.options.dataCacheBytes;
     this.reclaim = new Reclaim(parts.allocator);
-    this.shards = new ShardRecords(parts.kv, this, parts.options);
+    this.shards = new ShardRecords(parts.kv, this, parts.options, this.counters);
     this.arenaSums = parts.checksum.over(parts.lane.arena.bytes);
     this.onodes = new OnodeCache(parts.onodePolicy, (onode) => this.#dropBlobs(onode));
   }

@@ -1,4 +1,5 @@
 /** BlueStore: objects directly on a block device, their metadata in a key-value store on it. */
+import type { PerfCounters } from "../../base/perf-counters.ts";
 import { KvBatch } from "../../hot/kv/kv.ts";
 import type { Arena } from "../../port/block-device.ts";
 import type { CollectionId } from "../collection.ts";
@@ -22,6 +23,7 @@ import { saveFree, type VisitExtent } from "./freelist.ts";
 import { type BlueStoreParts, type OpenedStore, openStore } from "./mount.ts";
 import { readOmap } from "./omap.ts";
 import type { Onode } from "./onode.ts";
+import { storePerfCounters } from "./perf-counters.ts";
 import { Pipeline } from "./pipeline.ts";
 import { Reader } from "./read.ts";
 import type { StoreState } from "./state.ts";
@@ -145,7 +147,15 @@ export class BlueStore implements ObjectStore {
     done: DoneWith<OmapAnswer>,
   ): void {
     this.#find(collection, object, (errno, onode) => {
-      done(errno, onode === null ? null : readOmap(this.state, onode, query));
+      if (onode === null) {
+        done(errno, null);
+        return;
+      }
+      const { perf } = this.state;
+      const beganNs = perf.now();
+      const answer = readOmap(this.state, onode, query);
+      perf.add(perf.omap_get_values_lat, perf.now() - beganNs);
+      done(errno, answer);
     });
   }
 
@@ -160,6 +170,8 @@ export class BlueStore implements ObjectStore {
       const end = query.end === null ? "\xff\xff" : keyOfObject(query.end);
       const objects: ObjectName[] = [];
       let next: ObjectName | null = null;
+      const { perf } = this.state;
+      const beganNs = perf.now();
       for (const object of this.state.objectsOf(range, first, end)) {
         if (objects.length === query.max) {
           next = object;
@@ -167,6 +179,7 @@ export class BlueStore implements ObjectStore {
         }
         objects.push(object);
       }
+      perf.add(perf.clist_lat, perf.now() - beganNs);
       done(0, { objects, next });
     });
   }
@@ -202,6 +215,14 @@ export class BlueStore implements ObjectStore {
       compressedOriginalBytes,
       compressedAllocatedBytes,
     };
+  }
+
+  /**
+   * What it has counted since the mount, by section and under Ceph's names. Asks the allocator for its
+   * statistics: some milliseconds when free space is in very many pieces.
+   */
+  perfCounters(): PerfCounters {
+    return storePerfCounters(this.state, this.usage(), this.#pipeline);
   }
 
   flush(done: Done): void {

@@ -6,6 +6,7 @@ import type { Transaction } from "../transaction.ts";
 import type { IoOwner } from "./disk-io.ts";
 import type { InFlightWrite } from "./in-flight.ts";
 import type { Onode } from "./onode.ts";
+import type { StorePerf } from "./perf.ts";
 import type { Sequencer } from "./sequencer.ts";
 import type { SharedBlob } from "./shared-blob.ts";
 
@@ -68,8 +69,12 @@ export class UsageDelta {
 
 export class Txc implements IoOwner {
   state: TxcState = txcStates.prepare;
-  /** When it entered its state, ns. */
+  /** When it was submitted, and when it entered its state, ns. */
+  submittedNs = 0;
   sinceNs = 0;
+  /** Since when a throttle or missing space holds it back, and which did first; -1: none does. */
+  heldNs = -1;
+  heldBy: keyof StorePerf["waits"] = "space";
   sequence = 0;
   transaction: Transaction | null = null;
   done: Done | null = null;

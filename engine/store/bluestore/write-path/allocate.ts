@@ -37,7 +37,10 @@ export function allocateWrite(ctx: WriteContext): void {
     return each;
   });
   got.clear();
+  const { perf } = state;
+  const beganNs = perf.now();
   const taken = state.allocator.allocate(need, state.unitBytes, 0, 0, got);
+  perf.add(perf.allocator_lat, perf.now() - beganNs);
   assert(taken === need, "the allocator has less than it had");
   state.reclaim.freeBytes -= need;
   const usage = txc.usageOf(ctx.onode.name.pool);
@@ -82,7 +85,10 @@ function compressed(ctx: WriteContext, item: NewWrite): Placed | null {
   const raw = item.bytes.length;
   const wantedSpace = Math.ceil((raw * options.compressionRequiredRatio) / unit) * unit;
   const room = Math.min(wantedSpace, raw - 1);
+  const { perf } = state;
+  const beganNs = perf.now();
   const bytes = state.compression.compress(options.compressionAlgorithm, item.bytes, room);
+  perf.add(perf.compress_lat, perf.now() - beganNs);
   const space = bytes === null ? raw : Math.ceil(bytes.length / unit) * unit;
   if (bytes === null || space > wantedSpace || space >= raw) {
     counters.compress_rejected_count += 1;
