@@ -8,6 +8,7 @@ import { checkMemory, planRun } from "../workloads/planner.ts";
 import { checkSpace, layoutBytes } from "../workloads/runner/layout.ts";
 import { judgeWrites, refuseUnsafe, type SafetyVerdict } from "../workloads/safety.ts";
 import { scratchPlaces } from "../workloads/scratch.ts";
+import type { PlannedStore } from "../workloads/store-plan.ts";
 import type { PlannedTrace } from "../workloads/trace/model.ts";
 import { type Outputs, writeResult } from "./outputs.ts";
 import { formatSeconds } from "./progress.ts";
@@ -44,6 +45,11 @@ function traceText({ spec, facts }: PlannedTrace): string {
   return `trace ${paths} (${[...new Set(facts.formats)].join(", ")}; ${reads} reads, ${writes} writes, ${trims} trims, ${syncs} flushes; ${time})`;
 }
 
+function storeLine({ path, make, device }: PlannedStore): string {
+  const what = make === null ? "is opened" : `is made, ${formatBytes(make.sizeBytes)}`;
+  return `store ${path}: ${what}; device class ${device.deviceClass} (${device.classReason})`;
+}
+
 function planText({ name, plan, verdict }: Judged): string {
   const { phases, expectedSeconds, expectedWriteBytes } = plan;
   const time = expectedSeconds === null ? "not known (no runtime)" : formatSeconds(expectedSeconds);
@@ -51,6 +57,7 @@ function planText({ name, plan, verdict }: Judged): string {
     expectedWriteBytes === null ? "as much as the runtime allows" : formatBytes(expectedWriteBytes);
   const lines = [
     ...(name === "" ? [] : [`point ${name}`]),
+    ...plan.stores.map(storeLine),
     ...phases.flatMap((phase, number) => [
       `phase ${number + 1} of ${phases.length}: ${phase.jobs.length} job thread(s)`,
       ...phase.jobs.map(jobLine),
@@ -70,7 +77,8 @@ function planJson({ plan, verdict }: Judged): unknown {
   const phases = plan.phases.map((phase) => ({
     jobs: phase.jobs.map((job) => ({ ...job, resolved: resolvedToJson(job.resolved) })),
   }));
-  return { plan: { ...plan, phases }, layoutBytes: layoutBytes(plan), safety: verdict };
+  const stores = plan.stores.map((store) => ({ ...store, options: store.options.record() }));
+  return { plan: { ...plan, phases, stores }, layoutBytes: layoutBytes(plan), safety: verdict };
 }
 
 /** What starting and recording a run takes beside its measuring, seconds. */
@@ -94,8 +102,9 @@ export function dryRun(
 ): void {
   const scratch = scratchPlaces(runDirectory).map((place) => place.path);
   const judged = runs.map(({ name, parsed, settings }): Judged => {
-    const { target, path, seed, destroy, workingDirectory: directory } = settings;
-    const plan = planRun(parsed.jobs, { target, path, seed, directory });
+    const { target, path, seed, destroy, workingDirectory: directory, stack } = settings;
+    const choice = stack === undefined ? {} : { stack };
+    const plan = planRun(parsed.jobs, { target, path, seed, directory, ...choice });
     return { name, plan, verdict: judgeWrites(plan, { destroy, scratch }) };
   });
   const [first, ...more] = judged;

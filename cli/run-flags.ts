@@ -13,7 +13,14 @@ export const runFlags: readonly RunFlag[] = [
   flag(
     "target",
     true,
-    "where every job runs: raw:PATH, null:, null:?service=50us&... (osdyno list targets)",
+    "where every job runs: raw:PATH, null:, store:PATH?size=8g&... (osdyno list targets)",
+  ),
+  flag("set", true, "OPTION=VALUE of the stack the jobs run on (repeatable; osdyno options)"),
+  flag("preset", true, "a set of such options (osdyno list presets); --set holds over it"),
+  flag(
+    "device-class",
+    true,
+    "hdd, ssd, nvme or pmem, instead of what is found out; decides defaults",
   ),
   flag("repeat", true, "independent runs, each in a directory of its own"),
   flag("seed", true, "seed of the operation stream; replaces randseed"),
@@ -70,10 +77,7 @@ export const runFlags: readonly RunFlag[] = [
 
 /** Flags of the contract whose part is not built yet: known, refused by name. */
 export const laterFlags: readonly RunFlag[] = [
-  flag("set", true, "an option of a layer above the target (no target of this version has one)"),
-  flag("preset", true, "a set of such options (not in this version)"),
   flag("shape", true, "the synthetic device as a wrapper (not in this version)"),
-  flag("device-class", true, "overrides the device class (nothing depends on it in this version)"),
   flag("plugin", true, "an implementation of your own for a hot path (not in this version)"),
   flag("load-curve", false, "latency at 10 to 100% of the highest rate (not in this version)"),
 ];

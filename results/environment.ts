@@ -15,6 +15,7 @@ import {
   probeContext,
   probeDevice,
 } from "../engine/device/probe.ts";
+import type { DeviceClass } from "../engine/port/block-device.ts";
 import { resolveExisting } from "../workloads/scratch.ts";
 import { type CpuEnvironment, cpuEnvironment } from "./environment-cpu.ts";
 
@@ -301,10 +302,13 @@ function devicesEnvironment(paths: readonly string[]): DeviceEnvironment[] {
 }
 
 /**
- * Collects the environment; `devicePaths` are the files and devices that the run uses; what is no
+ * Collects the environment; `deviceClass`: given, not found out. `devicePaths` are the files and devices that the run uses; what is no
  * path (a synthetic target) is left out. Takes some tens of milliseconds.
  */
-export async function collectEnvironment(devicePaths: readonly string[]): Promise<Environment> {
+export async function collectEnvironment(
+  devicePaths: readonly string[],
+  deviceClass: DeviceClass | null = null,
+): Promise<Environment> {
   const cpu = await cpuEnvironment();
   return {
     cpu,
@@ -323,6 +327,10 @@ export async function collectEnvironment(devicePaths: readonly string[]): Promis
     limits: limitsEnvironment(),
     load: loadEnvironment(),
     thermal: thermalEnvironment(),
-    devices: devicesEnvironment(devicePaths),
+    devices: devicesEnvironment(devicePaths).map((device) =>
+      deviceClass === null
+        ? device
+        : { ...device, device_class: deviceClass, class_reason: "--device-class" },
+    ),
   };
 }

@@ -17,6 +17,8 @@ import { jobSpec } from "../workloads/runner/native-plan.ts";
 import { checkVirtual, virtualTime } from "../workloads/runner/virtual-time.ts";
 import { judgeWrites, refuseUnsafe } from "../workloads/safety.ts";
 import { scratchPlaces } from "../workloads/scratch.ts";
+import { recordOptions, type StackChoice } from "../workloads/stack.ts";
+import { storeNotes } from "../workloads/store-plan.ts";
 import { traceNotes } from "../workloads/trace/plan.ts";
 import { writeMerged } from "../workloads/trace/scan.ts";
 import { assembleRun, type RunInput } from "./assemble.ts";
@@ -54,6 +56,8 @@ export interface RunSettings {
   /** Relative file names of jobs are taken from here. */
   readonly workingDirectory: string;
   readonly signal: AbortSignal;
+  /** Options of the stack that the jobs run on; default: none is chosen. */
+  readonly stack?: StackChoice;
   /** Where fio's log files go: with the run (default), or where fio puts them. */
   readonly logs?: "run-directory" | "working-directory";
   /** `--status-interval`: shown is what was measured so far, a partial record. */
@@ -63,7 +67,7 @@ export interface RunSettings {
 /** What of the settings decides the plan and its verdict. */
 export type PlanSettings = Pick<
   RunSettings,
-  "target" | "path" | "clock" | "seed" | "destroy" | "workingDirectory"
+  "target" | "path" | "clock" | "seed" | "destroy" | "workingDirectory" | "stack"
 >;
 
 /** What a run tells while it goes on. */
@@ -104,6 +108,7 @@ export function safePlan(
     path: settings.path,
     seed: settings.seed,
     directory: settings.workingDirectory,
+    ...(settings.stack === undefined ? {} : { stack: settings.stack }),
   });
   if (settings.clock === "virtual") {
     checkVirtual(plan);
@@ -276,7 +281,7 @@ async function measured(
     seed: seedOfRun(parsed.jobs, settings.seed),
     target: targetText(plan),
     chain: [targetText(plan)],
-    options: {},
+    options: recordOptions(plan.stores),
     startedEpochMs,
   };
   const begin = (environment: RunInput["environment"]) => {
@@ -290,12 +295,14 @@ async function measured(
     // From now on even a kill leaves a run that is ours, readable and partial.
     begin({});
     created = await layOut([plan], events.layout, settings.signal);
-    const environment = { ...(await collectEnvironment(paths)) };
+    const environment = {
+      ...(await collectEnvironment(paths, settings.stack?.deviceClass ?? null)),
+    };
     begin(environment);
     live = settings.live === null ? null : openLiveFeed(settings.live);
     const monitor = new DeviceMonitor(paths);
     await writeMergedTraces(plan, settings.signal);
-    const holes = new Map(plannedJobs(plan).map((job) => [job.index, notesBefore(job)]));
+    const holes = new Map(plannedJobs(plan).map((job) => [job.index, notesBefore(job, plan)]));
     const { status } = settings;
     const show = (standing: Standing) => {
       const phases = withNotes([...standing.ended, standing.snapshot()], holes);
@@ -340,9 +347,9 @@ async function measured(
 }
 
 /** What is known of a job before it runs. */
-function notesBefore(job: PlannedJob): string[] {
+function notesBefore(job: PlannedJob, plan: RunPlan): string[] {
   const trace = job.trace === undefined ? [] : traceNotes(job.trace, jobSpec(job).maxBlock);
-  return [...trace, ...holesNote(job)];
+  return [...trace, ...holesNote(job), ...storeNotes(job, plan.stores), ...plan.notes];
 }
 
 /** `merge_blktrace_file`: written once, by the first clone's choice, as it is replayed. */

@@ -55,6 +55,8 @@ export interface RunPlan {
   readonly path: "native" | "engine";
   /** Object stores that its jobs run on. */
   readonly stores: readonly PlannedStore[];
+  /** What is to be known of it before it runs, one line each. */
+  readonly notes: readonly string[];
   /** Seconds it is expected to take; null = unknown. */
   readonly expectedSeconds: number | null;
   readonly expectedWriteBytes: number | null;

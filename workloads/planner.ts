@@ -12,6 +12,7 @@ import type { BlockSizeRule, PerDirection, ResolvedJob, SizeValue } from "./job/
 import type { PlannedFile, PlannedJob, PlannedPhase, RunPlan } from "./plan-model.ts";
 import { blockDeviceBytes, checkFile, lookUp, refuse } from "./planned-path.ts";
 import { refusalOf } from "./runner/native-control.ts";
+import { plainStack, type StackChoice, withoutLayers } from "./stack.ts";
 import { storeFile, storesOf } from "./store-plan.ts";
 import { absoluteStore } from "./store-target.ts";
 import { parseTarget, type Target } from "./target.ts";
@@ -26,6 +27,8 @@ export interface PlanOptions {
   readonly seed: number | null;
   /** Relative file names are taken from here. */
   readonly directory: string;
+  /** Default: nothing is chosen. */
+  readonly stack?: StackChoice;
 }
 
 export interface Directions {
@@ -397,10 +400,13 @@ export function planRun(jobs: readonly ResolvedJob[], options: PlanOptions): Run
       index += 1;
     }
   }
+  const stack = options.stack ?? plainStack;
+  const notes = onStore ? [] : withoutLayers(stack);
   return {
     phases: phases.map((planned) => ({ jobs: planned })),
     path,
-    stores: storesOf(phases.flat()),
+    stores: storesOf(phases.flat(), stack),
+    notes,
     ...expected(phases),
   };
 }

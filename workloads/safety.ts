@@ -18,6 +18,7 @@ import type { Signature } from "../engine/device/signatures-model.ts";
 import type { ResolvedJob } from "./job/model.ts";
 import type { PlannedFile, PlannedJob, RunPlan } from "./plan-model.ts";
 import { resolveExisting } from "./scratch.ts";
+import { destroyedBy, type PlannedStore } from "./store-plan.ts";
 
 export interface SafetyOptions {
   /** `--destroy` was given. */
@@ -63,6 +64,8 @@ interface Judgement {
 }
 
 const destroyAdvice = "give --destroy to overwrite it, or name a file in a scratch place";
+
+const storeAdvice = "give --destroy to make a store there, or name another path";
 
 /** File systems of the kernel's own: a file made there is a mistyped device name. */
 const kernelFileSystems = new Set(["devtmpfs", "proc", "sysfs", "cgroup", "cgroup2", "devpts"]);
@@ -195,6 +198,18 @@ class Judge {
     return { permission: "never", reason, advice: "name a file or a block device" };
   }
 
+  /** Inside a store that is there everything is the store's; to make one must destroy nothing else. */
+  store(store: PlannedStore): Judgement {
+    const judgement = this.path(store.path, store.path);
+    if (judgement.permission === "never" || store.place.kind === "absent") {
+      return judgement;
+    }
+    const destroyed = destroyedBy(store);
+    return destroyed === null
+      ? { permission: "free", reason: "holds an object store of ours" }
+      : { permission: "needs-destroy", reason: destroyed, advice: storeAdvice };
+  }
+
   private absent(resolved: string): Judgement {
     const fsType = mountOfPath(resolved, this.context.mounts)?.fsType ?? "";
     if (kernelFileSystems.has(fsType)) {
@@ -323,7 +338,15 @@ export function judgeWrites(
     const resolved = resolveExisting(path);
     return withPermission(path, resolved, [...jobs], judge.path(path, resolved), options.destroy);
   });
-  return { allowed: files.every((file) => file.allowed), files };
+  const stores = plan.stores.map((store) => {
+    const uses = ({ files: own }: PlannedJob) => own.some(({ path }) => path === store.text);
+    const jobs = plan.phases.flatMap((phase) => phase.jobs.filter(uses));
+    const names = [...new Set(jobs.map(({ resolved }) => resolved.name))];
+    const { path } = store;
+    return withPermission(path, path, names, judge.store(store), options.destroy);
+  });
+  const all = [...files, ...stores];
+  return { allowed: all.every((file) => file.allowed), files: all };
 }
 
 /** A refusal in one line: what stands there and what to do. */

@@ -1,10 +1,12 @@
 /** What a plan does with object stores: which it opens, which it makes, how large. */
 import { OsdynoError } from "../engine/base/error.ts";
+import type { ClassDecision } from "../engine/device/classify.ts";
 import { OptionSet } from "../engine/options/option-set.ts";
 import type { ResolvedJob } from "./job/model.ts";
 import type { PlannedFile, PlannedJob } from "./plan-model.ts";
 import { refuse } from "./planned-path.ts";
 import { resolveExisting } from "./scratch.ts";
+import { deviceClassOf, kindOfClass, type StackChoice } from "./stack.ts";
 import {
   objectBytesOf,
   parseStoreTarget,
@@ -12,7 +14,6 @@ import {
   type StoreTarget,
   storeBytesFor,
   storePlace,
-  volumeBytes,
   volumeBytesOf,
 } from "./store-target.ts";
 
@@ -23,9 +24,35 @@ export interface PlannedStore {
   /** What the path leads to. */
   readonly path: string;
   readonly place: StorePlace;
-  /** It is made, with so many bytes; null: it is there. */
+  /** It is made, with so many bytes; null: it is opened as it is. */
   readonly make: { readonly sizeBytes: number; readonly objectBytes: number } | null;
+  /** Demanded of a store that is there; null: whatever it has. */
+  readonly objectBytes: number | null;
+  readonly device: ClassDecision;
   readonly options: OptionSet;
+}
+
+/** Why a store that is there does not do, as the end of a sentence; null: it does. */
+function unlike(target: StoreTarget, place: StorePlace): string | null {
+  if (place.kind !== "store") {
+    return null;
+  }
+  if (target.fresh) {
+    return "holds an object store, and fresh= makes it anew";
+  }
+  const { sizeBytes } = target;
+  return sizeBytes === null || sizeBytes === place.sizeBytes
+    ? null
+    : `holds an object store of ${place.sizeBytes} bytes, and size=${sizeBytes} makes it anew`;
+}
+
+/** The bytes of the store that is opened or made; null: as many as the jobs need. */
+function storeBytes(target: StoreTarget, place: StorePlace): number | null {
+  if (place.kind === "store" && unlike(target, place) === null) {
+    return place.label.sizeBytes;
+  }
+  const whole = place.kind !== "absent" && place.block ? place.sizeBytes : null;
+  return target.sizeBytes ?? whole;
 }
 
 /** The region of one job on a store's volume. `start` and `asked` count from its size. */
@@ -40,7 +67,8 @@ export function storeFile(
   },
 ): PlannedFile {
   const place = storePlace(resolveExisting(target.path));
-  const known = volumeBytes(target, place);
+  const bytes = storeBytes(target, place);
+  const known = bytes === null ? null : volumeBytesOf(bytes);
   const whole = known ?? job.filesizeBytes?.max ?? 0;
   const offset = region.start(whole);
   let size = region.asked(whole) ?? whole - offset;
@@ -65,32 +93,36 @@ export function storeFile(
   };
 }
 
-function planned(target: StoreTarget, neededBytes: number): PlannedStore {
+function planned(target: StoreTarget, neededBytes: number, stack: StackChoice): PlannedStore {
   const path = resolveExisting(target.path);
   const place = storePlace(path);
+  const device = deviceClassOf(path, stack);
   const options = new OptionSet({
     layers: new Set(["store"]),
-    kind: "ssd",
-    settings: target.settings,
+    kind: kindOfClass(device.deviceClass),
+    settings: [...target.settings, ...stack.settings],
+    ...(stack.preset === null ? {} : { preset: stack.preset }),
   });
-  if (place.kind === "foreign") {
+  const there = place.kind === "store" && unlike(target, place) === null;
+  const sizeBytes = storeBytes(target, place) ?? storeBytesFor(neededBytes);
+  const { text, objectBytes } = target;
+  if (place.kind !== "absent" && place.block && sizeBytes > place.sizeBytes) {
     throw new OsdynoError(
-      "unsafe",
-      `will not write to ${path}: it is there and holds no object store; name another path`,
+      "bad-input",
+      `target ${text}: ${path} has ${place.sizeBytes} bytes, not ${sizeBytes}; lower size=`,
     );
   }
-  const sizeBytes = target.sizeBytes ?? storeBytesFor(neededBytes);
-  const make = place.kind === "store" ? null : { sizeBytes, objectBytes: objectBytesOf(target) };
-  return { text: target.text, path, place, make, options };
+  const make = there ? null : { sizeBytes, objectBytes: objectBytesOf(target) };
+  return { text, path, place, make, objectBytes, device, options };
 }
 
 /** The stores of planned jobs. Throws `bad-input` for one that two jobs describe differently. */
-export function storesOf(jobs: readonly PlannedJob[]): readonly PlannedStore[] {
+export function storesOf(jobs: readonly PlannedJob[], stack: StackChoice): readonly PlannedStore[] {
   const needed = new Map<string, number>();
   for (const file of jobs.flatMap((job) => job.files).filter(({ kind }) => kind === "store")) {
     needed.set(file.path, Math.max(needed.get(file.path) ?? 0, file.fileBytes));
   }
-  const stores = [...needed].map(([text, bytes]) => planned(parseStoreTarget(text), bytes));
+  const stores = [...needed].map(([text, bytes]) => planned(parseStoreTarget(text), bytes, stack));
   for (const [index, store] of stores.entries()) {
     const other = stores.slice(0, index).find(({ path }) => path === store.path);
     if (other !== undefined) {
@@ -103,8 +135,21 @@ export function storesOf(jobs: readonly PlannedJob[]): readonly PlannedStore[] {
   return stores;
 }
 
+/** What writing to a store's place would destroy, as the end of a sentence; null: nothing. */
+export function destroyedBy({ text, place }: PlannedStore): string | null {
+  return place.kind === "foreign"
+    ? "is there and holds no object store"
+    : unlike(parseStoreTarget(text), place);
+}
+
 /** Bytes of the volume of a planned store. */
 export function plannedVolumeBytes({ make, place }: PlannedStore): number {
   const store = place.kind === "store" ? place.label.sizeBytes : 0;
   return volumeBytesOf(make?.sizeBytes ?? store);
+}
+
+/** What is to be known of a job on a store before it runs, one line each. */
+export function storeNotes(job: PlannedJob, stores: readonly PlannedStore[]): string[] {
+  const store = stores.find(({ text }) => job.files.some(({ path }) => path === text));
+  return store === undefined ? [] : [...store.options.notes];
 }

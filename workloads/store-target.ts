@@ -1,5 +1,5 @@
 /** The target `store:PATH?size=8g&object_size=4m&OPTION=VALUE...`: its text, and what stands at its path. */
-import { closeSync, openSync, readSync, statSync } from "node:fs";
+import { closeSync, openSync, readSync, type Stats, statSync } from "node:fs";
 import { resolve } from "node:path";
 import { OsdynoError } from "../engine/base/error.ts";
 import type { OptionSetting } from "../engine/options/option-set.ts";
@@ -12,6 +12,7 @@ import {
   labelMagic,
 } from "../engine/store/bluestore/label.ts";
 import { defaultObjectBytes } from "../engine/store/volume-layout.ts";
+import { blockDeviceBytes } from "./planned-path.ts";
 
 export interface StoreTarget {
   readonly kind: "store";
@@ -21,6 +22,8 @@ export interface StoreTarget {
   readonly sizeBytes: number | null;
   /** Null: the default, or what the store has. */
   readonly objectBytes: number | null;
+  /** It is made anew even if a store like it is there. */
+  readonly fresh: boolean;
   readonly settings: readonly OptionSetting[];
 }
 
@@ -40,6 +43,7 @@ export function parseStoreTarget(text: string): StoreTarget {
   }
   let sizeBytes: number | null = null;
   let objectBytes: number | null = null;
+  let fresh = false;
   const settings: OptionSetting[] = [];
   const seen = new Set<string>();
   for (const part of match?.[2] === undefined ? [] : match[2].split("&")) {
@@ -57,6 +61,8 @@ export function parseStoreTarget(text: string): StoreTarget {
       sizeBytes = Number(parseOptionValue({ ...size, name }, value));
     } else if (name === "object_size") {
       objectBytes = Number(parseOptionValue({ ...objectSize, name }, value));
+    } else if (name === "fresh") {
+      fresh = parseOptionValue({ ...size, name, type: "bool" }, value) === true;
     } else {
       parseOptionValue(findOption(name) ?? optionNamed(name), value);
       settings.push({ name, value, origin: "target" });
@@ -65,7 +71,7 @@ export function parseStoreTarget(text: string): StoreTarget {
   if (objectBytes !== null && objectBytes % 4096 !== 0) {
     refuse(text, `object_size=${objectBytes}: must be a multiple of 4096`);
   }
-  return { kind: "store", text, path, sizeBytes, objectBytes, settings };
+  return { kind: "store", text, path, sizeBytes, objectBytes, fresh, settings };
 }
 
 /** The same with an absolute path: names one store wherever it is read. */
@@ -79,7 +85,13 @@ export function absoluteStore(target: StoreTarget, directory: string): StoreTarg
 /** What is at the path of a store. */
 export type StorePlace =
   | { readonly kind: "absent" }
-  | { readonly kind: "store"; readonly label: DeviceLabel; readonly block: boolean }
+  | {
+      readonly kind: "store";
+      readonly label: DeviceLabel;
+      readonly block: boolean;
+      /** Of the file or device. */
+      readonly sizeBytes: number;
+    }
   /** A file or device that is something else. */
   | { readonly kind: "foreign"; readonly block: boolean; readonly sizeBytes: number };
 
@@ -94,10 +106,15 @@ export function storePlace(path: string): StorePlace {
     throw new OsdynoError("bad-input", `${path} is neither a file nor a block device`);
   }
   const bytes = firstBytes(path);
+  const sizeBytes = bytesOf(path, found);
   const magic = String.fromCharCode(...bytes.subarray(0, labelMagic.length));
   return magic === labelMagic
-    ? { kind: "store", label: decodeLabel(bytes, path), block }
-    : { kind: "foreign", block, sizeBytes: found.size };
+    ? { kind: "store", label: decodeLabel(bytes, path), block, sizeBytes }
+    : { kind: "foreign", block, sizeBytes };
+}
+
+function bytesOf(path: string, found: Stats): number {
+  return found.isBlockDevice() ? blockDeviceBytes(path, found) : found.size;
 }
 
 function firstBytes(path: string): Uint8Array {
@@ -130,14 +147,6 @@ export function volumeBytesOf(storeBytes: number): number {
 export function storeBytesFor(volumeBytes: number): number {
   const bytes = Math.max(leastBytes, Math.ceil((volumeBytes * 4) / 3) + 2 * blockBytes);
   return Math.ceil(bytes / blockBytes) * blockBytes;
-}
-
-/** The size of a volume that is there or will be; null: the target does not say. */
-export function volumeBytes(target: StoreTarget, place: StorePlace): number | null {
-  if (place.kind === "store") {
-    return volumeBytesOf(place.label.sizeBytes);
-  }
-  return target.sizeBytes === null ? null : volumeBytesOf(target.sizeBytes);
 }
 
 export const objectBytesOf = (target: StoreTarget): number =>

@@ -30,6 +30,7 @@ import { showcmd } from "../../workloads/job/showcmd.ts";
 import { checkMemory, filesOf } from "../../workloads/planner.ts";
 import { checkSpace } from "../../workloads/runner/layout.ts";
 import { scratchDirectory } from "../../workloads/scratch.ts";
+import { readDeviceClass, readSetting, type StackChoice } from "../../workloads/stack.ts";
 import { scanTraces, traceFiles } from "../../workloads/trace/plan.ts";
 import { dryRun } from "../dry-run.ts";
 import { checkFioFlags, fioFlags } from "../fio-flags.ts";
@@ -95,6 +96,15 @@ function parseArguments(own: Own, jobs: readonly string[]): ParsedArguments {
   return { parsed, files };
 }
 
+function stackOf(own: Own): StackChoice {
+  const deviceClass = last(own, "device-class");
+  return {
+    preset: last(own, "preset") ?? null,
+    settings: (own.get("set") ?? []).map((text) => readSetting(text, "--set")),
+    deviceClass: deviceClass === undefined ? null : readDeviceClass(deviceClass),
+  };
+}
+
 /** Settings that `run` and `sweep` share. */
 export function settingsOf(own: Own, command: readonly string[], signal: AbortSignal): RunSettings {
   const intervalMs = wholeNumber(own, "interval", 10) ?? 1000;
@@ -108,6 +118,7 @@ export function settingsOf(own: Own, command: readonly string[], signal: AbortSi
     seed: wholeNumber(own, "seed", 0),
     destroy: own.has("destroy"),
     live: last(own, "live") ?? null,
+    stack: stackOf(own),
     thresholds: (own.get("threshold") ?? []).map(parseThreshold),
     report: !own.has("no-report"),
     intervalMs,

@@ -9,7 +9,7 @@ import { blockEngine, type OpenOptions, openBlockDevice } from "../hot/ioengine/
 import { openKeyValueStore } from "../hot/kv/registry.ts";
 import type { OptionSet } from "../options/option-set.ts";
 import { RealClock } from "../os/clock.ts";
-import type { BlockDevice, DeviceFacts } from "../port/block-device.ts";
+import type { BlockDevice, DeviceClass, DeviceFacts } from "../port/block-device.ts";
 import type { Random } from "../port/random.ts";
 import { type BlueStoreParts, makeStore, readLabel } from "./bluestore/mount.ts";
 import { blueStoreOptions } from "./bluestore/options.ts";
@@ -20,6 +20,10 @@ export interface RealStoreRequest {
   /** File or device; it is there and has its size. The caller has judged that writing is safe. */
   readonly path: string;
   readonly options: OptionSet;
+  readonly deviceClass: DeviceClass;
+  readonly classReason: string;
+  /** Of a store that is made on a larger device; 0: all of the device. */
+  readonly sizeBytes: number;
   /** For ids. */
   readonly random: Random;
   /** Largest transfer of the store's user, and slots that are the user's. */
@@ -82,6 +86,8 @@ function open(request: RealStoreRequest): Opened {
     depth: synchronous ? 1 : deviceDepth,
     slotBytes,
     slotCount: own + userSlots,
+    ...(request.sizeBytes === 0 ? {} : { sizeBytes: request.sizeBytes }),
+    facts: { name: path, deviceClass: request.deviceClass, classReason: request.classReason },
   });
   const mux = new DeviceMux(device, { capacity: deviceDepth, selfDriven: true });
   const kvLane = mux.lane({ depth: kvDepth, slots: kvSlots });

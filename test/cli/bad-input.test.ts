@@ -155,7 +155,7 @@ describe("flags", () => {
     ],
     [["--destroy=yes"], /^--destroy takes no value$/],
     [["--target", "nulll:"], /^target nulll:: did you mean null:\?/],
-    [["--set", "rbd_cache=true"], /^--set rbd_cache=true: /],
+    [["--set", "rbd_cache=true"], /^rbd_cache=true: acts on the client cache, /],
     [["--bs"], /^command line: --bs needs a value/],
     [["--live", "-", "--output-format", "json"], /would both go to stdout; give --output FILE/],
     [["--live", "-", "--json"], /would both go to stdout/],

@@ -1,5 +1,5 @@
 /** `osdyno run` on an object store, as a user types it. */
-import { truncateSync } from "node:fs";
+import { statSync, truncateSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Workplace } from "./command.ts";
 
@@ -34,12 +34,80 @@ describe("store:PATH", () => {
     expect(more.err).toMatch(/the volume of store:.* has \d+ bytes, the job wants 209715200/);
   });
 
-  test("a file that is something else is refused", () => {
+  test("a file that is something else needs --destroy, and so does a store made anew", () => {
     place.write("s.img", "not a store");
     truncateSync(place.path("s.img"), 1 << 20);
     const { code, err } = place.run([...common, "--target=store:s.img", ...fill]);
     expect(code).toBe(4);
-    expect(err).toMatch(/^osdyno: will not write to .*s\.img: /m);
+    expect(err).toMatch(
+      /^osdyno: will not write to .*s\.img: .*holds no object store; give --destroy/m,
+    );
+    const made = place.run([...common, "--target=store:s.img?size=128m", "--destroy", ...fill]);
+    expect(made.code).toBe(0);
+    expect(statSync(place.path("s.img")).size).toBe(128 * 2 ** 20);
+    for (const [query, why] of [
+      ["size=256m", "size=268435456 makes it anew"],
+      ["fresh=1", "fresh= makes it anew"],
+    ] as const) {
+      const again = [...common, `--target=store:s.img?${query}`, ...fill];
+      const refused = place.run(again);
+      expect(refused.code).toBe(4);
+      expect(refused.err).toContain(why);
+      expect(place.run([...again, "--destroy"]).code).toBe(0);
+    }
+    const other = place.run([...common, "--target=store:s.img?object_size=1m", ...fill]);
+    expect(other.code).toBe(2);
+    expect(other.err).toContain("has object_size=4194304, not 1048576");
+  });
+
+  test("options come from presets, the target and --set, in this order, and are recorded", () => {
+    const { code, out, err } = place.run([
+      ...common,
+      "--target=store:s.img?size=256m&bluestore_csum_type=none&bluestore_max_blob_size=128K",
+      "--preset=documents-source",
+      "--set=bluestore_csum_type=xxhash64",
+      "--set=journal_dio=true",
+      "--device-class=hdd",
+      "--ioengine=psync",
+      ...fill,
+    ]);
+    expect(err).not.toContain("osdyno:");
+    expect(code).toBe(0);
+    const { options, chain, environment, jobs } = place.record("r");
+    expect(options).toMatchObject({
+      bluestore_csum_type: { value: "xxhash64", origin: "--set" },
+      bluestore_max_blob_size: { value: "131072", origin: "target" },
+      bluestore_min_alloc_size: { value: "65536", origin: "preset documents-source" },
+      bluestore_throttle_cost_per_io: { value: "670000", origin: "default" },
+    });
+    expect(chain).toHaveLength(1);
+    expect(environment["devices"]).toMatchObject([
+      { device_class: "hdd", class_reason: "--device-class" },
+    ]);
+    expect(jobs[0]?.osdyno.notes).toEqual(
+      expect.arrayContaining([
+        "journal_dio=true has no effect: FileStore is retired",
+        expect.stringMatching(
+          /^preset documents-source: nothing here is acted on by .*osd_op_queue/,
+        ),
+      ]),
+    );
+    expect(err).toContain("ioengine=psync is not used: the job runs on store:");
+    expect(out).toContain("journal_dio=true has no effect");
+  });
+
+  test.each([
+    [["--target=store:x?size=128m", "--set=osd_op_queue=wpq"], "acts on the op scheduler"],
+    [["--target=store:x?size=128m", "--set=bluestore_csum_typ=none"], "did you mean"],
+    [["--target=null:", "--set=bluestore_csum_type=none"], "acts on the object store"],
+    [["--target=store:x?size=128m", "--set=bluestore_csum_type"], "expected NAME=VALUE"],
+    [["--target=store:x?size=128m", "--device-class=tape"], "choose hdd, ssd, nvme, pmem"],
+    [["--target=store:x?size=128m", "--preset=mine"], "there is no preset mine"],
+  ])("%s is bad input", (args, message) => {
+    const { code, err } = place.run([...common, ...args, ...fill]);
+    expect(err).toContain(message);
+    expect(code).toBe(2);
+    expect(place.files()).toEqual([]);
   });
 
   test.each([

@@ -41,6 +41,7 @@ export function planOf(...requests: readonly PlanRequest[]): RunPlan {
     phases: [{ jobs }],
     path: "native",
     stores: [],
+    notes: [],
     expectedSeconds: null,
     expectedWriteBytes: null,
   };

@@ -232,6 +232,7 @@ export function writeFixtureRun(dir: string, run: FixtureRun): void {
     phases: [{ jobs: planned }],
     path: "native",
     stores: [],
+    notes: [],
     expectedSeconds: 10,
     expectedWriteBytes: 0,
   };

@@ -220,6 +220,7 @@ export function fixtureRun(
     phases: planned.map((jobs) => ({ jobs })),
     path: "native",
     stores: [],
+    notes: [],
     expectedSeconds: 2,
     expectedWriteBytes: 0,
   };

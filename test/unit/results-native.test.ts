@@ -96,6 +96,7 @@ test("a run of the job loop is recorded without a contradiction", async () => {
     phases: [{ jobs: planned }],
     path: "native",
     stores: [],
+    notes: [],
     expectedSeconds: 1,
     expectedWriteBytes: null,
   };

@@ -13,6 +13,7 @@ import {
 } from "../../engine/store/volume-layout.ts";
 import type { PlannedPhase, RunPlan } from "../plan-model.ts";
 import { type PlannedStore, plannedVolumeBytes } from "../store-plan.ts";
+import type { StorePlace } from "../store-target.ts";
 import { effectiveDepth, jobSpec } from "./native-plan.ts";
 
 /** What the jobs of a run want of one store. */
@@ -34,10 +35,15 @@ function demandOf(plan: RunPlan, store: PlannedStore): Demand {
   };
 }
 
-function makeFile(path: string, sizeBytes: number): void {
+/** A file of that length without contents; a block device has its own. */
+function makeFile(path: string, sizeBytes: number, place: StorePlace): void {
+  if (place.kind !== "absent" && place.block) {
+    return;
+  }
   try {
-    const file = openSync(path, "wx");
+    const file = openSync(path, place.kind === "absent" ? "wx" : "r+");
     try {
+      ftruncateSync(file, 0);
       ftruncateSync(file, sizeBytes);
     } finally {
       closeSync(file);
@@ -45,6 +51,13 @@ function makeFile(path: string, sizeBytes: number): void {
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new OsdynoError("bad-input", `cannot make a store at ${path}: ${reason}`, {}, error);
+  }
+}
+
+/** A file that was made and came to nothing. */
+function removeMade({ path, make, place }: PlannedStore): void {
+  if (make !== null && place.kind === "absent") {
+    rmSync(path, { force: true });
   }
 }
 
@@ -57,17 +70,20 @@ class OpenStore {
   #open = 0;
 
   static async open(planned: PlannedStore, demand: Demand): Promise<OpenStore> {
-    const { path, make, options } = planned;
+    const { path, make, place, options } = planned;
     const random = new SeededRandom(Date.now());
     const request: RealStoreRequest = {
       path,
       options,
       random,
+      deviceClass: planned.device.deviceClass,
+      classReason: planned.device.classReason,
+      sizeBytes: make?.sizeBytes ?? 0,
       slotBytes: demand.slotBytes,
       userSlots: demand.slots,
     };
     if (make !== null) {
-      makeFile(path, make.sizeBytes);
+      makeFile(path, make.sizeBytes, place);
     }
     try {
       if (make !== null) {
@@ -81,19 +97,27 @@ class OpenStore {
         throw error;
       }
     } catch (error) {
-      if (make !== null) {
-        rmSync(path, { force: true });
-      }
+      removeMade(planned);
       throw error;
     }
   }
 
-  static async #layoutOf({ path, make }: PlannedStore, real: RealStore): Promise<VolumeLayout> {
+  static async #layoutOf(
+    { path, make, objectBytes: wanted }: PlannedStore,
+    real: RealStore,
+  ): Promise<VolumeLayout> {
     if (make !== null) {
       const { objectBytes } = make;
       await makeVolume(real.store, { objectBytes, collectionBits: defaultCollectionBits }, path);
     }
-    return new VolumeLayout(await readVolume(real.store, path));
+    const header = await readVolume(real.store, path);
+    if (wanted !== null && wanted !== header.objectBytes) {
+      throw new OsdynoError(
+        "bad-input",
+        `the store ${path} has object_size=${header.objectBytes}, not ${wanted}; leave object_size= out, or give fresh=1 and --destroy to make it anew`,
+      );
+    }
+    return new VolumeLayout(header);
   }
 
   constructor(planned: PlannedStore, real: RealStore, layout: VolumeLayout) {
@@ -105,9 +129,7 @@ class OpenStore {
   /** Ends it as if it had not been opened: a store that was made is gone. */
   async discard(): Promise<void> {
     await this.real.close();
-    if (this.planned.make !== null) {
-      rmSync(this.planned.path, { force: true });
-    }
+    removeMade(this.planned);
   }
 
   /** The volume, for a user with so many operations under way. */
