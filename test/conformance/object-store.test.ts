@@ -3,11 +3,12 @@ import { runStoreCheck, storeChecks } from "../../engine/store/conformance.ts";
 import { RandomStoreRun } from "../../engine/store/conformance-random.ts";
 import { StoreSession } from "../../engine/store/conformance-session.ts";
 import type { ObjectStore } from "../../engine/store/object-store.ts";
+import { nativeStoreSubjects } from "./native-store.ts";
 import { memStoreSubject, storeSubjects } from "./store-subjects.ts";
 
 const seed = 20_261;
 
-for (const subject of storeSubjects) {
+for (const subject of [...storeSubjects, ...nativeStoreSubjects]) {
   describe(subject.name, () => {
     for (const check of storeChecks) {
       test(check.name, async (context) => {

@@ -59,8 +59,8 @@ export interface KvOpenContext {
   /** Nothing is written; `commit` gives EROFS (30). */
   readonly readOnly: boolean;
   /**
-   * MUST NOT be called before `openKeyValueStore` has returned: the free space is known only from what
-   * the store holds. The caller takes `usedExtents` out of the free space before the first commit.
+   * MUST NOT be called before `openKeyValueStore` has returned, but by engines that are `native`: the
+   * free space is known only from what the store holds. The caller takes `usedExtents` out of the free space before the first commit.
    *
    * Engines that are `native` need space while they open for writing already (a log that is replayed
    * becomes tables): what is there is first opened with `readOnly`, which needs none; the caller fills
@@ -79,6 +79,11 @@ export interface KvFacts {
   readonly name: string;
   /** What is committed survives a crash. */
   readonly durable: boolean;
+  /**
+   * Space of the main device that it may come to need at once, beyond as much again as it has: who
+   * shares the device leaves that free. 0 unless it writes ahead more than it holds.
+   */
+  readonly growthBytes: number;
 }
 
 /** The prefixes `Counters` may carry; all numbers count up from 0 at opening unless they end in `_now`. */
@@ -115,6 +120,11 @@ export interface KeyValueStore {
   setCacheBytes(bytes: number): void;
   /** Waits for commits under way and lets go of its devices; MUST NOT be used afterwards. */
   close(): Promise<void>;
+  /**
+   * Lets go at once, as the end of the process would: nothing is written any more when it returns, and
+   * no commit that is under way calls back.
+   */
+  abandon(): void;
 }
 
 /** One implementation. */

@@ -14,7 +14,7 @@ import { PrefixedTree } from "./prefixed-tree.ts";
 const erofs = 30;
 
 class MemoryStore implements KeyValueStore {
-  readonly facts: KvFacts = { name: "memory", durable: false };
+  readonly facts: KvFacts = { name: "memory", durable: false, growthBytes: 0 };
   readonly #context: KvOpenContext;
   readonly #tree: PrefixedTree;
   readonly #waiting: { readonly done: (errno: number) => void; readonly errno: number }[] = [];
@@ -86,6 +86,10 @@ class MemoryStore implements KeyValueStore {
         resolve();
       }
     });
+  }
+
+  abandon(): void {
+    this.#waiting.length = 0;
   }
 
   readonly #tell = (): void => {

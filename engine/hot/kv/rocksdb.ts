@@ -34,6 +34,7 @@ interface NativeSide {
   setCacheBytes(bytes: number): void;
   compact(): void;
   close(): number[];
+  abandon(): void;
 }
 
 /** WAL, DB and slow device of BlueFS. */
@@ -45,7 +46,7 @@ interface Layout {
 const defaultCacheBytes = 64 << 20;
 
 export class RocksdbStore implements KeyValueStore {
-  readonly facts: KvFacts = { name: "rocksdb", durable: true };
+  readonly facts: KvFacts;
   readonly #native: NativeSide;
   readonly #roles: readonly KvDeviceRole[];
   /** Callbacks of commits from number `#seen` + 1 on, from index `#head` on. */
@@ -55,7 +56,8 @@ export class RocksdbStore implements KeyValueStore {
   #parked = false;
   #idle: (() => void) | null = null;
 
-  constructor(side: NativeSide, roles: readonly KvDeviceRole[]) {
+  constructor(side: NativeSide, roles: readonly KvDeviceRole[], growthBytes: number) {
+    this.facts = { name: "rocksdb", durable: true, growthBytes };
     this.#native = side;
     this.#roles = roles;
     side.setWake(this.#wake);
@@ -133,6 +135,12 @@ export class RocksdbStore implements KeyValueStore {
       });
     }
     told(() => this.#native.close());
+  }
+
+  abandon(): void {
+    this.#waiting = [];
+    this.#head = 0;
+    this.#native.abandon();
   }
 
   /** A field: the native side refers to it weakly while nobody waits, so this must keep it alive. */
@@ -220,8 +228,8 @@ function textOf(context: KvOpenContext, name: string, otherwise: string): string
 
 /** RocksDB's own options tell the policy how large its levels are. */
 function rocksdbNumber(options: string, name: string): number | undefined {
-  const found = new RegExp(`(?:^|[,;])\\s*${name}=(\\d+)`).exec(options);
-  return found === null ? undefined : Number(found[1]);
+  const found = [...options.matchAll(new RegExp(`(?:^|[,;])\\s*${name}=(\\d+)`, "g"))].at(-1);
+  return found === undefined ? undefined : Number(found[1]);
 }
 
 /** Tuning of BlueFS by Ceph's names; what is not set is the native side's default. */
@@ -244,6 +252,39 @@ function bluefsOf(context: KvOpenContext, options: string): Record<string, unkno
   };
 }
 
+const mostLogBytes = 2 ** 30;
+
+/**
+ * Write-ahead logs together, bytes: RocksDB's own limit suits devices of 32 GiB and more; on smaller ones
+ * the logs would fill the device before the first table is written.
+ */
+function logLimitBytes({ devices }: KvOpenContext): number {
+  const { main, db, wal } = devices;
+  const share =
+    wal !== null ? wal.sizeBytes / 2 : db !== null ? db.sizeBytes / 8 : main.sizeBytes / 32;
+  return Math.min(mostLogBytes, Math.max(2 ** 20, Math.floor(share)));
+}
+
+/** RocksDB's options: as set, the annex last. Without any setting the logs keep to the device's size. */
+function databaseOptions(context: KvOpenContext, builtIn: string): string {
+  const set = textOf(context, "bluestore_rocksdb_options", "");
+  const annex = textOf(context, "bluestore_rocksdb_options_annex", "");
+  const parts = [set === "" ? builtIn : set];
+  if (set === "") {
+    parts.push(`max_total_wal_size=${logLimitBytes(context)}`);
+  }
+  if (annex !== "") {
+    parts.push(annex);
+  }
+  return parts.join(",");
+}
+
+/** Tables are written of all that the logs hold before these go, and a level's are merged beside it. */
+function growthOf(context: KvOpenContext, options: string): number {
+  const limit = rocksdbNumber(options, "max_total_wal_size") ?? mostLogBytes;
+  return context.devices.db === null ? 2 * limit : 0;
+}
+
 function uuidOf(random: Random): string {
   const word = () => random.bits32().toString(16).padStart(8, "0");
   return `${word()}${word()}${word()}${word()}`;
@@ -254,8 +295,7 @@ function open(context: KvOpenContext): RocksdbStore {
   const text = (name: string) => (addon[name] as () => string)();
   const { handle } = context.space;
   const layout = layoutOf(context);
-  const options = textOf(context, "bluestore_rocksdb_options", text("rocksdbOptions"));
-  const annex = textOf(context, "bluestore_rocksdb_options_annex", "");
+  const options = databaseOptions(context, text("rocksdbOptions"));
   const spec = {
     devices: layout.devices,
     allocator: typeof handle === "number" ? handle : null,
@@ -264,7 +304,7 @@ function open(context: KvOpenContext): RocksdbStore {
     uuid: uuidOf(context.random),
     owner: "0",
     families: textOf(context, "bluestore_rocksdb_cfs", text("rocksdbFamilies")),
-    options: annex === "" ? options : `${options},${annex}`,
+    options,
     operators: Object.entries(context.mergeOperators),
     cacheBytes: defaultCacheBytes,
     bloomBits: numberOf(context, "rocksdb_bloom_bits_per_key") ?? 20,
@@ -275,6 +315,7 @@ function open(context: KvOpenContext): RocksdbStore {
   return new RocksdbStore(
     told(() => new Side(JSON.stringify(spec))),
     layout.roles,
+    growthOf(context, options),
   );
 }
 

@@ -67,7 +67,7 @@ function spaceOf(
 }
 
 class WaltreeStore implements KeyValueStore {
-  readonly facts: KvFacts = { name: "waltree", durable: true };
+  readonly facts: KvFacts = { name: "waltree", durable: true, growthBytes: 0 };
   readonly #readOnly: boolean;
   readonly #clock: Clock;
   readonly #devices: WaltreeDevices;
@@ -85,6 +85,7 @@ class WaltreeStore implements KeyValueStore {
   #singly = 0;
   /** After an error nobody knows what is on the device: nothing is committed any more. */
   #poisoned = 0;
+  #abandoned = false;
   #reserved = false;
   /** A group without space that waits for a checkpoint to end. */
   #held: readonly Waiting[] | null = null;
@@ -206,6 +207,14 @@ class WaltreeStore implements KeyValueStore {
       await finished("writing the superblock", (done) => this.#writeSuperblock({}, done));
     }
     await Promise.all([base.drain(), log.drain()]);
+  }
+
+  abandon(): void {
+    this.#poisoned = errnos.ECANCELED;
+    this.#abandoned = true;
+    this.#queue.length = 0;
+    this.#held = null;
+    this.#checkpoint?.cancel();
   }
 
   #threshold(): number {
@@ -333,6 +342,9 @@ class WaltreeStore implements KeyValueStore {
   }
 
   #answer(group: readonly Waiting[], errno: number): void {
+    if (this.#abandoned) {
+      return;
+    }
     const nowNs = this.#clock.nowNs();
     for (const { done, sinceNs } of group) {
       this.#counts.commit_ns += nowNs - sinceNs;

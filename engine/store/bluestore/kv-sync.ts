@@ -20,6 +20,9 @@ export interface KvSyncHost {
   settled(): void;
 }
 
+/** Groups after which the key-value store's own space is counted anew: takes as long as it has extents. */
+const exactCountEvery = 64;
+
 export class KvSync implements IoOwner {
   readonly #state: StoreState;
   readonly #deferred: DeferredQueue;
@@ -37,6 +40,7 @@ export class KvSync implements IoOwner {
   #flushedNs = 0;
   #nidMax = 0;
   #blobIdMax = 0;
+  #groups = 0;
 
   constructor(state: StoreState, deferred: DeferredQueue, host: KvSyncHost) {
     this.#state = state;
@@ -178,6 +182,8 @@ export class KvSync implements IoOwner {
     const group = this.#group;
     this.#group = [];
     const nowNs = this.#timed(group);
+    this.#groups += 1;
+    state.countSpace(this.#groups % exactCountEvery === 0);
     if (errno === 0) {
       state.nidMax = Math.max(state.nidMax, this.#nidMax);
       state.blobIdMax = Math.max(state.blobIdMax, this.#blobIdMax);

@@ -25,6 +25,9 @@ export interface DeviceLabel {
   readonly sizeBytes: number;
   /** The key-value store that holds the metadata. */
   readonly kv: string;
+  /** On the main device: where its other devices were when it was made; empty: it has none. */
+  readonly db: string;
+  readonly wal: string;
 }
 
 const roles: readonly KvDeviceRole[] = ["main", "db", "wal"];
@@ -47,6 +50,11 @@ export function encodeLabel(label: DeviceLabel): Uint8Array {
   writer.u64(label.sizeBytes);
   writer.text(label.storeId);
   writer.text(label.kv);
+  writer.text(label.db);
+  writer.text(label.wal);
+  if (writer.length > labelBytes - 4) {
+    throw new OsdynoError("bad-input", "the paths of the store's devices are too long");
+  }
   const block = new Uint8Array(labelBytes);
   block.set(writer.bytes.subarray(0, writer.length));
   writer.reset();
@@ -81,5 +89,7 @@ export function decodeLabel(block: Uint8Array, device: string): DeviceLabel {
   const role = roles[reader.u8()] ?? reader.fail("an unknown role");
   const sizeBytes = reader.u64();
   const storeId = reader.text();
-  return { version, role, sizeBytes, storeId, kv: reader.text() };
+  const kv = reader.text();
+  const db = reader.text();
+  return { version, role, sizeBytes, storeId, kv, db, wal: reader.text() };
 }

@@ -274,6 +274,10 @@ export class Pipeline {
     if (need === 0 || state.reclaim.freeBytes - state.reserveBytes >= need) {
       return "yes";
     }
+    state.countSpace(true);
+    if (state.reclaim.freeBytes - state.reserveBytes >= need) {
+      return "yes";
+    }
     const coming =
       state.reclaim.heldBytes > 0 || !this.deferred.idle || !this.#sync.idle || this.#preparedAny();
     if (!coming) {

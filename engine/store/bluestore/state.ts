@@ -18,6 +18,7 @@ import { DiskIo } from "./disk-io.ts";
 import type { BitmapFreelist } from "./freelist.ts";
 import { InFlight } from "./in-flight.ts";
 import { prefixes, u64Key } from "./keys.ts";
+import { bytesOf, mainExtents } from "./kv-space.ts";
 import { Onode } from "./onode.ts";
 import type { BlueStoreOptions } from "./options.ts";
 import { StorePerf } from "./perf.ts";
@@ -49,6 +50,8 @@ export interface StoreParts {
   readonly blobIdMax: number;
   /** Space that the key-value store has on the main device. */
   readonly kvBytes: number;
+  /** The key-value store takes space from the allocator without telling. */
+  readonly kvTakesItsOwnSpace: boolean;
 }
 
 const pageEntries = 512;
@@ -81,6 +84,7 @@ export class StoreState implements StoreView, CodecContext {
   readonly slotCount: number;
   /** Space that the key-value store has on the main device. */
   kvBytes: number;
+  readonly #kvTakesItsOwnSpace: boolean;
   readonly collections = new Map<CollectionId, CollectionRange>();
   readonly usage = new Map<number, UsageDelta>();
   /** Objects whose existence may differ from what is committed, by key. */
@@ -114,6 +118,7 @@ export class StoreState implements StoreView, CodecContext {
     this.unitBytes = parts.options.minAllocBytes;
     this.sumBytes = parts.checksums.map((each) => each?.valueBytes ?? 0);
     this.kvBytes = parts.kvBytes;
+    this.#kvTakesItsOwnSpace = parts.kvTakesItsOwnSpace;
     this.nid = parts.nidMax;
     this.nidMax = parts.nidMax;
     this.blobId = parts.blobIdMax;
@@ -153,7 +158,17 @@ export class StoreState implements StoreView, CodecContext {
    * and it must be able to commit when objects have taken all the rest.
    */
   get reserveBytes(): number {
-    return Math.min(2 ** 30, Math.max(2 ** 20, this.kvBytes));
+    return Math.min(2 ** 30, Math.max(2 ** 20, this.kvBytes)) + this.kv.facts.growthBytes;
+  }
+
+  /** Counts space that the key-value store took or gave back by itself. `exactly`: also how much it has. */
+  countSpace(exactly: boolean): void {
+    if (this.#kvTakesItsOwnSpace) {
+      this.reclaim.freeBytes = this.allocator.freeBytes();
+      if (exactly) {
+        this.kvBytes = bytesOf(mainExtents(this.kv));
+      }
+    }
   }
 
   trimCaches(): void {

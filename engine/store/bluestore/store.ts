@@ -197,6 +197,7 @@ export class BlueStore implements ObjectStore {
 
   usage(): StoreUsage {
     const { state, opened } = this;
+    state.countSpace(true);
     let allocatedBytes = 0;
     let storedBytes = 0;
     let compressedOriginalBytes = 0;
@@ -239,6 +240,7 @@ export class BlueStore implements ObjectStore {
   /** Lets go at once, as a crash would: nothing is written any more. */
   abandon(): void {
     this.#pipeline.stop();
+    this.state.kv.abandon();
     this.#close();
   }
 
@@ -254,10 +256,14 @@ export class BlueStore implements ObjectStore {
   #saveFree(done: Done): void {
     const { state } = this;
     const finish = (errno: number): void => {
-      void state.kv.close().then(() => {
+      const closed = (result: number): void => {
         this.#close();
-        done(errno);
-      });
+        done(result);
+      };
+      state.kv.close().then(
+        () => closed(errno),
+        () => closed(errno === 0 ? -storeErrnos.EIO : errno),
+      );
     };
     if (state.failed !== 0 || state.freelist !== null) {
       finish(state.failed);

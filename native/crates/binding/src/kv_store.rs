@@ -17,6 +17,7 @@ use osdyno_kv::bluefs::config::Config;
 use osdyno_kv::bluefs::fnode::BDEVS;
 use osdyno_kv::bluefs::placement::{PolicyConfig, PolicyKind};
 use osdyno_kv::device::file::{FileDevice, FileMode};
+use osdyno_kv::device::gate::{Gate, Shut};
 use osdyno_kv::error::KvError;
 use osdyno_kv::rocks::database::{DatabaseSpec, MergeKind};
 use osdyno_kv::rocks::store::{Store, StoreDevice, StoreSpec};
@@ -142,7 +143,7 @@ impl BluefsSpec {
 }
 
 impl Spec {
-    fn device(&self, device: &DeviceSpec) -> Result<StoreDevice> {
+    fn device(&self, device: &DeviceSpec, gates: &mut Vec<Arc<dyn Shut>>) -> Result<StoreDevice> {
         let mode = FileMode {
             write: !self.read_only,
             direct: true,
@@ -161,18 +162,20 @@ impl Spec {
         if device.shared && space.is_none() && !self.read_only {
             return Err(invalid("writing on a shared device needs its allocator"));
         }
+        let gate = Arc::new(Gate::new(opened));
+        gates.push(gate.clone());
         Ok(StoreDevice {
-            device: Arc::new(opened),
+            device: gate,
             shared: device.shared.then_some(space),
         })
     }
 
-    fn store(&self) -> Result<StoreSpec> {
+    fn store(&self, gates: &mut Vec<Arc<dyn Shut>>) -> Result<StoreSpec> {
         let mut devices = [None, None, None];
         for (place, device) in devices.iter_mut().zip(&self.devices) {
             *place = device
                 .as_ref()
-                .map(|device| self.device(device))
+                .map(|device| self.device(device, gates))
                 .transpose()?;
         }
         let operators = self.operators.iter().map(|(prefix, name)| {
@@ -208,6 +211,7 @@ pub struct NativeKvStore {
     /// Dropped before the descriptor that it watches.
     parking: Option<Parking>,
     store: Option<Store>,
+    gates: Vec<Arc<dyn Shut>>,
 }
 
 #[napi]
@@ -217,9 +221,12 @@ impl NativeKvStore {
     pub fn new(spec: String) -> Result<Self> {
         let spec: Spec = serde_json::from_str(&spec)
             .map_err(|error| invalid(format!("key-value store: {error}")))?;
+        let mut gates = Vec::new();
+        let store = Store::open(&spec.store(&mut gates)?).map_err(failed)?;
         Ok(Self {
             parking: None,
-            store: Some(Store::open(&spec.store()?).map_err(failed)?),
+            store: Some(store),
+            gates,
         })
     }
 
@@ -353,6 +360,19 @@ impl NativeKvStore {
     #[napi]
     pub fn compact(&self) -> Result<()> {
         self.store()?.db.compact().map_err(failed)
+    }
+
+    /// Lets go as the end of the process would: when this returns nothing is written any more, and
+    /// no commit that is under way is told of.
+    #[napi]
+    pub fn abandon(&mut self) {
+        self.parking = None;
+        for gate in &self.gates {
+            gate.shut();
+        }
+        if let Some(mut store) = self.store.take() {
+            store.committer.stop();
+        }
     }
 
     /// Waits for commits and closes; blocks. What was through before and not polled is in the

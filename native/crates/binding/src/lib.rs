@@ -5,6 +5,7 @@ pub mod checksum;
 pub mod checksum_peer;
 pub mod compress;
 pub mod device;
+pub mod exclusive;
 pub mod kv;
 #[cfg(rocksdb)]
 pub mod kv_store;

@@ -8,6 +8,7 @@ pub mod control;
 pub mod cpu;
 pub mod engine;
 pub mod exchange;
+pub mod exclusive;
 pub mod file_lock;
 pub mod gate;
 pub mod hiccup;

@@ -1,6 +1,7 @@
 //! The devices below BlueFS.
 
 pub mod file;
+pub mod gate;
 pub mod memory;
 pub mod recorder;
 
