@@ -18,7 +18,8 @@ import type { Signature } from "../engine/device/signatures-model.ts";
 import type { ResolvedJob } from "./job/model.ts";
 import type { PlannedFile, PlannedJob, RunPlan } from "./plan-model.ts";
 import { resolveExisting } from "./scratch.ts";
-import { destroyedBy, type PlannedStore } from "./store-plan.ts";
+import { destroyedBy, otherDevicesMade, type PlannedStore } from "./store-plan.ts";
+import { storePlace } from "./store-target.ts";
 
 export interface SafetyOptions {
   /** `--destroy` was given. */
@@ -210,6 +211,24 @@ class Judge {
       : { permission: "needs-destroy", reason: destroyed, advice: storeAdvice };
   }
 
+  /** The place of a db or wal device of a store that is made: blank, or that store's own before. */
+  storeDevice(store: PlannedStore, path: string): Judgement {
+    const judgement = this.path(path, path);
+    if (judgement.permission === "never" || statOf(path) === null) {
+      return judgement;
+    }
+    const own = store.place.kind === "store" ? store.place.label.storeId : null;
+    const there = storePlace(path);
+    if (there.kind === "store" && there.label.storeId === own) {
+      return { permission: "free", reason: "is a device of the store that is made anew" };
+    }
+    const reason =
+      there.kind === "store"
+        ? "belongs to another object store"
+        : "is there and is no device of it";
+    return { permission: "needs-destroy", reason, advice: storeAdvice };
+  }
+
   private absent(resolved: string): Judgement {
     const fsType = mountOfPath(resolved, this.context.mounts)?.fsType ?? "";
     if (kernelFileSystems.has(fsType)) {
@@ -343,9 +362,13 @@ export function judgeWrites(
     const jobs = plan.phases.flatMap((phase) => phase.jobs.filter(uses));
     const names = [...new Set(jobs.map(({ resolved }) => resolved.name))];
     const { path } = store;
-    return withPermission(path, path, names, judge.store(store), options.destroy);
+    const own = withPermission(path, path, names, judge.store(store), options.destroy);
+    const others = otherDevicesMade(store).map((other) =>
+      withPermission(other, other, names, judge.storeDevice(store, other), options.destroy),
+    );
+    return [own, ...others];
   });
-  const all = [...files, ...stores];
+  const all = [...files, ...stores.flat()];
   return { allowed: all.every((file) => file.allowed), files: all };
 }
 

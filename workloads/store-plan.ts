@@ -2,6 +2,7 @@
 import { OsdynoError } from "../engine/base/error.ts";
 import type { ClassDecision } from "../engine/device/classify.ts";
 import { OptionSet } from "../engine/options/option-set.ts";
+import { otherPaths } from "../engine/store/store-devices.ts";
 import type { ResolvedJob } from "./job/model.ts";
 import type { PlannedFile, PlannedJob } from "./plan-model.ts";
 import { refuse } from "./planned-path.ts";
@@ -140,6 +141,12 @@ export function destroyedBy({ text, place }: PlannedStore): string | null {
   return place.kind === "foreign"
     ? "is there and holds no object store"
     : unlike(parseStoreTarget(text), place);
+}
+
+/** Paths of the db and wal device that are written anew with a store. */
+export function otherDevicesMade({ make, options }: PlannedStore): readonly string[] {
+  const others = make === null ? [] : Object.values(otherPaths(options, null));
+  return others.filter((path) => path !== null).map((path) => resolveExisting(path));
 }
 
 /** Bytes of the volume of a planned store. */

@@ -1,19 +1,22 @@
 /** A BlueStore on a file or device of this machine, its parts as the options say. */
+import { rmSync } from "node:fs";
 import { OsdynoError } from "../base/error.ts";
-import { DeviceMux } from "../device/mux.ts";
 import { createAllocator } from "../hot/allocator/registry.ts";
 import { openCache } from "../hot/cache/registry.ts";
 import { openChecksum } from "../hot/checksum/registry.ts";
 import { openCompressor } from "../hot/compressor/registry.ts";
-import { blockEngine, type OpenOptions, openBlockDevice } from "../hot/ioengine/registry.ts";
 import { openKeyValueStore } from "../hot/kv/registry.ts";
 import type { OptionSet } from "../options/option-set.ts";
 import { RealClock } from "../os/clock.ts";
-import type { BlockDevice, DeviceClass, DeviceFacts } from "../port/block-device.ts";
+import type { DeviceClass, DeviceFacts } from "../port/block-device.ts";
 import type { Random } from "../port/random.ts";
-import { type BlueStoreParts, makeStore, readLabel } from "./bluestore/mount.ts";
+import type { DeviceLabel } from "./bluestore/label.ts";
+import { type BlueStoreParts, makeStore } from "./bluestore/mount.ts";
 import { blueStoreOptions } from "./bluestore/options.ts";
 import { BlueStore } from "./bluestore/store.ts";
+import { labelOf, otherPaths, roundedSlotBytes, StoreDevices } from "./store-devices.ts";
+import { makeOtherFiles } from "./store-files.ts";
+import { kvOfNewStore, kvOptionsOf } from "./store-kv.ts";
 import type { StoreDriver } from "./volume.ts";
 
 export interface RealStoreRequest {
@@ -31,106 +34,85 @@ export interface RealStoreRequest {
   readonly userSlots: number;
 }
 
-/** Operations on the device at once. */
-const deviceDepth = 128;
-const kvDepth = 32;
 /** Memory that the store's own slots may take, unless they are too few then. */
 const ownSlotBytes = 16 * 2 ** 20;
-/** Smaller slots would cut the store's own transfers. */
-const leastSlotBytes = 65536;
 
 interface Opened {
   readonly clock: RealClock;
-  readonly device: BlockDevice;
-  readonly mux: DeviceMux;
+  readonly devices: StoreDevices;
   readonly firstUserSlot: number;
   readonly parts: BlueStoreParts;
   readonly notes: readonly string[];
 }
 
-function openDevice(path: string, options: OptionSet, open: OpenOptions) {
-  const engine = options.text("bdev_ioengine");
-  const direct = engine !== "pmem";
-  const how = { ...open, path, write: true, direct };
-  try {
-    return { device: openBlockDevice(engine, how), notes: [] };
-  } catch (error) {
-    if (!direct) {
-      throw error;
-    }
-    // Some file systems know no direct I/O; whether that was the reason shows the second try.
-    const device = openBlockDevice(engine, { ...how, direct: false });
-    return {
-      device,
-      notes: [`${path} takes no direct I/O: the store goes through the page cache`],
-    };
-  }
-}
-
-/** The key-value store: as set, else what the store on the device has, else what is there. */
-function kvNameOf(options: OptionSet, onDevice: string | null): string {
-  if (options.isSet("bluestore_kvbackend")) {
-    return options.text("bluestore_kvbackend");
-  }
-  return onDevice ?? "waltree";
-}
-
-function open(request: RealStoreRequest): Opened {
+/** Opens the devices; `label`: of the store that is there, `null`: one is made. */
+function open(request: RealStoreRequest, label: DeviceLabel | null): Opened {
   const { path, options, random, userSlots } = request;
-  const clock = new RealClock();
-  const slotBytes = Math.max(leastSlotBytes, Math.ceil(request.slotBytes / 4096) * 4096);
+  const slotBytes = roundedSlotBytes(request.slotBytes);
   const own = Math.max(16, Math.min(96, Math.floor(ownSlotBytes / slotBytes)));
-  const kvSlots = Math.max(4, Math.floor(own / 6));
-  const synchronous = blockEngine(options.text("bdev_ioengine"))?.synchronous === true;
-  const { device, notes } = openDevice(path, options, {
-    depth: synchronous ? 1 : deviceDepth,
+  const devices = new StoreDevices({
+    path,
+    others: otherPaths(options, label),
+    options,
+    write: true,
     slotBytes,
-    slotCount: own + userSlots,
-    ...(request.sizeBytes === 0 ? {} : { sizeBytes: request.sizeBytes }),
-    facts: { name: path, deviceClass: request.deviceClass, classReason: request.classReason },
+    ownSlots: own,
+    userSlots,
+    main: {
+      ...(request.sizeBytes === 0 ? {} : { sizeBytes: request.sizeBytes }),
+      facts: { name: path, deviceClass: request.deviceClass, classReason: request.classReason },
+    },
   });
-  const mux = new DeviceMux(device, { capacity: deviceDepth, selfDriven: true });
-  const kvLane = mux.lane({ depth: kvDepth, slots: kvSlots });
-  const lane = mux.lane({ depth: deviceDepth - kvDepth, slots: own - kvSlots });
-  const { sizeBytes, blockBytes } = device.facts;
+  const { sizeBytes } = devices.main.device.facts;
+  const kv =
+    label === null
+      ? kvOfNewStore(options, sizeBytes, devices.db !== null)
+      : { name: options.isSet(kvOption) ? options.text(kvOption) : label.kv, note: null };
+  const clock = new RealClock();
   const parts: BlueStoreParts = {
     clock,
     random,
-    lane,
-    kvName: "waltree",
-    kvDevices: {
-      main: { path, lane: kvLane, sizeBytes, blockBytes: Math.max(4096, blockBytes) },
-      db: null,
-      wal: null,
-    },
-    kvOptions: {},
-    openKv: (context) => openKeyValueStore("waltree", context),
+    lane: devices.main.lane,
+    labelLanes: devices.labelLanes(),
+    kvName: kv.name,
+    kvDevices: devices.kvDevices(),
+    kvOptions: kvOptionsOf(options),
+    openKv: (context) => openKeyValueStore(kv.name, context),
     allocator: (how) => createAllocator(options.text("bluestore_allocator"), how),
     checksum: openChecksum,
     compressor: openCompressor,
     cache: openCache,
     options: blueStoreOptions(options),
   };
-  return { clock, device, mux, parts, notes, firstUserSlot: own };
+  const notes = kv.note === null ? devices.notes : [...devices.notes, kv.note];
+  return { clock, devices, parts, notes, firstUserSlot: own };
 }
 
-function withKv(parts: BlueStoreParts, kvName: string): BlueStoreParts {
-  return { ...parts, kvName, openKv: (context) => openKeyValueStore(kvName, context) };
-}
+const kvOption = "bluestore_kvbackend";
 
-function release({ clock, device, mux }: Opened): void {
-  mux.close();
-  device.close();
+function release({ clock, devices }: Opened): void {
+  devices.close();
   clock.close();
 }
 
-/** Makes an empty store; what was there is lost. Throws `bad-input` or `io` with one line. */
+/**
+ * Makes an empty store; what was there is lost. Files for a db and a wal device are made if they are not
+ * there. Throws `bad-input`, `unsafe` or `io` with one line, and removes what it made.
+ */
 export async function makeRealStore(request: RealStoreRequest): Promise<void> {
-  const opened = open(request);
+  const made = makeOtherFiles(request.path, request.options);
   try {
-    await makeStore(withKv(opened.parts, kvNameOf(request.options, null)));
-  } finally {
-    release(opened);
+    const opened = open(request, null);
+    try {
+      await makeStore(opened.parts);
+    } finally {
+      release(opened);
+    }
+  } catch (error) {
+    for (const path of made) {
+      rmSync(path, { force: true });
+    }
+    throw error;
   }
 }
 
@@ -147,11 +129,9 @@ export class RealStore {
 
   /** Throws `bad-input` or `io` with one line. */
   static async open(request: RealStoreRequest): Promise<RealStore> {
-    const opened = open(request);
+    const opened = open(request, labelOf(request.path));
     try {
-      const label = await readLabel(opened.parts.lane);
-      const parts = withKv(opened.parts, kvNameOf(request.options, label.kv));
-      return new RealStore(opened, await BlueStore.mount(parts));
+      return new RealStore(opened, await BlueStore.mount(opened.parts));
     } catch (error) {
       release(opened);
       throw error;
@@ -159,11 +139,11 @@ export class RealStore {
   }
 
   private constructor(opened: Opened, store: BlueStore) {
-    const { mux } = opened;
+    const { mux, device } = opened.devices.main;
     this.#opened = opened;
     this.store = store;
     this.clock = opened.clock;
-    this.deviceFacts = opened.device.facts;
+    this.deviceFacts = device.facts;
     this.firstUserSlot = opened.firstUserSlot;
     this.notes = opened.notes;
     this.driver = {
@@ -179,7 +159,7 @@ export class RealStore {
   /** Ends cleanly; throws `io` when the store could not. */
   async close(): Promise<void> {
     const result = await new Promise<number>((resolve) => this.store.unmount(resolve));
-    const { name } = this.#opened.device.facts;
+    const { name } = this.deviceFacts;
     release(this.#opened);
     if (result < 0) {
       throw new OsdynoError("io", `${name}: the store did not end cleanly, errno ${-result}`);

@@ -59,6 +59,7 @@ export async function openStore(parts: BlueStoreParts): Promise<OpenedStore> {
       await kv.close();
       kv = await openKv(parts, { create: false, readOnly: false }, space);
     }
+    kv.setCacheBytes(parts.options.kvCacheBytes);
     const state = stateOf(parts, kv, found);
     space.state = state;
     loadCollections(state);

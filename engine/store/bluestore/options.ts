@@ -39,6 +39,8 @@ export interface BlueStoreOptions {
   /** Shares of the memory at the start; `StoreState` has the ones that hold. */
   readonly metaCacheBytes: number;
   readonly dataCacheBytes: number;
+  /** Of the key-value store's block cache. */
+  readonly kvCacheBytes: number;
   /** Times are taken (`perf` in Ceph): some 0.4 us for a write. */
   readonly perf: boolean;
 }
@@ -77,6 +79,7 @@ export const ssdDefaults: BlueStoreOptions = Object.freeze({
   bufferedRead: true,
   metaCacheBytes: 512 * 2 ** 20,
   dataCacheBytes: 64 * 2 ** 20,
+  kvCacheBytes: 64 * 2 ** 20,
   perf: true,
 });
 
@@ -120,6 +123,7 @@ export function blueStoreOptions(set: OptionSet): BlueStoreOptions {
     bufferedRead: set.flag("bluestore_default_buffered_read"),
     metaCacheBytes: cacheBytes * metaRatio,
     dataCacheBytes: cacheBytes * Math.max(0, 1 - metaRatio - kvRatio),
+    kvCacheBytes: cacheBytes * kvRatio,
     perf: set.flag("perf"),
   };
 }

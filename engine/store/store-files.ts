@@ -1,0 +1,58 @@
+/** Files for the devices of a key-value store's own, where no device is named. */
+import { closeSync, ftruncateSync, openSync, rmSync, statSync } from "node:fs";
+import { OsdynoError } from "../base/error.ts";
+import type { OptionSet } from "../options/option-set.ts";
+import { type OtherRole, otherPaths, otherRoles } from "./store-devices.ts";
+
+const leastBytes = 64 * 2 ** 20;
+
+/** As set; a db device of no set size has a twenty-fifth of the main one, as is customary. */
+function sizeOf(options: OptionSet, role: OtherRole, mainPath: string): number {
+  const set = options.number(`bluestore_block_${role}_size`);
+  const main = statSync(mainPath, { throwIfNoEntry: false })?.size ?? 0;
+  const bytes = set > 0 ? set : Math.max(leastBytes, Math.floor(main / 25));
+  return bytes - (bytes % 65536);
+}
+
+function makeFile(path: string, sizeBytes: number): void {
+  const file = openSync(path, "wx");
+  try {
+    ftruncateSync(file, sizeBytes);
+  } finally {
+    closeSync(file);
+  }
+}
+
+/**
+ * Makes the files that are not there; the paths of those it made. Throws `bad-input` with one line, and
+ * has made none then.
+ */
+export function makeOtherFiles(mainPath: string, options: OptionSet): readonly string[] {
+  const others = otherPaths(options, null);
+  const made: string[] = [];
+  const taken = new Set([mainPath]);
+  for (const role of otherRoles) {
+    const path = others[role];
+    if (path === null) {
+      continue;
+    }
+    try {
+      if (taken.has(path)) {
+        throw new Error("is another device of the store already");
+      }
+      taken.add(path);
+      if (statSync(path, { throwIfNoEntry: false }) === undefined) {
+        made.push(path);
+        makeFile(path, sizeOf(options, role, mainPath));
+      }
+    } catch (error) {
+      for (const each of made) {
+        rmSync(each, { force: true });
+      }
+      const reason = error instanceof Error ? error.message : String(error);
+      const setting = `bluestore_block_${role}_path=${path}`;
+      throw new OsdynoError("bad-input", `${setting}: ${reason}`, {}, error);
+    }
+  }
+  return made;
+}

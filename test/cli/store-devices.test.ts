@@ -1,0 +1,89 @@
+/** Stores with devices for their key-value store, as a user makes and opens them. */
+import { closeSync, openSync, renameSync, truncateSync, writeSync } from "node:fs";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { holdFile } from "../../engine/os/hold.ts";
+import { labelOf } from "../../engine/store/store-devices.ts";
+import { hasRocksdb } from "../conformance/native-store.ts";
+import { type Done, Workplace } from "./command.ts";
+
+let place: Workplace;
+beforeEach(() => {
+  place = new Workplace();
+});
+afterEach(() => place.remove());
+
+function run(target: string, ...more: readonly string[]): Done {
+  const job = ["--name=a", "--rw=randwrite", "--bs=4k", "--size=8m", "--io_size=256k"];
+  const verify = ["--verify=crc32c", "--no-progress", "--iodepth=4"];
+  return place.run(["run", ...job, ...verify, "--target", `store:${target}`, ...more]);
+}
+
+const twoDevices = "bluestore_block_db_path=a.db&bluestore_block_wal_path=a.wal";
+
+function makeWithDevices(): void {
+  const made = run(`a?size=96m&${twoDevices}&bluestore_block_wal_size=32m`);
+  expect(made).toMatchObject({ code: 0 });
+}
+
+test("a store with a db and a wal device is found again by its label", () => {
+  makeWithDevices();
+  const label = labelOf(place.path("a"));
+  expect(label).toMatchObject({ role: "main", kv: hasRocksdb ? "rocksdb" : "waltree" });
+  expect([label.db, label.wal]).toEqual([place.path("a.db"), place.path("a.wal")]);
+  expect(labelOf(place.path("a.db"))).toMatchObject({ role: "db", storeId: label.storeId });
+  const wal = labelOf(place.path("a.wal"));
+  expect(wal).toMatchObject({ role: "wal", storeId: label.storeId, sizeBytes: 32 << 20 });
+  expect(run("a")).toMatchObject({ code: 0 });
+}, 60_000);
+
+test("a db device that is missing, moved, another one or in the wrong place", () => {
+  makeWithDevices();
+  renameSync(place.path("a.db"), place.path("moved.db"));
+  const missing = run("a");
+  expect(missing.code).toBe(2);
+  expect(missing.err).toMatch(
+    /^osdyno: .*a: its db device .*a\.db is missing; name it with [^\n]*\n$/,
+  );
+  expect(run("a?bluestore_block_db_path=moved.db").code).toBe(0);
+  const swapped = run("a?bluestore_block_db_path=a.wal&bluestore_block_wal_path=moved.db");
+  expect(swapped.code).toBe(2);
+  expect(swapped.err).toMatch(/a\.wal: is the wal device of the store on .*, not its db device\n$/);
+  expect(run("b?size=96m&bluestore_kvbackend=waltree").code).toBe(0);
+  const foreign = run("a?bluestore_block_db_path=b");
+  expect(foreign.code).toBe(2);
+  expect(foreign.err).toMatch(/b: belongs to store \w+, not to \w+ on .*a\n$/);
+  const none = run("b?bluestore_block_db_path=moved.db");
+  expect(none.code).toBe(2);
+  expect(none.err).toContain("its store has no db device, but one is given");
+  // To make another store with it would destroy it.
+  const taken = run("c?size=96m&bluestore_block_db_path=moved.db");
+  expect(taken.code).toBe(4);
+  expect(taken.err).toContain("belongs to another object store");
+  expect(place.exists("c")).toBe(false);
+}, 120_000);
+
+test("what is no store, has another version or size, or is in use", () => {
+  expect(run("a?size=64m&bluestore_kvbackend=waltree").code).toBe(0);
+  const other = run("a?bluestore_kvbackend=rocksdb");
+  expect(other.code).toBe(2);
+  expect(other.err).toMatch(/its metadata is in key-value store waltree, not rocksdb\n$/);
+  const hold = holdFile(place.path("a"));
+  const used = run("a");
+  hold.close();
+  expect(used.code).toBe(4);
+  expect(used.err).toBe(
+    `osdyno: ${place.path("a")}: is in use by another osdyno; end that first\n`,
+  );
+  expect(run("a").code).toBe(0);
+  truncateSync(place.path("a"), 60 << 20);
+  const short = run("a");
+  expect(short.code).toBe(2);
+  expect(short.err).toMatch(/a: has 62914560 bytes, but its store was made for 67108864\n$/);
+  truncateSync(place.path("a"), 64 << 20);
+  const file = openSync(place.path("a"), "r+");
+  writeSync(file, "x", 100);
+  closeSync(file);
+  const damaged = run("a");
+  expect(damaged.code).toBe(1);
+  expect(damaged.err).toMatch(/^osdyno: .*a: the label is damaged\n$/);
+}, 60_000);
