@@ -42,11 +42,12 @@ function engineHelp(text: string): string {
     return `Available IO engines:\n${supportedEngines.map((each) => `\t${each}\n`).join("")}`;
   }
   if (!supportedEngines.includes(engine)) {
-    const known = foreignEngines.has(engine) ? "is known to fio, not supported here" : "is unknown";
-    throw new OsdynoError(
-      "bad-input",
-      `--enghelp ${engine}: this engine ${known}; one of ${supportedEngines.join(", ")}`,
-    );
+    const reason = foreignEngines.get(engine);
+    const known =
+      reason === undefined
+        ? `is unknown; one of ${supportedEngines.join(", ")}`
+        : `is known to fio, not supported here: ${reason}`;
+    throw new OsdynoError("bad-input", `--enghelp ${engine}: this engine ${known}`);
   }
   const keys = jobKeys.filter((key) => enginesOf.get(key.name)?.includes(engine) === true);
   if (name !== undefined) {

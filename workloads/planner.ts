@@ -5,7 +5,7 @@
 import { createHash } from "node:crypto";
 import { type Dirent, readdirSync } from "node:fs";
 import { totalmem } from "node:os";
-import { dirname, join, resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { unfitForDirect } from "./direct-blocks.ts";
 import { beyondFull } from "./fill-device.ts";
 import type { BlockSizeRule, PerDirection, ResolvedJob, SizeValue } from "./job/model.ts";
@@ -109,6 +109,9 @@ function filesBelow(job: ResolvedJob, directory: string): string[] {
 
 function fileNames(job: ResolvedJob, jobnum: number, directory: string): string[] {
   const folder = job.directories[jobnum % Math.max(1, job.directories.length)];
+  if (folder !== undefined && lookUp(resolve(directory, folder))?.isDirectory() !== true) {
+    refuse(job, `directory=${folder} is not a folder; create it first`);
+  }
   const place = (name: string) =>
     resolve(directory, folder === undefined ? name : join(folder, name));
   const opened = job.fileRules.openDirectory;
@@ -218,8 +221,10 @@ function planFile(
       `${path} has ${present} bytes, the job wants ${offset + size}; lower size= or offset= (size=100% takes all)`,
     );
   }
-  // What is appended makes the file longer by itself.
-  const reached = Math.max(offset + size, declared ?? 0);
+  // What is appended makes the file longer by itself. A file is made as long as `filesize` says, but as
+  // in fio only as far as the region reaches when `size` is a share of it.
+  const shares = job.size?.kind === "percent" && job.size.percent !== 100;
+  const reached = Math.max(offset + size, shares ? 0 : (declared ?? 0));
   // Zones are walked through all of a file.
   const fileBytes =
     block || append > 0 || fills ? present : Math.max(reached, job.zones === null ? 0 : present);
@@ -322,9 +327,6 @@ function planFiles(
       ? fileNames(job, jobnum, options.directory)
       : [resolve(options.directory, target.path)];
   return names.map((path, index) => {
-    if (job.filenames.length === 0 && job.name.includes("/") && lookUp(dirname(path)) === null) {
-      refuse(job, `its name makes its file ${path}, and that directory does not exist; make it`);
-    }
     const file = planFile(job, jobnum, path, { index, count: names.length });
     const unfit = unfitForDirect(job, path, file.offsetBytes, blockLimits(job).min);
     return unfit === null ? file : refuse(job, unfit);

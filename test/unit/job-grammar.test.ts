@@ -142,7 +142,10 @@ describe("keys", () => {
     ["rwmixcycle=1", "t.fio:2: rwmixcycle is deprecated"],
     ["object_mix=put:1", "t.fio:2: object_mix is not supported yet"],
     ["io_unit=object", "t.fio:2: io_unit=object: object operations are not supported yet"],
-    ["ioengine=rdma", "t.fio:2: ioengine=rdma is known to fio, not supported here"],
+    [
+      "ioengine=rdma",
+      "t.fio:2: ioengine=rdma is known to fio, not supported here: it measures networks, not storage",
+    ],
     ["ioengine=io_urin", "t.fio:2: unknown ioengine=io_urin; did you mean io_uring?"],
     ["mem=cudamalloc", "t.fio:2: mem=cudamalloc: known to fio, not supported here"],
     ["qqqqqqqqqqqq", "t.fio:2: unknown key qqqqqqqqqqqq"],

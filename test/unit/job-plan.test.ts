@@ -4,6 +4,7 @@ import {
   mkdirSync,
   mkdtempSync,
   openSync,
+  readdirSync,
   readFileSync,
   rmSync,
   statSync,
@@ -48,6 +49,17 @@ async function laidOut(...lines: readonly string[]): Promise<number> {
   expect(size).toBe(1 << 20);
   return blocks * 512;
 }
+
+describe("folders of a plan", () => {
+  it("that a file's name has in it are made, and are gone again when it cannot be laid out", async () => {
+    const go = (signal: AbortSignal) =>
+      layOut([planOf("filename=a/b/f", "size=1m", "rw=read")], () => {}, signal);
+    await expect(go(AbortSignal.abort())).rejects.toThrow(/stopped while laying out/);
+    expect(readdirSync(directory)).toEqual([]);
+    await go(new AbortController().signal);
+    expect(statSync(join(directory, "a/b/f")).size).toBe(1 << 20);
+  });
+});
 
 describe("files of a plan", () => {
   it("append begins where the file ends, and does not make it longer first", () => {

@@ -53,6 +53,9 @@ describe("groups and phases", () => {
 
 describe("files and regions", () => {
   test("names follow fio: job, clone and file number, in a directory by clone", () => {
+    for (const name of ["d0", "d1"]) {
+      mkdirSync(join(folder, name));
+    }
     const made = plan("[j x]\ndirectory=d0:d1\nnrfiles=2\nnumjobs=2\nsize=64k\nrw=write\n");
     expect(jobsOf(made).map((job) => job.files.map((file) => file.path))).toEqual([
       [join(folder, "d0/j x.0.0"), join(folder, "d0/j x.0.1")],
@@ -91,6 +94,9 @@ describe("files and regions", () => {
     ["size=2m", 256, 1 << 20],
     ["offset=256k", 192, 1 << 20],
     ["size=1m\noffset=25%", 192, 1 << 20],
+    ["size=33%", 84, 344_064],
+    ["size=33%\noffset=100k", 84, 446_464],
+    ["size=100%\noffset=100k", 231, 1 << 20],
   ])("filesize=1m ends the region of %j", (keys, blocks, fileBytes) => {
     for (const rw of ["read", "write"]) {
       const made = plan(`[a]\nfilename=cut\nfilesize=1m\nbs=4k\nrw=${rw}\n${keys}\n`);
@@ -98,11 +104,14 @@ describe("files and regions", () => {
     }
   });
 
-  test("a slash in a job's name leads into a directory, as in fio; one that is there", () => {
-    mkdirSync(join(folder, "sub"));
+  test("a slash in a job's name or a file's leads into a folder, as in fio; `directory` is there", () => {
     const [job] = jobsOf(plan("[sub/x]\nsize=64k\nrw=write\n"));
     expect(job?.files[0]?.path).toBe(join(folder, "sub/x.0.0"));
-    expect(refusal("[none/x]\nsize=64k\nrw=write\n")).toContain("directory does not exist");
+    const [named] = jobsOf(plan("[x]\nfilename=none/y\nsize=64k\nrw=write\n"));
+    expect(named?.files[0]?.path).toBe(join(folder, "none/y"));
+    expect(refusal("[x]\ndirectory=none\nsize=64k\nrw=write\n")).toContain(
+      "directory=none is not a folder; create it first",
+    );
   });
 
   test("direct=1 takes whole logical blocks: sizes, alignment, offset", () => {

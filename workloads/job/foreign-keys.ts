@@ -126,8 +126,65 @@ export const synchronousEngines: ReadonlySet<string> = new Set(
   supportedEngines.filter((name) => !["io_uring", "libaio", "null"].includes(name)),
 );
 
-export const foreignEngines: ReadonlySet<string> = new Set(
-  "act bsg cpuio dev-dax dfs dircreate dirdelete dirstat e4defrag exec external falloc filecreate filedelete filestat ftruncate gfapi gfapi_async http ime_aio ime_psync ime_psyncv io_uring_cmd libblkio libcufile libhdfs libhipfile libiscsi librpma_apm_client librpma_apm_server librpma_gpspm_client librpma_gpspm_server libzbc mtd nbd net netsplice nfs page_fault pmemblk posixaio rados rbd rdma sg solarisaio splice vsync windowsaio xnvme".split(
-    " ",
-  ),
+const engineRefusals: readonly { readonly reason: string; readonly names: string }[] = [
+  {
+    reason:
+      "the C library runs POSIX AIO in threads that call pread and pwrite; use io_uring, libaio, or psync with numjobs",
+    names: "posixaio",
+  },
+  {
+    reason:
+      "data goes through a pipe and never into a buffer, so nothing can be filled or verified; use psync",
+    names: "splice",
+  },
+  {
+    reason:
+      "it joins neighbouring blocks to one readv or writev, so the device sees other sizes than bs; use pvsync",
+    names: "vsync",
+  },
+  {
+    reason: "it belongs to another operating system",
+    names: "solarisaio windowsaio",
+  },
+  {
+    reason: "it needs libpmemblk, which its authors have given up; use pmem",
+    names: "pmemblk",
+  },
+  {
+    reason:
+      "a DAX character device has no file system and no blocks; use pmem on a file or on /dev/pmemN",
+    names: "dev-dax",
+  },
+  {
+    reason:
+      "it sends raw commands to NVMe, SCSI, zoned or flash devices past the block layer; use io_uring on the block device",
+    names: "io_uring_cmd sg bsg libzbc mtd",
+  },
+  {
+    reason:
+      "it works over a driver or library that osdyno does not use; use io_uring on the block device",
+    names: "xnvme libblkio external",
+  },
+  { reason: "it copies to memory of GPUs", names: "libcufile libhipfile" },
+  {
+    reason: "it is a client of storage in the network that is not here yet",
+    names:
+      "rados rbd http nbd nfs gfapi gfapi_async libiscsi libhdfs dfs ime_aio ime_psync ime_psyncv",
+  },
+  {
+    reason: "it measures networks, not storage",
+    names:
+      "net netsplice rdma librpma_apm_client librpma_apm_server librpma_gpspm_client librpma_gpspm_server",
+  },
+  {
+    reason: "it does no block I/O",
+    names:
+      "cpuio exec page_fault falloc ftruncate e4defrag filecreate filedelete filestat dircreate dirdelete dirstat",
+  },
+  { reason: "it is a profile of fio, not an engine", names: "act" },
+];
+
+/** Engines of fio that are refused, with why; in the order of the page that tells them. */
+export const foreignEngines: ReadonlyMap<string, string> = new Map(
+  engineRefusals.flatMap(({ reason, names }) => names.split(" ").map((name) => [name, reason])),
 );

@@ -24,7 +24,12 @@ export function refusalPage(): string {
     `Refused values: \`zonemode=zbd\`, \`mem=cudamalloc\`, \`random_distribution=sequence\`,`,
     "`allow_mounted_write=1`, sizes in zones (`size=4z`).",
     "",
-    `Refused engines: ${codes(foreignEngines)}.`,
+    "| refused engines | why |",
+    "|---|---|",
+    ...[...new Set(foreignEngines.values())].map((reason) => {
+      const names = [...foreignEngines].filter(([, why]) => why === reason).map(([name]) => name);
+      return `| ${codes(names)} | ${reason} |`;
+    }),
     "",
     "| accepted without effect | why |",
     "|---|---|",

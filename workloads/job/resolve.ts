@@ -131,18 +131,15 @@ function checkEngine(resolving: Resolving): void {
   const { draft, notes, target } = resolving;
   const place = placeOf(resolving, "ioengine");
   const engine = draft.ioengine;
-  const known = supportedEngines.includes(engine) || foreignEngines.has(engine.split(":")[0] ?? "");
-  if (!known) {
-    const near = nearestName(engine.trim(), [...supportedEngines, ...foreignEngines]);
+  const reason = foreignEngines.get(engine.split(":")[0] ?? "");
+  if (!supportedEngines.includes(engine) && reason === undefined) {
+    const near = nearestName(engine.trim(), [...supportedEngines, ...foreignEngines.keys()]);
     const hint = near === null ? `one of ${supportedEngines.join(", ")}` : `did you mean ${near}?`;
     throw badInput(place, `unknown ioengine=${shown(engine)}; ${hint}`);
   }
   const elsewhere = target !== null && !target.startsWith("raw:");
   if (!elsewhere && !supportedEngines.includes(engine)) {
-    throw badInput(
-      place,
-      `ioengine=${engine} is known to fio, not supported here; one of ${supportedEngines.join(", ")}`,
-    );
+    throw badInput(place, `ioengine=${engine} is known to fio, not supported here: ${reason}`);
   }
   if (!elsewhere && synchronousEngines.has(engine) && draft.iodepth > 1) {
     notes.add(

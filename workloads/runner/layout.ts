@@ -3,8 +3,8 @@
  * full length with incompressible data when the job reads it, and only allocated when it does not.
  */
 import { randomFillSync } from "node:crypto";
-import { statfsSync, statSync } from "node:fs";
-import { type FileHandle, open, rm } from "node:fs/promises";
+import { existsSync, statfsSync, statSync } from "node:fs";
+import { type FileHandle, mkdir, open, rm, rmdir } from "node:fs/promises";
 import { constants } from "node:os";
 import { dirname } from "node:path";
 import { type ErrorPlace, OsdynoError } from "../../engine/base/error.ts";
@@ -87,16 +87,19 @@ async function layOutFile(
   signal: AbortSignal,
 ): Promise<void> {
   const { file, needsData } = wanted;
-  if (wanted.onOpen) {
-    return;
-  }
   let handle: FileHandle;
   try {
+    if (file.created) {
+      // As in fio, folders that a file's name has in it are made; `directory` itself has to be there.
+      await mkdir(dirname(file.path), { recursive: true });
+    }
+    if (wanted.onOpen) {
+      return;
+    }
     handle = await open(file.path, file.created ? "wx+" : "r+");
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
-    const hint = code === "ENOENT" ? `; create the folder ${dirname(file.path)} first` : "";
-    throw new OsdynoError("bad-input", `cannot create ${file.path}: ${code}${hint}`, {}, error);
+    throw new OsdynoError("bad-input", `cannot create ${file.path}: ${code}`, {}, error);
   }
   const { size } = await handle.stat();
   try {
@@ -157,10 +160,19 @@ function wantedFiles(plans: readonly RunPlan[], fillAll: boolean): WantedFile[] 
   return [...wanted.values()];
 }
 
-/** Facts of the file system that a file stands on or will; null when its folder does not exist. */
+/** The folders above a file that are not there yet, innermost first. */
+function missingFolders(path: string): string[] {
+  const missing: string[] = [];
+  for (let folder = dirname(path); !existsSync(folder); folder = dirname(folder)) {
+    missing.push(folder);
+  }
+  return missing;
+}
+
+/** Facts of the file system that a file stands on or will; null when they are not told. */
 function fileSystemOf(path: string) {
   try {
-    const folder = dirname(path);
+    const folder = dirname(missingFolders(path).at(-1) ?? path);
     const { bsize, blocks, bavail } = statfsSync(folder);
     return {
       id: statSync(folder).dev,
@@ -256,8 +268,10 @@ export async function layOut(
 ): Promise<string[]> {
   checkSpace(plans, fillAll);
   const created: string[] = [];
+  const folders: string[] = [];
   try {
     for (const wanted of wantedFiles(plans, fillAll)) {
+      folders.unshift(...missingFolders(wanted.file.path));
       await layOutFile(wanted, progress, signal);
       if (wanted.file.created) {
         created.push(wanted.file.path);
@@ -267,6 +281,10 @@ export async function layOut(
   } catch (error) {
     for (const path of created) {
       await rm(path, { force: true });
+    }
+    for (const folder of folders) {
+      // One that is not empty is somebody else's by now.
+      await rmdir(folder).catch(() => undefined);
     }
     throw error;
   }

@@ -3,7 +3,7 @@
 use std::io;
 use std::ptr::NonNull;
 
-/// Alignment of an arena's start: that of a huge page.
+/// Alignment of an arena's start, and the most that a job may ask for.
 pub const ARENA_ALIGN: usize = 2 << 20;
 /// Slots are multiples of this, so that every slot suits direct I/O.
 pub const SLOT_ALIGN: u32 = 4096;
@@ -28,7 +28,10 @@ unsafe impl Sync for Arena {}
 
 impl Arena {
     /// Maps `slot_count` slots of at least `slot_bytes` (rounded up to `SLOT_ALIGN`), zeroed and touched,
-    /// so that no page fault happens later on.
+    /// so that no page fault happens later on. The pages are ordinary ones, as fio's are, for what a buffer
+    /// is made of shows on the device: 256 KiB in one piece are one segment of a request, in pages 64 of
+    /// them. Direct reads of that size on a virtio disk, 16 at a time, ran at 35,000 a second from huge
+    /// pages and 11,400 from ordinary ones, with fio (`mem=mmaphuge`) as with us.
     ///
     /// # Errors
     /// `InvalidInput` when the size is 0 or overflows; otherwise what `mmap` answered.
@@ -47,11 +50,6 @@ impl Arena {
         let skip = map_base.as_ptr().align_offset(ARENA_ALIGN);
         // SAFETY: `skip` is below `ARENA_ALIGN`, by which the mapping is longer than `length`.
         let base = unsafe { map_base.add(skip) };
-        if length >= ARENA_ALIGN {
-            // A refusal costs speed only.
-            // SAFETY: the range lies within the mapping.
-            unsafe { libc::madvise(base.as_ptr().cast(), length, libc::MADV_HUGEPAGE) };
-        }
         for offset in (0..length).step_by(SLOT_ALIGN as usize) {
             // SAFETY: `offset` is below `length`, nobody else knows the mapping yet.
             unsafe { base.add(offset).write_volatile(0) };
