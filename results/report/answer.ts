@@ -1,5 +1,6 @@
 /** The answer in a sentence, and the sentences that explain it. */
 import type { SweepComparison } from "../sweep-record.ts";
+import { choiceSentences, pickSentences } from "./answer-choice.ts";
 import { growthOf, offeredOf } from "./answer-growth.ts";
 import type { Entry, TimeLine } from "./model.ts";
 import {
@@ -9,7 +10,6 @@ import {
   formatNs,
   formatSeconds,
   higherIsBetter,
-  isTime,
   metricHeading,
   metricTitle,
 } from "./units.ts";
@@ -21,6 +21,9 @@ export interface AnswerInput {
   readonly entries: readonly Entry[];
   readonly comparisons: readonly SweepComparison[];
   readonly timeLines: readonly TimeLine[];
+  /** Of the sweep. */
+  readonly pick: { readonly parameter: string; readonly within: number } | null;
+  readonly baseline: Readonly<Record<string, string>> | null;
 }
 
 /** The first sentence stands alone. */
@@ -44,13 +47,13 @@ export function answerOf(input: AnswerInput): readonly string[] {
     const [first = "", ...rest] = plain;
     return [`${label}${first}`, ...rest.map(capital)];
   }
-  const verdict = verdictOf(input);
-  const whole = plain.map(capital);
-  return verdict === null ? whole : [verdict, ...whole];
+  const decided = [...pickSentences(input), ...choiceSentences(input)];
+  // Below verdicts, what was merely measured best says nothing more.
+  return (decided.length > 0 ? decided : plain).map(capital);
 }
 
 /** Words of our own that may begin a sentence; names such as io_uring keep their form. */
-const lowerStart = new Set(["from", "the", "trace"]);
+const lowerStart = new Set(["from", "the", "trace", "at"]);
 
 function capital(text: string): string {
   const [word = ""] = text.split(" ");
@@ -226,29 +229,4 @@ function bestSentence(metric: string, found: readonly BestOne[], chosen: boolean
     return `${[...labels].join("")} had ${word} ${title} in every workload: ${text}.`;
   }
   return chosen ? `${word} ${title} measured: ${text}.` : `${metricHeading(metric)}: ${text}.`;
-}
-
-/** What the comparisons of the first metric decided; null when there are none. */
-function verdictOf(input: AnswerInput): string | null {
-  const [metric] = input.metrics;
-  const own = input.comparisons.filter((comparison) => comparison.metric === metric);
-  if (metric === undefined || own.length === 0) {
-    return null;
-  }
-  const distance = (c: SweepComparison) => (higherIsBetter(metric) ? c.ratio : 1 / c.ratio);
-  const better = own
-    .filter((comparison) => comparison.verdict === "better")
-    .sort((a, b) => distance(b) - distance(a));
-  const [best] = better;
-  const title = isTime(metric) ? `${metricTitle(metric)} time` : metricTitle(metric);
-  if (best === undefined) {
-    const open = own.some((comparison) => comparison.verdict === "unclear");
-    const end = open ? ", and some comparisons need more runs." : ".";
-    return `No configuration was shown to be better than its baseline in ${title}${end}`;
-  }
-  const ratio = [best.ratio, best.low, best.high].map((x) => x.toFixed(3));
-  return (
-    `${best.candidate} is better than ${best.base} in ${title}: ratio ${ratio[0]} ` +
-    `(interval ${ratio[1]} to ${ratio[2]}).`
-  );
 }

@@ -20,7 +20,6 @@ import type { Entry, ReportModel } from "./model.ts";
 import {
   formatMetric,
   formatShort,
-  higherIsBetter,
   isBandwidth,
   isTime,
   metricHeading,
@@ -33,13 +32,17 @@ interface Row {
   readonly value: number;
   readonly low: number;
   readonly high: number;
+  /** Of each repeat. */
+  readonly values: readonly number[];
   readonly text: string;
   readonly code: string;
   /** The same without words, for what stands beside the mark. */
   readonly bareCode: string;
 }
 
-const mostMetrics = 3;
+const mostMetrics = 6;
+/** Metrics side by side. */
+const mostAcross = 3;
 const rowPx = 17;
 
 /** Null where nothing stands beside anything else. */
@@ -56,25 +59,33 @@ export function comparisonChart(model: ReportModel): Chart | null {
     name: "comparison",
     title: "Configurations compared",
     caption:
-      `${metrics.map((metric, index) => `${index === 0 ? metricHeading(metric) : metricTitle(metric)}: ${higherIsBetter(metric) ? "longer is better" : "shorter is better"}`).join("; ")}. ` +
-      (repeated
-        ? "Bars are medians of the repeats, whiskers reach from the smallest to the largest."
-        : "Each bar is one run."),
+      `${sidesOf(metrics)}. ` +
+      (repeated ? "Bars are medians of the repeats, which are the dots." : "Each bar is one run."),
     folded: null,
     spec: (form) => specOf(model.entries, metrics, form),
   };
+}
+
+/** Which way each metric is better. */
+function sidesOf(metrics: readonly string[]): string {
+  const parts = metrics.flatMap((metric) => {
+    const better = metricFacts(metric)?.better ?? "none";
+    const side = better === "higher" ? "longer is better" : "shorter is better";
+    return better === "none" ? [] : [`${metricTitle(metric)}: ${side}`];
+  });
+  return parts.join("; ").replace(/^[a-z]/, (letter) => letter.toUpperCase());
 }
 
 function specOf(entries: readonly Entry[], metrics: readonly string[], form: Form) {
   const key = keyOf(entries.map((entry) => entry.series));
   const widest = Math.max(...entries.map((entry) => textWidth(entry.label, 11, false)));
   const labelPx = Math.min(widest + 16, formWidth[form] * 0.45);
-  const across = form === "phone" ? 1 : metrics.length;
+  const across = form === "phone" ? 1 : Math.min(mostAcross, metrics.length);
   const cellPx = Math.floor((formWidth[form] - labelPx - 20 * (across - 1) - 30) / across);
   const blocks = [...byFacet(entries)].flatMap(([facet, own]) => {
     const shown = metrics.filter((metric) => own.some((e) => e.metrics[metric]?.solid === true));
     const cells = shown.map((metric, index) => {
-      const labelled = index === 0 || form === "phone";
+      const labelled = index % across === 0;
       return cell({
         all: entries,
         facet,
@@ -90,7 +101,10 @@ function specOf(entries: readonly Entry[], metrics: readonly string[], form: For
     if (cells.length === 0) {
       return [];
     }
-    return form === "phone" ? cells : [{ hconcat: cells, spacing: 20 }];
+    const rows = Array.from({ length: Math.ceil(cells.length / across) }, (_, row) =>
+      cells.slice(row * across, (row + 1) * across),
+    );
+    return form === "phone" ? cells : rows.map((hconcat) => ({ hconcat, spacing: 20 }));
   });
   return styled({ vconcat: blocks, spacing: 26 }, "Configurations compared by metric", form);
 }
@@ -172,6 +186,11 @@ function cell({ all, facet, own, metric, key, width, labelled, labelPx, first }:
         encoding: { x: { ...x, field: "low" }, x2: { field: "high" }, y },
       },
       {
+        mark: { type: "circle", size: 16, color: ink, opacity: 0.7, aria: false },
+        transform: [{ filter: "datum.values.length > 1" }, { flatten: ["values"] }],
+        encoding: { x: { ...x, field: "values" }, y },
+      },
+      {
         mark: { type: "text", align: "left", dx: 4, color: ink },
         encoding: {
           x: { ...x, field: "high" },
@@ -211,6 +230,7 @@ function rowOf(entry: Entry, at: number, metric: string): readonly Row[] {
       value: value.value,
       low: value.low,
       high: value.high,
+      values: value.values,
       text,
       bareCode: markCode({ entry: at, name: entry.series }),
       code: markCode({

@@ -1,5 +1,7 @@
 /** The charts of a report as Vega-Lite specifications with their data inside. */
 import type { TopLevelSpec } from "vega-lite";
+import { findOption } from "../../engine/options/registry.ts";
+import { axisChart } from "./chart-axis.ts";
 import { comparisonChart } from "./chart-comparison.ts";
 import { heatChart } from "./chart-heat.ts";
 import { loadLatencyChart } from "./chart-load-latency.ts";
@@ -19,15 +21,26 @@ export interface Chart {
   readonly spec: (form: Form) => TopLevelSpec;
 }
 
+/** Whether a parameter is varied that is no key of the load. */
+function choosesOptions({ parameters }: ReportModel): boolean {
+  return Object.entries(parameters).some(([name, values]) => {
+    return values.length > 1 && (name === "target" || findOption(name) !== undefined);
+  });
+}
+
 /** Charts in the order of the report; those without data are left out. */
 export function chartsOf(model: ReportModel): readonly Chart[] {
   if (model.entries.length === 0) {
     return [];
   }
+  const overAxis = axisChart(model);
+  // What a sweep asks for comes first: over a numeric parameter as lines, among choices as bars.
+  const asked = overAxis ?? (choosesOptions(model) ? comparisonChart(model) : null);
   const charts: (Chart | null)[] = [
+    asked,
     loadLatencyChart(model),
     percentileChart(model),
-    comparisonChart(model),
+    asked === null ? comparisonChart(model) : null,
     heatChart(model),
     timeChart(model),
   ];

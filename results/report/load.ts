@@ -171,7 +171,11 @@ function modelOf(
       unsteady: found.filter((run) => neverSteady(run.files.record)).map((run) => run.path),
       changedFacts: changedFacts(environments),
     }),
-    answer: answerOf({ state, preview, metrics, entries, comparisons, timeLines }),
+    answer: answerOf({
+      ...{ state, preview, metrics, entries, comparisons, timeLines },
+      pick: sweep?.pick ?? null,
+      baseline: sweep?.baseline ?? null,
+    }),
   };
 }
 

@@ -1,7 +1,7 @@
 /** From the files of one run to the figures of each job group and direction. */
 import type { Direction, TimeKind } from "../../workloads/run-outcome.ts";
 import { type Histogram, mergeHistograms } from "../histogram.ts";
-import { metric, percentileSupported } from "../metrics.ts";
+import { metric, metricNames, percentileSupported } from "../metrics.ts";
 import type { JobRecord, OsdynoLatency, OsdynoTotal } from "../run-record.ts";
 import type { HeatGrid } from "./heat-grid.ts";
 import type { RunFiles } from "./run-files.ts";
@@ -14,6 +14,10 @@ const quantiles: readonly (readonly [name: string, percent: number])[] = [
   ["p99.9", 99.9],
   ["p99.99", 99.99],
 ];
+/** Metrics of a run as a whole: neither rates nor latencies, which each direction has. */
+const runMetrics = metricNames.filter(
+  (name) => !/^(iops|bw|(service|wait|response|clat|lat|slat)\..*)$/.test(name),
+);
 /** A percentile is a figure only with this many samples beyond it. */
 export const samplesBeyond = 10;
 
@@ -105,9 +109,9 @@ function addRunFigures(
   files: RunFiles,
   group: readonly JobRecord[],
 ): void {
-  for (const name of ["cpu_us_per_io", "rss_bytes", "flushes_per_io"]) {
+  for (const name of runMetrics) {
     const value = metric(files.record, name);
-    if (value !== null && value > 0) {
+    if (value !== null) {
       figures.set(name, value);
     }
   }

@@ -260,7 +260,7 @@ describe("a sweep", () => {
     const decided = { ...record, points, preview: false, comparisons: [comparison] };
     writeFileSync(join(copy, "sweep.json"), JSON.stringify(decided));
     expect(loadReport(copy).answer[0]).toBe(
-      "read-io_uring-4 is better than read-psync-4 in IOPS: ratio 1.080 (interval 1.050 to 1.110).",
+      "IOPS is best with io_uring, 4 outstanding (44.2k): 8% higher than with psync, 4 outstanding (41.1k), interval +5% to +11%.",
     );
   });
 

@@ -1,0 +1,202 @@
+/** The answer of a sweep that chose among configurations: what is better than the baseline, and by how much. */
+import type { SweepComparison } from "../sweep-record.ts";
+import type { Entry } from "./model.ts";
+import { formatMetric, higherIsBetter, isTime, metricTitle } from "./units.ts";
+
+export interface ChoiceInput {
+  readonly metrics: readonly string[];
+  readonly entries: readonly Entry[];
+  readonly comparisons: readonly SweepComparison[];
+  /** The answer is the smallest value of this parameter that comes within a share of the base. */
+  readonly pick: { readonly parameter: string; readonly within: number } | null;
+  readonly baseline: Readonly<Record<string, string>> | null;
+}
+
+/** More than these are found faster in the table. */
+const mostGroups = 4;
+const mostNamed = 4;
+const mostMetrics = 3;
+
+/** A sentence per metric that was asked for; empty when nothing was compared. */
+export function choiceSentences(input: ChoiceInput): readonly string[] {
+  return input.metrics.slice(0, mostMetrics).flatMap((metric) => {
+    const own = input.comparisons.filter((each) => each.metric === metric);
+    const bases = [...new Set(own.map((each) => each.base))];
+    const parts = bases.flatMap((base) => {
+      const part = groupPart(
+        input,
+        metric,
+        own.filter((each) => each.base === base),
+      );
+      return part === null ? [] : [part];
+    });
+    return parts.length === 0 ? [] : [`${shortened(parts, "; ")}.`];
+  });
+}
+
+function shortened(parts: readonly string[], glue: string): string {
+  const left = parts.length - mostGroups + 1;
+  return parts.length > mostGroups
+    ? [...parts.slice(0, mostGroups - 1), `${left} more groups in the table`].join(glue)
+    : parts.join(glue);
+}
+
+function entryOf(input: ChoiceInput, point: string): Entry | undefined {
+  return input.entries.find((entry) => entry.point === point);
+}
+
+/** What distinguishes a point from its base, or its label. */
+function nameOf(input: ChoiceInput, point: string): string {
+  const entry = entryOf(input, point);
+  const own = Object.keys(input.baseline ?? {})
+    .map((name) => entry?.parameters[name] ?? "-")
+    .filter((value) => value !== "-");
+  return own.length > 0 ? own.join(", ") : (entry?.label ?? point);
+}
+
+/** Where the group's points are, if there are several groups: what the bases differ in. */
+function placeOf(input: ChoiceInput, base: string): string {
+  const bases = [...new Set(input.comparisons.map((each) => each.base))];
+  const entry = entryOf(input, base);
+  const parts = Object.entries(entry?.parameters ?? {}).flatMap(([name, value]) => {
+    const values = new Set(bases.map((each) => entryOf(input, each)?.parameters[name]));
+    return values.size > 1 && input.baseline?.[name] === undefined ? [`${name} ${value}`] : [];
+  });
+  return parts.length === 0 ? "" : `at ${parts.join(", ")}, `;
+}
+
+function percent(ratio: number): string {
+  return `${Number((Math.abs(ratio - 1) * 100).toPrecision(2))}%`;
+}
+
+function signed(ratio: number): string {
+  return `${ratio >= 1 ? "+" : "-"}${percent(ratio)}`;
+}
+
+function titleOf(metric: string): string {
+  return isTime(metric) ? `${metricTitle(metric)} time` : metricTitle(metric);
+}
+
+function groupPart(
+  input: ChoiceInput,
+  metric: string,
+  group: readonly SweepComparison[],
+): string | null {
+  const [first] = group;
+  if (first === undefined) {
+    return null;
+  }
+  const gain = (each: SweepComparison) => (higherIsBetter(metric) ? each.ratio : 1 / each.ratio);
+  const of = (verdict: SweepComparison["verdict"]) =>
+    group.filter((each) => each.verdict === verdict).sort((a, b) => gain(b) - gain(a));
+  const [better, worse, same, unclear] = [of("better"), of("worse"), of("same"), of("unclear")];
+  const base = nameOf(input, first.base);
+  const place = placeOf(input, first.base);
+  const figure = (point: string) => {
+    const value = entryOf(input, point)?.metrics[metric];
+    return value === undefined ? "" : ` (${formatMetric(metric, value.value)})`;
+  };
+  const names = (list: readonly SweepComparison[]) => {
+    const shown = list.slice(0, mostNamed).map((each) => nameOf(input, each.candidate));
+    const left = list.length - shown.length;
+    return `${shown.join(", ")}${left > 0 ? ` and ${left} more` : ""}`;
+  };
+  const [best, ...rest] = better;
+  const tail = [
+    rest.length > 0 ? `also better: ${names(rest)}` : "",
+    worse.length > 0 ? `worse: ${worstOf(worse, (each) => nameOf(input, each.candidate))}` : "",
+    same.length > 0 ? `no different: ${names(same)}` : "",
+    unclear.length > 0 ? `undecided: ${names(unclear)}` : "",
+  ].filter((part) => part !== "");
+  const more = tail.length === 0 ? "" : ` (${tail.join("; ")})`;
+  if (best !== undefined) {
+    const { ratio, low, high } = best;
+    const interval = `interval ${signed(low)} to ${signed(high)}`;
+    const moreOrLess = ratio > 1 ? "higher" : "lower";
+    return (
+      `${place}${titleOf(metric)} is best with ${nameOf(input, best.candidate)}${figure(best.candidate)}: ` +
+      `${percent(ratio)} ${moreOrLess} than with ${base}${figure(best.base)}, ${interval}${more}`
+    );
+  }
+  const lead =
+    worse.length === group.length
+      ? `${titleOf(metric)} is best with ${base}${figure(first.base)}`
+      : same.length === group.length
+        ? `${titleOf(metric)} does not depend on the choice: nothing differs from ${base}${figure(first.base)} by more than 2%`
+        : `${titleOf(metric)}: nothing was shown to be better than ${base}${figure(first.base)}`;
+  return `${place}${lead}${more}`;
+}
+
+function worstOf(worse: readonly SweepComparison[], name: (c: SweepComparison) => string): string {
+  const shown = worse.slice(0, mostNamed).map((each) => `${name(each)} ${signed(each.ratio)}`);
+  const left = worse.length - shown.length;
+  return `${shown.join(", ")}${left > 0 ? ` and ${left} more` : ""}`;
+}
+
+/**
+ * The smallest value of the parameter whose first metric comes within the share of the base's, in each
+ * group of entries that differ in it only; empty without such a rule.
+ */
+export function pickSentences(input: ChoiceInput): readonly string[] {
+  const { pick, baseline } = input;
+  const [metric] = input.metrics;
+  if (pick === null || baseline === null || metric === undefined) {
+    return [];
+  }
+  const { parameter, within } = pick;
+  const wanted = baseline[parameter];
+  const groups = new Map<string, Entry[]>();
+  for (const entry of input.entries) {
+    const { [parameter]: _, ...others } = entry.parameters;
+    const key = JSON.stringify([others, entry.direction]);
+    groups.set(key, [...(groups.get(key) ?? []), entry]);
+  }
+  const parts = [...groups.values()].flatMap((entries) => {
+    const base = entries.find((entry) => entry.parameters[parameter] === wanted);
+    const part = base === undefined ? null : pickPart(input, base, entries, metric);
+    return part === null ? [] : [part];
+  });
+  return parts.length === 0
+    ? []
+    : [
+        `The smallest ${parameter} that comes within ${Number((within * 100).toPrecision(3))}% of the ${metricTitle(metric)} at ${wanted}: ${shortened(parts, "; ")}.`,
+      ];
+}
+
+function pickPart(
+  input: ChoiceInput,
+  base: Entry,
+  entries: readonly Entry[],
+  metric: string,
+): string | null {
+  const { pick } = input;
+  const due = base.metrics[metric]?.value;
+  if (pick === null || due === undefined) {
+    return null;
+  }
+  const reaches = (entry: Entry) => {
+    const value = entry.metrics[metric]?.value ?? Number.NaN;
+    return higherIsBetter(metric)
+      ? value >= due * (1 - pick.within)
+      : value <= due * (1 + pick.within);
+  };
+  // Entries stand in the order of the file, which a doubling search writes upwards.
+  const found = entries.find(reaches);
+  if (found === undefined) {
+    return null;
+  }
+  const several = new Set(input.entries.map((entry) => entry.facet)).size > 1;
+  const at = (entry: Entry, name: string) => {
+    const value = entry.metrics[name];
+    return value?.solid === true ? formatMetric(name, value.value) : "-";
+  };
+  const second = input.metrics[1];
+  const meanwhile =
+    second === undefined
+      ? ""
+      : `, with ${metricTitle(second)} ${at(found, second)} against ${at(base, second)}`;
+  return (
+    `${found.parameters[pick.parameter]}${several ? ` for ${found.facet}` : ""} ` +
+    `(${at(found, metric)} against ${at(base, metric)}${meanwhile})`
+  );
+}
