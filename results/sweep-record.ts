@@ -59,6 +59,8 @@ export interface SweepRecord {
   readonly until?: { readonly within: number; readonly max_repeat: number };
   /** Files that the sweep made and its runs may write to, while it is partial. */
   readonly files?: readonly OwnFile[];
+  /** Files of stores, which it makes anew for each run; also while it is partial. */
+  readonly stores?: readonly OwnFile[];
   readonly points: readonly SweepPoint[];
   readonly comparisons: readonly SweepComparison[];
 }

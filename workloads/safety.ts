@@ -205,6 +205,9 @@ class Judge {
     if (judgement.permission === "never" || store.place.kind === "absent") {
       return judgement;
     }
+    if (judgement.permission === "free" && this.ownFiles.has(store.path)) {
+      return judgement;
+    }
     const destroyed = destroyedBy(store);
     return destroyed === null
       ? { permission: "free", reason: "holds an object store of ours" }

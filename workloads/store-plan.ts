@@ -138,6 +138,9 @@ export function storesOf(jobs: readonly PlannedJob[], stack: StackChoice): reado
 
 /** What writing to a store's place would destroy, as the end of a sentence; null: nothing. */
 export function destroyedBy({ text, place }: PlannedStore): string | null {
+  if (place.kind === "foreign" && !place.block && place.sizeBytes === 0) {
+    return null;
+  }
   return place.kind === "foreign"
     ? "is there and holds no object store"
     : unlike(parseStoreTarget(text), place);

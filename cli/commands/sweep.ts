@@ -11,6 +11,7 @@ import { type SweepRequest, sweepPoints } from "../../results/sweep/plan-sweep.t
 import { runSweep, type SweepResult } from "../../results/sweep/run-sweep.ts";
 import { readSweep, type SweepSpec } from "../../results/sweep/spec.ts";
 import { tableText } from "../../results/sweep/table-text.ts";
+import { formatBytes } from "../../results/units.ts";
 import { jobInputs } from "../../workloads/job/arguments.ts";
 import { hostEnvironment } from "../../workloads/job/host-environment.ts";
 import { showcmd } from "../../workloads/job/showcmd.ts";
@@ -135,6 +136,8 @@ async function perform(
     events.begin(
       `${done + 1}/${total} ${Object.values(parameters).join(", ")} (repeat ${repetition})`,
     );
+  const preparing: SweepRequest["events"]["preparing"] = ({ bytes }) =>
+    events.begin(`preparing a store: ${formatBytes(bytes)} are written and deleted`);
   // Of a single block there is nothing yet that the end does not tell.
   const { repeat } = request.spec;
   const standing: SweepRequest["events"]["standing"] = (text, block) => {
@@ -143,7 +146,10 @@ async function perform(
     }
   };
   try {
-    const result = await runSweep({ ...request, events: { ...events, point, standing } });
+    const result = await runSweep({
+      ...request,
+      events: { ...events, point, standing, preparing },
+    });
     progress.end();
     if (result.completed === 0 && result.failure !== null) {
       throw result.failure;
@@ -209,7 +215,7 @@ async function sweep(args: readonly string[]): Promise<number> {
   const interrupts = watchInterrupts();
   try {
     const request = sweepRequest(own, jobs, ["sweep", ...args], interrupts.signal);
-    const events = { ...runEvents(quietProgress()), point() {}, standing() {} };
+    const events = { ...runEvents(quietProgress()), point() {}, standing() {}, preparing() {} };
     const points = () => sweepPoints({ ...request, events });
     if (own.has("showcmd")) {
       process.stdout.write(

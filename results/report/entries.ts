@@ -166,6 +166,11 @@ function ownNames(drafts: readonly Draft[], facts: readonly string[]): readonly 
   return null;
 }
 
+/** Without what nearly all options of a store begin with. */
+function shortName(name: string): string {
+  return name.replace(/^bluestore_/, "");
+}
+
 /**
  * The series of each draft: the engine, and those parameters (or the job's name) that are needed to
  * tell apart what facet, engine and depth do not.
@@ -176,7 +181,10 @@ function seriesOf(drafts: readonly Draft[], facets: readonly string[]): readonly
   const own = varied.filter((name) => !factual.has(name));
   const several = new Set(drafts.map((draft) => draft.facts.ioengine)).size > 1;
   const text = (draft: Draft, wanted: readonly string[], extra: readonly string[]): string => {
-    const parts = [...extra, ...wanted.map((name) => `${name}=${draft.parameters[name] ?? "-"}`)];
+    const parts = [
+      ...extra,
+      ...wanted.map((name) => `${shortName(name)}=${draft.parameters[name] ?? "-"}`),
+    ];
     return (several || parts.length === 0 ? [draft.facts.ioengine, ...parts] : parts).join(", ");
   };
   const series = (wanted: readonly string[], extra: (draft: Draft) => readonly string[]) =>

@@ -63,7 +63,7 @@ export function pairedRatio(
   confidence = 0.95,
 ): PairedRatio {
   assert(base.length === candidate.length && base.length > 0, "pairs are needed");
-  const logs = base.map((value, place) => Math.log((candidate[place] ?? 0) / value));
+  const logs = base.map((value, place) => Math.log(candidate[place] ?? 0) - Math.log(value));
   const averages: number[] = [];
   for (const [place, log] of logs.entries()) {
     for (const other of logs.slice(place)) {

@@ -5,8 +5,10 @@ import type { JobEnvironment } from "../../workloads/job/environment.ts";
 import { parseJobs } from "../../workloads/job/parse.ts";
 import { commandLine } from "../../workloads/job/place.ts";
 import type { RunPlan } from "../../workloads/plan-model.ts";
+import { plainStack, readDeviceClass, type StackChoice } from "../../workloads/stack.ts";
 import { type RunEvents, type RunRequest, type RunSettings, safePlan } from "../perform.ts";
 import { type Point, pointsOf } from "./points.ts";
+import type { Preparation } from "./prepare.ts";
 import type { SweepSpec } from "./spec.ts";
 import { runPath } from "./sweep-directory.ts";
 import { fillIn } from "./values.ts";
@@ -34,6 +36,8 @@ export interface SweepRequest {
 export interface SweepEvents extends RunEvents {
   /** A run is about to begin: `done` of `total` runs are there; more may follow a stop rule's look. */
   point(point: Point, repetition: number, done: number, total: number): void;
+  /** A store is about to be filled and aged. */
+  preparing(preparation: Preparation): void;
   /** What is known so far, as text of several lines; `block` when all points have as many runs. */
   standing(text: string, block: boolean): void;
 }
@@ -72,25 +76,25 @@ export function inSweepFile<T>({ spec, overrides }: SweepRequest, step: () => T)
   }
 }
 
-/** What this version cannot act on is refused: ignoring it would make wrong numbers. */
-function refuseLater({ spec }: SweepRequest, point: Point): void {
-  const refuse = (what: string, line?: number): never => {
-    const context = { file: spec.file, ...(line === undefined ? {} : { line }) };
-    throw new OsdynoError("bad-input", `${what}: not in this version`, context);
+/** What of a point, or of a store's preparation, acts on the target. */
+export interface StackParts {
+  readonly options: Readonly<Record<string, string>>;
+  readonly preset: string | null;
+  readonly deviceClass: string | null;
+}
+
+/** The options of a run; the command line holds over the file. */
+export function stackOf({ settings }: SweepRequest, parts: StackParts): StackChoice {
+  const given = settings.stack ?? plainStack;
+  const own = Object.entries(parts.options).map(([name, value]) => {
+    return { name, value, origin: "sweep" };
+  });
+  const deviceClass = parts.deviceClass === null ? null : readDeviceClass(parts.deviceClass);
+  return {
+    preset: given.preset ?? parts.preset,
+    settings: [...own, ...given.settings],
+    deviceClass: given.deviceClass ?? deviceClass,
   };
-  if (spec.prepare !== null) {
-    refuse("prepare", spec.prepare.line);
-  }
-  if (spec.plugins.length > 0) {
-    refuse("plugins");
-  }
-  const [option] = Object.keys(point.options);
-  if (option !== undefined) {
-    refuse(`${option} as an axis`, spec.axes.find(({ names }) => names.includes(option))?.line);
-  }
-  if (point.preset !== null || point.deviceClass !== null) {
-    refuse("preset and device_class");
-  }
 }
 
 /** The request of one run: the job with the point's settings. */
@@ -100,7 +104,6 @@ export function runRequest(
   repetition: number,
   ownFiles: readonly string[],
 ): RunRequest {
-  refuseLater(request, point);
   const { spec, variables } = request;
   const flags = Object.entries(point.settings).map(([key, value]) => `--${key}=${value}`);
   const text = fillIn(spec.job.text, { ...variables, ...point.parameters });
@@ -122,6 +125,7 @@ export function runRequest(
       ...request.settings,
       label: `${point.id}-${repetition}`,
       target,
+      stack: stackOf(request, point),
       // Replicates differ in their streams, reproducibly; within a block all points have the same.
       seed: request.seed + repetition - 1,
     },
@@ -134,6 +138,10 @@ export function runRequest(
 export function sweepPoints(
   request: SweepRequest,
 ): readonly { readonly point: Point; readonly run: RunRequest }[] {
+  const { file, plugins } = request.spec;
+  if (plugins.length > 0) {
+    throw new OsdynoError("bad-input", "plugins: not in this version", { file });
+  }
   return pointsOf(request.spec, request.variables).map((point) => ({
     point,
     run: runRequest(request, point, 1, []),

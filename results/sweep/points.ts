@@ -57,12 +57,32 @@ function combined({ axes }: SweepSpec): Combination[] {
   return all;
 }
 
+/** Whether an option acts at a target of several: those of a store do where there is one. */
+function actsAt(name: string, spec: SweepSpec, target: string | null): boolean {
+  const alone = spec.targets.length < 2 || target === null;
+  return alone || findOption(name) === undefined || target.startsWith("store:");
+}
+
+/** Parameters that are options of layers which this target, one of several, does not have. */
+function elsewhere(spec: SweepSpec, target: string | null): readonly string[] {
+  return spec.axes
+    .filter(({ values }) =>
+      values.some(({ settings }) =>
+        Object.keys(settings).some((key) => !actsAt(key, spec, target)),
+      ),
+    )
+    .flatMap((axis) => axis.names);
+}
+
 /** A parameter whose rule does not hold sets nothing there. */
 function withoutIdle(spec: SweepSpec, target: string | null, all: Combination): Combination {
   const known = { ...all.parameters, ...(target === null ? {} : { target }) };
-  const idle = Object.entries(spec.when).filter(([, rule]) => !ruleHolds(rule, known));
+  const idle = [
+    ...Object.entries(spec.when).flatMap(([name, rule]) => (ruleHolds(rule, known) ? [] : [name])),
+    ...elsewhere(spec, target),
+  ];
   let { parameters, settings } = all;
-  for (const [name] of idle) {
+  for (const name of idle) {
     const axis = spec.axes.find((each) => each.names.includes(name));
     const value = axis?.values.find((each) => each.parameters[name] === parameters[name]);
     const own = new Set(axis?.names.length === 1 ? Object.keys(value?.settings ?? {}) : [name]);
@@ -106,10 +126,10 @@ export function pointsOf(spec: SweepSpec, variables: Readonly<Record<string, str
       seen.add(key);
       const values = { ...variables, ...parameters };
       const filled = Object.fromEntries(
-        Object.entries({ ...spec.set, ...settings }).map(([name, value]) => [
-          name,
-          fillIn(value, values),
-        ]),
+        [
+          ...Object.entries(spec.set).filter(([name]) => actsAt(name, spec, target)),
+          ...Object.entries(settings),
+        ].map(([name, value]) => [name, fillIn(value, values)]),
       );
       const { job, options } = sortedOut(filled);
       const preset = filled["preset"] ?? spec.preset;

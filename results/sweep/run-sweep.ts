@@ -4,7 +4,7 @@
  * the first run, after each block and at the end, so that a sweep that was interrupted or killed at any
  * instant is readable and can be resumed.
  */
-import { rmSync } from "node:fs";
+import { rmSync, truncateSync } from "node:fs";
 import { join } from "node:path";
 import { OsdynoError } from "../../engine/base/error.ts";
 import { SeededRandom } from "../../engine/base/random.ts";
@@ -16,6 +16,7 @@ import type { RunRecord } from "../run-record.ts";
 import type { SweepRecord } from "../sweep-record.ts";
 import { isPreview, plansOf, runRequest, type SweepRequest } from "./plan-sweep.ts";
 import { blocksOf, type Point, pointsOf } from "./points.ts";
+import { Stage } from "./stage.ts";
 import { Standing } from "./standing.ts";
 import {
   clearRun,
@@ -44,6 +45,7 @@ class Sweep {
   readonly points: readonly Point[];
   readonly standing: Standing;
   readonly files: readonly string[];
+  readonly stage: Stage;
   readonly preview: boolean;
   readonly #startedMs = performance.now();
   readonly #blocks: readonly (readonly number[])[];
@@ -54,12 +56,14 @@ class Sweep {
     points: readonly Point[],
     preview: boolean,
     files: readonly string[],
+    stage: Stage,
   ) {
     const { spec, seed } = request;
     this.request = request;
     this.points = points;
     this.preview = preview;
     this.files = files;
+    this.stage = stage;
     this.standing = new Standing(spec, points, preview);
     const random = new SeededRandom(seed);
     const most = spec.until?.maxRepeat ?? spec.repeat;
@@ -95,6 +99,7 @@ class Sweep {
     if (record === null) {
       this.#checkBudget();
       clearRun(directory, run);
+      await this.stage.ready(point);
       events.point(point, block + 1, this.completed, total);
       const performed = await performRun(runRequest(this.request, point, block + 1, this.files));
       if (performed.failure !== null) {
@@ -167,6 +172,16 @@ function asError(error: unknown): OsdynoError {
   return error instanceof OsdynoError ? error : new OsdynoError("io", String(error), {}, error);
 }
 
+/** What an earlier part of the sweep made and is still there; its stores are emptied, to be made anew. */
+function leftBehind(known: SweepRecord | null) {
+  const files = stillOwn(known?.files ?? []);
+  const stores = stillOwn(known?.stores ?? []);
+  for (const path of stores) {
+    truncateSync(path, 0);
+  }
+  return { files, stores };
+}
+
 /** Runs what is missing; never throws for a failing run: the sweep is then partial and says why. */
 export async function runSweep(asked: SweepRequest): Promise<SweepResult> {
   const { spec, directory } = asked;
@@ -175,42 +190,44 @@ export async function runSweep(asked: SweepRequest): Promise<SweepResult> {
     openRecord({ spec, points, command: of.settings.command, seed: of.seed, preview, blocks });
   const known = knownSweep(directory, asked.resume, empty(asked, spec.preview, spec.repeat));
   const request = withSeed(asked, known);
-  const before = stillOwn(known?.files ?? []);
-  const plans = plansOf(request, before);
+  const before = leftBehind(known);
+  const plans = plansOf(request, [...before.files, ...before.stores]);
   plans.forEach(checkMemory);
   checkSpace(plans, true);
   const preview = isPreview(spec, plans);
+  const stage = new Stage(request, points, plans, before.stores);
   // Laid out at once, no point pays for it, and each finds the files in the same state.
   const made = await begin(request, plans, empty(request, preview, spec.repeat));
-  const files = [...new Set([...before, ...made])];
-  const sweep = new Sweep(request, points, preview, files);
-  const recordOf = (blocks: number): SweepRecord => ({
-    ...empty(request, preview, blocks),
-    comparisons: sweep.standing.comparisons(),
+  const files = [...new Set([...before.files, ...made])];
+  let stores: readonly string[] = [];
+  const own = () => ({
+    ...(files.length > 0 ? { files: ownFiles(files) } : {}),
+    ...(stores.length > 0 ? { stores: ownFiles(stores) } : {}),
   });
-  const keep = (blocks: number) =>
-    writeRecord(directory, { ...recordOf(blocks), files: ownFiles(files) });
+  let sweep: Sweep | null = null;
   let blocks = spec.repeat;
+  const recordOf = (): SweepRecord => ({
+    ...empty(request, preview, blocks),
+    comparisons: sweep?.standing.comparisons() ?? [],
+  });
   let failure: OsdynoError | null = null;
   try {
-    keep(blocks);
+    stores = stage.claim();
+    sweep = new Sweep(request, points, preview, [...files, ...stores], stage);
+    writeRecord(directory, { ...recordOf(), ...own() });
     blocks = await sweep.run((count) => {
       blocks = count;
-      keep(count);
+      writeRecord(directory, { ...recordOf(), ...own() });
     });
   } catch (error) {
     failure = asError(error);
   }
-  const { reason: _reason, ...rest } = recordOf(blocks);
-  const total = points.length * blocks;
+  stage.clear(failure === null);
+  const { reason: _reason, ...rest } = recordOf();
+  const completed = sweep?.completed ?? 0;
+  const reason = `${completed} of ${points.length * blocks} runs: ${failure?.line}`;
   const record: SweepRecord =
-    failure === null
-      ? { ...rest, state: "complete" }
-      : {
-          ...rest,
-          reason: `${sweep.completed} of ${total} runs: ${failure.line}`,
-          files: ownFiles(files),
-        };
+    failure === null ? { ...rest, state: "complete" } : { ...rest, reason, ...own() };
   writeRecord(directory, record);
-  return { record, directory, completed: sweep.completed, failure };
+  return { record, directory, completed, failure };
 }

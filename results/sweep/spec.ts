@@ -7,6 +7,7 @@ import { nearestName } from "../../engine/base/nearest-name.ts";
 import { findOption, optionNamed, presetNamed } from "../../engine/options/registry.ts";
 import { parseOptionValue } from "../../engine/options/value.ts";
 import { readJobFile } from "../../workloads/job/host-environment.ts";
+import { readDeviceClass } from "../../workloads/stack.ts";
 import { metricFacts, nearestMetric } from "../metrics.ts";
 import { axesOf, type SweepAxis } from "./axes.ts";
 import { SweepDocument } from "./document.ts";
@@ -148,7 +149,13 @@ function checkOptions(
     const refusal = () => document.refusal(["set", name], "");
     at(refusal, () => parseOptionValue(optionNamed(name), value));
   }
-  const preset = spec.preset;
+  const { preset, device_class: deviceClass } = spec;
+  if (deviceClass !== undefined) {
+    at(
+      () => document.refusal(["device_class"], ""),
+      () => readDeviceClass(deviceClass),
+    );
+  }
   if (preset !== undefined) {
     at(
       () => document.refusal(["preset"], ""),
@@ -164,6 +171,9 @@ function checkOptions(
         // A value that mentions another parameter is known only at its point.
         if (option !== undefined && !value.includes("${")) {
           at(refusal, () => parseOptionValue(option, value));
+        }
+        if (name === "device_class") {
+          at(refusal, () => readDeviceClass(value));
         }
         if (name === "preset" && value !== "none") {
           at(refusal, () => presetNamed(value));

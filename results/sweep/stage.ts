@@ -1,0 +1,170 @@
+/** Sees to it that each run of a sweep finds its store in the state that it should. */
+import { closeSync, existsSync, openSync, rmSync, statSync, truncateSync } from "node:fs";
+import { join } from "node:path";
+import { OsdynoError } from "../../engine/base/error.ts";
+import { parseJobs } from "../../workloads/job/parse.ts";
+import type { RunPlan } from "../../workloads/plan-model.ts";
+import type { PlannedStore } from "../../workloads/store-plan.ts";
+import { performRun } from "../perform.ts";
+import { type SweepRequest, stackOf } from "./plan-sweep.ts";
+import type { Point } from "./points.ts";
+import { type Preparation, preparationOf } from "./prepare.ts";
+import { bringBack, putAside } from "./put-aside.ts";
+import { clearRun, completeRun } from "./sweep-directory.ts";
+
+/** A point with what it needs. */
+interface Staged {
+  readonly store: PlannedStore;
+  readonly preparation: Preparation | null;
+}
+
+/** Files of a store that is made in files. */
+function filesOf(store: PlannedStore): readonly string[] {
+  return [store.path];
+}
+
+/** Nothing is lost when a store is made there. */
+function isNothing(path: string): boolean {
+  const found = statSync(path, { throwIfNoEntry: false });
+  return found === undefined || (found.isFile() && found.size === 0);
+}
+
+export class Stage {
+  readonly #request: SweepRequest;
+  readonly #staged = new Map<string, Staged>();
+  /** Files that the sweep makes, and may make anew. */
+  readonly #own: ReadonlySet<string>;
+  /** Files that were put aside, to be removed in the end. */
+  readonly #aside = new Set<string>();
+
+  /** `own`: files that an earlier part of the sweep made. */
+  constructor(
+    request: SweepRequest,
+    points: readonly Point[],
+    plans: readonly RunPlan[],
+    own: readonly string[],
+  ) {
+    this.#request = request;
+    const known = new Set(own);
+    const files = new Set<string>();
+    for (const [place, plan] of plans.entries()) {
+      const point = points[place];
+      const [store] = plan.stores;
+      if (point === undefined || store === undefined) {
+        continue;
+      }
+      this.#staged.set(point.id, { store, preparation: preparationOf(request.spec, point, plan) });
+      for (const each of plan.stores) {
+        for (const path of filesOf(each)) {
+          if (known.has(path) || isNothing(path)) {
+            files.add(path);
+          }
+        }
+      }
+    }
+    this.#own = files;
+  }
+
+  /** Preparations that are to be made, each once. */
+  get preparations(): readonly Preparation[] {
+    const found = [...this.#staged.values()].flatMap(({ preparation }) => preparation ?? []);
+    return [...new Map(found.map((each) => [each.key, each])).values()];
+  }
+
+  /** Takes the places of the stores, as empty files; from then on they are the sweep's. Answers all. */
+  claim(): readonly string[] {
+    for (const path of this.#own) {
+      if (!existsSync(path)) {
+        try {
+          closeSync(openSync(path, "wx"));
+        } catch (error) {
+          const why = (error as Error).message;
+          throw new OsdynoError("bad-input", `cannot make a store at ${path}: ${why}`, {}, error);
+        }
+      }
+    }
+    return [...this.#own];
+  }
+
+  /** Before a run of the point: its store is empty, to be made anew, or as it was prepared. */
+  async ready(point: Point): Promise<void> {
+    const staged = this.#staged.get(point.id);
+    if (staged === undefined) {
+      return;
+    }
+    const { store, preparation } = staged;
+    if (preparation === null) {
+      this.#empty(store);
+      return;
+    }
+    const files = filesOf(store);
+    const asides = files.map((path) => `${path}.prepared-${preparation.key}`);
+    // The last one is put aside last: when it is there, all are.
+    if (!existsSync(asides.at(-1) ?? "")) {
+      await this.#prepare(store, preparation, asides);
+    }
+    const { signal } = this.#request.settings;
+    for (const [place, aside] of asides.entries()) {
+      this.#aside.add(aside);
+      await bringBack(aside, files[place] ?? "", signal);
+    }
+  }
+
+  #empty(store: PlannedStore): void {
+    for (const path of filesOf(store)) {
+      if (this.#own.has(path)) {
+        truncateSync(path, 0);
+      }
+    }
+  }
+
+  /** Fills and ages as a run of its own, which stays with the results. */
+  async #prepare(
+    store: PlannedStore,
+    preparation: Preparation,
+    asides: readonly string[],
+  ): Promise<void> {
+    const request = this.#request;
+    const { key, job, target } = preparation;
+    const run = join("prepare", key);
+    clearRun(request.directory, run);
+    this.#empty(store);
+    request.events.preparing(preparation);
+    const { failure } = await performRun({
+      parsed: parseJobs([{ kind: "file", name: run, text: job }], request.environment, {
+        sections: [],
+        target,
+      }),
+      directory: join(request.directory, run),
+      settings: {
+        ...request.settings,
+        label: `prepare-${key}`,
+        live: null,
+        thresholds: [],
+        report: false,
+        target,
+        seed: request.seed,
+        stack: stackOf(request, preparation),
+      },
+      events: request.events,
+      ownFiles: [...this.#own],
+    });
+    if (failure !== null) {
+      throw failure;
+    }
+    if (completeRun(request.directory, run) === null) {
+      throw new OsdynoError("io", `${run} was not recorded completely`);
+    }
+    const { signal } = request.settings;
+    for (const [place, path] of filesOf(store).entries()) {
+      await putAside(path, asides[place] ?? "", signal);
+    }
+  }
+
+  /** Removes the stores; what was put aside stays for resuming unless the sweep is `complete`. */
+  clear(complete: boolean): void {
+    for (const path of [...this.#own, ...(complete ? this.#aside : [])]) {
+      rmSync(path, { force: true });
+    }
+  }
+}
