@@ -9,6 +9,12 @@ import {
   exploreCrashes,
   replayCommand,
 } from "../../engine/sim/crashes.ts";
+import {
+  type FaultProfile,
+  faultProfile,
+  faultProfiles,
+  joinProfiles,
+} from "../../engine/sim/fault-profiles.ts";
 import { crashScenario, crashScenarios, registerScenario } from "../../engine/sim/scenarios.ts";
 import { storeScenarios } from "../../engine/store/crash-scenarios.ts";
 import { watchInterrupts } from "../interrupt.ts";
@@ -23,6 +29,8 @@ interface SimulateFlags {
   readonly seeds?: string;
   readonly points: string;
   readonly point?: string;
+  readonly profile?: string;
+  readonly list?: true;
   readonly json?: true;
 }
 
@@ -56,17 +64,44 @@ function seedRange(flags: SimulateFlags): readonly [number, number] {
   return [seed, seed];
 }
 
+/** Refuses a name, with the nearest one there is. */
+function unknown(kind: string, name: string, names: readonly string[]): OsdynoError {
+  const guess = nearestName(name, names);
+  const hint = guess === null ? "" : `; did you mean ${guess}?`;
+  return new OsdynoError(
+    "bad-input",
+    `no ${kind} is called ${name}${hint} (there are ${names.join(", ")})`,
+  );
+}
+
 function scenarioOf(name: string): CrashScenario {
   const scenario = crashScenario(name);
   if (scenario === undefined) {
-    const names = crashScenarios().map((known) => known.name);
-    const guess = nearestName(name, names);
-    throw new OsdynoError(
-      "bad-input",
-      `no scenario is called ${name}${guess === null ? "" : `; did you mean ${guess}?`} (there are ${names.join(", ")})`,
+    throw unknown(
+      "scenario",
+      name,
+      crashScenarios().map((known) => known.name),
     );
   }
   return scenario;
+}
+
+function profileOf(names: string | undefined): FaultProfile | null {
+  if (names === undefined) {
+    return null;
+  }
+  const profiles = names.split(",").map((name) => {
+    const profile = faultProfile(name);
+    if (profile === undefined) {
+      throw unknown(
+        "fault profile",
+        name,
+        faultProfiles.map((known) => known.name),
+      );
+    }
+    return profile;
+  });
+  return joinProfiles(profiles);
 }
 
 /** A turn of the event loop. */
@@ -74,23 +109,33 @@ function settle(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
-function listScenarios(flags: SimulateFlags): void {
-  const rows = crashScenarios().map(({ name, describe }) => ({ name, description: describe }));
+function listAll(flags: SimulateFlags): void {
+  const scenarios = crashScenarios().map(({ name, describe }) => ({ name, description: describe }));
+  const profiles = faultProfiles.map(({ name, describe, lies }) => ({
+    name,
+    description: describe,
+    lies,
+  }));
+  const lines = (rows: readonly { name: string; description: string }[]) =>
+    rows.map(({ name, description }) => `${name}  ${description}\n`).join("");
   process.stdout.write(
     flags.json === true
-      ? `${JSON.stringify(rows, null, 2)}\n`
-      : `scenarios:\n${rows.map(({ name, description }) => `${name}  ${description}`).join("\n")}\n`,
+      ? `${JSON.stringify({ scenarios, profiles }, null, 2)}\n`
+      : `scenarios:\n${lines(scenarios)}\nfault profiles (--profile):\n${lines(profiles)}`,
   );
 }
 
 function reportText(report: CrashReport): string {
   const { scenario, seed, points, events, places, again, traceHash, failure } = report;
+  const faults = report.profile === null ? "" : ` with faults ${report.profile}`;
   const lines = [
-    `${scenario}, seed ${seed}: ${events} events, trace ${traceHash} in both runs; ${points} crashes at ${places} places, ${again} of them crashed again while recovering`,
+    `${scenario}${faults}, seed ${seed}: ${events} events, trace ${traceHash} in both runs; ${points} crashes at ${places} places, ${again} of them crashed again while recovering`,
   ];
   if (failure !== null) {
     lines.push(
-      `NOT survived: crash ${failure.point}${failure.again ? ", the second crash" : ""}, after event ${failure.position} of ${failure.events}, unflushed writes kept: ${failure.survival}`,
+      failure.point === null
+        ? "WRONG while it ran, before any crash:"
+        : `NOT survived: crash ${failure.point}${failure.again ? ", the second crash" : ""}, after event ${failure.position} of ${failure.events}, unflushed writes kept: ${failure.survival}`,
       `  ${failure.message}`,
       `  again: ${replayCommand(report)}`,
     );
@@ -121,6 +166,7 @@ async function simulate(name: string, flags: SimulateFlags): Promise<number> {
   const [first, last] = seedRange(flags);
   const points = wholeNumber("points", flags.points, 1, 10_000_000);
   const only = flags.point === undefined ? null : wholeNumber("point", flags.point, 0, points);
+  const profile = profileOf(flags.profile);
   const interrupts = watchInterrupts();
   const progress = makeProgress(true);
   const reports: CrashReport[] = [];
@@ -134,7 +180,15 @@ async function simulate(name: string, flags: SimulateFlags): Promise<number> {
           throw new OsdynoError("interrupted", "the simulation was stopped");
         }
       };
-      const report = await exploreCrashes({ scenario, seed, points, only, settle, onPoint });
+      const report = await exploreCrashes({
+        scenario,
+        seed,
+        points,
+        only,
+        profile,
+        settle,
+        onPoint,
+      });
       progress.end();
       reports.push(report);
       process.stdout.write(json ? "" : `${reportText(report)}\n`);
@@ -160,10 +214,12 @@ export function simulateCommand(finish: (code: number) => void): Command {
     .option("--seeds <a..b>", "one seed after the other")
     .option("--points <n>", "crashes of each seed, spread over its history", "1000")
     .option("--point <k>", "this crash only, from 0: what a failure names")
+    .option("--profile <faults>", "faults of the disks, by name, e.g. torn or lost,slow")
+    .option("--list", "name the scenarios and the fault profiles")
     .option("--json", "print one JSON document")
     .action(async (name: string | undefined, flags: SimulateFlags) => {
-      if (name === undefined) {
-        listScenarios(flags);
+      if (name === undefined || flags.list === true) {
+        listAll(flags);
       } else {
         finish(await simulate(name, flags));
       }

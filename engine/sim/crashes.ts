@@ -3,6 +3,8 @@
  * and out of order; then what is left is opened and checked. One seed repeats all of it.
  */
 import { SeededRandom } from "../base/random.ts";
+import type { Fault } from "../device/fault.ts";
+import { decay, type FaultProfile } from "./fault-profiles.ts";
 import { DiskRecorder, HistoryPlayer } from "./history.ts";
 import { DiskImage } from "./image.ts";
 import { type Survival, survivals, type VolatileWrite } from "./volatile-writes.ts";
@@ -15,14 +17,16 @@ export interface CrashScenario {
   readonly canary: boolean;
   /**
    * Makes disks and uses them, to the end. MUST depend on nothing but the world, and mark what it asks
-   * for and what is acknowledged (`World.mark`).
+   * for and what is acknowledged (`World.mark`). With a profile of faults operations may fail.
    */
   run(world: World): Promise<void>;
   /**
    * Opens what a crash has left and throws what is wrong with it, given the marks until then. May go on
-   * to use it, and marks that as well: a second crash may follow.
+   * to use it, and marks that as well: a second crash may follow. After disks that lie
+   * (`World.profile`) it MUST throw only if something wrong was returned. Answers with names for the
+   * coverage: what was found.
    */
-  recover(world: World, marks: readonly unknown[]): Promise<void>;
+  recover(world: World, marks: readonly unknown[]): Promise<readonly string[]>;
   /** What a write that was not durable yet belongs to, for the coverage. */
   classify(write: VolatileWrite): string;
   /** What else a crash after these marks covers. */
@@ -36,13 +40,16 @@ export interface ExploreOptions {
   readonly points: number;
   /** Plays this one only, from 0. */
   readonly only?: number | null;
+  /** Faults of the disks. */
+  readonly profile?: FaultProfile | null;
   /** See `World`. */
   readonly settle: () => Promise<void>;
   readonly onPoint?: (done: number) => void;
 }
 
 export interface CrashFailure {
-  readonly point: number;
+  /** `null`: while it ran, before any crash. */
+  readonly point: number | null;
   /** Events before the crash, and all of them. */
   readonly position: number;
   readonly events: number;
@@ -54,6 +61,8 @@ export interface CrashFailure {
 
 export interface CrashReport {
   readonly scenario: string;
+  /** Faults of the disks; `null`: none. */
+  readonly profile: string | null;
   readonly seed: number;
   /** Events of the history: writes and flushes, each beginning and end, and marks. */
   readonly events: number;
@@ -72,20 +81,49 @@ export interface CrashReport {
 /** Every so many crashes the recovery is crashed too. */
 const againEvery = 4;
 
+/** Of so many recoveries one is played twice. */
+const twiceEvery = 50;
+
+interface Recording {
+  readonly recorder: DiskRecorder;
+  readonly hash: string;
+  /** What was wrong while it ran; `null`: nothing. */
+  readonly message: string | null;
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 /** Plays the scenario to its end, twice; throws when the runs differ. */
-async function record(options: ExploreOptions): Promise<{ recorder: DiskRecorder; hash: string }> {
+async function record(options: ExploreOptions): Promise<Recording> {
   const { scenario, seed, settle } = options;
+  const profile = options.profile ?? null;
   const recorder = new DiskRecorder();
-  const first = new World({ seed, settle, recorder });
-  await first.run(scenario.run(first));
-  const second = new World({ seed, settle });
-  await second.run(scenario.run(second));
-  if (first.traceHash !== second.traceHash) {
+  const play = async (kept: DiskRecorder | null) => {
+    const world = new World({ seed, settle, recorder: kept, profile });
+    let message: string | null = null;
+    try {
+      await world.run(scenario.run(world));
+    } catch (error) {
+      message = textOf(error);
+    }
+    return { hash: world.traceHash, message };
+  };
+  const first = await play(recorder);
+  const second = await play(null);
+  if (first.hash !== second.hash || first.message !== second.message) {
     throw new Error(
-      `scenario ${scenario.name} is not deterministic: seed ${seed} gave ${first.traceHash}, then ${second.traceHash}`,
+      `scenario ${scenario.name} is not deterministic: seed ${seed} gave ${first.hash}, then ${second.hash}`,
     );
   }
-  return { recorder, hash: first.traceHash };
+  return { recorder, ...first };
+}
+
+/** Disks as a crash left them. */
+interface Wreck {
+  readonly images: ReadonlyMap<string, DiskImage>;
+  readonly afterwards: ReadonlyMap<string, readonly Fault[]>;
 }
 
 class Exploration {
@@ -104,9 +142,10 @@ class Exploration {
   }
 
   report(hash: string): CrashReport {
-    const { scenario, seed, points } = this.#options;
+    const { scenario, seed, points, profile } = this.#options;
     return {
       scenario: scenario.name,
+      profile: profile?.name ?? null,
       seed,
       events: this.#recorder.events.length,
       points,
@@ -118,8 +157,21 @@ class Exploration {
     };
   }
 
+  /** The run itself went wrong. */
+  failed(message: string): void {
+    const events = this.#recorder.events.length;
+    this.failure = {
+      point: null,
+      position: events,
+      events,
+      survival: "all",
+      again: false,
+      message,
+    };
+  }
+
   async crashAt(point: number): Promise<void> {
-    const { scenario, seed, points, settle } = this.#options;
+    const { seed, points } = this.#options;
     const random = new SeededRandom(seed).fork(`crash ${point}`);
     const events = this.#recorder.events.length;
     const position = Math.floor(((point + random.unit()) / points) * (events + 1));
@@ -127,22 +179,51 @@ class Exploration {
     this.#player.advanceTo(position);
     this.#places.add(position);
     this.#count(survival);
-    const images = imagesOf(this.#player, survival, random);
+    const wreck = this.#wreck(this.#player, survival, random);
     const marks = this.#player.marks;
     const recorder = point % againEvery === 0 ? new DiskRecorder() : null;
-    const world = new World({ seed: random.below(2 ** 40), settle, recorder, images });
     let again = false;
     try {
-      await world.run(scenario.recover(world, marks));
+      const worldSeed = random.below(2 ** 40);
+      const hash = await this.#recover(worldSeed, wreck, marks, recorder);
+      if (point % twiceEvery === 1 && hash !== (await this.#recover(worldSeed, wreck, marks))) {
+        throw new Error("the recovery is not deterministic: the second time its trace was another");
+      }
       if (recorder !== null) {
         again = true;
         this.#again += 1;
         await this.#crashAgain(recorder, marks, random);
       }
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
-      this.failure = { point, position, events, survival, again, message };
+      this.failure = { point, position, events, survival, again, message: textOf(error) };
     }
+  }
+
+  #wreck(player: HistoryPlayer, survival: Survival, random: SeededRandom): Wreck {
+    const images = imagesOf(player, survival, random);
+    const { profile } = this.#options;
+    const afterwards = new Map<string, readonly Fault[]>();
+    for (const [name, image] of images) {
+      if (profile !== undefined && profile !== null) {
+        afterwards.set(name, decay(profile, image, random.fork(`decay of ${name}`)));
+      }
+    }
+    return { images, afterwards };
+  }
+
+  /** Opens and checks what is left; the trace's hash. */
+  async #recover(
+    seed: number,
+    { images, afterwards }: Wreck,
+    marks: readonly unknown[],
+    recorder: DiskRecorder | null = null,
+  ): Promise<string> {
+    const { scenario, settle, profile = null } = this.#options;
+    const world = new World({ seed, settle, recorder, images, profile, afterwards });
+    for (const name of await world.run(scenario.recover(world, marks))) {
+      this.#coverage.set(name, (this.#coverage.get(name) ?? 0) + 1);
+    }
+    return world.traceHash;
   }
 
   /** Crashes the recovery as well. */
@@ -151,13 +232,11 @@ class Exploration {
     marks: readonly unknown[],
     random: SeededRandom,
   ): Promise<void> {
-    const { scenario, settle } = this.#options;
     const player = new HistoryPlayer(recorder);
     player.advanceTo(random.below(recorder.events.length + 1));
     const survival = survivals[random.below(survivals.length)] as Survival;
-    const images = imagesOf(player, survival, random);
-    const world = new World({ seed: random.below(2 ** 40), settle, images });
-    await world.run(scenario.recover(world, [...marks, ...player.marks]));
+    const wreck = this.#wreck(player, survival, random);
+    await this.#recover(random.below(2 ** 40), wreck, [...marks, ...player.marks]);
   }
 
   #count(survival: Survival): void {
@@ -190,8 +269,11 @@ function imagesOf(
 
 /** Plays the crashes; ends at the first that is not survived. */
 export async function exploreCrashes(options: ExploreOptions): Promise<CrashReport> {
-  const { recorder, hash } = await record(options);
+  const { recorder, hash, message } = await record(options);
   const exploration = new Exploration(options, recorder);
+  if (message !== null) {
+    exploration.failed(message);
+  }
   const only = options.only ?? null;
   for (let point = 0; point < options.points && exploration.failure === null; point += 1) {
     if (only === null || only === point) {
@@ -204,7 +286,9 @@ export async function exploreCrashes(options: ExploreOptions): Promise<CrashRepo
 
 /** The one command that plays a crash again. */
 export function replayCommand(report: CrashReport): string {
-  const { scenario, seed, points, failure } = report;
-  const only = failure === null ? "" : ` --point ${failure.point}`;
-  return `osdyno simulate ${scenario} --seed ${seed} --points ${points}${only}`;
+  const { scenario, profile, seed, points, failure } = report;
+  const point = failure?.point ?? null;
+  const only = point === null ? "" : ` --point ${point}`;
+  const faults = profile === null ? "" : ` --profile ${profile}`;
+  return `osdyno simulate ${scenario} --seed ${seed} --points ${points}${faults}${only}`;
 }

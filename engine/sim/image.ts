@@ -51,6 +51,17 @@ export class DiskImage {
     }
   }
 
+  /** Numbers of the 4 KiB pages that were ever written, ascending. */
+  pages(): readonly number[] {
+    const numbers = new Set<number>();
+    for (let each: DiskImage | null = this; each !== null; each = each.#below) {
+      for (const index of each.#pages.keys()) {
+        numbers.add(index);
+      }
+    }
+    return [...numbers].sort((a, b) => a - b);
+  }
+
   /** A copy of all that differs from zero, on its own. */
   flatten(): DiskImage {
     const flat = new DiskImage();

@@ -1,5 +1,6 @@
 /** waltree under random batches on a disk with little, scattered space: crashed at every write. */
 import { assert } from "../base/assert.ts";
+import { OsdynoError } from "../base/error.ts";
 import type { SeededRandom } from "../base/random.ts";
 import type { Fault } from "../device/fault.ts";
 import { DeviceMux } from "../device/mux.ts";
@@ -7,7 +8,9 @@ import { KvBatch } from "../hot/kv/batch.ts";
 import { compareStores, conformanceOperators, drawOperation } from "../hot/kv/conformance.ts";
 import { NaiveKeyValueStore } from "../hot/kv/conformance-model.ts";
 import type { KeyValueStore, KvExtent, KvOpenContext, KvSpace } from "../hot/kv/kv.ts";
+import { readU32 } from "../hot/kv/page.ts";
 import { openKeyValueStore } from "../hot/kv/registry.ts";
+import { fragmentMagic } from "../hot/kv/waltree-format.ts";
 import type { CrashScenario } from "./crashes.ts";
 import type { VolatileWrite } from "./volatile-writes.ts";
 import type { World } from "./world.ts";
@@ -15,9 +18,13 @@ import type { World } from "./world.ts";
 const unitBytes = 8192;
 const reservedUnits = 65_536 / unitBytes;
 const counterKey = Uint8Array.of(0x63);
+/** A disk that commits fill. */
+const scarceBytes = 448 << 10;
+const noSpace = 28;
 
 /** What a scenario marks. */
 type Mark =
+  | { readonly kind: "made" }
   | { readonly kind: "asked"; readonly id: number; readonly batches: readonly KvBatch[] }
   | { readonly kind: "acked"; readonly id: number; readonly errno: number };
 
@@ -110,16 +117,18 @@ interface Opened {
 
 class Session {
   readonly #world: World;
-  readonly #options: WaltreeScenarioOptions;
+  readonly #sizeBytes: number;
   readonly #context: Omit<KvOpenContext, "create" | "readOnly" | "space">;
 
   constructor(world: World, options: WaltreeScenarioOptions, faulty: boolean) {
     this.#world = world;
-    this.#options = options;
+    const scarce = world.profile?.scarce === true;
+    this.#sizeBytes = scarce ? Math.min(options.sizeBytes, scarceBytes) : options.sizeBytes;
+    const sizeBytes = this.#sizeBytes;
     const device = (name: string) => {
       const made = world.disk({
         name,
-        sizeBytes: options.sizeBytes,
+        sizeBytes,
         fua: options.fua,
         slotBytes: options.slotBytes,
         depth: 12,
@@ -129,7 +138,7 @@ class Session {
       return {
         path: null,
         lane: mux.lane({ depth: 12, slots: 12 }),
-        sizeBytes: options.sizeBytes,
+        sizeBytes,
         blockBytes: 4096,
       };
     };
@@ -150,7 +159,7 @@ class Session {
   /** Opens or makes the store; its space is known only afterwards. */
   async open(create: boolean, readOnly: boolean): Promise<Opened> {
     const random = this.#world.random.fork("space");
-    const space = new ScatteredSpace(this.#options.sizeBytes, random);
+    const space = new ScatteredSpace(this.#sizeBytes, random);
     let ready = false;
     const guarded: KvSpace = {
       unitBytes,
@@ -224,6 +233,7 @@ async function drive(
 /** What the store may hold after the marks: the commits that were refused leave nothing. */
 class Expectation {
   readonly asked = new Map<number, readonly KvBatch[]>();
+  /** Refused for want of space: they leave nothing. After another error it is not known what is left. */
   readonly refused = new Set<number>();
   lastAsked = 0;
   lastAcked = 0;
@@ -238,9 +248,11 @@ class Expectation {
         }
         this.asked.set(mark.id, mark.batches);
         this.lastAsked = mark.id;
+      } else if (mark.kind === "made") {
+        // Nothing is asked for yet.
       } else if (mark.errno === 0) {
         this.lastAcked = mark.id;
-      } else {
+      } else if (mark.errno === noSpace) {
         this.refused.add(mark.id);
       }
     }
@@ -258,10 +270,11 @@ class Expectation {
     return model;
   }
 
-  check(store: KeyValueStore): number {
+  /** `lies`: the disk may have lost what was acknowledged last. */
+  check(store: KeyValueStore, lies: boolean): number {
     const id = counterOf(store);
     assert(
-      id >= this.lastAcked,
+      lies || id >= this.lastAcked,
       `commit ${this.lastAcked} was acknowledged, the store is at ${id}`,
     );
     assert(id <= this.lastAsked, `the store is at commit ${id}, which nobody asked for`);
@@ -276,38 +289,66 @@ function wasMade(marks: readonly unknown[]): boolean {
   return marks.length > 0;
 }
 
+async function run(world: World, options: WaltreeScenarioOptions): Promise<void> {
+  const session = new Session(world, options, true);
+  const random = world.random.fork("commits");
+  const half = Math.floor(options.commits / 2);
+  try {
+    const { store } = await session.open(true, false);
+    world.mark({ kind: "made" } satisfies Mark);
+    await drive(world, store, random, 1, half);
+    await store.close();
+    if (world.profile?.lies === true) {
+      return;
+    }
+    const again = await session.open(false, false);
+    await drive(world, again.store, random, half + 1, options.commits - half);
+    await again.store.close();
+  } catch (error) {
+    // On a disk that fails, opening may fail: the history ends there.
+    if (world.profile === null || !(error instanceof OsdynoError)) {
+      throw error;
+    }
+  }
+}
+
+async function recover(
+  world: World,
+  options: WaltreeScenarioOptions,
+  marks: readonly unknown[],
+): Promise<readonly string[]> {
+  if (!wasMade(marks)) {
+    return ["then: not made yet"];
+  }
+  const lies = world.profile?.lies === true;
+  const session = new Session(world, options, false);
+  const expected = new Expectation(marks);
+  try {
+    const { store } = await session.open(false, false);
+    const id = expected.check(store, lies);
+    // Goes on under the numbers that follow what survived.
+    await drive(world, store, world.random.fork("more"), id + 1, 4);
+    await store.close();
+    const { store: reader } = await session.open(false, true);
+    assert(counterOf(reader) >= id, "a commit was lost by closing");
+    await reader.close();
+    return [id >= expected.lastAcked ? "then: all there" : "then: the last commits are gone"];
+  } catch (error) {
+    if (lies && error instanceof OsdynoError) {
+      return ["then: damage is reported"];
+    }
+    throw error;
+  }
+}
+
 export function waltreeScenario(options: WaltreeScenarioOptions): CrashScenario {
   return {
     name: options.name,
     describe: options.describe,
     canary: options.canary,
-    run: async (world) => {
-      const session = new Session(world, options, true);
-      const random = world.random.fork("commits");
-      const { store } = await session.open(true, false);
-      await drive(world, store, random, 1, Math.floor(options.commits / 2));
-      await store.close();
-      const again = await session.open(false, false);
-      const first = 1 + Math.floor(options.commits / 2);
-      await drive(world, again.store, random, first, options.commits - first + 1);
-      await again.store.close();
-    },
-    recover: async (world, marks) => {
-      if (!wasMade(marks)) {
-        return;
-      }
-      const session = new Session(world, options, false);
-      const expected = new Expectation(marks);
-      const { store } = await session.open(false, false);
-      const id = expected.check(store);
-      // Goes on under the numbers that follow what survived.
-      await drive(world, store, world.random.fork("more"), id + 1, 4);
-      await store.close();
-      const { store: reader } = await session.open(false, true);
-      assert(counterOf(reader) >= id, "a commit was lost by closing");
-      await reader.close();
-    },
-    classify: (write) => classOf(write),
+    run: (world) => run(world, options),
+    recover: (world, marks) => recover(world, options, marks),
+    classify: (write) => waltreeWriteClass(write, "other"),
     cover: (marks) => covered(marks as readonly Mark[]),
   };
 }
@@ -325,12 +366,18 @@ function covered(marks: readonly Mark[]): string[] {
   return names;
 }
 
-function classOf({ data }: VolatileWrite): string {
+const superblockByte = 0x6f;
+
+/** What of a waltree a write is; `other`: what else it is. */
+export function waltreeWriteClass({ data }: VolatileWrite, other: string): string {
   if (data === null || data.length < 24) {
-    return "other";
+    return other;
   }
-  if (data[0] === 0x6f) {
+  if (data[0] === superblockByte && data[6] === 0x57 && data[7] === 0x54) {
     return "superblock";
   }
-  return ["other", "log", "grow", "checkpoint", "checkpoint end"][data[20] as number] ?? "other";
+  if (readU32(data, 0) !== fragmentMagic) {
+    return other;
+  }
+  return [other, "log", "grow", "checkpoint", "checkpoint end"][data[20] as number] ?? other;
 }

@@ -9,6 +9,7 @@ import { type SyntheticSpec, syntheticDefaults } from "../device/synthetic-spec.
 import type { BlockDevice } from "../port/block-device.ts";
 import { VirtualClock } from "./clock.ts";
 import { SimDisk } from "./disk.ts";
+import { drawFaults, type FaultProfile } from "./fault-profiles.ts";
 import type { DiskRecorder } from "./history.ts";
 import type { DiskImage } from "./image.ts";
 
@@ -23,6 +24,10 @@ export interface WorldOptions {
   readonly recorder?: DiskRecorder | null;
   /** What the disks hold at first, by name. */
   readonly images?: ReadonlyMap<string, DiskImage>;
+  /** Faults of all disks. */
+  readonly profile?: FaultProfile | null;
+  /** The disks went through a crash: what of the profile happens to them now, by name. */
+  readonly afterwards?: ReadonlyMap<string, readonly Fault[]> | null;
 }
 
 export interface DiskSpec {
@@ -57,6 +62,9 @@ export class World {
   readonly clock = new VirtualClock();
   readonly random: SeededRandom;
   readonly recorder: DiskRecorder | null;
+  /** Faults of all disks, or of what they were before the crash; `null`: none. */
+  readonly profile: FaultProfile | null;
+  readonly #afterwards: ReadonlyMap<string, readonly Fault[]> | null;
   readonly #settle: () => Promise<void>;
   readonly #images: ReadonlyMap<string, DiskImage>;
   readonly #disks = new Map<string, WorldDisk>();
@@ -68,6 +76,8 @@ export class World {
     this.seed = options.seed;
     this.random = new SeededRandom(options.seed).fork("world");
     this.recorder = options.recorder ?? null;
+    this.profile = options.profile ?? null;
+    this.#afterwards = options.afterwards ?? null;
     this.#settle = options.settle;
     this.#images = options.images ?? new Map();
   }
@@ -119,14 +129,20 @@ export class World {
       recorder: this.recorder,
       trace: this.trace,
     });
-    const { faults } = spec;
-    const device =
-      faults === undefined || faults.length === 0
-        ? disk
-        : new FaultDevice(disk, faults, this.clock);
+    const faults = [...(spec.faults ?? []), ...this.#profileFaults(spec)];
+    const device = faults.length === 0 ? disk : new FaultDevice(disk, faults, this.clock);
     const made = { device, disk };
     this.#disks.set(spec.name, made);
     return made;
+  }
+
+  #profileFaults({ name, sizeBytes }: DiskSpec): readonly Fault[] {
+    if (this.profile === null) {
+      return [];
+    }
+    const random = this.random.fork(`faults of ${name}`);
+    const drawn = drawFaults(this.profile, random, sizeBytes, this.#afterwards !== null);
+    return [...(this.#afterwards?.get(name) ?? []), ...drawn];
   }
 
   /** A fact of the scenario's own, at this place of the history: what was asked for or acknowledged. */

@@ -13,9 +13,10 @@ import { compareObjects, type ObjectName, objectName } from "./object-name.ts";
 import { allocHints, Transaction } from "./transaction.ts";
 
 /** Larger objects are not what transactions work on; they are read through now and then. */
-const largeBytes = 1 << 20;
+const largeBytes = 512 << 10;
 /** Bytes that transactions may grow an object to, and boundaries that are interesting in it. */
 const objectBytesLimit = 320 * 1024;
+const blockBytes = 4096;
 const boundaries = [0, 512, 4096, 8192, 16384, 65536, 131072, 262144];
 
 export interface RandomRun {
@@ -26,6 +27,8 @@ export interface RandomRun {
   readonly objects: number;
   /** Shared by runs of the same transactions. */
   readonly memo?: ModelMemo;
+  /** The device may have lost data: a read may be refused, but what it returns is right. */
+  readonly damaged?: boolean;
 }
 
 export class RandomStoreRun {
@@ -34,6 +37,8 @@ export class RandomStoreRun {
   /** The same for every seed, so that a later life of a store goes on with them. */
   readonly #names: ObjectName[] = [];
   readonly #run: RandomRun;
+  /** Reads of damaged data that were refused. */
+  unreadable = 0;
 
   constructor(session: StoreSession, run: RandomRun) {
     this.#session = session;
@@ -172,6 +177,20 @@ export class RandomStoreRun {
       this.#addOp(transaction);
     }
     return transaction;
+  }
+
+  /** A split of a collection, or the merge that undoes one. */
+  drawDivision(): Transaction {
+    const { random } = this.#session;
+    const all = [...this.#model.collections].filter(([id]) => id !== "meta");
+    const divided = all.filter(([, bits]) => bits > 0);
+    const merges = divided.length > 0 && random.below(2) === 0;
+    const from = merges ? divided : all;
+    const [id, bits] = from[random.below(Math.max(1, from.length))] ?? ["1.0", 0];
+    const range = rangeOf(id, merges ? bits - 1 : bits);
+    const child = range === null ? "1.1" : childOf(range);
+    const transaction = new Transaction();
+    return merges ? transaction.mergeCollection(child, id) : transaction.splitCollection(id, child);
   }
 
   #addOp(transaction: Transaction): void {
@@ -349,16 +368,11 @@ export class RandomStoreRun {
       `the hints of ${name.name}`,
     );
     if (data.length <= largeBytes || this.#session.random.below(8) === 0) {
-      const whole = await this.#session.read(id, name, 0, data.length + 10);
-      const different = firstDifference(whole, data);
-      expect(different < 0, `byte ${different} of ${name.name} (${data.length} bytes) differs`);
+      for (let at = 0; at < data.length; at += largeBytes) {
+        await this.#compareData(id, object, at, largeBytes);
+      }
     }
-    const offset = this.#offset();
-    const part = await this.#session.read(id, name, offset, this.#length());
-    expect(
-      firstDifference(part, data.subarray(offset, offset + part.length)) < 0,
-      `a part of ${name.name} from ${offset} differs`,
-    );
+    await this.#compareData(id, object, this.#offset(), this.#length());
     sameMaps(await this.#session.attrs(id, name), object.attrs, `attributes of ${name.name}`);
     const answer = await this.#session.omap(id, name, { first: "", max: 1000 });
     sameMaps(answer.pairs, object.omap, `omap of ${name.name}`);
@@ -366,6 +380,28 @@ export class RandomStoreRun {
       firstDifference(answer.header, object.header) < 0,
       `the omap header of ${name.name} differs`,
     );
+  }
+
+  async #compareData(
+    id: string,
+    object: ModelObject,
+    offset: number,
+    length: number,
+  ): Promise<void> {
+    const { name, data } = object;
+    const got = await this.#session.tryRead(id, name, offset, length);
+    if (got !== null) {
+      const different = firstDifference(got, data.subarray(offset, offset + length));
+      const at = offset + different;
+      expect(different < 0, `byte ${at} of ${name.name} (${data.length} bytes) differs`);
+      return;
+    }
+    expect(this.#run.damaged === true, `a read gives EIO: ${name.name} from ${offset}`);
+    this.unreadable += 1;
+    // What is not damaged can be read.
+    for (let at = offset; length > blockBytes && at < offset + length; at += blockBytes) {
+      await this.#compareData(id, object, at, blockBytes);
+    }
   }
 }
 

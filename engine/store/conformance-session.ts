@@ -2,15 +2,16 @@
 import { SeededRandom } from "../base/random.ts";
 import type { CollectionId } from "./collection.ts";
 import { type ObjectName, type ObjectNameFields, objectName } from "./object-name.ts";
-import type {
-  CollectionInfo,
-  DoneWith,
-  ListAnswer,
-  ListQuery,
-  ObjectStat,
-  ObjectStore,
-  OmapAnswer,
-  OmapQuery,
+import {
+  type CollectionInfo,
+  type DoneWith,
+  type ListAnswer,
+  type ListQuery,
+  type ObjectStat,
+  type ObjectStore,
+  type OmapAnswer,
+  type OmapQuery,
+  storeErrnos,
 } from "./object-store.ts";
 import { type NamedBytes, Transaction } from "./transaction.ts";
 
@@ -118,16 +119,20 @@ export class StoreSession {
     expectEqual(await this.submit(fill), 0, "result of a transaction");
   }
 
-  async read(
+  /** `null`: it cannot be read, and the store says so. */
+  async tryRead(
     collection: CollectionId,
     object: ObjectName,
     offsetBytes: number,
     lengthBytes: number,
-  ): Promise<Uint8Array> {
+  ): Promise<Uint8Array | null> {
     const into = new Uint8Array(lengthBytes).fill(0xa5);
     const length = await this.wait<number>((done) =>
       this.store.read(collection, object, offsetBytes, into, done),
     );
+    if (length === -storeErrnos.EIO) {
+      return null;
+    }
     expect(length >= 0, `result of a read is ${length}`);
     const beyond = into.subarray(length);
     expect(
@@ -135,6 +140,17 @@ export class StoreSession {
       "a read wrote beyond its length",
     );
     return into.subarray(0, length);
+  }
+
+  async read(
+    collection: CollectionId,
+    object: ObjectName,
+    offsetBytes: number,
+    lengthBytes: number,
+  ): Promise<Uint8Array> {
+    const found = await this.tryRead(collection, object, offsetBytes, lengthBytes);
+    expect(found !== null, `a read gives EIO: ${object.name} from ${offsetBytes}`);
+    return found;
   }
 
   async #value<T>(start: (done: DoneWith<T>) => void, what: string): Promise<T> {

@@ -1,10 +1,15 @@
 /** The scenarios of object stores that `osdyno simulate` knows. */
 import { opKinds } from "../port/block-device.ts";
 import type { CrashScenario } from "../sim/crashes.ts";
+import { type PlantedBug, plantedBugs } from "./planted-bugs.ts";
 import { blueStoreScenario } from "./scenario-bluestore.ts";
 
-const usual = {
+/** What scenarios have unless they say otherwise. */
+export const usualScenario = {
   canary: false,
+  bug: null,
+  separate: false,
+  logBytes: 512 << 10,
   transactions: 60,
   sizeBytes: 12 << 20,
   fua: true,
@@ -23,19 +28,42 @@ const small = {
   metaCacheBytes: 4000,
 };
 
+/** One for each bug that crashes bring to light; a blind checksum takes a disk that loses data. */
+function plantedScenarios(): readonly CrashScenario[] {
+  return (Object.entries(plantedBugs) as [PlantedBug, string][])
+    .filter(([bug]) => bug !== "blind-checksum")
+    .map(([bug, what]) =>
+      blueStoreScenario({
+        ...usualScenario,
+        name: `bluestore-${bug}`,
+        describe: `a planted bug that MUST be found: ${what}`,
+        canary: true,
+        bug,
+        fua: false,
+        options: {
+          preferDeferredBytes: 65536,
+          deferredBatchOps: 4,
+          maxDeferIntervalNs: 2e6,
+          allocationFromFile: false,
+        },
+      }),
+    );
+}
+
 export const storeScenarios: readonly CrashScenario[] = [
   blueStoreScenario({
-    ...usual,
+    ...usualScenario,
     name: "bluestore",
     describe: "BlueStore over waltree, as on a solid-state disk",
   }),
   blueStoreScenario({
-    ...usual,
+    ...usualScenario,
     name: "bluestore-deferred",
     describe:
       "BlueStore with deferred writes and the bitmap freelist, on a disk that knows flushes only",
     fua: false,
     allocator: "bitmap",
+    logBytes: 96 << 10,
     options: {
       ...small,
       preferDeferredBytes: 65536,
@@ -45,14 +73,14 @@ export const storeScenarios: readonly CrashScenario[] = [
     },
   }),
   blueStoreScenario({
-    ...usual,
+    ...usualScenario,
     name: "bluestore-compressed",
     describe: "BlueStore with compressed blobs and small shards",
     allocator: "avl",
     options: { ...small, compressionMode: "force", compressionAlgorithm: "lz4" },
   }),
   blueStoreScenario({
-    ...usual,
+    ...usualScenario,
     name: "bluestore-full",
     describe: "BlueStore on a disk that gets full",
     transactions: 100,
@@ -63,7 +91,16 @@ export const storeScenarios: readonly CrashScenario[] = [
     options: { allocationFromFile: false },
   }),
   blueStoreScenario({
-    ...usual,
+    ...usualScenario,
+    name: "bluestore-separate",
+    describe: "BlueStore with the key-value store's log and tables on disks of their own",
+    separate: true,
+    logBytes: 96 << 10,
+    allocator: "stupid",
+    options: { ...small, allocationFromFile: false },
+  }),
+  blueStoreScenario({
+    ...usualScenario,
     name: "bluestore-canary",
     describe: "a planted bug that MUST be found: every third flush is missing",
     canary: true,
@@ -74,4 +111,5 @@ export const storeScenarios: readonly CrashScenario[] = [
       nth: 3 * (index + 1),
     })),
   }),
+  ...plantedScenarios(),
 ];

@@ -10,6 +10,23 @@ test("without a scenario it names those there are", () => {
   const { code, out } = place.run(["simulate"]);
   expect(code).toBe(0);
   expect(out).toMatch(/^scenarios:\nwaltree {2}\S/);
+  expect(place.run(["simulate", "--list"]).out).toBe(out);
+  const names = ["torn", "lost", "misdirected", "latent", "slow", "stuck", "full"];
+  const { profiles } = JSON.parse(place.run(["simulate", "--list", "--json"]).out) as {
+    profiles: { name: string }[];
+  };
+  expect(profiles.map(({ name }) => name)).toEqual(expect.arrayContaining(names));
+});
+
+test("fault profiles, several at once; a violation names them in its command", () => {
+  const faults = ["--profile", "slow,rot", "--points", "20"];
+  const { code, out } = place.run(["simulate", "bluestore", "--seed", "2", ...faults]);
+  expect(code, out).toBe(0);
+  expect(out).toContain("bluestore with faults slow,rot, seed 2: ");
+  expect(out).toMatch(/then: damage/);
+  const bad = place.run(["simulate", "bluestore-stale-checksum", "--seeds", "1..3", ...faults]);
+  const command = /again: osdyno (.*)\n/.exec(bad.out)?.[1];
+  expect(bad.code, bad.out).toBe(command === undefined ? 0 : 1);
 });
 
 test("a scenario that survives: 0, the coverage, and the same trace for the same seed", () => {
@@ -41,6 +58,7 @@ test("a planted bug: 1, and the one command that plays it again", () => {
 
 test.each([
   [["simulate", "waltre"], /did you mean waltree\?/],
+  [["simulate", "waltree", "--profile", "slow,lots"], /did you mean lost\?/],
   [["simulate", "waltree", "--seed", "x"], /--seed x: give a whole number/],
   [["simulate", "waltree", "--seeds", "9"], /--seeds 9: give A\.\.B/],
   [["simulate", "waltree", "--seed", "1", "--seeds", "1..2"], /--seed or --seeds/],

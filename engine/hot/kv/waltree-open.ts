@@ -16,7 +16,7 @@ import {
   superblockBytes,
   superblockOffsets,
 } from "./waltree-format.ts";
-import { StreamReader } from "./waltree-reader.ts";
+import { rereads, StreamReader } from "./waltree-reader.ts";
 import type { StreamPosition } from "./waltree-writer.ts";
 
 /** The lanes of a store and what they are to it. */
@@ -111,7 +111,10 @@ async function readSuperblock({ base }: WaltreeDevices): Promise<Superblock> {
   const found: Superblock[] = [];
   const faults: string[] = [];
   for (const offset of superblockOffsets) {
-    const decoded = decodeSuperblock(await base.readRange(offset, superblockBytes));
+    let decoded = decodeSuperblock(await base.readRange(offset, superblockBytes));
+    for (let again = 0; typeof decoded === "string" && again < rereads; again += 1) {
+      decoded = decodeSuperblock(await base.readRange(offset, superblockBytes));
+    }
     if (typeof decoded === "string") {
       faults.push(decoded);
     } else {

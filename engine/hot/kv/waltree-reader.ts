@@ -17,6 +17,8 @@ import {
 import type { StreamPosition } from "./waltree-writer.ts";
 
 const windowBytes = 1 << 20;
+/** What does not continue the stream is read so often again: a read may have been wrong, once. */
+export const rereads = 3;
 
 export interface Fragment {
   readonly head: FragmentHead;
@@ -83,16 +85,15 @@ export class StreamReader {
       if (extent === undefined) {
         return null;
       }
-      const bytes = await this.#fragmentBytes(extent);
-      const head = bytes === null ? null : openFragment(bytes, this.#id);
-      if (
-        bytes === null ||
-        head === null ||
-        head.sequence !== this.#sequence ||
-        head.chain !== this.#chain
-      ) {
+      let found = await this.#continuing(extent, windowBytes);
+      for (let again = 0; found === null && again < rereads; again += 1) {
+        this.#forget();
+        found = await this.#continuing(extent, 0);
+      }
+      if (found === null) {
         return null;
       }
+      const { bytes, head } = found;
       const end = fragmentHeaderBytes + head.payloadBytes;
       this.#sequence += 1;
       this.#chain = checksumOf(bytes);
@@ -136,26 +137,44 @@ export class StreamReader {
     ) {
       this.#current += 1;
       this.#within = 0;
-      this.#window = new Uint8Array(0);
-      this.#windowAt = 0;
+      this.#forget();
     }
   }
 
+  #forget(): void {
+    this.#window = new Uint8Array(0);
+    this.#windowAt = this.#within;
+  }
+
+  /** The fragment here, if it continues the stream. `ahead`: bytes that are read at once, at least. */
+  async #continuing(
+    extent: KvExtent,
+    ahead: number,
+  ): Promise<{ readonly bytes: Uint8Array; readonly head: FragmentHead } | null> {
+    const bytes = await this.#fragmentBytes(extent, ahead);
+    const head = bytes === null ? null : openFragment(bytes, this.#id);
+    return bytes !== null && head?.sequence === this.#sequence && head.chain === this.#chain
+      ? { bytes, head }
+      : null;
+  }
+
   /** The bytes from here on, at least the whole fragment if there is one. */
-  async #fragmentBytes(extent: KvExtent): Promise<Uint8Array | null> {
-    const head = await this.#bytes(extent, this.#blockBytes);
+  async #fragmentBytes(extent: KvExtent, ahead: number): Promise<Uint8Array | null> {
+    const head = await this.#bytes(extent, this.#blockBytes, ahead);
     if (readU32(head, 0) !== fragmentMagic) {
       return null;
     }
     const wanted = alignUp(fragmentHeaderBytes + readU32(head, 44), this.#blockBytes);
-    return this.#within + wanted > extent.lengthBytes ? null : await this.#bytes(extent, wanted);
+    return this.#within + wanted > extent.lengthBytes
+      ? null
+      : await this.#bytes(extent, wanted, ahead);
   }
 
-  async #bytes(extent: KvExtent, bytes: number): Promise<Uint8Array> {
+  async #bytes(extent: KvExtent, bytes: number, ahead: number): Promise<Uint8Array> {
     const at = this.#within - this.#windowAt;
     if (at < 0 || at + bytes > this.#window.length) {
       const left = extent.lengthBytes - this.#within;
-      const length = Math.min(left, Math.max(bytes, windowBytes));
+      const length = Math.min(left, Math.max(bytes, ahead));
       this.#windowAt = this.#within;
       this.#window = await this.#io.readRange(extent.offsetBytes + this.#within, length);
     }

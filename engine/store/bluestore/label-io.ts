@@ -7,6 +7,9 @@ import { type DeviceLabel, decodeLabel, labelBytes } from "./label.ts";
 import type { BlueStoreParts } from "./parts.ts";
 import { finished, flushed } from "./waiting.ts";
 
+/** A read may fail, or be wrong, once: as often as any read is tried (`bluestore_retry_disk_reads`). */
+const labelTries = 4;
+
 /** Writes block 0 of a device and flushes it. */
 export async function writeBlock(lane: DeviceLane, bytes: Uint8Array): Promise<void> {
   const io = new DiskIo(lane);
@@ -24,12 +27,20 @@ export async function writeBlock(lane: DeviceLane, bytes: Uint8Array): Promise<v
 export async function readLabel(lane: DeviceLane): Promise<DeviceLabel> {
   const io = new DiskIo(lane);
   const block = new Uint8Array(labelBytes);
-  const result = await finished(io, (owner) => io.read(0, labelBytes, block, 0, owner, 0));
   const { name } = lane.facts;
-  if (result < 0) {
-    throw new OsdynoError("io", `${name}: reading the label failed with errno ${-result}`);
+  for (let tries = 1; ; tries += 1) {
+    const result = await finished(io, (owner) => io.read(0, labelBytes, block, 0, owner, 0));
+    try {
+      if (result < 0) {
+        throw new OsdynoError("io", `${name}: reading the label failed with errno ${-result}`);
+      }
+      return decodeLabel(block, name);
+    } catch (error) {
+      if (tries === labelTries) {
+        throw error;
+      }
+    }
   }
-  return decodeLabel(block, name);
 }
 
 /** Devices of a store by role, as far as their labels can be read and written. */

@@ -18,7 +18,7 @@ import { StoreState } from "./state.ts";
 import { loadSuperblock, type StoreGeometry, type Superblock } from "./superblock.ts";
 import { loadUsage } from "./usage.ts";
 import { commit } from "./waiting.ts";
-import { keyOfBytes, WireReader } from "./wire.ts";
+import { CorruptRecord, keyOfBytes, WireReader } from "./wire.ts";
 
 export { readLabel } from "./label-io.ts";
 export { makeStore } from "./make.ts";
@@ -77,6 +77,9 @@ export async function openStore(parts: BlueStoreParts): Promise<OpenedStore> {
   } catch (error) {
     kv.abandon();
     found?.allocator.close();
+    if (error instanceof CorruptRecord) {
+      throw new OsdynoError("io", `${name}: ${error.message}; run osdyno fsck on it`, {}, error);
+    }
     throw error;
   }
 }
