@@ -59,6 +59,8 @@ export interface RunInput {
   readonly endedEpochMs: number;
   /** Largest resident set of the process, bytes. */
   readonly rssBytes: number;
+  /** What the jobs' stores counted, warm-ups included. */
+  readonly counters?: Readonly<Record<string, number>>;
 }
 
 export function assembleRun(input: RunInput): RunRecord {
@@ -102,6 +104,7 @@ export function assembleRun(input: RunInput): RunRecord {
       rss_bytes: input.rssBytes,
       issued_ios: input.intervals.issuedIos,
       totals: totalsOf(measured),
+      ...(input.counters === undefined ? {} : { counters: input.counters }),
     },
   };
 }
@@ -160,6 +163,8 @@ function jobRecord(
   );
   const together = latencies(outcomesOf(members, directions), percentiles);
   const verify = mergeVerify(members);
+  // What is counted for a whole store is one job's only if no other ran on it.
+  const alone = members.length === all.length;
   const failed = members.find((member) => member.outcome.error !== null)?.outcome.error;
   const notes = [
     ...healthNotes(generator),
@@ -177,7 +182,7 @@ function jobRecord(
       ...(steadySpan === null ? {} : { steady: steadySpan }),
       generator,
       cpu: cpuOf(members),
-      counters: countersOf(members),
+      counters: { ...countersOf(members), ...(alone ? input.counters : {}) },
       ...(verify === null ? {} : { verify }),
       ...(failed ? { error: failed } : {}),
       notes: [...new Set(notes)],

@@ -34,6 +34,19 @@ type DirectionPrefix = "read" | "write" | "trim" | "all";
 type FioTime = "clat" | "lat" | "slat";
 type OurTime = "service" | "wait" | "response";
 
+/** Metrics without directions; the last ones are of object stores. */
+const plainMetrics = [
+  "cpu_us_per_io",
+  "flushes_per_io",
+  "rss_bytes",
+  "write_amplification",
+  "fragmentation",
+  "alloc_ns.p50",
+  "alloc_ns.p99",
+  "cache_hit_ratio",
+] as const;
+type PlainMetric = (typeof plainMetrics)[number];
+
 /** A metric's name taken apart. */
 type ParsedMetric =
   | { readonly kind: "rate"; readonly of: "iops" | "bw"; readonly direction: DirectionPrefix }
@@ -43,7 +56,7 @@ type ParsedMetric =
       readonly statistic: "mean" | "max" | "min" | number;
       readonly direction: DirectionPrefix;
     }
-  | { readonly kind: "plain"; readonly name: "cpu_us_per_io" | "rss_bytes" | "flushes_per_io" }
+  | { readonly kind: "plain"; readonly name: PlainMetric }
   | { readonly kind: "counter"; readonly name: string };
 
 const prefixPattern = /^(read|write|trim)\.(.+)$/;
@@ -68,8 +81,9 @@ function parseMetric(name: string): ParsedMetric | null {
   if (prefix !== null) {
     return null;
   }
-  if (name === "cpu_us_per_io" || name === "rss_bytes" || name === "flushes_per_io") {
-    return { kind: "plain", name };
+  const plain = plainMetrics.find((each) => each === name);
+  if (plain !== undefined) {
+    return { kind: "plain", name: plain };
   }
   return name.startsWith("counter.") ? { kind: "counter", name: name.slice(8) } : null;
 }
@@ -98,12 +112,20 @@ export function metricFacts(name: string): MetricFacts | null {
   }
 }
 
-const plainFacts: Readonly<Record<"cpu_us_per_io" | "rss_bytes" | "flushes_per_io", MetricFacts>> =
-  {
-    cpu_us_per_io: { unit: "us", better: "lower", label: "CPU per I/O" },
-    rss_bytes: { unit: "bytes", better: "lower", label: "resident memory" },
-    flushes_per_io: { unit: "ratio", better: "lower", label: "flushes per I/O" },
-  };
+const plainFacts: Readonly<Record<PlainMetric, MetricFacts>> = {
+  cpu_us_per_io: { unit: "us", better: "lower", label: "CPU per I/O" },
+  rss_bytes: { unit: "bytes", better: "lower", label: "resident memory" },
+  flushes_per_io: { unit: "ratio", better: "lower", label: "flushes per I/O" },
+  write_amplification: {
+    unit: "1",
+    better: "lower",
+    label: "bytes to the device per byte written",
+  },
+  fragmentation: { unit: "1", better: "lower", label: "fragmentation score of free space" },
+  "alloc_ns.p50": { unit: "ns", better: "lower", label: "time of an allocation p50" },
+  "alloc_ns.p99": { unit: "ns", better: "lower", label: "time of an allocation p99" },
+  cache_hit_ratio: { unit: "ratio", better: "higher", label: "hits of the data cache" },
+};
 
 function labelOf(direction: DirectionPrefix, text: string): string {
   return direction === "all" ? text : `${direction} ${text}`;
@@ -123,9 +145,7 @@ export const metricNames: readonly string[] = [
   ...["clat", "lat", "slat"].flatMap((time) =>
     ["p50", "p99", "p99.9", "mean", "max"].map((part) => `${time}.${part}`),
   ),
-  "cpu_us_per_io",
-  "flushes_per_io",
-  "rss_bytes",
+  ...plainMetrics,
 ];
 
 /** The known metric nearest to a mistyped one, with its direction kept; null when none is near. */
@@ -158,7 +178,7 @@ export function metric(record: RunRecord, name: string): number | null {
     case "plain":
       return plainMetric(record, parsed.name);
     case "counter":
-      return sumCounter(record.jobs, parsed.name);
+      return runCounter(record, parsed.name);
   }
 }
 
@@ -322,10 +342,7 @@ function jobRate(job: JobRecord, of: "iops" | "bw", direction: DirectionPrefix):
   return parts.length === 0 ? rate("mixed") : parts.reduce((sum, part) => sum + part, 0);
 }
 
-function plainMetric(
-  record: RunRecord,
-  name: "cpu_us_per_io" | "rss_bytes" | "flushes_per_io",
-): number | null {
+function plainMetric(record: RunRecord, name: PlainMetric): number | null {
   const { osdyno } = record;
   switch (name) {
     case "cpu_us_per_io":
@@ -335,8 +352,50 @@ function plainMetric(
     case "rss_bytes":
       return osdyno.rss_bytes;
     case "flushes_per_io":
-      return flushesPerIo(record.jobs);
+      return storeMetric(osdyno.counters ?? {}, name) ?? flushesPerIo(record.jobs);
+    default:
+      return storeMetric(osdyno.counters ?? {}, name);
   }
+}
+
+/** What an object store's counters say. */
+function storeMetric(counters: Readonly<Record<string, number>>, name: PlainMetric): number | null {
+  const of = (counter: string) => (Object.hasOwn(counters, counter) ? counters[counter] : null);
+  const sum = (...names: readonly string[]) =>
+    names.reduce((total, counter) => total + (of(counter) ?? 0), 0);
+  const share = (part: number, whole: number) => (whole === 0 ? null : part / whole);
+  switch (name) {
+    case "write_amplification":
+      return share(
+        sum("bdev.write_bytes", "bluefs.written_bytes", "waltree.written_bytes"),
+        sum("volume.write_bytes"),
+      );
+    case "flushes_per_io":
+      return share(
+        sum("bdev.flushes", "bluefs.flushes", "waltree.flushes"),
+        sum("volume.reads", "volume.writes", "volume.trims"),
+      );
+    case "fragmentation":
+      return of("bluestore.fragmentation_score") ?? null;
+    case "alloc_ns.p50":
+    case "alloc_ns.p99":
+      return of(`bluestore.allocator_lat.${name.slice("alloc_ns.".length)}_ns`) ?? null;
+    case "cache_hit_ratio":
+      return share(
+        sum("bluestore.buffer_hit_bytes"),
+        sum("bluestore.buffer_hit_bytes", "bluestore.buffer_miss_bytes"),
+      );
+    default:
+      return null;
+  }
+}
+
+/** Of the stores, or of all jobs together. */
+function runCounter({ osdyno, jobs }: RunRecord, name: string): number | null {
+  const { counters } = osdyno;
+  return counters !== undefined && Object.hasOwn(counters, name)
+    ? (counters[name] ?? null)
+    : sumCounter(jobs, name);
 }
 
 function flushesPerIo(jobs: readonly JobRecord[]): number | null {

@@ -217,6 +217,7 @@ export async function performRun(request: RunRequest): Promise<PerformedRun> {
       assembleRun({
         ...input,
         phases: execution.phases,
+        ...(execution.counters === undefined ? {} : { counters: execution.counters }),
         state: failure === null || corrupt ? "complete" : "partial",
         ...(failure === null || corrupt ? {} : { reason: failure.message }),
         endedEpochMs: Date.now(),

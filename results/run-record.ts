@@ -173,6 +173,8 @@ export interface RunRecord {
     /** Operations of the run and its warm-up, which the CPU time of the process belongs to. */
     readonly issued_ios: number;
     readonly totals: OsdynoTotals;
+    /** What the stores below the jobs counted, for all jobs together, warm-ups included. */
+    readonly counters?: Readonly<Record<string, number>>;
     readonly threshold_results?: readonly ThresholdResult[];
   };
 }

@@ -265,6 +265,7 @@ export const runSchema = z.strictObject({
       trim: total.optional(),
       all: total.optional(),
     }),
+    counters: z.record(z.string(), z.number()).optional(),
     threshold_results: z
       .array(
         z.strictObject({

@@ -1,6 +1,7 @@
 /** A BlueStore on a file or device of this machine, its parts as the options say. */
 import { rmSync } from "node:fs";
 import { OsdynoError } from "../base/error.ts";
+import type { PerfCounters, PerfSection } from "../base/perf-counters.ts";
 import { createAllocator } from "../hot/allocator/registry.ts";
 import { openCache } from "../hot/cache/registry.ts";
 import { openChecksum } from "../hot/checksum/registry.ts";
@@ -17,7 +18,7 @@ import { BlueStore } from "./bluestore/store.ts";
 import { labelOf, otherPaths, roundedSlotBytes, StoreDevices } from "./store-devices.ts";
 import { makeOtherFiles } from "./store-files.ts";
 import { kvOfNewStore, kvOptionsOf } from "./store-kv.ts";
-import type { StoreDriver } from "./volume.ts";
+import { type StoreDriver, type VolumeCounters, volumeCounters } from "./volume.ts";
 
 export interface RealStoreRequest {
   /** File or device; it is there and has its size. The caller has judged that writing is safe. */
@@ -116,6 +117,20 @@ export async function makeRealStore(request: RealStoreRequest): Promise<void> {
   }
 }
 
+function volumeSection(counters: VolumeCounters): PerfSection {
+  const { reads, readBytes, writes, writeBytes, trims, flushes } = counters;
+  const of = (value: number, unit: string, description: string) =>
+    ({ kind: "counter", unit, description, value }) as const;
+  return {
+    reads: of(reads, "operations", "reads asked of the volume"),
+    read_bytes: of(readBytes, "bytes", "read from the volume"),
+    writes: of(writes, "operations", "writes asked of the volume"),
+    write_bytes: of(writeBytes, "bytes", "written to the volume"),
+    trims: of(trims, "operations", "trims and write-zeroes asked of the volume"),
+    flushes: of(flushes, "operations", "flushes asked of the volume"),
+  };
+}
+
 /** A store that is open, with its device. */
 export class RealStore {
   readonly store: BlueStore;
@@ -125,6 +140,8 @@ export class RealStore {
   readonly firstUserSlot: number;
   /** What is to be known of it, one line each. */
   readonly notes: readonly string[];
+  /** Of the volumes on it. */
+  readonly volumeCounters: VolumeCounters = volumeCounters();
   readonly #opened: Opened;
 
   /** Throws `bad-input` or `io` with one line. */
@@ -154,6 +171,11 @@ export class RealStore {
       },
       wait: () => mux.wait(),
     };
+  }
+
+  /** A picture of all that is counted; not for every operation. */
+  perfCounters(): PerfCounters {
+    return { ...this.store.perfCounters(), volume: volumeSection(this.volumeCounters) };
   }
 
   /** Ends cleanly; throws `io` when the store could not. */

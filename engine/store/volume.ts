@@ -32,6 +32,25 @@ export interface StoreDriver {
   wait(): void;
 }
 
+/** What a volume's users asked of it; bytes of writes are those that `write_amplification` goes by. */
+export interface VolumeCounters {
+  reads: number;
+  readBytes: number;
+  writes: number;
+  writeBytes: number;
+  trims: number;
+  flushes: number;
+}
+
+export const volumeCounters = (): VolumeCounters => ({
+  reads: 0,
+  readBytes: 0,
+  writes: 0,
+  writeBytes: 0,
+  trims: 0,
+  flushes: 0,
+});
+
 export interface VolumeOptions {
   readonly store: ObjectStore;
   readonly driver: StoreDriver | null;
@@ -43,6 +62,8 @@ export interface VolumeOptions {
   readonly slots: number;
   /** What is to be known of the store, one line each. */
   readonly notes: readonly string[];
+  /** Counted up; of all volumes of a store together. */
+  readonly counters: VolumeCounters;
   /** Told when the volume is closed, once. */
   readonly closed: () => void;
 }
@@ -69,6 +90,7 @@ export class StoreVolume implements BlockDevice {
   readonly #layout: VolumeLayout;
   readonly #clock: Clock;
   readonly #firstSlot: number;
+  readonly #counters: VolumeCounters;
   readonly #whenClosed: () => void;
   readonly #table: OpTable;
   readonly #op = blankOp();
@@ -105,6 +127,7 @@ export class StoreVolume implements BlockDevice {
     this.#layout = options.layout;
     this.#clock = options.clock;
     this.#firstSlot = options.firstSlot;
+    this.#counters = options.counters;
     this.#whenClosed = options.closed;
     this.#table = new OpTable(depth);
     this.#queued = new Int32Array(depth);
@@ -196,11 +219,13 @@ export class StoreVolume implements BlockDevice {
     const refused = checkOp(op, this.facts, this.supports, this.arena);
     this.#table.result[index] = refused === 0 ? op.lengthBytes : refused;
     if (refused !== 0 || op.kind === opKinds.flush || op.kind === opKinds.dataFlush) {
+      this.#counters.flushes += refused === 0 ? 1 : 0;
       this.#table.result[index] = refused;
       this.#complete(index);
       return;
     }
     this.#left[index] = 1;
+    this.#count(op);
     if (op.kind === opKinds.read) {
       this.#startRead(index, op);
       return;
@@ -208,6 +233,19 @@ export class StoreVolume implements BlockDevice {
     const transaction = (this.#transactions[index] as Transaction).reset();
     this.#fill(transaction, op);
     this.#store.submit(transaction, this.#changed[index] as Done);
+  }
+
+  #count({ kind, lengthBytes }: BlockOp): void {
+    const counters = this.#counters;
+    if (kind === opKinds.read) {
+      counters.reads += 1;
+      counters.readBytes += lengthBytes;
+    } else if (kind === opKinds.write) {
+      counters.writes += 1;
+      counters.writeBytes += lengthBytes;
+    } else {
+      counters.trims += 1;
+    }
   }
 
   #fill(transaction: Transaction, op: BlockOp): void {

@@ -60,6 +60,40 @@ describe("store:PATH", () => {
     expect(other.err).toContain("has object_size=4194304, not 1048576");
   });
 
+  test("counters of the store and metrics made of them are recorded and can be thresholds", () => {
+    const { code, err } = place.run([
+      ...common,
+      "--target=store:s.img?size=256m",
+      "--threshold=write_amplification > 1",
+      "--threshold=flushes_per_io < 1.5",
+      "--threshold=fragmentation < 1",
+      "--threshold=alloc_ns.p50 > 0ns",
+      "--threshold=alloc_ns.p99 < 1s",
+      "--threshold=cache_hit_ratio >= 0",
+      "--threshold=counter.volume.writes >= 2048",
+      "--threshold=rss_bytes > 1MiB",
+      "--threshold=cpu_us_per_io > 0",
+      ...fill,
+      "--name=back",
+      "--rw=read",
+      "--bs=4k",
+      "--size=8m",
+      "--stonewall",
+    ]);
+    expect(err).not.toMatch(/osdyno:|MISSED/);
+    expect(code).toBe(0);
+    const { osdyno, jobs } = place.record("r");
+    expect(osdyno.counters).toMatchObject({
+      "volume.writes": 2048,
+      "volume.write_bytes": 8 << 20,
+      "volume.read_bytes": 8 << 20,
+      "bluestore.txc": 2048,
+    });
+    // What is the store's and not a job's stands once, for all jobs.
+    expect(jobs[0]?.osdyno.counters).not.toHaveProperty("volume.writes");
+    expect(place.run(["results", "verify", "r"]).code).toBe(0);
+  });
+
   test("options come from presets, the target and --set, in this order, and are recorded", () => {
     const { code, out, err } = place.run([
       ...common,

@@ -16,7 +16,7 @@ import { makeStore } from "../../engine/store/bluestore/mount.ts";
 import { BlueStore } from "../../engine/store/bluestore/store.ts";
 import { MemStore } from "../../engine/store/memstore/memstore.ts";
 import type { ObjectStore } from "../../engine/store/object-store.ts";
-import { type StoreDriver, StoreVolume } from "../../engine/store/volume.ts";
+import { type StoreDriver, StoreVolume, volumeCounters } from "../../engine/store/volume.ts";
 import { makeVolume, readVolume, VolumeLayout } from "../../engine/store/volume-layout.ts";
 import { settled, volumeParts } from "./store-subjects.ts";
 
@@ -49,6 +49,7 @@ async function volumeOn(
     firstSlot,
     slots: depth,
     notes: [],
+    counters: volumeCounters(),
     closed: () => {},
     facts: {
       name: place.name,

@@ -51,6 +51,36 @@ test("metrics of a run, per direction and over all, by hand", () => {
   expect(metric(record, "no_such")).toBeNull();
 });
 
+test("metrics of object stores are made of their counters; without any there are none", () => {
+  const counters = {
+    "volume.reads": 10,
+    "volume.writes": 30,
+    "volume.write_bytes": 1000,
+    "bdev.write_bytes": 1200,
+    "bdev.flushes": 3,
+    "waltree.written_bytes": 300,
+    "waltree.flushes": 1,
+    "bluestore.fragmentation_score": 0.25,
+    "bluestore.allocator_lat.p99_ns": 900,
+    "bluestore.buffer_hit_bytes": 3,
+    "bluestore.buffer_miss_bytes": 1,
+    flushes: 77,
+  };
+  const onStore = assembleRun({ ...fixtureRun([[job]]).input, counters });
+  expect(metric(onStore, "write_amplification")).toBe(1.5);
+  expect(metric(onStore, "flushes_per_io")).toBe(0.1);
+  expect(metric(onStore, "fragmentation")).toBe(0.25);
+  expect(metric(onStore, "alloc_ns.p99")).toBe(900);
+  expect(metric(onStore, "alloc_ns.p50")).toBeNull();
+  expect(metric(onStore, "cache_hit_ratio")).toBe(0.75);
+  expect(metric(onStore, "counter.waltree.flushes")).toBe(1);
+  expect(metric(onStore, "counter.flushes")).toBe(77);
+  for (const name of ["write_amplification", "fragmentation", "alloc_ns.p50", "cache_hit_ratio"]) {
+    expect(metric(record, name)).toBeNull();
+    expect(metricFacts(name)).not.toBeNull();
+  }
+});
+
 test("fio's latencies come from fio's bins, for any percentile", () => {
   // The 500th of 1000 reads is 500 us, in the bucket of 4096 ns from 499,712; its middle:
   expect(metric(record, "read.clat.p50")).toBe(501_760);
@@ -68,9 +98,10 @@ test("a job record answers for itself", () => {
 });
 
 test("every listed metric has facts, and all but the absent percentiles a value", () => {
+  const ofStores = /^(write_amplification|fragmentation|alloc_ns|cache_hit_ratio)/;
   for (const name of metricNames) {
     expect([name, metricFacts(name)?.label]).not.toContain(undefined);
-    expect([name, metric(record, name)]).not.toContain(null);
+    expect([name, metric(record, name) === null]).toEqual([name, ofStores.test(name)]);
   }
   expect(metricFacts("read.response.p99.9")).toMatchObject({ unit: "ns", better: "lower" });
   expect(metricFacts("iops")).toMatchObject({ unit: "1/s", better: "higher" });

@@ -119,6 +119,8 @@ export interface Execution {
   readonly phases: readonly MeasuredPhase[];
   /** What ended the run that is not in the phases: one that did not start, a file that is gone. */
   readonly problem: OsdynoError | null;
+  /** What the stores counted over all phases, by name. */
+  readonly counters?: Readonly<Record<string, number>>;
 }
 
 /** What keeps a phase from starting, as one line. */
@@ -140,7 +142,8 @@ export async function execute(
 ): Promise<Execution> {
   const stores = plan.stores.length === 0 ? null : await StoreSession.open(plan);
   try {
-    return await executePhases(plan, options, observer, stores);
+    const execution = await executePhases(plan, options, observer, stores);
+    return stores === null ? execution : { ...execution, counters: stores.counters() };
   } finally {
     await stores?.close();
   }

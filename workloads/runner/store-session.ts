@@ -1,6 +1,7 @@
 /** The object stores of a run: made or opened before its first phase, closed after its last. */
 import { closeSync, ftruncateSync, openSync, rmSync } from "node:fs";
 import { OsdynoError } from "../../engine/base/error.ts";
+import { flatPerf, type PerfCounters, perfSince } from "../../engine/base/perf-counters.ts";
 import { SeededRandom } from "../../engine/base/random.ts";
 import type { BlockDevice } from "../../engine/port/block-device.ts";
 import { makeRealStore, RealStore, type RealStoreRequest } from "../../engine/store/real-store.ts";
@@ -146,6 +147,7 @@ class OpenStore {
       firstSlot,
       slots: depth,
       notes: real.notes,
+      counters: real.volumeCounters,
       facts: {
         ...real.deviceFacts,
         name: planned.text,
@@ -168,6 +170,7 @@ class OpenStore {
 /** The stores of a run while they are open. */
 export class StoreSession {
   readonly #stores: readonly OpenStore[];
+  readonly #before: readonly PerfCounters[];
 
   /** Makes what is to be made and opens all; when it throws, none is open and none was made. */
   static async open(plan: RunPlan): Promise<StoreSession> {
@@ -187,6 +190,19 @@ export class StoreSession {
 
   private constructor(stores: readonly OpenStore[]) {
     this.#stores = stores;
+    this.#before = stores.map(({ real }) => real.perfCounters());
+  }
+
+  /** What was counted since all were open, by name; of further stores with their target behind it. */
+  counters(): Readonly<Record<string, number>> {
+    const all: Record<string, number> = {};
+    for (const [place, { real, planned }] of this.#stores.entries()) {
+      const since = perfSince(this.#before[place] ?? {}, real.perfCounters());
+      for (const [name, value] of Object.entries(flatPerf(since))) {
+        all[place === 0 ? name : `${name}@${planned.text}`] = value;
+      }
+    }
+    return all;
   }
 
   /** A device for a job on the store of that target; null: the target is none. */
