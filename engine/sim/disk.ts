@@ -249,7 +249,8 @@ export class SimDisk implements BlockDevice {
     }
     const { offsetBytes, lengthBytes } = op;
     const fua = (op.flags & flagFua) !== 0;
-    const write = { id, offsetBytes, lengthBytes, data, fua };
+    const leastBytes = Math.min(512, this.facts.blockBytes);
+    const write = { id, offsetBytes, lengthBytes, data, fua, leastBytes };
     this.#unflushed.begin(write);
     recorder?.add({ kind: "write", disk: name, write });
   }

@@ -3,6 +3,7 @@ import { OsdynoError } from "../base/error.ts";
 import { opKinds } from "../port/block-device.ts";
 import type { CrashScenario } from "./crashes.ts";
 import { waltreeScenario } from "./scenario-waltree.ts";
+import { writeLogScenarios } from "./scenario-writelog.ts";
 
 const usual = {
   canary: false,
@@ -53,7 +54,9 @@ const builtIn: readonly CrashScenario[] = [
   }),
 ];
 
-const scenarios = new Map(builtIn.map((scenario) => [scenario.name, scenario]));
+const scenarios = new Map(
+  [...builtIn, ...writeLogScenarios].map((scenario) => [scenario.name, scenario]),
+);
 
 /** Adds a scenario; refuses a name that is taken. */
 export function registerScenario(scenario: CrashScenario): void {

@@ -13,10 +13,9 @@ export interface VolatileWrite {
   readonly data: Uint8Array | null;
   /** The write is durable when it completes. */
   readonly fua: boolean;
+  /** The least that is written whole: a sector of 512 bytes, or a cache line of 64. */
+  readonly leastBytes: number;
 }
-
-/** The unit that a disk writes whole; smaller than it nothing is torn. */
-export type TearBytes = 512 | 4096;
 
 /** How much of the unflushed writes a crash leaves. */
 export const survivals = Object.freeze(["none", "all", "whole", "torn", "torn-large"] as const);
@@ -112,7 +111,7 @@ export class VolatileWrites {
         const share = random.unit() ** 0.5;
         const torn = survival === "torn" || survival === "torn-large";
         const keeps = torn ? () => random.unit() < share : () => true;
-        applyParts(image, entry, survival === "torn-large" ? 4096 : 512, keeps);
+        applyParts(image, entry, survival === "torn-large" ? 4096 : entry.write.leastBytes, keeps);
       }
     }
   }
@@ -130,11 +129,11 @@ function apply(image: DiskImage, { offsetBytes, lengthBytes, data }: VolatileWri
 function applyParts(
   image: DiskImage,
   { write, covered }: Entry,
-  unit: TearBytes,
+  unit: number,
   keeps: () => boolean,
 ): void {
   const end = write.offsetBytes + write.lengthBytes;
-  const step = covered.length > 0 ? 512 : unit;
+  const step = covered.length > 0 ? write.leastBytes : unit;
   let kept = true;
   for (let from = write.offsetBytes; from < end; ) {
     const to = Math.min(from - (from % step) + step, end);

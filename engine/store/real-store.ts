@@ -2,6 +2,10 @@
 import { rmSync } from "node:fs";
 import { OsdynoError } from "../base/error.ts";
 import type { PerfCounters, PerfSection } from "../base/perf-counters.ts";
+import { createAllocator } from "../hot/allocator/registry.ts";
+import { openCache } from "../hot/cache/registry.ts";
+import { openChecksum } from "../hot/checksum/registry.ts";
+import { openCompressor } from "../hot/compressor/registry.ts";
 import { openKeyValueStore } from "../hot/kv/registry.ts";
 import type { OptionSet } from "../options/option-set.ts";
 import { RealClock } from "../os/clock.ts";
@@ -13,7 +17,6 @@ import { blueStoreOptions } from "./bluestore/options.ts";
 import { BlueStore } from "./bluestore/store.ts";
 import { labelOf, otherPaths, roundedSlotBytes, StoreDevices } from "./store-devices.ts";
 import { makeOtherFiles } from "./store-files.ts";
-import { hotPathsOf } from "./store-hot-paths.ts";
 import { kvOfNewStore, kvOptionsOf } from "./store-kv.ts";
 import { type StoreDriver, type VolumeCounters, volumeCounters } from "./volume.ts";
 
@@ -76,7 +79,10 @@ function open(request: RealStoreRequest, label: DeviceLabel | null): Opened {
     kvDevices: devices.kvDevices(),
     kvOptions: kvOptionsOf(options),
     openKv: (context) => openKeyValueStore(kv.name, context),
-    ...hotPathsOf(options),
+    allocator: (how) => createAllocator(options.text("bluestore_allocator"), how),
+    checksum: openChecksum,
+    compressor: openCompressor,
+    cache: openCache,
     options: blueStoreOptions(options),
   };
   const notes = kv.note === null ? devices.notes : [...devices.notes, kv.note];

@@ -21,7 +21,9 @@ const covered = [
   "unflushed: superblock",
 ];
 
-describe.each(crashScenarios().filter(({ canary }) => !canary))("$name", (scenario) => {
+const sound = crashScenarios().filter(({ name, canary }) => name.startsWith("waltree") && !canary);
+
+describe.each(sound)("$name", (scenario) => {
   it(
     `survives ${seeds * points} crashes at any write, from seed ${seed}`,
     async () => {

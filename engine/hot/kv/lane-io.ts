@@ -76,6 +76,11 @@ export class LaneIo {
     this.#start(opKinds.read, 0, offsetBytes, lengthBytes, slot, done);
   }
 
+  /** A trim or write-zeroes. */
+  clear(kind: OpKind, offsetBytes: number, lengthBytes: number, done: IoDone): void {
+    this.#start(kind, 0, offsetBytes, lengthBytes, 0, done);
+  }
+
   flush(done: IoDone): void {
     this.#flushes += 1;
     this.#start(opKinds.flush, 0, 0, 0, 0, done);
