@@ -18,6 +18,11 @@ export const runFlags: readonly RunFlag[] = [
   flag("set", true, "OPTION=VALUE of the stack the jobs run on (repeatable; osdyno options)"),
   flag("preset", true, "a set of such options (osdyno list presets); --set holds over it"),
   flag(
+    "plugin",
+    true,
+    "a module with an implementation of your own for a hot path; it must conform (repeatable)",
+  ),
+  flag(
     "device-class",
     true,
     "hdd, ssd, nvme or pmem, instead of what is found out; decides defaults",
@@ -78,7 +83,6 @@ export const runFlags: readonly RunFlag[] = [
 /** Flags of the contract whose part is not built yet: known, refused by name. */
 export const laterFlags: readonly RunFlag[] = [
   flag("shape", true, "the synthetic device as a wrapper (not in this version)"),
-  flag("plugin", true, "an implementation of your own for a hot path (not in this version)"),
   flag("load-curve", false, "latency at 10 to 100% of the highest rate (not in this version)"),
 ];
 

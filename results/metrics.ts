@@ -358,21 +358,24 @@ function plainMetric(record: RunRecord, name: PlainMetric): number | null {
   }
 }
 
+/** Sections of counters that are no key-value store's. */
+const ofStore = /^(bluestore|bdev|volume|throttle-[^.]*)\./;
+
 /** What an object store's counters say. */
 function storeMetric(counters: Readonly<Record<string, number>>, name: PlainMetric): number | null {
   const of = (counter: string) => (Object.hasOwn(counters, counter) ? counters[counter] : null);
   const sum = (...names: readonly string[]) =>
     names.reduce((total, counter) => total + (of(counter) ?? 0), 0);
+  /** Of key-value stores, whatever they are called. */
+  const kv = (counter: string) =>
+    Object.keys(counters).filter((key) => key.endsWith(`.${counter}`) && !ofStore.test(key));
   const share = (part: number, whole: number) => (whole === 0 ? null : part / whole);
   switch (name) {
     case "write_amplification":
-      return share(
-        sum("bdev.write_bytes", "bluefs.written_bytes", "waltree.written_bytes"),
-        sum("volume.write_bytes"),
-      );
+      return share(sum("bdev.write_bytes", ...kv("written_bytes")), sum("volume.write_bytes"));
     case "flushes_per_io":
       return share(
-        sum("bdev.flushes", "bluefs.flushes", "waltree.flushes"),
+        sum("bdev.flushes", ...kv("flushes")),
         sum("volume.reads", "volume.writes", "volume.trims"),
       );
     case "fragmentation":

@@ -28,6 +28,7 @@ import { FioLogs } from "./fio-logs.ts";
 import { IntervalStatistics } from "./interval-statistics.ts";
 import { plannedJobs } from "./job-names.ts";
 import { type LiveFeed, openLiveFeed } from "./live.ts";
+import type { LoadedPlugIn } from "./plug-ins.ts";
 import { drawReport } from "./report/draw.ts";
 import { logPartsName, logsName, RunWriter } from "./run-directory.ts";
 import type { RunRecord } from "./run-record.ts";
@@ -56,6 +57,8 @@ export interface RunSettings {
   /** Relative file names of jobs are taken from here. */
   readonly workingDirectory: string;
   readonly signal: AbortSignal;
+  /** What of the user's own takes part. */
+  readonly plugIns?: readonly LoadedPlugIn[];
   /** Options of the stack that the jobs run on; default: none is chosen. */
   readonly stack?: StackChoice;
   /** Where fio's log files go: with the run (default), or where fio puts them. */
@@ -298,6 +301,7 @@ async function measured(
     created = await layOut([plan], events.layout, settings.signal);
     const environment = {
       ...(await collectEnvironment(paths, settings.stack?.deviceClass ?? null)),
+      ...((settings.plugIns ?? []).length === 0 ? {} : { plugins: settings.plugIns }),
     };
     begin(environment);
     live = settings.live === null ? null : openLiveFeed(settings.live);

@@ -3,6 +3,7 @@ import { OsdynoError } from "../engine/base/error.ts";
 import type { ClassDecision } from "../engine/device/classify.ts";
 import { OptionSet } from "../engine/options/option-set.ts";
 import { otherPaths } from "../engine/store/store-devices.ts";
+import { checkHotPaths } from "../engine/store/store-hot-paths.ts";
 import type { ResolvedJob } from "./job/model.ts";
 import type { PlannedFile, PlannedJob } from "./plan-model.ts";
 import { refuse } from "./planned-path.ts";
@@ -104,6 +105,7 @@ function planned(target: StoreTarget, neededBytes: number, stack: StackChoice): 
     settings: [...target.settings, ...stack.settings],
     ...(stack.preset === null ? {} : { preset: stack.preset }),
   });
+  checkHotPaths(options);
   const there = place.kind === "store" && unlike(target, place) === null;
   const sizeBytes = storeBytes(target, place) ?? storeBytesFor(neededBytes);
   const { text, objectBytes } = target;

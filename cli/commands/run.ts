@@ -13,6 +13,7 @@ import {
   type RunSettings,
   safePlan,
 } from "../../results/perform.ts";
+import { loadedPlugIns, loadPlugIns } from "../../results/plug-ins.ts";
 import { drawReport } from "../../results/report/draw.ts";
 import { checkOut, clearRepeats, runDirectoryName, runsRoot } from "../../results/run-directory.ts";
 import type { RunRecord } from "../../results/run-record.ts";
@@ -119,6 +120,7 @@ export function settingsOf(own: Own, command: readonly string[], signal: AbortSi
     destroy: own.has("destroy"),
     live: last(own, "live") ?? null,
     stack: stackOf(own),
+    plugIns: loadedPlugIns(),
     thresholds: (own.get("threshold") ?? []).map(parseThreshold),
     report: !own.has("no-report"),
     intervalMs,
@@ -347,6 +349,7 @@ async function run(args: readonly string[]): Promise<number> {
     process.stdout.write(help);
     return 0;
   }
+  await loadPlugIns(own.get("plugin") ?? []);
   const { parsed, files } = parseArguments(own, jobs);
   printNotes(parsed.notes);
   checkJobs(own, parsed);

@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import { Command } from "commander";
 import { OsdynoError } from "../../engine/base/error.ts";
+import { loadPlugIns } from "../../results/plug-ins.ts";
 import { drawReport } from "../../results/report/draw.ts";
 import { loadReport } from "../../results/report/load.ts";
 import { runDirectoryName, runsRoot } from "../../results/run-directory.ts";
@@ -170,6 +171,7 @@ export async function sweepWith(
 ): Promise<SweepOutcome> {
   const { own, jobs } = splitArguments(args, [...sweepFlags, ...laterFlags]);
   refuseLaterFlags(own);
+  await loadPlugIns(own.get("plugin") ?? []);
   const interrupts = watchInterrupts();
   try {
     return await perform(sweepRequest(own, jobs, command, interrupts.signal), own);
@@ -211,6 +213,7 @@ async function sweep(args: readonly string[]): Promise<number> {
   checkFioFlags(args);
   const { own, jobs } = splitArguments(args, [...sweepFlags, ...fioFlags, ...laterFlags]);
   refuseLaterFlags(own);
+  await loadPlugIns(own.get("plugin") ?? []);
   const outputs = outputsOf(own);
   const interrupts = watchInterrupts();
   try {

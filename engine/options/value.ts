@@ -87,8 +87,16 @@ function parseNumber(option: OptionDefinition, text: string): number {
   return value;
 }
 
+/** Choices that plug-ins bring, by option. */
+const added = new Map<string, string[]>();
+
+/** Another value of an option that is a choice. */
+export function addChoice(option: string, choice: string): void {
+  added.set(option, [...(added.get(option) ?? []), choice]);
+}
+
 function parseChoice(option: OptionDefinition, text: string): string {
-  const choices = option.choices ?? [];
+  const choices = [...(option.choices ?? []), ...(added.get(option.name) ?? [])];
   const name = option.choiceAliases?.[text] ?? text;
   if (!choices.includes(name)) {
     const guess = nearestName(text, choices);

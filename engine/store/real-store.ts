@@ -2,10 +2,6 @@
 import { rmSync } from "node:fs";
 import { OsdynoError } from "../base/error.ts";
 import type { PerfCounters, PerfSection } from "../base/perf-counters.ts";
-import { createAllocator } from "../hot/allocator/registry.ts";
-import { openCache } from "../hot/cache/registry.ts";
-import { openChecksum } from "../hot/checksum/registry.ts";
-import { openCompressor } from "../hot/compressor/registry.ts";
 import { openKeyValueStore } from "../hot/kv/registry.ts";
 import type { OptionSet } from "../options/option-set.ts";
 import { RealClock } from "../os/clock.ts";
@@ -17,6 +13,7 @@ import { blueStoreOptions } from "./bluestore/options.ts";
 import { BlueStore } from "./bluestore/store.ts";
 import { labelOf, otherPaths, roundedSlotBytes, StoreDevices } from "./store-devices.ts";
 import { makeOtherFiles } from "./store-files.ts";
+import { hotPathsOf } from "./store-hot-paths.ts";
 import { kvOfNewStore, kvOptionsOf } from "./store-kv.ts";
 import { type StoreDriver, type VolumeCounters, volumeCounters } from "./volume.ts";
 
@@ -79,10 +76,7 @@ function open(request: RealStoreRequest, label: DeviceLabel | null): Opened {
     kvDevices: devices.kvDevices(),
     kvOptions: kvOptionsOf(options),
     openKv: (context) => openKeyValueStore(kv.name, context),
-    allocator: (how) => createAllocator(options.text("bluestore_allocator"), how),
-    checksum: openChecksum,
-    compressor: openCompressor,
-    cache: openCache,
+    ...hotPathsOf(options),
     options: blueStoreOptions(options),
   };
   const notes = kv.note === null ? devices.notes : [...devices.notes, kv.note];

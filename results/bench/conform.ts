@@ -44,7 +44,8 @@ function patientTurn(): () => Promise<void> {
   };
 }
 
-async function importPlugIn(file: string): Promise<unknown> {
+/** The default export of a module; throws `bad-input` when it cannot be loaded. */
+export async function importPlugIn(file: string): Promise<unknown> {
   try {
     const module = (await import(pathToFileURL(resolve(file)).href)) as { default?: unknown };
     return module.default;

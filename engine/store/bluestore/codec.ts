@@ -83,7 +83,11 @@ export function decodeBlob(reader: WireReader, context: CodecContext, spanningId
   if ((flags & blobFlags.sums) !== 0) {
     blob.sumType = reader.u8();
     blob.sumOrder = reader.u8();
-    blob.sumBytes = context.sumBytes[blob.sumType] ?? reader.fail("an unknown checksum type");
+    const sumBytes = context.sumBytes[blob.sumType] ?? -1;
+    blob.sumBytes =
+      sumBytes < 0
+        ? reader.fail(`an unknown checksum type ${blob.sumType}; its plug-in may be missing`)
+        : sumBytes;
     blob.sums = reader.blob();
   }
   if ((flags & blobFlags.unused) !== 0) {

@@ -1,6 +1,7 @@
 /** Compressed blobs: a header (algorithm, length), the compressed bytes, zeroes up to whole units. */
 import { allocHints } from "../transaction.ts";
 import type { CompressionMode } from "./options.ts";
+import { foreignNumbers } from "./parts.ts";
 
 /** A compressor as the store uses it (`engine/hot/compressor`). */
 export interface BlobCompressor {
@@ -11,24 +12,32 @@ export interface BlobCompressor {
 
 /** Numbers of the algorithms in the header; 0 is none. */
 export const compressorIds = Object.freeze({ snappy: 1, zlib: 2, zstd: 3, lz4: 4 } as const);
-export type CompressorName = keyof typeof compressorIds;
 
 export const compressionHeaderBytes = 5;
 
 /** The compressors that a store may meet, and the one that it uses. */
 export class Compression {
   readonly #byId = new Map<number, BlobCompressor>();
+  readonly #names = new Map<number, string>(
+    Object.entries(compressorIds).map(([name, id]) => [id, name]),
+  );
+  readonly #ids: ReadonlyMap<string, number>;
   readonly #make: (name: string) => BlobCompressor;
   #scratch = new Uint8Array(0);
 
-  constructor(make: (name: string) => BlobCompressor) {
+  /** `foreign`: names of what plug-ins bring. */
+  constructor(make: (name: string) => BlobCompressor, foreign: readonly string[] = []) {
     this.#make = make;
+    for (const [id, name] of foreignNumbers(foreign)) {
+      this.#names.set(id, name);
+    }
+    this.#ids = new Map([...this.#names].map(([id, name]) => [name, id]));
   }
 
   #compressor(id: number): BlobCompressor | null {
     let found = this.#byId.get(id);
     if (found === undefined) {
-      const name = Object.entries(compressorIds).find(([, each]) => each === id)?.[0];
+      const name = this.#names.get(id);
       if (name === undefined) {
         return null;
       }
@@ -40,7 +49,7 @@ export class Compression {
 
   /** Header and compressed bytes, a copy; `null`: they would take more than `mostBytes`. */
   compress(name: string, bytes: Uint8Array, mostBytes: number): Uint8Array | null {
-    const id = compressorIds[name as CompressorName] ?? 0;
+    const id = this.#ids.get(name) ?? 0;
     const compressor = this.#compressor(id);
     if (compressor === null || mostBytes <= compressionHeaderBytes) {
       return null;

@@ -11,7 +11,7 @@ import { type DeviceLabel, firstDataByte } from "./label.ts";
 import { checkLabels } from "./label-io.ts";
 import { makeAllocator } from "./make.ts";
 import type { BlueStoreOptions } from "./options.ts";
-import { type BlueStoreParts, checksumNames } from "./parts.ts";
+import { type BlueStoreParts, checksumTable } from "./parts.ts";
 import { eachRecord, eachUsed, UsedSpace } from "./recover.ts";
 import { type Outstanding, outstandingWrites, writeOutstanding } from "./replay.ts";
 import { StoreState } from "./state.ts";
@@ -86,7 +86,7 @@ export async function openStore(parts: BlueStoreParts): Promise<OpenedStore> {
 
 function findAll(parts: BlueStoreParts, kv: KeyValueStore): Found {
   const geometry = loadSuperblock(kv, parts.lane.facts.name);
-  const sumBytes = checksumNames.map((each) => parts.checksum(each).valueBytes);
+  const sumBytes = checksumTable(parts).map((each) => each?.valueBytes ?? -1);
   const options = { ...parts.options, minAllocBytes: geometry.unitBytes };
   const allocator = makeAllocator(parts, geometry);
   try {
@@ -107,10 +107,10 @@ function findAll(parts: BlueStoreParts, kv: KeyValueStore): Found {
 function stateOf(parts: BlueStoreParts, kv: KeyValueStore, found: Found): StoreState {
   const { geometry, allocator, freelist, kvBytes } = found;
   const options = { ...parts.options, minAllocBytes: geometry.unitBytes };
-  const checksums = checksumNames.map((each) => parts.checksum(each));
-  const checksumType = (checksumNames as readonly string[]).indexOf(options.checksumType);
-  const checksum = checksums[checksumType];
-  if (checksum === undefined) {
+  const checksums = checksumTable(parts);
+  const checksumType = checksums.findIndex((each) => each?.name === options.checksumType);
+  const checksum = checksums[checksumType] ?? null;
+  if (checksum === null) {
     throw new OsdynoError("bad-input", `unknown checksum ${options.checksumType}`);
   }
   return new StoreState({
@@ -122,7 +122,7 @@ function stateOf(parts: BlueStoreParts, kv: KeyValueStore, found: Found): StoreS
     checksum,
     checksums,
     checksumType,
-    compression: new Compression(parts.compressor),
+    compression: new Compression(parts.compressor, parts.foreign?.compressors),
     onodePolicy: parts.cache(options.onodeCacheType),
     bufferPolicy: parts.cache(options.cacheType),
     freelist,

@@ -1,4 +1,5 @@
 /** The parts that a store is made of. */
+import { OsdynoError } from "../../base/error.ts";
 import type { Allocator, AllocatorOptions } from "../../hot/allocator/allocator.ts";
 import type { CachePolicy } from "../../hot/cache/cache.ts";
 import type { Checksum } from "../../hot/checksum/checksum.ts";
@@ -19,6 +20,47 @@ export const checksumNames = [
   "xxhash64",
 ] as const;
 
+/** Numbers from here on are of what plug-ins bring, by their names. */
+const firstForeign = 128;
+
+/** The number, 128 to 255, under which a store knows a plug-in of that name, the same everywhere. */
+export function foreignNumber(name: string): number {
+  let hash = 0;
+  for (let at = 0; at < name.length; at += 1) {
+    hash = (Math.imul(hash, 31) + name.charCodeAt(at)) | 0;
+  }
+  return firstForeign + (((hash >>> 7) ^ hash) & (firstForeign - 1));
+}
+
+/** Names of plug-ins by their numbers; throws `bad-input` for two that a store could not tell apart. */
+export function foreignNumbers(names: readonly string[]): ReadonlyMap<number, string> {
+  const numbers = new Map<number, string>();
+  for (const name of names) {
+    const number = foreignNumber(name);
+    const other = numbers.get(number);
+    if (other !== undefined) {
+      throw new OsdynoError(
+        "bad-input",
+        `plug-ins ${other} and ${name} have the same number in a store; rename one`,
+      );
+    }
+    numbers.set(number, name);
+  }
+  return numbers;
+}
+
+/** Checksums by the number that blobs carry; `null` where there is none. */
+export function checksumTable(parts: BlueStoreParts): readonly (Checksum | null)[] {
+  const table: (Checksum | null)[] = checksumNames.map((name) => parts.checksum(name));
+  for (const [number, name] of foreignNumbers(parts.foreign?.checksums ?? [])) {
+    while (table.length < number) {
+      table.push(null);
+    }
+    table[number] = parts.checksum(name);
+  }
+  return table;
+}
+
 /** The parts that a store is made of; the hot paths by whoever chooses them. */
 export interface BlueStoreParts {
   readonly clock: Clock;
@@ -35,5 +77,10 @@ export interface BlueStoreParts {
   readonly checksum: (name: string) => Checksum;
   readonly compressor: (name: string) => BlobCompressor;
   readonly cache: (name: string) => CachePolicy;
+  /** Names of what plug-ins bring and blobs can be made with. */
+  readonly foreign?: {
+    readonly checksums: readonly string[];
+    readonly compressors: readonly string[];
+  };
   readonly options: BlueStoreOptions;
 }

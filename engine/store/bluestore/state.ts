@@ -116,7 +116,7 @@ export class StoreState implements StoreView, CodecContext {
     this.freelist = parts.freelist;
     this.blockBytes = parts.blockBytes;
     this.unitBytes = parts.options.minAllocBytes;
-    this.sumBytes = parts.checksums.map((each) => each?.valueBytes ?? 0);
+    this.sumBytes = parts.checksums.map((each) => each?.valueBytes ?? -1);
     this.kvBytes = parts.kvBytes;
     this.#kvTakesItsOwnSpace = parts.kvTakesItsOwnSpace;
     this.nid = parts.nidMax;
