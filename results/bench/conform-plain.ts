@@ -9,6 +9,9 @@ import { openChecksum } from "../../engine/hot/checksum/registry.ts";
 import { compressorChecks } from "../../engine/hot/compressor/conformance.ts";
 import { compressorOfPlugIn } from "../../engine/hot/compressor/plug-in.ts";
 import { openCompressor } from "../../engine/hot/compressor/registry.ts";
+import { schedulerChecks } from "../../engine/hot/scheduler/conformance.ts";
+import { schedulerOfPlugIn } from "../../engine/hot/scheduler/plug-in.ts";
+import { openScheduler } from "../../engine/hot/scheduler/registry.ts";
 
 /** What a module exports, with the checks it must pass. */
 export interface PlainPlugIn<HotPath extends string> {
@@ -43,5 +46,9 @@ export const plainPlugIns = {
   cache: (exported: unknown, file: string) => {
     const kind = cacheOfPlugIn(exported, { open: openCache }, file);
     return plain(kind, cacheChecks, { create: () => kind.create({}) });
+  },
+  scheduler: (exported: unknown, file: string) => {
+    const kind = schedulerOfPlugIn(exported, { open: openScheduler }, file);
+    return plain(kind, schedulerChecks, { create: kind.create });
   },
 } as const;

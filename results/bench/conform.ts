@@ -163,11 +163,12 @@ export async function conformPlugIn(
     case "checksum":
     case "compressor":
     case "cache":
+    case "scheduler":
       return conformPlain(hotPath, exported, file, seed, onCheck);
     default:
       throw new OsdynoError(
         "bad-input",
-        `hotPath is ${JSON.stringify(hotPath)}, none of "ioengine", "allocator", "kv", "checksum", "compressor", "cache"; a plug-in's default export is {hotPath, name, describe, create(context, options)}`,
+        `hotPath is ${JSON.stringify(hotPath)}, none of "ioengine", "allocator", "kv", "checksum", "compressor", "cache", "scheduler"; a plug-in's default export is {hotPath, name, describe, create(context, options)}`,
         { file },
       );
   }

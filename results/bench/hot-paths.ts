@@ -5,10 +5,12 @@ import { checksumKinds } from "../../engine/hot/checksum/registry.ts";
 import { compressorKinds } from "../../engine/hot/compressor/registry.ts";
 import { blockEngines } from "../../engine/hot/ioengine/registry.ts";
 import { keyValueEngines } from "../../engine/hot/kv/registry.ts";
+import { schedulerKinds } from "../../engine/hot/scheduler/registry.ts";
 import { cacheBench } from "./cache.ts";
 import { checksumBench } from "./checksum.ts";
 import { compressorBench } from "./compressor.ts";
 import type { MicroPlan } from "./micro.ts";
+import { schedulerBench } from "./scheduler.ts";
 
 export interface BenchedHotPath {
   readonly name: string;
@@ -44,6 +46,12 @@ export const benchedHotPaths: readonly BenchedHotPath[] = [
     describe: "cache policies on zipf, scan and loop traces: hit ratio and time for each access",
     implementations: cacheKinds,
     micro: cacheBench,
+  },
+  {
+    name: "scheduler",
+    describe: "op schedulers with 3, 100 and 1,000 clients: time to enqueue and to dequeue",
+    implementations: schedulerKinds,
+    micro: schedulerBench,
   },
   {
     name: "kv",
