@@ -15,6 +15,8 @@ import { engineOfPlugIn } from "../engine/hot/ioengine/plug-in.ts";
 import { openBlockDevice, registerBlockEngine } from "../engine/hot/ioengine/registry.ts";
 import { kvEngineOfPlugIn } from "../engine/hot/kv/plug-in.ts";
 import { openKeyValueStore, registerKeyValueEngine } from "../engine/hot/kv/registry.ts";
+import { schedulerOfPlugIn } from "../engine/hot/scheduler/plug-in.ts";
+import { openScheduler, registerScheduler } from "../engine/hot/scheduler/registry.ts";
 import { addChoice } from "../engine/options/value.ts";
 import { RealClock } from "../engine/os/clock.ts";
 import { type ConformanceReport, conformPlugIn, importPlugIn } from "./bench/conform.ts";
@@ -54,6 +56,11 @@ const registers: Readonly<Record<ConformanceReport["hotPath"], Register>> = {
   },
   kv: (exported, file) =>
     registerKeyValueEngine(kvEngineOfPlugIn(exported, { open: openKeyValueStore }, file)),
+  scheduler: (exported, file) => {
+    const kind = schedulerOfPlugIn(exported, { open: openScheduler }, file);
+    registerScheduler(kind);
+    addChoice("osd_op_queue", kind.name);
+  },
 };
 
 const loaded = new Map<string, LoadedPlugIn>();
