@@ -61,7 +61,11 @@ export const runFlags: readonly RunFlag[] = [
     true,
     "one JSON line per interval to a file or - (stdout; the table goes to stderr then); OpenMetrics text if it ends in .prom",
   ),
-  flag("interval", true, "length of an interval of the time series, ms (default 1000)"),
+  flag(
+    "interval",
+    true,
+    "length of an interval of the time series, ms (default: 50 to 1000 by the run's length)",
+  ),
   flag("parse-only", false, "check the job and print its resolved values"),
   flag(
     "json",

@@ -49,7 +49,8 @@ export function fioDocument(record: RunRecord, bins: boolean): string {
     // fio leaves the key out when no global section set anything.
     ...(Object.keys(globals).length === 0 ? {} : { "global options": globals }),
     jobs: record.jobs.map((job) => withBins(withoutEmptyOptions(job), bins)),
-    disk_util: record.disk_util.map(fioDisk),
+    // As in fio: no disk, no key.
+    ...(record.disk_util.length === 0 ? {} : { disk_util: record.disk_util.map(fioDisk) }),
     osdyno: {
       schema: record.schema,
       state: record.state,

@@ -53,34 +53,62 @@ export function addSummaries(parts: readonly SampleSummary[]): SampleSummary {
   };
 }
 
+/** fio's default of `bwavgtime` and `iopsavgtime`. */
+const fioWindowNs = 5e8;
+
+/** What completed since the last sample. */
+interface Gathered {
+  lengthNs: number;
+  ios: number;
+  bytes: number;
+}
+
+interface Rate {
+  readonly iops: Samples;
+  readonly kibPerSecond: Samples;
+  readonly gathered: Gathered;
+}
+
 export class IntervalStatistics {
-  private readonly intervalNs: number;
-  private readonly rates = new Map<string, { iops: Samples; kibPerSecond: Samples }>();
+  private readonly windowNs: number;
+  private readonly rates = new Map<string, Rate>();
   private readonly own = new Set<string>();
   private issued = 0;
 
   /**
-   * @param intervalNs the nominal length; shorter intervals (ends, the cut of the warm-up) are no
-   * samples
+   * Samples are taken over fio's half second where whole intervals make one, else over an interval.
+   *
+   * @param intervalNs the nominal length; what is left at the ends and before the cut of the warm-up is
+   * no sample
    */
   constructor(intervalNs: number) {
-    this.intervalNs = intervalNs;
+    this.windowNs = fioWindowNs % intervalNs === 0 ? fioWindowNs : intervalNs;
   }
 
   /** @param jobIndex the job's position over the whole run (`PlannedJob.index`) */
   add(jobIndex: number, row: IntervalRow): void {
     this.issued += row.ios;
-    if (row.warmup || row.lengthNs < 0.9 * this.intervalNs) {
+    if (row.warmup) {
       return;
     }
-    const rate = this.rateOf(jobIndex, row.direction);
-    const seconds = row.lengthNs / 1e9;
+    const { iops, kibPerSecond, gathered } = this.rateOf(jobIndex, row.direction);
+    gathered.lengthNs += row.lengthNs;
+    gathered.ios += row.ios;
+    gathered.bytes += row.bytes;
+    // Intervals end microseconds early or late.
+    if (gathered.lengthNs < 0.98 * this.windowNs) {
+      return;
+    }
+    const seconds = gathered.lengthNs / 1e9;
     if (!this.own.has(`${jobIndex}.iops`)) {
-      rate.iops.add(row.ios / seconds);
+      iops.add(gathered.ios / seconds);
     }
     if (!this.own.has(`${jobIndex}.bw`)) {
-      rate.kibPerSecond.add(row.bytes / 1024 / seconds);
+      kibPerSecond.add(gathered.bytes / 1024 / seconds);
     }
+    gathered.lengthNs = 0;
+    gathered.ios = 0;
+    gathered.bytes = 0;
   }
 
   /** The job has windows of its own for these samples (`bwavgtime`, `iopsavgtime`): see `sample`. */
@@ -96,11 +124,12 @@ export class IntervalStatistics {
     (kind === "bw" ? rate.kibPerSecond : rate.iops).add(perSecond);
   }
 
-  private rateOf(jobIndex: number, direction: Direction) {
+  private rateOf(jobIndex: number, direction: Direction): Rate {
     const key = `${jobIndex}.${direction}`;
     let rate = this.rates.get(key);
     if (rate === undefined) {
-      rate = { iops: new Samples(), kibPerSecond: new Samples() };
+      const gathered = { lengthNs: 0, ios: 0, bytes: 0 };
+      rate = { iops: new Samples(), kibPerSecond: new Samples(), gathered };
       this.rates.set(key, rate);
     }
     return rate;

@@ -25,6 +25,7 @@ import { assembleRun, type RunInput } from "./assemble.ts";
 import { withCreateOnly } from "./create-only.ts";
 import { collectEnvironment } from "./environment.ts";
 import { FioLogs } from "./fio-logs.ts";
+import { usualIntervalMs } from "./interval-length.ts";
 import { IntervalStatistics } from "./interval-statistics.ts";
 import { plannedJobs } from "./job-names.ts";
 import { type LiveFeed, openLiveFeed } from "./live.ts";
@@ -53,7 +54,8 @@ export interface RunSettings {
   readonly report: boolean;
   /** Recorded with the results; whoever called judges them. */
   readonly thresholds: readonly Threshold[];
-  readonly intervalMs: number;
+  /** Length of an interval of the time series; null = by the run's length. */
+  readonly intervalMs: number | null;
   /** Relative file names of jobs are taken from here. */
   readonly workingDirectory: string;
   readonly signal: AbortSignal;
@@ -273,7 +275,7 @@ async function measured(
   const { settings, events, parsed } = request;
   const paths = pathsOf(plan);
   const logs = openLogs(plan, settings, writer.directory);
-  const intervals = new IntervalStatistics(settings.intervalMs * 1e6);
+  const intervals = new IntervalStatistics(intervalNsOf(plan, settings));
   const steady = new SteadyStates(plannedJobs(plan));
   const base: Omit<Measured["input"], "disks" | "rssBytes" | "environment"> = {
     parsed,
@@ -408,6 +410,10 @@ function targetText(plan: RunPlan): string {
   return texts.join(" ");
 }
 
+function intervalNsOf(plan: RunPlan, { intervalMs, live }: RunSettings): number {
+  return (intervalMs ?? usualIntervalMs(plan.expectedSeconds, live !== null)) * 1e6;
+}
+
 async function measure(
   plan: RunPlan,
   settings: RunSettings,
@@ -418,7 +424,7 @@ async function measure(
     .filter((phase) => phase.jobs.length > 0);
   const virtual = settings.clock === "virtual";
   const options = {
-    intervalNs: settings.intervalMs * 1e6,
+    intervalNs: intervalNsOf(plan, settings),
     // A generator in virtual time is never late.
     hiccups: !virtual,
     time: virtual ? virtualTime() : null,

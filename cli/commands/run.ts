@@ -108,7 +108,7 @@ function stackOf(own: Own): StackChoice {
 
 /** Settings that `run` and `sweep` share. */
 export function settingsOf(own: Own, command: readonly string[], signal: AbortSignal): RunSettings {
-  const intervalMs = wholeNumber(own, "interval", 10) ?? 1000;
+  const intervalMs = wholeNumber(own, "interval", 10);
   const clock = choice(own, "clock", ["real", "virtual"], "real");
   return {
     command: ["osdyno", ...command],
