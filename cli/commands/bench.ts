@@ -20,6 +20,7 @@ import { makeProgress } from "../progress.ts";
 import { benchAllocator } from "./bench-allocator.ts";
 import { type BenchFlags, range, wholeNumber } from "./bench-flags.ts";
 import { benchKv } from "./bench-kv.ts";
+import { benchTheStore } from "./bench-store.ts";
 import { microBench } from "./micro-bench.ts";
 
 /** Where Linux keeps files that are nothing but memory, and what statfs says of such a place. */
@@ -119,6 +120,8 @@ async function bench(text: string, flags: BenchFlags): Promise<void> {
     });
   } else if (hotPath.name === "allocator") {
     await benchAllocator(only, flags);
+  } else if (hotPath.name === "store") {
+    await benchTheStore(only, flags);
   } else {
     await benchEngines(only, flags);
   }
@@ -222,7 +225,7 @@ export function benchCommand(finish: (code: number) => void): Command {
       "rounds, order alternating; 6 or more give intervals (default: 6; allocator 3)",
     )
     .option("--runtime <ms>", "length of each measurement, ms", "500")
-    .option("--size <mib>", "size of the scratch file of ioengine, MiB", "256")
+    .option("--size <mib>", "ioengine, store: size of the scratch file, MiB", "256")
     .option("--keys <n>", "kv: keys to begin with", "100000")
     .option("--commits <n>", "kv: commits of each measurement", "4000")
     .option("--capacity <gib>", "allocator: size of the device, GiB", "1024")

@@ -66,4 +66,11 @@ export const benchedHotPaths: readonly BenchedHotPath[] = [
     implementations: allocatorKinds,
     micro: null,
   },
+  {
+    name: "store",
+    describe:
+      "the object store over each durable key-value store, beside the raw device: 4 KiB overwrites and reads, 4 MiB writes",
+    implementations: () => keyValueEngines().filter(({ uses }) => uses !== "none"),
+    micro: null,
+  },
 ];

@@ -9,6 +9,7 @@ import { allocatorKinds } from "../../engine/hot/allocator/registry.ts";
 import { blockEngines } from "../../engine/hot/ioengine/registry.ts";
 import type { AllocatorBench } from "../../results/bench/allocator.ts";
 import type { IoEngineBench } from "../../results/bench/ioengine.ts";
+import { type StoreBench, storeWorkloads } from "../../results/bench/store.ts";
 
 const main = fileURLToPath(new URL("../../cli/main.ts", import.meta.url));
 
@@ -104,6 +105,27 @@ test("measures every allocator, with a directory of charts and hashes that hold"
   writeFileSync(join(out, "mine.txt"), "");
   expect(osdyno("allocator/avl", ...flags)).toMatchObject({ status: 2, out: "" });
   rmSync(out, { recursive: true });
+});
+
+test("measures the store beside the raw file, with a directory of charts", () => {
+  const out = join(folder, "store");
+  const flags = ["--rounds=1", "--runtime=60", "--size=16", "--out", out];
+  const { status, out: text, err } = osdyno("store/waltree", ...flags);
+  expect(status, err).toBe(0);
+  const bench = JSON.parse(readFileSync(join(out, "bench-store.json"), "utf8")) as StoreBench;
+  expect(bench.rows.map(({ workload }) => workload)).toEqual(storeWorkloads);
+  for (const { ratio, rawPerSecond, storePerSecond, ...row } of bench.rows) {
+    expect(ratio.median).toBeCloseTo(storePerSecond.median / rawPerSecond.median);
+    expect(row.cpuUs.median).toBeGreaterThan(0);
+    const reads = row.workload.operation === "randread";
+    // A write is on the disk once, and its metadata; commits are flushed, many together.
+    expect(row.writeAmplification.median >= 1, JSON.stringify(row)).toBe(!reads);
+    expect(row.flushes.median > 0, JSON.stringify(row)).toBe(!reads);
+    expect(text).toContain(`${row.workload.name}, depth ${row.workload.depth}`);
+  }
+  expect(readdirSync(join(out, "charts"))).toHaveLength(4);
+  rmSync(out, { recursive: true });
+  expect(readdirSync(folder).filter((name) => name.startsWith("osdyno-bench"))).toEqual([]);
 });
 
 test("refuses an allocator that it does not know", () => {

@@ -18,6 +18,7 @@ export class LaneIo {
   readonly #wantSlot: ((slot: number) => void)[] = [];
   readonly #wantRoom: { readonly op: BlockOp; readonly done: IoDone }[] = [];
   #flushes = 0;
+  #durableWrites = 0;
   #writtenBytes = 0;
   #readBytes = 0;
   #idle: (() => void) | null = null;
@@ -33,6 +34,11 @@ export class LaneIo {
 
   get flushes(): number {
     return this.#flushes;
+  }
+
+  /** Writes that were to be durable by themselves: each costs the device a flush. */
+  get durableWrites(): number {
+    return this.#durableWrites;
   }
 
   get writtenBytes(): number {
@@ -68,6 +74,7 @@ export class LaneIo {
 
   write(slot: number, offsetBytes: number, lengthBytes: number, fua: boolean, done: IoDone): void {
     this.#writtenBytes += lengthBytes;
+    this.#durableWrites += fua ? 1 : 0;
     this.#start(opKinds.write, fua ? flagFua : 0, offsetBytes, lengthBytes, slot, done);
   }
 

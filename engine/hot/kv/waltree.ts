@@ -187,6 +187,7 @@ class WaltreeStore implements KeyValueStore {
       log_bytes: this.#log.writtenBytes,
       log_grown: this.#log.grown,
       flushes: base.flushes + (log === base ? 0 : log.flushes),
+      durable_writes: base.durableWrites + (log === base ? 0 : log.durableWrites),
       written_bytes: base.writtenBytes + (log === base ? 0 : log.writtenBytes),
       read_bytes: base.readBytes + (log === base ? 0 : log.readBytes),
       keys_now: this.#tree.tree.keys,

@@ -198,11 +198,14 @@ export class KvSync implements IoOwner {
       }
     }
     this.#batches.length = 0;
+    // What is submitted from the callbacks goes to the device in one batch.
+    state.io.cork();
     for (const txc of group) {
       this.#host.committed(txc);
     }
     this.#busy = false;
     this.#host.settled();
+    state.io.uncork();
     state.perf.add(state.perf.kv_final_lat, state.perf.now() - nowNs);
     const { eager, hasWritten, hasStable } = this.#deferred;
     if (this.#queue.length > 0 || (eager && (hasWritten || hasStable))) {

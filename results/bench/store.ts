@@ -1,0 +1,308 @@
+/**
+ * The bench of the object store: the same jobs on a raw file and on a volume of a store in a file beside
+ * it, in rounds of alternating order, so that what the disk does meanwhile hits both alike. A write of
+ * the store is durable when it completes; the raw job asks for that by O_DSYNC.
+ */
+import { rmSync } from "node:fs";
+import { cpus, release } from "node:os";
+import { join } from "node:path";
+import { assert } from "../../engine/base/assert.ts";
+import { OsdynoError } from "../../engine/base/error.ts";
+import { keyValueEngines } from "../../engine/hot/kv/registry.ts";
+import type { OptionSetting } from "../../engine/options/option-set.ts";
+import type { RealStore } from "../../engine/store/real-store.ts";
+import { hostEnvironment } from "../../workloads/job/host-environment.ts";
+import { parseJobs } from "../../workloads/job/parse.ts";
+import { planRun } from "../../workloads/planner.ts";
+import { execute } from "../../workloads/runner/execute.ts";
+import { writeScratchFile } from "../../workloads/runner/layout.ts";
+import { type MedianInterval, medianInterval } from "../statistics.ts";
+import {
+  directionOf,
+  jobArguments,
+  type StoreJob,
+  StorePlace,
+  type StoreSample,
+} from "./store-place.ts";
+
+export interface StoreBenchOptions {
+  /** A key-value store by name; `null`: every durable one that can be used here. */
+  readonly only: string | null;
+  readonly rounds: number;
+  /** Of each measurement, ms; half as much goes before it unmeasured. */
+  readonly runtimeMs: number;
+  /** Of the raw file and of the volume. */
+  readonly sizeBytes: number;
+  readonly seed: number;
+  /** For the files. */
+  readonly folder: string;
+  /** Tuning parameters of the store. */
+  readonly settings: readonly OptionSetting[];
+  readonly signal: AbortSignal;
+  readonly onCell: (done: number, total: number, cell: string) => void;
+}
+
+export interface StoreWorkload {
+  readonly name: string;
+  readonly operation: "randread" | "randwrite";
+  readonly blockBytes: number;
+  readonly depth: number;
+}
+
+export interface StoreRow {
+  readonly kv: string;
+  readonly workload: StoreWorkload;
+  readonly rawPerSecond: MedianInterval;
+  readonly storePerSecond: MedianInterval;
+  /** Of the store to the raw file, in each round. */
+  readonly ratio: MedianInterval;
+  readonly cpuUs: MedianInterval;
+  readonly rawCpuUs: MedianInterval;
+  readonly flushes: MedianInterval;
+  readonly writeAmplification: MedianInterval;
+}
+
+export interface StoreBench {
+  readonly schema: "osdyno-bench-1";
+  readonly hotPath: "store";
+  readonly rounds: number;
+  readonly runtimeMs: number;
+  readonly sizeBytes: number;
+  readonly seed: number;
+  readonly settings: readonly string[];
+  readonly kernel: string;
+  readonly cpu: string;
+  readonly rows: readonly StoreRow[];
+  readonly missing: readonly { readonly store: string; readonly reason: string }[];
+}
+
+const mib = 2 ** 20;
+
+export const storeWorkloads: readonly StoreWorkload[] = [
+  { name: "4 KiB overwrite", operation: "randwrite", blockBytes: 4096, depth: 16 },
+  { name: "4 KiB overwrite", operation: "randwrite", blockBytes: 4096, depth: 32 },
+  { name: "4 KiB read", operation: "randread", blockBytes: 4096, depth: 16 },
+  { name: "4 MiB overwrite", operation: "randwrite", blockBytes: 4 * mib, depth: 4 },
+];
+
+/** Reads go to the disk, as they do on the raw file: metadata is cached, data is not. */
+const uncached: readonly OptionSetting[] = [
+  { name: "bluestore_default_buffered_read", value: "false", origin: "bench" },
+];
+
+interface RawSample {
+  readonly opsPerSecond: number;
+  readonly cpuUs: number;
+}
+
+interface Sample {
+  readonly raw: RawSample;
+  readonly store: StoreSample;
+}
+
+async function rawRun(file: string, job: StoreJob, options: StoreBenchOptions): Promise<RawSample> {
+  const durable = job.operation === "randwrite" ? ["--sync=dsync"] : [];
+  const where = `--filename=${file.replaceAll(":", "\\:")}`;
+  const args = [...jobArguments(job, options.sizeBytes), where, ...durable];
+  const parsed = parseJobs([{ kind: "args", args }], hostEnvironment());
+  const plan = planRun(parsed.jobs, { target: null, path: "native", seed: null, directory: "/" });
+  const { phases } = await execute(
+    plan,
+    { intervalNs: 1e9, hiccups: false, signal: options.signal, watch: { check: () => null } },
+    {
+      phase: () => {},
+      intervals: () => {},
+      progress: () => {},
+      log: () => {},
+      shouldStop: () => [],
+      standing: () => {},
+    },
+  );
+  const outcome = phases[0]?.outcome;
+  assert(outcome !== undefined, "a raw job of the bench has no outcome");
+  const { ios, runtimeNs } = directionOf(outcome);
+  const cpu = outcome.jobs[0]?.cpu;
+  return {
+    opsPerSecond: (ios * 1e9) / runtimeNs,
+    cpuUs: cpu === undefined ? 0 : (cpu.userNs + cpu.systemNs) / 1000 / ios,
+  };
+}
+
+function stopIfAsked({ signal }: StoreBenchOptions): void {
+  if (signal.aborted) {
+    throw new OsdynoError("interrupted", "the bench was stopped");
+  }
+}
+
+/** One key-value store with its file, filled once. */
+class Subject {
+  readonly kv: string;
+  readonly #place: StorePlace;
+  readonly #options: StoreBenchOptions;
+
+  constructor(kv: string, options: StoreBenchOptions) {
+    this.kv = kv;
+    this.#options = options;
+    const settings = [
+      { name: "bluestore_kvbackend", value: kv, origin: "bench" },
+      ...uncached,
+      ...options.settings,
+    ];
+    const path = join(options.folder, `store-${kv}`);
+    this.#place = new StorePlace(path, options.sizeBytes, settings, options.seed);
+  }
+
+  async fill(): Promise<void> {
+    const { path, storeBytes } = this.#place;
+    await writeScratchFile(path, storeBytes, this.#options.signal);
+    await this.#place.make();
+    const blockBytes = 4 * mib;
+    const real = await this.#place.open(blockBytes, 4);
+    try {
+      await this.#place.run(real, { operation: "write", blockBytes, depth: 4, runtimeMs: null });
+    } finally {
+      await real.close();
+    }
+  }
+
+  async measure(workload: StoreWorkload): Promise<StoreSample> {
+    const { blockBytes, depth } = workload;
+    const real = await this.#place.open(Math.max(blockBytes, 65_536), Math.max(depth, 16));
+    try {
+      await this.#warm(real, workload);
+      return await this.#place.run(real, { ...workload, runtimeMs: this.#options.runtimeMs });
+    } finally {
+      await real.close();
+    }
+  }
+
+  /** All metadata in the cache, and the code compiled. */
+  async #warm(real: RealStore, workload: StoreWorkload): Promise<void> {
+    const all = { operation: "read", blockBytes: 65_536, depth: 16, runtimeMs: null } as const;
+    await this.#place.run(real, { ...all, depth: Math.min(16, Math.max(workload.depth, 4)) });
+    const runtimeMs = Math.ceil(this.#options.runtimeMs / 2);
+    await this.#place.run(real, { ...workload, runtimeMs });
+  }
+
+  remove(): void {
+    rmSync(this.#place.path, { force: true });
+  }
+}
+
+function rowOf(kv: string, workload: StoreWorkload, samples: readonly Sample[]): StoreRow {
+  const of = (value: (sample: Sample) => number) => medianInterval(samples.map(value));
+  return {
+    kv,
+    workload,
+    rawPerSecond: of(({ raw }) => raw.opsPerSecond),
+    storePerSecond: of(({ store }) => store.opsPerSecond),
+    ratio: of(({ raw, store }) => store.opsPerSecond / raw.opsPerSecond),
+    cpuUs: of(({ store }) => store.cpuUs),
+    rawCpuUs: of(({ raw }) => raw.cpuUs),
+    flushes: of(({ store }) => store.flushes),
+    writeAmplification: of(({ store }) => store.writeAmplification),
+  };
+}
+
+/** Those that could be filled; why not is told of the others. */
+async function filled(
+  subjects: readonly Subject[],
+  missing: { store: string; reason: string }[],
+): Promise<Subject[]> {
+  const ready: Subject[] = [];
+  for (const subject of subjects) {
+    try {
+      await subject.fill();
+      ready.push(subject);
+    } catch (error) {
+      if (!(error instanceof OsdynoError) || error.code === "interrupted") {
+        throw error;
+      }
+      missing.push({ store: subject.kv, reason: error.message });
+    }
+  }
+  return ready;
+}
+
+interface Cell {
+  readonly subject: Subject;
+  readonly workload: StoreWorkload;
+  readonly samples: Sample[];
+}
+
+async function measureCell(
+  cell: Cell,
+  file: string,
+  storeFirst: boolean,
+  options: StoreBenchOptions,
+): Promise<void> {
+  const { subject, workload, samples } = cell;
+  const raw = () => rawRun(file, { ...workload, runtimeMs: options.runtimeMs }, options);
+  if (storeFirst) {
+    const store = await subject.measure(workload);
+    samples.push({ store, raw: await raw() });
+  } else {
+    const first = await raw();
+    samples.push({ raw: first, store: await subject.measure(workload) });
+  }
+}
+
+/** Measures every cell in every round. */
+async function measureRounds(cells: readonly Cell[], options: StoreBenchOptions): Promise<void> {
+  const file = join(options.folder, "raw");
+  const total = cells.length * options.rounds;
+  let done = 0;
+  await writeScratchFile(file, options.sizeBytes, options.signal);
+  try {
+    for (let round = 0; round < options.rounds; round += 1) {
+      for (const cell of round % 2 === 0 ? cells : cells.toReversed()) {
+        stopIfAsked(options);
+        const { name, depth } = cell.workload;
+        options.onCell(done, total, `${cell.subject.kv}, ${name}, depth ${depth}`);
+        await measureCell(cell, file, round % 2 === 1, options);
+        done += 1;
+      }
+    }
+  } finally {
+    rmSync(file, { force: true });
+  }
+}
+
+/** Measures every workload on every key-value store that can be used here. */
+export async function benchStore(options: StoreBenchOptions): Promise<StoreBench> {
+  const { only, rounds, runtimeMs, sizeBytes, seed } = options;
+  const wanted = keyValueEngines().filter(({ name, uses }) =>
+    only === null ? uses !== "none" : name === only,
+  );
+  const missing = wanted.flatMap(({ name, unavailable }) =>
+    unavailable === null ? [] : [{ store: name, reason: unavailable }],
+  );
+  const subjects = wanted
+    .filter(({ unavailable }) => unavailable === null)
+    .map(({ name }) => new Subject(name, options));
+  options.onCell(0, 1, "filling");
+  let cells: Cell[] = [];
+  try {
+    cells = (await filled(subjects, missing)).flatMap((subject) =>
+      storeWorkloads.map((workload): Cell => ({ subject, workload, samples: [] })),
+    );
+    await measureRounds(cells, options);
+  } finally {
+    for (const subject of subjects) {
+      subject.remove();
+    }
+  }
+  return {
+    schema: "osdyno-bench-1",
+    hotPath: "store",
+    rounds,
+    runtimeMs,
+    sizeBytes,
+    seed,
+    settings: options.settings.map(({ name, value }) => `${name}=${value}`),
+    kernel: release(),
+    cpu: cpus()[0]?.model ?? "unknown",
+    rows: cells.map(({ subject, workload, samples }) => rowOf(subject.kv, workload, samples)),
+    missing,
+  };
+}
