@@ -89,10 +89,17 @@ export class StorePlace {
   readonly #settings: readonly OptionSetting[];
   readonly #random: SeededRandom;
 
-  constructor(path: string, volumeBytes: number, settings: readonly OptionSetting[], seed: number) {
+  /** `metadataBytes`: more room than a volume of that size comes with. */
+  constructor(
+    path: string,
+    volumeBytes: number,
+    metadataBytes: number,
+    settings: readonly OptionSetting[],
+    seed: number,
+  ) {
     this.path = path;
     this.volumeBytes = volumeBytes;
-    this.storeBytes = storeBytesFor(volumeBytes);
+    this.storeBytes = storeBytesFor(volumeBytes) + metadataBytes;
     this.#settings = settings;
     this.#random = new SeededRandom(seed);
   }
@@ -103,7 +110,16 @@ export class StorePlace {
       kind: "ssd",
       settings: this.#settings,
     });
-    return { path: this.path, options, random: this.#random, slotBytes, userSlots };
+    return {
+      path: this.path,
+      options,
+      deviceClass: "ssd",
+      classReason: "the bench takes it for one",
+      sizeBytes: this.storeBytes,
+      random: this.#random,
+      slotBytes,
+      userSlots,
+    };
   }
 
   /** Makes the store in the file, which is there and was written: nothing of it is a hole. */

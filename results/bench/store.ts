@@ -8,6 +8,7 @@ import { cpus, release } from "node:os";
 import { join } from "node:path";
 import { assert } from "../../engine/base/assert.ts";
 import { OsdynoError } from "../../engine/base/error.ts";
+import type { KeyValueEngine } from "../../engine/hot/kv/kv.ts";
 import { keyValueEngines } from "../../engine/hot/kv/registry.ts";
 import type { OptionSetting } from "../../engine/options/option-set.ts";
 import type { RealStore } from "../../engine/store/real-store.ts";
@@ -140,8 +141,10 @@ class Subject {
   readonly #place: StorePlace;
   readonly #options: StoreBenchOptions;
 
-  constructor(kv: string, options: StoreBenchOptions) {
+  constructor({ name: kv, uses }: KeyValueEngine, options: StoreBenchOptions) {
     this.kv = kv;
+    // RocksDB keeps logs and tables for a while that hold nothing any more.
+    const metadataBytes = uses === "native" ? 512 * mib : 0;
     this.#options = options;
     const settings = [
       { name: "bluestore_kvbackend", value: kv, origin: "bench" },
@@ -149,7 +152,8 @@ class Subject {
       ...options.settings,
     ];
     const path = join(options.folder, `store-${kv}`);
-    this.#place = new StorePlace(path, options.sizeBytes, settings, options.seed);
+    const { sizeBytes, seed } = options;
+    this.#place = new StorePlace(path, sizeBytes, metadataBytes, settings, seed);
   }
 
   async fill(): Promise<void> {
@@ -215,7 +219,8 @@ async function filled(
       await subject.fill();
       ready.push(subject);
     } catch (error) {
-      if (!(error instanceof OsdynoError) || error.code === "interrupted") {
+      const hopeless = subjects.length === 1 || !(error instanceof OsdynoError);
+      if (hopeless || error.code === "interrupted") {
         throw error;
       }
       missing.push({ store: subject.kv, reason: error.message });
@@ -279,7 +284,7 @@ export async function benchStore(options: StoreBenchOptions): Promise<StoreBench
   );
   const subjects = wanted
     .filter(({ unavailable }) => unavailable === null)
-    .map(({ name }) => new Subject(name, options));
+    .map((engine) => new Subject(engine, options));
   options.onCell(0, 1, "filling");
   let cells: Cell[] = [];
   try {

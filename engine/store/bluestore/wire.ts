@@ -77,9 +77,18 @@ export class WireWriter {
   }
 
   raw(from: Uint8Array): void {
-    this.room(from.length);
-    this.bytes.set(from, this.length);
-    this.length += from.length;
+    const count = from.length;
+    this.room(count);
+    const { bytes, length } = this;
+    if (count > 32) {
+      bytes.set(from, length);
+    } else {
+      // The checksums of a blob: a call of `set` costs more than some ten bytes one by one.
+      for (let at = 0; at < count; at += 1) {
+        bytes[length + at] = from[at] as number;
+      }
+    }
+    this.length = length + count;
   }
 
   /** Length, then bytes. */
