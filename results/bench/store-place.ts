@@ -152,6 +152,7 @@ export class StorePlace {
       clock: real.clock,
       firstSlot: real.firstUserSlot,
       slots: job.depth,
+      counters: real.volumeCounters,
       notes: [],
       facts: {
         ...real.deviceFacts,
