@@ -90,6 +90,8 @@ export interface LogState {
   readonly tuning: WriteLogTuning;
   readonly clock: Clock;
   readonly image: BlockDevice;
+  /** Unit of offsets and lengths in the image. */
+  readonly unitBytes: number;
   readonly imageIo: LaneIo;
   readonly logIo: LaneIo;
   readonly entries: Entries;

@@ -20,6 +20,7 @@ import { WriteLog } from "./write-log.ts";
 const mostEntries = 1 << 20;
 /** Bytes of the log for each entry of the table of mode pmem. */
 const bytesPerTableEntry = 2048;
+const leastUnitBytes = 512;
 
 export interface CreateWriteLogOptions {
   readonly mode: WriteLogMode;
@@ -60,6 +61,12 @@ function areas(mode: WriteLogMode, poolBytes: number) {
   const ringStartBytes = firstAreaBytes + entryCapacity * entryBytes;
   const ringBytes = Math.floor((poolBytes - ringStartBytes) / 4096) * 4096;
   return { ringStartBytes, ringBytes, entryCapacity };
+}
+
+/** An image that takes any offset is addressed by sectors: the log keeps a note of each. */
+function imageOf({ sizeBytes, blockBytes }: { sizeBytes: number; blockBytes: number }) {
+  const unitBytes = Math.max(leastUnitBytes, blockBytes);
+  return { unitBytes, bytes: Math.floor(sizeBytes / unitBytes) * unitBytes };
 }
 
 function checkDevice(mode: WriteLogMode, log: BlockDevice): void {
@@ -111,9 +118,9 @@ export async function createWriteLog(options: CreateWriteLogOptions): Promise<Ro
     sequence: 1,
     logId: options.logId >>> 0,
     mode,
-    blockBytes: image.blockBytes,
+    blockBytes: imageOf(image).unitBytes,
     poolBytes,
-    imageBytes: image.sizeBytes,
+    imageBytes: imageOf(image).bytes,
     ringStartBytes,
     ringBytes,
     entryCapacity,
@@ -237,7 +244,8 @@ export async function openWriteLog(options: OpenWriteLogOptions): Promise<WriteL
   const { root, entries, ring } = opened;
   const flushed = Math.min(Math.max(root.flushedEntry, entries.first), entries.next);
   const below = imageLanes(image, tuning);
-  const map = new BlockMap(entries, image.facts.blockBytes);
+  const { unitBytes } = imageOf(image.facts);
+  const map = new BlockMap(entries, unitBytes);
   for (let sequence = entries.first; sequence < entries.next; sequence += 1) {
     const slot = entries.slotOf(sequence);
     if (!entries.isSyncPoint(slot)) {
@@ -251,6 +259,7 @@ export async function openWriteLog(options: OpenWriteLogOptions): Promise<WriteL
     tuning: { ...tuning, writeBackDepth: below.depth },
     clock,
     image,
+    unitBytes,
     imageIo: below.io,
     logIo,
     entries,
@@ -301,9 +310,10 @@ async function begin(options: OpenWriteLogOptions, tuning: WriteLogTuning, io: L
   if (root.imageId !== imageId) {
     refuse(`stands before ${root.imageUri} (${root.imageId}), not before ${imageId}`);
   }
-  if (root.imageBytes !== image.facts.sizeBytes || root.blockBytes !== image.facts.blockBytes) {
+  const { unitBytes, bytes } = imageOf(image.facts);
+  if (root.imageBytes !== bytes || root.blockBytes !== unitBytes) {
     refuse(
-      `stands before an image of ${root.imageBytes} bytes in blocks of ${root.blockBytes}; this one has ${image.facts.sizeBytes} in blocks of ${image.facts.blockBytes}`,
+      `stands before an image of ${root.imageBytes} bytes in blocks of ${root.blockBytes}; this one has ${bytes} in blocks of ${unitBytes}`,
     );
   }
   const longest = image.arena.slotBytes + tuning.recordBytes + 4096;

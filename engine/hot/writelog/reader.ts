@@ -41,8 +41,8 @@ export class Reader {
 
   /** Begins a read; the image's part goes out with the lane's next commit. */
   start(index: number): void {
-    const { counters, image } = this.#state;
-    const blocks = (this.#table.lengthBytes[index] as number) / image.facts.blockBytes;
+    const { counters } = this.#state;
+    const blocks = (this.#table.lengthBytes[index] as number) / this.#state.unitBytes;
     const hits = this.#hits(index);
     const found = hits.reduce((sum, { count }) => sum + count, 0);
     counters.readHitBlocks += found;
@@ -87,14 +87,14 @@ export class Reader {
   }
 
   #hits(index: number): Hit[] {
-    const { map, entries, image } = this.#state;
+    const { map, entries } = this.#state;
     const hits: Hit[] = [];
     if (map.size === 0) {
       return hits;
     }
-    const { blockBytes } = image.facts;
-    const first = (this.#table.offsetBytes[index] as number) / blockBytes;
-    const end = first + (this.#table.lengthBytes[index] as number) / blockBytes;
+    const { unitBytes } = this.#state;
+    const first = (this.#table.offsetBytes[index] as number) / unitBytes;
+    const end = first + (this.#table.lengthBytes[index] as number) / unitBytes;
     let last: Hit | null = null;
     for (let block = first; block < end; block += 1) {
       const slot = map.slotOf(block);
@@ -128,11 +128,11 @@ export class Reader {
   /** Puts the entry's data into the client's slot. */
   #fetch(index: number, hit: Hit, done: (whole: boolean) => void): void {
     const { entries, image } = this.#state;
-    const { blockBytes } = image.facts;
+    const { unitBytes } = this.#state;
     const start = (this.#table.slot[index] as number) * image.arena.slotBytes;
-    const hitBytes = hit.firstBlock * blockBytes;
+    const hitBytes = hit.firstBlock * unitBytes;
     const into = start + hitBytes - (this.#table.offsetBytes[index] as number);
-    const lengthBytes = hit.count * blockBytes;
+    const lengthBytes = hit.count * unitBytes;
     if (!entries.hasData(hit.slot)) {
       image.arena.bytes.fill(0, into, into + lengthBytes);
       done(true);

@@ -143,16 +143,16 @@ export class WriteBack {
 
   /** Nothing to be written: a sync point, or data that newer ones of the same generation replace. */
   #isDone(slot: number): boolean {
-    const { entries, map, image, counters } = this.#state;
+    const { entries, map, counters } = this.#state;
     if (entries.isSyncPoint(slot)) {
       return true;
     }
     if ((entries.liveBlocks[slot] as number) > 0) {
       return false;
     }
-    const { blockBytes } = image.facts;
-    const first = (entries.imageOffsetBytes[slot] as number) / blockBytes;
-    const end = first + (entries.lengthBytes[slot] as number) / blockBytes;
+    const { unitBytes } = this.#state;
+    const first = (entries.imageOffsetBytes[slot] as number) / unitBytes;
+    const end = first + (entries.lengthBytes[slot] as number) / unitBytes;
     for (let block = first; block < end; block += 1) {
       const newer = map.slotOf(block);
       const durable = newer >= 0 && entries.sequenceIn(newer) < this.#appender.durable;
