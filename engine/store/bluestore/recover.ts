@@ -1,5 +1,5 @@
 /** Finds what space is in use from the objects themselves: after an unclean end, and for checking. */
-import type { KeyValueStore } from "../../hot/kv/kv.ts";
+import type { KeyValueStore, KvEntry } from "../../hot/kv/kv.ts";
 import { objectOfKey } from "../object-key.ts";
 import { type Blob, hole } from "./blob.ts";
 import { type CodecContext, decodeOnode, decodeSharedBlob } from "./codec.ts";
@@ -14,24 +14,29 @@ import { keyOfBytes, WireReader } from "./wire.ts";
 
 const pageEntries = 1024;
 
-/** Calls back for every record of a prefix, in order. */
-export function eachRecord(
-  kv: KeyValueStore,
-  prefix: string,
-  visit: (key: Uint8Array, value: Uint8Array) => void,
-): void {
+/** Every record of a prefix, in order. */
+export function* recordsOf(kv: KeyValueStore, prefix: string): Generator<KvEntry> {
   let from: Uint8Array = new Uint8Array(0);
   for (;;) {
     const page = kv.scan(prefix, from, undefined, pageEntries);
-    for (const { key, value } of page) {
-      visit(key, value);
-    }
+    yield* page;
     const last = page.at(-1);
     if (last === undefined || page.length < pageEntries) {
       return;
     }
     from = new Uint8Array(last.key.length + 1);
     from.set(last.key);
+  }
+}
+
+/** Calls back for every record of a prefix, in order. */
+export function eachRecord(
+  kv: KeyValueStore,
+  prefix: string,
+  visit: (key: Uint8Array, value: Uint8Array) => void,
+): void {
+  for (const { key, value } of recordsOf(kv, prefix)) {
+    visit(key, value);
   }
 }
 

@@ -3,7 +3,7 @@ import { OsdynoError } from "../../base/error.ts";
 import type { KeyValueStore, KvBatch } from "../../hot/kv/kv.ts";
 import { type FreelistKind, freelistKinds } from "./freelist.ts";
 import { prefixes } from "./keys.ts";
-import { bytesOfKey, WireReader, WireWriter } from "./wire.ts";
+import { bytesOfKey, CorruptRecord, WireReader, WireWriter } from "./wire.ts";
 
 /** Stores of another format are not opened. */
 export const formatVersion = 1;
@@ -51,33 +51,64 @@ export function saveIdLimits(batch: KvBatch, nidMax: number, blobIdMax: number):
   batch.set(prefixes.super, keys.blobIdMax, u64Record(blobIdMax));
 }
 
-/** Throws `io` with one line when the store was not made completely or is of another format. */
-export function loadSuperblock(kv: KeyValueStore, device: string): Superblock {
-  const read = (key: Uint8Array, what: string): WireReader => {
-    const value = kv.get(prefixes.super, key);
-    if (value === undefined) {
+/** The limits of numbers; `null` where the record is missing or damaged. */
+export function loadIdLimits(
+  kv: KeyValueStore,
+): Readonly<Record<"nidMax" | "blobIdMax", number | null>> {
+  const read = (key: Uint8Array): number | null => {
+    try {
+      const value = kv.get(prefixes.super, key);
+      return value === undefined ? null : new WireReader().open(value, "a limit").u64();
+    } catch (error) {
+      if (error instanceof CorruptRecord) {
+        return null;
+      }
+      throw error;
+    }
+  };
+  return { nidMax: read(keys.nidMax), blobIdMax: read(keys.blobIdMax) };
+}
+
+function readRecord(kv: KeyValueStore, key: Uint8Array, what: string, device: string): WireReader {
+  const value = kv.get(prefixes.super, key);
+  if (value === undefined) {
+    throw new OsdynoError("io", `${device}: the store has no ${what}: it was not made completely`);
+  }
+  return new WireReader().open(value, what);
+}
+
+/** Throws `io` or `bad-input` with one line when it is missing, damaged or of another format. */
+export function loadGeometry(kv: KeyValueStore, device: string): StoreGeometry {
+  try {
+    const reader = readRecord(kv, keys.geometry, "geometry", device);
+    const version = reader.u32();
+    if (version !== formatVersion) {
       throw new OsdynoError(
-        "io",
-        `${device}: the store has no ${what}: it was not made completely`,
+        "bad-input",
+        `${device}: the store has format ${version}; this version reads ${formatVersion} only`,
       );
     }
-    return new WireReader().open(value, what);
-  };
-  const reader = read(keys.geometry, "geometry");
-  const version = reader.u32();
-  if (version !== formatVersion) {
-    throw new OsdynoError(
-      "bad-input",
-      `${device}: the store has format ${version}; this version reads ${formatVersion} only`,
-    );
+    return {
+      sizeBytes: reader.u64(),
+      unitBytes: reader.u32(),
+      blockBytes: reader.u32(),
+      freelist: freelistKinds[reader.u8()] ?? reader.fail("an unknown freelist"),
+      freelistUnitsPerKey: reader.u32(),
+    };
+  } catch (error) {
+    if (error instanceof CorruptRecord) {
+      throw new OsdynoError("io", `${device}: ${error.message}`, {}, error);
+    }
+    throw error;
   }
+}
+
+/** Throws as `loadGeometry`, and `CorruptRecord`. */
+export function loadSuperblock(kv: KeyValueStore, device: string): Superblock {
+  const limit = (key: Uint8Array, what: string): number => readRecord(kv, key, what, device).u64();
   return {
-    sizeBytes: reader.u64(),
-    unitBytes: reader.u32(),
-    blockBytes: reader.u32(),
-    freelist: freelistKinds[reader.u8()] ?? reader.fail("an unknown freelist"),
-    freelistUnitsPerKey: reader.u32(),
-    nidMax: read(keys.nidMax, "limit of object numbers").u64(),
-    blobIdMax: read(keys.blobIdMax, "limit of blob numbers").u64(),
+    ...loadGeometry(kv, device),
+    nidMax: limit(keys.nidMax, "limit of object numbers"),
+    blobIdMax: limit(keys.blobIdMax, "limit of blob numbers"),
   };
 }

@@ -1,0 +1,201 @@
+/** Checks a store that is not mounted, and mends what can be mended. */
+import { OsdynoError } from "../../../base/error.ts";
+import { ExtentList } from "../../../hot/allocator/allocator.ts";
+import type { KeyValueStore } from "../../../hot/kv/kv.ts";
+import { Compression } from "../compression.ts";
+import { DiskIo } from "../disk-io.ts";
+import { BitmapFreelist } from "../freelist.ts";
+import { kvSpaceUnit, openKv, SharedSpace } from "../kv-space.ts";
+import type { DeviceLabel } from "../label.ts";
+import { checkLabels } from "../label-io.ts";
+import { makeAllocator } from "../make.ts";
+import { type BlueStoreParts, checksumNames } from "../parts.ts";
+import { loadGeometry, type StoreGeometry } from "../superblock.ts";
+import { commit } from "../waiting.ts";
+import { DeepCheck } from "./deep.ts";
+import type { Finding, FindingKind } from "./findings.ts";
+import { repairsOf } from "./side-checks.ts";
+import { owners } from "./space-map.ts";
+import { Survey, type SurveyCounts } from "./survey.ts";
+
+export interface FsckOptions {
+  /** Also reads all data and compares it with its checksums. */
+  readonly deep: boolean;
+  /** Mends what can be mended, and checks again. */
+  readonly repair: boolean;
+}
+
+/** A finding as it is told. */
+export interface FsckError {
+  readonly kind: FindingKind;
+  readonly message: string;
+  readonly object?: string;
+  readonly offsetBytes?: number;
+  /** `possible` tells that `repair` would mend it; `no` that nothing can. */
+  readonly repair: "done" | "possible" | "no";
+}
+
+export interface FsckReport {
+  readonly label: DeviceLabel;
+  readonly counts: Readonly<SurveyCounts>;
+  /** Data that was read and compared. */
+  readonly checkedBytes: number;
+  /** All that was found, at most 1000 of a kind. */
+  readonly errors: readonly FsckError[];
+  /** How many were found, those that are not listed counted. */
+  readonly total: number;
+  /** How many are left. */
+  readonly left: number;
+}
+
+interface Opened {
+  readonly kv: KeyValueStore;
+  readonly geometry: StoreGeometry;
+}
+
+async function openToRead(parts: BlueStoreParts): Promise<Opened> {
+  const space = new SharedSpace(kvSpaceUnit(parts.options.minAllocBytes));
+  const kv = await openKv(parts, { create: false, readOnly: true }, space);
+  try {
+    return { kv, geometry: loadGeometry(kv, parts.lane.facts.name) };
+  } catch (error) {
+    kv.abandon();
+    throw error;
+  }
+}
+
+function freelistOf(geometry: StoreGeometry): BitmapFreelist | null {
+  return geometry.freelist === "bitmap"
+    ? new BitmapFreelist(geometry.unitBytes, geometry.freelistUnitsPerKey)
+    : null;
+}
+
+function surveyOf(parts: BlueStoreParts, { kv, geometry }: Opened): Survey {
+  return new Survey({
+    kv,
+    options: { ...parts.options, minAllocBytes: geometry.unitBytes },
+    sumBytes: checksumNames.map((name) => parts.checksum(name).valueBytes),
+    sizeBytes: geometry.sizeBytes,
+    freelist: freelistOf(geometry),
+    forEachFree: null,
+  }).run();
+}
+
+/**
+ * Checks the store; nothing is written unless `repair` is asked for and there is something to repair.
+ * Throws `bad-input` or `io` with one line when the store cannot be opened at all.
+ */
+export async function fsckStore(parts: BlueStoreParts, options: FsckOptions): Promise<FsckReport> {
+  const label = await checkLabels(parts);
+  const opened = await openToRead(parts);
+  let survey: Survey;
+  let checkedBytes = 0;
+  try {
+    survey = surveyOf(parts, opened);
+    if (options.deep) {
+      const deep = new DeepCheck(survey, {
+        io: new DiskIo(parts.lane),
+        checksums: checksumNames.map((name) => parts.checksum(name)),
+        compression: new Compression(parts.compressor),
+        blockBytes: opened.geometry.blockBytes,
+        retries: parts.options.retryDiskReads,
+        deferred: survey.deferred,
+      });
+      await deep.run();
+      checkedBytes = deep.checkedBytes;
+    }
+  } finally {
+    await opened.kv.close();
+  }
+  const { findings, counts } = survey;
+  const mendable = findings.list.some(({ repair }) => repair !== null);
+  let left: readonly Finding[] = findings.list;
+  if (options.repair && mendable) {
+    left = await repairAll(parts, survey, opened.geometry);
+  }
+  const messages = new Set(left.map(({ message }) => message));
+  const errors = findings.list.map(({ repair, ...told }): FsckError => {
+    const gone = options.repair && repair !== null && !messages.has(told.message);
+    return { ...told, repair: repair === null ? "no" : gone ? "done" : "possible" };
+  });
+  // What a repair brought to light, such as space that a removed record had hidden.
+  const known = new Set(errors.map(({ message }) => message));
+  for (const { repair, ...told } of left) {
+    if (!known.has(told.message)) {
+      errors.push({ ...told, repair: repair === null ? "no" : "possible" });
+    }
+  }
+  const unlisted = findings.total - findings.list.length;
+  return {
+    label,
+    counts,
+    checkedBytes,
+    errors,
+    total: errors.length + unlisted,
+    left: errors.filter(({ repair }) => repair !== "done").length + unlisted,
+  };
+}
+
+/** Some repairs show what there is more to repair. */
+const mostRounds = 4;
+
+async function repairAll(
+  parts: BlueStoreParts,
+  first: Survey,
+  geometry: StoreGeometry,
+): Promise<readonly Finding[]> {
+  const data = first.findings.list.filter(({ kind }) => kind === "data");
+  let survey = first;
+  for (let round = 0; round < mostRounds; round += 1) {
+    await repairOnce(parts, survey, geometry);
+    const opened = await openToRead(parts);
+    try {
+      survey = surveyOf(parts, opened);
+    } finally {
+      await opened.kv.close();
+    }
+    if (!survey.findings.list.some(({ repair }) => repair !== null)) {
+      break;
+    }
+  }
+  return [...survey.findings.list, ...data];
+}
+
+/** Commits the repairs; the key-value store works in space that nothing whatever refers to. */
+async function repairOnce(
+  parts: BlueStoreParts,
+  survey: Survey,
+  geometry: StoreGeometry,
+): Promise<void> {
+  const allocator = makeAllocator(parts, geometry);
+  let kv: KeyValueStore | null = null;
+  try {
+    const { unitBytes } = geometry;
+    const outstanding = new Set<number>();
+    for (const { offsetBytes, bytes } of survey.deferred) {
+      const end = Math.ceil((offsetBytes + bytes.length) / unitBytes);
+      for (let unit = Math.floor(offsetBytes / unitBytes); unit < end; unit += 1) {
+        outstanding.add(unit);
+      }
+    }
+    const free = new ExtentList();
+    survey.space.eachRun(
+      (unit) => survey.space.ownerOf(unit) === owners.nobody && !outstanding.has(unit),
+      (offset, length) => free.push(offset, length),
+    );
+    allocator.release(free);
+    const space = new SharedSpace(kvSpaceUnit(unitBytes));
+    space.allocator = allocator;
+    kv = await openKv(parts, { create: false, readOnly: false }, space);
+    await commit(kv, repairsOf(survey), parts.lane.facts.name);
+    await kv.close();
+  } catch (error) {
+    kv?.abandon();
+    const reason = error instanceof Error ? error.message : String(error);
+    throw error instanceof OsdynoError
+      ? error
+      : new OsdynoError("io", `${parts.lane.facts.name}: repairing failed: ${reason}`, {}, error);
+  } finally {
+    allocator.close();
+  }
+}
