@@ -20,6 +20,7 @@ import {
 } from "../object-store.ts";
 import type { NamedBytes, Transaction } from "../transaction.ts";
 import { saveFree, type VisitExtent } from "./freelist.ts";
+import { firstDataByte } from "./label.ts";
 import { type BlueStoreParts, type OpenedStore, openStore } from "./mount.ts";
 import { readOmap } from "./omap.ts";
 import type { Onode } from "./onode.ts";
@@ -270,39 +271,69 @@ export class BlueStore implements ObjectStore {
       return;
     }
     const batch = new KvBatch();
-    saveFree(batch, (visit) => this.#eachUnused(visit));
+    const unused = this.#unused();
+    if (unused !== null) {
+      saveFree(batch, (visit) => {
+        for (const [offset, length] of unused) {
+          visit(offset, length);
+        }
+      });
+    }
     state.kv.commit([batch], (errno) => finish(errno === 0 ? 0 : -errno));
   }
 
-  /** Space without data: what is free, and what the key-value store has, which says so itself. */
-  #eachUnused(visit: VisitExtent): void {
-    const { allocator, kv } = this.state;
-    const extents: [number, number][] = [];
-    allocator.forEachFree((offset, length) => extents.push([offset, length]));
-    for (const { role, offsetBytes, lengthBytes } of kv.usedExtents()) {
-      if (role === "main") {
-        extents.push([offsetBytes, lengthBytes]);
-      }
-    }
-    extents.sort(([a], [b]) => a - b);
-    let start = -1;
-    let end = -1;
-    for (const [offset, length] of extents) {
-      if (offset !== end) {
-        if (start >= 0) {
-          visit(start, end - start);
+  /**
+   * Space without data: what is free, and what the key-value store has, which says so itself; `null`: it
+   * does not come to a picture that is right as a whole. A native one may take space at any moment, so
+   * the two are asked until they add up to all that no object has.
+   */
+  #unused(): readonly (readonly [number, number])[] | null {
+    const { state, opened } = this;
+    const { sizeBytes, unitBytes } = opened.geometry;
+    const allocated = state.usage.values().reduce((sum, each) => sum + each.allocated, 0);
+    const wanted = sizeBytes - firstDataByte(unitBytes) - allocated;
+    for (let tries = 0; tries < 100; tries += 1) {
+      const extents: [number, number][] = [];
+      let bytes = 0;
+      const add = (offset: number, length: number): void => {
+        extents.push([offset, length]);
+        bytes += length;
+      };
+      state.allocator.forEachFree(add);
+      for (const { role, offsetBytes, lengthBytes } of state.kv.usedExtents()) {
+        if (role === "main") {
+          add(offsetBytes, lengthBytes);
         }
-        start = offset;
       }
-      end = offset + length;
+      const merged = mergeExtents(extents);
+      if (bytes === wanted && merged !== null) {
+        return merged;
+      }
     }
-    if (start >= 0) {
-      visit(start, end - start);
-    }
+    return null;
   }
 
   #close(): void {
     this.state.arenaSums.close();
     this.state.allocator.close();
   }
+}
+
+/** In order, neighbours joined; `null`: two overlap. */
+function mergeExtents(extents: [number, number][]): readonly [number, number][] | null {
+  const merged: [number, number][] = [];
+  let end = -1;
+  for (const [offset, length] of extents.sort(([a], [b]) => a - b)) {
+    if (offset < end) {
+      return null;
+    }
+    const last = merged.at(-1);
+    if (last !== undefined && offset === end) {
+      last[1] += length;
+    } else {
+      merged.push([offset, length]);
+    }
+    end = offset + length;
+  }
+  return merged;
 }
