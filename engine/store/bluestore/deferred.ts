@@ -2,12 +2,13 @@
  * Deferred writes: small overwrites that are committed in the log and written in place later, many at
  * once and in the order of the disk. A record of the log goes when what it says is on the device for good.
  */
+import type { LatencyHistogram } from "../../base/perf-counters.ts";
 import type { ExtentList } from "../../hot/allocator/allocator.ts";
 import type { CancelTimer, Clock } from "../../port/clock.ts";
 import type { DiskIo, IoOwner } from "./disk-io.ts";
 import type { InFlight, InFlightWrite } from "./in-flight.ts";
 import type { BlueStoreOptions } from "./options.ts";
-import type { StorePerf, TimeName } from "./perf.ts";
+import type { StorePerf } from "./perf.ts";
 import type { DeferredWrite } from "./txc.ts";
 import type { WireReader, WireWriter } from "./wire.ts";
 
@@ -197,7 +198,7 @@ export class DeferredQueue implements IoOwner {
     this.#timer = null;
     this.#running = this.#queued;
     this.#queued = [];
-    this.#entered(this.#running, "state_deferred_queued_lat");
+    this.#entered(this.#running, this.#perf.state_deferred_queued_lat);
     const longest = this.#io.lane.arena.slotBytes;
     const writes = mergeWrites(
       this.#running.flatMap((record) => record.writes),
@@ -224,7 +225,7 @@ export class DeferredQueue implements IoOwner {
     if (this.#left > 0) {
       return;
     }
-    this.#entered(this.#running, "state_deferred_aio_wait_lat");
+    this.#entered(this.#running, this.#perf.state_deferred_aio_wait_lat);
     for (const record of this.#running) {
       for (const write of record.writes) {
         this.#inFlight.remove(write);
@@ -258,7 +259,7 @@ export class DeferredQueue implements IoOwner {
 
   /** The commit is done: gives what the records held. */
   removed(release: (extents: ExtentList) => void): void {
-    this.#entered(this.#removing, "state_deferred_cleanup_lat");
+    this.#entered(this.#removing, this.#perf.state_deferred_cleanup_lat);
     for (const record of this.#removing) {
       this.bytes -= record.bytes;
       this.#countBlocks(record, -1);
@@ -270,11 +271,11 @@ export class DeferredQueue implements IoOwner {
   }
 
   /** The records have left the state that the counter is of. */
-  #entered(records: readonly DeferredRecord[], left: TimeName): void {
+  #entered(records: readonly DeferredRecord[], left: LatencyHistogram): void {
     if (records.length > 0) {
       const nowNs = this.#perf.now();
       for (const record of records) {
-        this.#perf.add(this.#perf[left], nowNs - record.sinceNs);
+        this.#perf.add(left, nowNs - record.sinceNs);
         record.sinceNs = nowNs;
       }
     }

@@ -3,6 +3,7 @@
  * key-value store in order, many at once behind one flush; called back, and its space given back.
  */
 
+import type { LatencyHistogram } from "../../base/perf-counters.ts";
 import { ExtentList } from "../../hot/allocator/allocator.ts";
 import { TransactionChecker } from "../check-transaction.ts";
 import { type Done, storeErrnos } from "../object-store.ts";
@@ -11,7 +12,6 @@ import { Applier } from "./apply.ts";
 import { DeferredQueue, type DeferredRecord, encodeDeferred } from "./deferred.ts";
 import { prefixes, u64Key } from "./keys.ts";
 import { KvSync } from "./kv-sync.ts";
-import type { TimeName } from "./perf.ts";
 import type { ThrottlePicture } from "./perf-counters.ts";
 import { Planner } from "./preread.ts";
 import type { Reader } from "./read.ts";
@@ -202,7 +202,8 @@ export class Pipeline {
         each.prepared.push(head);
       }
       head.state = txcStates.aioWait;
-      this.#left(head, "state_prepare_lat", this.#state.perf.now());
+      const { perf } = this.#state;
+      this.#left(head, perf.state_prepare_lat, perf.now());
       for (const each of head.sequencers) {
         if (each !== sequencer) {
           this.#prepareNext(each);
@@ -350,16 +351,15 @@ export class Pipeline {
   /** Its data is on the device: it goes on as soon as those before it in its collections have. */
   #ioEnded(txc: Txc, nowNs: number): void {
     txc.state = txcStates.ioDone;
-    this.#left(txc, "state_aio_wait_lat", nowNs);
+    this.#left(txc, this.#state.perf.state_aio_wait_lat, nowNs);
     for (const { prepared } of txc.sequencers) {
       this.#advance(prepared, nowNs);
     }
   }
 
   /** The transaction has left the state that the counter is of. */
-  #left(txc: Txc, left: TimeName, nowNs: number): void {
-    const { perf } = this.#state;
-    perf.add(perf[left], nowNs - txc.sinceNs);
+  #left(txc: Txc, left: LatencyHistogram, nowNs: number): void {
+    this.#state.perf.add(left, nowNs - txc.sinceNs);
     txc.sinceNs = nowNs;
   }
 
@@ -387,7 +387,7 @@ export class Pipeline {
         each.prepared.shift();
       }
       head.state = txcStates.kvQueued;
-      this.#left(head, "state_io_done_lat", nowNs);
+      this.#left(head, this.#state.perf.state_io_done_lat, nowNs);
       if (head.hadIo && head.result < 0) {
         this.fail(head.result);
       }
@@ -404,7 +404,7 @@ export class Pipeline {
   #committed(txc: Txc): void {
     const state = this.#state;
     txc.state = txcStates.kvDone;
-    this.#left(txc, "state_kv_done_lat", state.perf.now());
+    this.#left(txc, state.perf.state_kv_done_lat, state.perf.now());
     for (const onode of txc.onodes) {
       onode.pending -= 1;
       state.onodes.unuse(onode);
@@ -434,7 +434,7 @@ export class Pipeline {
       this.#throttle.leave(txc.costBytes);
     }
     const { done, result } = txc;
-    this.#left(txc, "state_finishing_lat", state.perf.now());
+    this.#left(txc, state.perf.state_finishing_lat, state.perf.now());
     state.perf.add(state.perf.txc_commit_lat, txc.sinceNs - txc.submittedNs);
     txc.reset();
     this.#spares.push(txc);
