@@ -1,6 +1,8 @@
 /** Opening a store: labels, key-value store, free space, deferred writes. */
 import { OsdynoError } from "../../base/error.ts";
 import { type Allocator, ExtentList } from "../../hot/allocator/allocator.ts";
+import type { CachePolicy } from "../../hot/cache/cache.ts";
+import { shardedCache } from "../../hot/cache/sharded.ts";
 import type { KeyValueStore } from "../../hot/kv/kv.ts";
 import { Compression } from "./compression.ts";
 import { DiskIo } from "./disk-io.ts";
@@ -59,7 +61,6 @@ export async function openStore(parts: BlueStoreParts): Promise<OpenedStore> {
       await kv.close();
       kv = await openKv(parts, { create: false, readOnly: false }, space);
     }
-    kv.setCacheBytes(parts.options.kvCacheBytes);
     const state = stateOf(parts, kv, found);
     space.state = state;
     loadCollections(state);
@@ -104,6 +105,14 @@ function findAll(parts: BlueStoreParts, kv: KeyValueStore): Found {
   }
 }
 
+function policyOf({ cache, options }: BlueStoreParts, name: string): CachePolicy {
+  const how = {
+    bluestore_2q_cache_kin_ratio: options.twoQueueInRatio,
+    bluestore_2q_cache_kout_ratio: options.twoQueueOutRatio,
+  };
+  return shardedCache(options.memory?.shards ?? 1, () => cache(name, how));
+}
+
 function stateOf(parts: BlueStoreParts, kv: KeyValueStore, found: Found): StoreState {
   const { geometry, allocator, freelist, kvBytes } = found;
   const options = { ...parts.options, minAllocBytes: geometry.unitBytes };
@@ -123,8 +132,9 @@ function stateOf(parts: BlueStoreParts, kv: KeyValueStore, found: Found): StoreS
     checksums,
     checksumType,
     compression: new Compression(parts.compressor, parts.foreign?.compressors),
-    onodePolicy: parts.cache(options.onodeCacheType),
-    bufferPolicy: parts.cache(options.cacheType),
+    onodePolicy: policyOf(parts, options.onodeCacheType),
+    bufferPolicy: policyOf(parts, options.cacheType),
+    meter: parts.memory ?? null,
     freelist,
     blockBytes: geometry.blockBytes,
     nidMax: geometry.nidMax,

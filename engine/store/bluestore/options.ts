@@ -1,5 +1,6 @@
 /** The tuning parameters that the store reads, under their names in Ceph, resolved for a kind of device. */
 import type { OptionSet } from "../../options/option-set.ts";
+import type { MemoryOptions } from "./memory.ts";
 
 export const compressionModes = ["none", "passive", "aggressive", "force"] as const;
 export type CompressionMode = (typeof compressionModes)[number];
@@ -36,11 +37,16 @@ export interface BlueStoreOptions {
   readonly cacheType: string;
   readonly onodeCacheType: string;
   readonly bufferedRead: boolean;
-  /** Shares of the memory at the start; `StoreState` has the ones that hold. */
+  /** `bluestore_2q_cache_kin_ratio`, `_kout_ratio` */
+  readonly twoQueueInRatio: number;
+  readonly twoQueueOutRatio: number;
+  /** Onodes, and data, at most, as long as `memory` is null. */
   readonly metaCacheBytes: number;
   readonly dataCacheBytes: number;
-  /** Of the key-value store's block cache. */
+  /** Of the key-value store's block cache, likewise. */
   readonly kvCacheBytes: number;
+  /** Null: the caches are fixed at these sizes and kept to them with every operation. */
+  readonly memory: MemoryOptions | null;
   /** Times are taken (`perf` in Ceph): some 0.4 us for a write. */
   readonly perf: boolean;
 }
@@ -77,19 +83,18 @@ export const ssdDefaults: BlueStoreOptions = Object.freeze({
   cacheType: "2q",
   onodeCacheType: "lru",
   bufferedRead: true,
+  twoQueueInRatio: 0.5,
+  twoQueueOutRatio: 0.5,
   metaCacheBytes: 512 * 2 ** 20,
   dataCacheBytes: 64 * 2 ** 20,
   kvCacheBytes: 64 * 2 ** 20,
+  memory: null,
   perf: true,
 });
 
 /** The parameters of a target. */
 export function blueStoreOptions(set: OptionSet): BlueStoreOptions {
   const mode = set.text("bluestore_compression_mode");
-  const cacheBytes = set.number("bluestore_cache_size");
-  const metaRatio = set.number("bluestore_cache_meta_ratio");
-  const kvRatio =
-    set.number("bluestore_cache_kv_ratio") + set.number("bluestore_cache_kv_onode_ratio");
   return {
     minAllocBytes: set.number("bluestore_min_alloc_size"),
     maxBlobBytes: set.number("bluestore_max_blob_size"),
@@ -121,9 +126,33 @@ export function blueStoreOptions(set: OptionSet): BlueStoreOptions {
     cacheType: set.text("bluestore_cache_type"),
     onodeCacheType: ssdDefaults.onodeCacheType,
     bufferedRead: set.flag("bluestore_default_buffered_read"),
-    metaCacheBytes: cacheBytes * metaRatio,
-    dataCacheBytes: cacheBytes * Math.max(0, 1 - metaRatio - kvRatio),
-    kvCacheBytes: cacheBytes * kvRatio,
+    twoQueueInRatio: set.number("bluestore_2q_cache_kin_ratio"),
+    twoQueueOutRatio: set.number("bluestore_2q_cache_kout_ratio"),
+    metaCacheBytes: ssdDefaults.metaCacheBytes,
+    dataCacheBytes: ssdDefaults.dataCacheBytes,
+    kvCacheBytes: ssdDefaults.kvCacheBytes,
+    memory: memoryOptions(set),
     perf: set.flag("perf"),
+  };
+}
+
+function memoryOptions(set: OptionSet): MemoryOptions {
+  const seconds = (name: string): number => set.number(name) * 1e9;
+  return {
+    osd_memory_target: set.number("osd_memory_target"),
+    osd_memory_base: set.number("osd_memory_base"),
+    osd_memory_expected_fragmentation: set.number("osd_memory_expected_fragmentation"),
+    osd_memory_cache_min: set.number("osd_memory_cache_min"),
+    autotune: set.flag("bluestore_cache_autotune"),
+    limitRatio: set.number("osd_memory_target_cgroup_limit_ratio"),
+    metaRatio: set.number("bluestore_cache_meta_ratio"),
+    kvRatio: set.number("bluestore_cache_kv_ratio"),
+    kvOnodeRatio: set.number("bluestore_cache_kv_onode_ratio"),
+    cacheBytes: set.number("bluestore_cache_size"),
+    resizeNs: seconds("osd_memory_cache_resize_interval"),
+    balanceNs: seconds("bluestore_cache_autotune_interval"),
+    ageBinNs: seconds("bluestore_cache_age_bin_interval"),
+    trimNs: seconds("bluestore_cache_trim_interval"),
+    shards: set.number("osd_num_cache_shards"),
   };
 }

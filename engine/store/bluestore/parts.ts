@@ -1,11 +1,12 @@
 /** The parts that a store is made of. */
 import { OsdynoError } from "../../base/error.ts";
 import type { Allocator, AllocatorOptions } from "../../hot/allocator/allocator.ts";
-import type { CachePolicy } from "../../hot/cache/cache.ts";
+import type { CacheOptions, CachePolicy } from "../../hot/cache/cache.ts";
 import type { Checksum } from "../../hot/checksum/checksum.ts";
 import type { KeyValueStore, KvOpenContext } from "../../hot/kv/kv.ts";
 import type { Clock } from "../../port/clock.ts";
 import type { DeviceLane } from "../../port/device-lane.ts";
+import type { MemoryMeter } from "../../port/memory-meter.ts";
 import type { Random } from "../../port/random.ts";
 import type { BlobCompressor } from "./compression.ts";
 import type { BlueStoreOptions } from "./options.ts";
@@ -76,7 +77,9 @@ export interface BlueStoreParts {
   readonly allocator: (options: AllocatorOptions) => Allocator;
   readonly checksum: (name: string) => Checksum;
   readonly compressor: (name: string) => BlobCompressor;
-  readonly cache: (name: string) => CachePolicy;
+  readonly cache: (name: string, options: CacheOptions) => CachePolicy;
+  /** Of the process, for autotuning; without it the caches count themselves. */
+  readonly memory?: MemoryMeter;
   /** Names of what plug-ins bring and blobs can be made with. */
   readonly foreign?: {
     readonly checksums: readonly string[];

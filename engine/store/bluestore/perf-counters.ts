@@ -189,6 +189,33 @@ function throttle(state: StoreState, picture: ThrottlePicture): PerfSection {
   return { ...values, wait: wait.picture("transactions that had to wait for it") };
 }
 
+/** The division of memory: all caches, and each by the priority of what it got memory for. */
+function memory(state: StoreState): Record<string, PerfSection> {
+  const { memory, onodes, buffers } = state;
+  const caches = onodes.policy.stats.bytes + buffers.policy.stats.bytes;
+  const sections: Record<string, PerfSection> = {
+    "bluestore-pricache": {
+      target_bytes: gauge(memory.targetBytes, "bytes", "osd_memory_target, as far as allowed"),
+      mapped_bytes: gauge(memory.mappedBytes, "bytes", "of the process, at the last look"),
+      cache_bytes: gauge(memory.tunedBytes, "bytes", "that caches may have; 0: not tuned"),
+      held_bytes: gauge(caches, "bytes", "that onodes and data have"),
+      meta_bytes: gauge(memory.metaBytes, "bytes", "that onodes may have"),
+      data_bytes: gauge(memory.dataBytes, "bytes", "that data may have"),
+      kv_bytes: gauge(memory.kvBytes, "bytes", "that the key-value store's cache may have"),
+    },
+  };
+  for (const { name, byPriority, bytes, committedBytes } of memory.shares) {
+    const values: Record<string, PerfValue> = {};
+    for (const [priority, got] of byPriority.entries()) {
+      values[`pri${priority}_bytes`] = gauge(got, "bytes", `given at priority ${priority}`);
+    }
+    values["reserved_bytes"] = gauge(committedBytes - bytes, "bytes", "room to grow");
+    values["committed_bytes"] = gauge(committedBytes, "bytes", "that it may have");
+    sections[`bluestore-pricache:${name}`] = values;
+  }
+  return sections;
+}
+
 /**
  * A picture of every counter. It asks the allocator for its statistics, which takes time in the number of
  * free extents: not for every operation.
@@ -204,6 +231,7 @@ export function storePerfCounters(
   return {
     bluestore: own(state, usage, pipeline.deferred),
     ...Object.fromEntries(named),
+    ...memory(state),
     bdev: device(state),
     ...keyValue(state.kv),
   };

@@ -467,7 +467,7 @@ export class Pipeline {
   #settled(): void {
     this.#state.reclaim.release(this.#released);
     this.#released.clear();
-    this.#state.trimCaches();
+    this.#state.memory.used();
     const waiting = this.#throttled;
     if (waiting.length > 0) {
       this.#throttled = [];
@@ -508,5 +508,6 @@ export class Pipeline {
   stop(): void {
     this.deferred.cancel();
     this.#sync.stop();
+    this.#state.memory.stop();
   }
 }

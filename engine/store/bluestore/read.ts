@@ -260,7 +260,7 @@ class ReadOp implements IoOwner {
   /** Verified blocks stay in memory. */
   #keep(): void {
     const { buffers, options, blockBytes, inFlight } = this.#state;
-    if (this.#fromDevice === 0 || !options.bufferedRead || this.#state.dataCacheBytes === 0) {
+    if (this.#fromDevice === 0 || !options.bufferedRead || this.#state.memory.dataBytes === 0) {
       return;
     }
     for (let index = 0; index < this.#count; index += 1) {

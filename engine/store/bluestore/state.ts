@@ -6,6 +6,7 @@ import type { KeyValueStore, KvBatch } from "../../hot/kv/kv.ts";
 import { errnos } from "../../port/block-device.ts";
 import type { Clock } from "../../port/clock.ts";
 import type { DeviceLane } from "../../port/device-lane.ts";
+import type { MemoryMeter } from "../../port/memory-meter.ts";
 import type { StoreView } from "../check-transaction.ts";
 import { type CollectionId, type CollectionRange, rangeOf } from "../collection.ts";
 import { keyOfObject, objectOfKey } from "../object-key.ts";
@@ -19,6 +20,7 @@ import type { BitmapFreelist } from "./freelist.ts";
 import { InFlight } from "./in-flight.ts";
 import { prefixes, u64Key } from "./keys.ts";
 import { bytesOf, mainExtents } from "./kv-space.ts";
+import { fixedCaches, StoreMemory } from "./memory.ts";
 import { Onode } from "./onode.ts";
 import type { BlueStoreOptions } from "./options.ts";
 import { StorePerf } from "./perf.ts";
@@ -42,6 +44,7 @@ export interface StoreParts {
   readonly compression: Compression;
   readonly onodePolicy: CachePolicy;
   readonly bufferPolicy: CachePolicy;
+  readonly meter: MemoryMeter | null;
   /** `null`: the free extents are kept in a file at a clean end only. */
   readonly freelist: BitmapFreelist | null;
   /** Disk writes and checksum chunks are whole blocks of this. */
@@ -72,9 +75,7 @@ export class StoreState implements StoreView, CodecContext {
   readonly shards: ShardRecords;
   readonly onodes: OnodeCache;
   readonly buffers: BufferCache;
-  /** What the caches may hold; may be changed at any time. */
-  metaCacheBytes: number;
-  dataCacheBytes: number;
+  readonly memory: StoreMemory;
   readonly counters: StoreCounters = storeCounters();
   readonly perf: StorePerf;
   readonly blockBytes: number;
@@ -128,8 +129,13 @@ export class StoreState implements StoreView, CodecContext {
     this.slotCount = parts.lane.arena.slotCount;
     this.buffers = new BufferCache(parts.bufferPolicy, parts.blockBytes);
     this.inFlight = new InFlight(parts.blockBytes, this.buffers);
-    this.metaCacheBytes = parts.options.metaCacheBytes;
-    this.dataCacheBytes = parts.options.dataCacheBytes;
+    const { clock, kv, meter } = parts;
+    const { metaCacheBytes, dataCacheBytes, kvCacheBytes } = parts.options;
+    const fixed = fixedCaches(metaCacheBytes, dataCacheBytes, kvCacheBytes);
+    const memory = parts.options.memory ?? fixed;
+    const [onodes, buffers] = [parts.onodePolicy, parts.bufferPolicy];
+    const trim = (): void => this.#trimCaches();
+    this.memory = new StoreMemory({ clock, kv, onodes, buffers, meter, trim }, memory);
     this.reclaim = new Reclaim(parts.allocator);
     this.shards = new ShardRecords(parts.kv, this, parts.options, this.counters);
     this.arenaSums = parts.checksum.over(parts.lane.arena.bytes);
@@ -171,9 +177,9 @@ export class StoreState implements StoreView, CodecContext {
     }
   }
 
-  trimCaches(): void {
-    this.onodes.trimTo(this.metaCacheBytes);
-    this.buffers.trimTo(this.dataCacheBytes);
+  #trimCaches(): void {
+    this.onodes.trimTo(this.memory.metaBytes);
+    this.buffers.trimTo(this.memory.dataBytes);
   }
 
   range(collection: CollectionId): CollectionRange | null {

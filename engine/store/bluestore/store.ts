@@ -74,7 +74,7 @@ export class BlueStore implements ObjectStore {
   ): void {
     this.#pipeline.barrier(collection, () => {
       const { state } = this;
-      state.trimCaches();
+      state.memory.used();
       let onode: Onode | null = null;
       let errno = 0;
       try {
