@@ -5,6 +5,7 @@ import type { PerfCounters, PerfSection } from "../base/perf-counters.ts";
 import { openKeyValueStore } from "../hot/kv/registry.ts";
 import type { OptionSet } from "../options/option-set.ts";
 import { RealClock } from "../os/clock.ts";
+import { processMemory } from "../os/memory-meter.ts";
 import type { DeviceClass, DeviceFacts } from "../port/block-device.ts";
 import type { Random } from "../port/random.ts";
 import type { DeviceLabel } from "./bluestore/label.ts";
@@ -77,6 +78,7 @@ function open(request: RealStoreRequest, label: DeviceLabel | null): Opened {
     kvOptions: kvOptionsOf(options),
     openKv: (context) => openKeyValueStore(kv.name, context),
     ...hotPathsOf(options),
+    memory: processMemory,
     options: blueStoreOptions(options),
   };
   const notes = kv.note === null ? devices.notes : [...devices.notes, kv.note];

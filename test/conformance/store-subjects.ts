@@ -11,6 +11,7 @@ import { openChecksum } from "../../engine/hot/checksum/registry.ts";
 import { openCompressor } from "../../engine/hot/compressor/registry.ts";
 import type { KvOpenContext } from "../../engine/hot/kv/kv.ts";
 import { openKeyValueStore } from "../../engine/hot/kv/registry.ts";
+import type { MemoryMeter } from "../../engine/port/memory-meter.ts";
 import { VirtualClock } from "../../engine/sim/clock.ts";
 import { type BlueStoreParts, makeStore } from "../../engine/store/bluestore/mount.ts";
 import { type BlueStoreOptions, ssdDefaults } from "../../engine/store/bluestore/options.ts";
@@ -18,14 +19,14 @@ import { BlueStore } from "../../engine/store/bluestore/store.ts";
 import type { StoreHarness, StoreSubject } from "../../engine/store/conformance.ts";
 import { MemStore } from "../../engine/store/memstore/memstore.ts";
 
-const sizeBytes = 24 * 1024 * 1024;
+const usualBytes = 24 * 1024 * 1024;
 
 export const memStoreSubject: StoreSubject = {
   name: "memstore",
-  sizeBytes,
+  sizeBytes: usualBytes,
   create: async (): Promise<StoreHarness> => {
     const clock = new VirtualClock();
-    const store = new MemStore({ clock, sizeBytes, arena: heapArena(65536, 8) });
+    const store = new MemStore({ clock, sizeBytes: usualBytes, arena: heapArena(65536, 8) });
     return {
       store,
       remount: async () => false,
@@ -109,25 +110,30 @@ export interface BlueStoreShape {
   readonly options: Partial<BlueStoreOptions>;
   readonly kvOptions?: KvOpenContext["options"];
   readonly slotBytes?: number;
+  readonly sizeBytes?: number;
+  readonly memory?: MemoryMeter;
 }
 
 export function blueStoreSubject(shape: BlueStoreShape): StoreSubject {
+  const sizeBytes = shape.sizeBytes ?? usualBytes;
   return {
     name: `bluestore, ${shape.name}`,
     sizeBytes,
     create: async (seed): Promise<BlueStoreHarness> => {
       const clock = new VirtualClock();
       const slotBytes = shape.slotBytes ?? 65536;
-      const memory = () =>
+      const empty = () =>
         new MemoryDevice({ clock, sizeBytes, depth: 64, slotBytes, slotCount: 40 });
-      const device = memory();
+      const device = empty();
       const random = new SeededRandom(seed);
       const parts = (faults: readonly Fault[] = [], on = device): BlueStoreParts => {
         drain(clock, on);
         const faulty = faults.length === 0 ? on : new FaultDevice(on, faults, clock);
         const mux = new DeviceMux(faulty, { capacity: 64, selfDriven: true });
         const made = partsOf(clock, mux, random, shape.options, { kv: 12, own: 20 });
-        return { ...made, kvOptions: shape.kvOptions ?? made.kvOptions };
+        const { memory = null } = shape;
+        const kvOptions = shape.kvOptions ?? made.kvOptions;
+        return { ...made, kvOptions, ...(memory === null ? {} : { memory }) };
       };
       await settled(clock, makeStore(parts()));
       let store = await settled(clock, BlueStore.mount(parts()));
@@ -149,7 +155,7 @@ export function blueStoreSubject(shape: BlueStoreShape): StoreSubject {
           store = await settled(clock, BlueStore.mount(parts(faults)));
         },
         mountEmpty: async () => {
-          await settled(clock, BlueStore.mount(parts([], memory())));
+          await settled(clock, BlueStore.mount(parts([], empty())));
         },
         turn: async () => {
           clock.step();

@@ -106,11 +106,7 @@ function findAll(parts: BlueStoreParts, kv: KeyValueStore): Found {
 }
 
 function policyOf({ cache, options }: BlueStoreParts, name: string): CachePolicy {
-  const how = {
-    bluestore_2q_cache_kin_ratio: options.twoQueueInRatio,
-    bluestore_2q_cache_kout_ratio: options.twoQueueOutRatio,
-  };
-  return shardedCache(options.memory?.shards ?? 1, () => cache(name, how));
+  return shardedCache(options.memory?.shards ?? 1, () => cache(name));
 }
 
 function stateOf(parts: BlueStoreParts, kv: KeyValueStore, found: Found): StoreState {

@@ -37,9 +37,6 @@ export interface BlueStoreOptions {
   readonly cacheType: string;
   readonly onodeCacheType: string;
   readonly bufferedRead: boolean;
-  /** `bluestore_2q_cache_kin_ratio`, `_kout_ratio` */
-  readonly twoQueueInRatio: number;
-  readonly twoQueueOutRatio: number;
   /** Onodes, and data, at most, as long as `memory` is null. */
   readonly metaCacheBytes: number;
   readonly dataCacheBytes: number;
@@ -83,8 +80,6 @@ export const ssdDefaults: BlueStoreOptions = Object.freeze({
   cacheType: "2q",
   onodeCacheType: "lru",
   bufferedRead: true,
-  twoQueueInRatio: 0.5,
-  twoQueueOutRatio: 0.5,
   metaCacheBytes: 512 * 2 ** 20,
   dataCacheBytes: 64 * 2 ** 20,
   kvCacheBytes: 64 * 2 ** 20,
@@ -126,8 +121,6 @@ export function blueStoreOptions(set: OptionSet): BlueStoreOptions {
     cacheType: set.text("bluestore_cache_type"),
     onodeCacheType: ssdDefaults.onodeCacheType,
     bufferedRead: set.flag("bluestore_default_buffered_read"),
-    twoQueueInRatio: set.number("bluestore_2q_cache_kin_ratio"),
-    twoQueueOutRatio: set.number("bluestore_2q_cache_kout_ratio"),
     metaCacheBytes: ssdDefaults.metaCacheBytes,
     dataCacheBytes: ssdDefaults.dataCacheBytes,
     kvCacheBytes: ssdDefaults.kvCacheBytes,

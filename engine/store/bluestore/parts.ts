@@ -1,7 +1,7 @@
 /** The parts that a store is made of. */
 import { OsdynoError } from "../../base/error.ts";
 import type { Allocator, AllocatorOptions } from "../../hot/allocator/allocator.ts";
-import type { CacheOptions, CachePolicy } from "../../hot/cache/cache.ts";
+import type { CachePolicy } from "../../hot/cache/cache.ts";
 import type { Checksum } from "../../hot/checksum/checksum.ts";
 import type { KeyValueStore, KvOpenContext } from "../../hot/kv/kv.ts";
 import type { Clock } from "../../port/clock.ts";
@@ -77,7 +77,7 @@ export interface BlueStoreParts {
   readonly allocator: (options: AllocatorOptions) => Allocator;
   readonly checksum: (name: string) => Checksum;
   readonly compressor: (name: string) => BlobCompressor;
-  readonly cache: (name: string, options: CacheOptions) => CachePolicy;
+  readonly cache: (name: string) => CachePolicy;
   /** Of the process, for autotuning; without it the caches count themselves. */
   readonly memory?: MemoryMeter;
   /** Names of what plug-ins bring and blobs can be made with. */
