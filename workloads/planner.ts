@@ -13,7 +13,7 @@ import type { PlannedFile, PlannedJob, PlannedPhase, RunPlan } from "./plan-mode
 import { blockDeviceBytes, checkFile, lookUp, refuse } from "./planned-path.ts";
 import { refusalOf } from "./runner/native-control.ts";
 import { plainStack, type StackChoice, withoutLayers } from "./stack.ts";
-import { storeFile, storesOf } from "./store-plan.ts";
+import { storeFile, storesOf, targetWith } from "./store-plan.ts";
 import { absoluteStore } from "./store-target.ts";
 import { parseTarget, type Target } from "./target.ts";
 import { planTrace, traceBytes, traceSlotBytes } from "./trace/plan.ts";
@@ -275,7 +275,9 @@ function targetOf(job: ResolvedJob, options: PlanOptions): Target | null {
   const text = options.target ?? job.target;
   if (text !== null) {
     const target = parseTarget(text);
-    return target.kind === "store" ? absoluteStore(target, options.directory) : target;
+    return target.kind === "store"
+      ? targetWith(absoluteStore(target, options.directory), options.stack ?? plainStack)
+      : target;
   }
   if (job.ioengine === "null") {
     return { kind: "null", text: "null:", model: null };

@@ -1,6 +1,7 @@
 /** What a plan does with object stores: which it opens, which it makes, how large. */
 import { OsdynoError } from "../engine/base/error.ts";
 import type { ClassDecision } from "../engine/device/classify.ts";
+import type { DeviceKind } from "../engine/options/option.ts";
 import { OptionSet } from "../engine/options/option-set.ts";
 import { otherPaths } from "../engine/store/store-devices.ts";
 import { checkHotPaths } from "../engine/store/store-hot-paths.ts";
@@ -54,7 +55,23 @@ function storeBytes(target: StoreTarget, place: StorePlace): number | null {
     return place.label.sizeBytes;
   }
   const whole = place.kind !== "absent" && place.block ? place.sizeBytes : null;
-  return target.sizeBytes ?? whole;
+  return target.sizeBytes ?? whole ?? target.blockSizeBytes;
+}
+
+function optionsOf(target: StoreTarget, stack: StackChoice, kind: DeviceKind): OptionSet {
+  return new OptionSet({
+    layers: new Set(["store"]),
+    kind,
+    settings: [...target.settings, ...stack.settings],
+    ...(stack.preset === null ? {} : { preset: stack.preset }),
+  });
+}
+
+/** The target as a run with these choices sees it. */
+export function targetWith(target: StoreTarget, stack: StackChoice): StoreTarget {
+  const options = optionsOf(target, stack, "ssd");
+  const name = "bluestore_block_size";
+  return { ...target, blockSizeBytes: options.isSet(name) ? options.number(name) : null };
 }
 
 /** The region of one job on a store's volume. `start` and `asked` count from its size. */
@@ -99,12 +116,7 @@ function planned(target: StoreTarget, neededBytes: number, stack: StackChoice): 
   const path = resolveExisting(target.path);
   const place = storePlace(path);
   const device = deviceClassOf(path, stack);
-  const options = new OptionSet({
-    layers: new Set(["store"]),
-    kind: kindOfClass(device.deviceClass),
-    settings: [...target.settings, ...stack.settings],
-    ...(stack.preset === null ? {} : { preset: stack.preset }),
-  });
+  const options = optionsOf(target, stack, kindOfClass(device.deviceClass));
   checkHotPaths(options);
   const there = place.kind === "store" && unlike(target, place) === null;
   const sizeBytes = storeBytes(target, place) ?? storeBytesFor(neededBytes);
@@ -125,7 +137,9 @@ export function storesOf(jobs: readonly PlannedJob[], stack: StackChoice): reado
   for (const file of jobs.flatMap((job) => job.files).filter(({ kind }) => kind === "store")) {
     needed.set(file.path, Math.max(needed.get(file.path) ?? 0, file.fileBytes));
   }
-  const stores = [...needed].map(([text, bytes]) => planned(parseStoreTarget(text), bytes, stack));
+  const stores = [...needed].map(([text, bytes]) =>
+    planned(targetWith(parseStoreTarget(text), stack), bytes, stack),
+  );
   for (const [index, store] of stores.entries()) {
     const other = stores.slice(0, index).find(({ path }) => path === store.path);
     if (other !== undefined) {

@@ -20,6 +20,8 @@ export interface StoreTarget {
   readonly path: string;
   /** Of a store that is made; null: what the job needs plus a third. */
   readonly sizeBytes: number | null;
+  /** `bluestore_block_size`, if it is set anywhere: holds for a file that is made without `size=`. */
+  readonly blockSizeBytes: number | null;
   /** Null: the default, or what the store has. */
   readonly objectBytes: number | null;
   /** It is made anew even if a store like it is there. */
@@ -71,7 +73,16 @@ export function parseStoreTarget(text: string): StoreTarget {
   if (objectBytes !== null && objectBytes % 4096 !== 0) {
     refuse(text, `object_size=${objectBytes}: must be a multiple of 4096`);
   }
-  return { kind: "store", text, path, sizeBytes, objectBytes, fresh, settings };
+  return {
+    kind: "store",
+    text,
+    path,
+    sizeBytes,
+    blockSizeBytes: null,
+    objectBytes,
+    fresh,
+    settings,
+  };
 }
 
 /** The same with an absolute path: names one store wherever it is read. */

@@ -140,11 +140,20 @@ export class RealStore {
   readonly volumeCounters: VolumeCounters = volumeCounters();
   readonly #opened: Opened;
 
-  /** Throws `bad-input` or `io` with one line. */
-  static async open(request: RealStoreRequest): Promise<RealStore> {
-    const opened = open(request, labelOf(request.path));
+  /** `made`: just now. Throws `bad-input` or `io` with one line. */
+  static async open(request: RealStoreRequest, made = false): Promise<RealStore> {
+    const { options, path } = request;
+    const opened = open(request, labelOf(path));
     try {
-      return new RealStore(opened, await BlueStore.mount(opened.parts));
+      const store = await BlueStore.mount(opened.parts);
+      if (options.flag(made ? "bluestore_fsck_on_mkfs" : "bluestore_fsck_on_mount")) {
+        const [problem] = store.checkStructure();
+        if (problem !== undefined) {
+          store.abandon();
+          throw new OsdynoError("io", `${path}: ${problem.kind}: ${problem.message}`);
+        }
+      }
+      return new RealStore(opened, store);
     } catch (error) {
       release(opened);
       throw error;
@@ -171,7 +180,10 @@ export class RealStore {
 
   /** A picture of all that is counted; not for every operation. */
   perfCounters(): PerfCounters {
-    return { ...this.store.perfCounters(), volume: volumeSection(this.volumeCounters) };
+    return {
+      ...this.store.perfCounters(),
+      volume: volumeSection(this.volumeCounters),
+    };
   }
 
   /** Ends cleanly; throws `io` when the store could not. */

@@ -90,7 +90,7 @@ class OpenStore {
       if (make !== null) {
         await makeRealStore(request);
       }
-      const real = await RealStore.open(request);
+      const real = await RealStore.open(request, make !== null);
       try {
         return new OpenStore(planned, real, await OpenStore.#layoutOf(planned, real));
       } catch (error) {

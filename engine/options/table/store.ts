@@ -66,7 +66,7 @@ export const storeOptions: readonly OptionEntry[] = [
     name: "bdev_block_size",
     type: "size",
     default: 4 * kib,
-    min: 512,
+    min: 4 * kib,
     max: 64 * kib,
     change: "create",
     layer,

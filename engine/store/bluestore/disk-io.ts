@@ -21,7 +21,7 @@ class Request {
 
 class Piece {
   request: Request | null = null;
-  kind: 0 | 1 | 3 = opKinds.read;
+  kind: 0 | 1 | 2 | 3 = opKinds.read;
   offsetBytes = 0;
   lengthBytes = 0;
   /** Where the data is or goes; `null`: it stays in the slot. */
@@ -38,8 +38,13 @@ export interface DiskCounters {
   reads: number;
   writes: number;
   flushes: number;
+  discards: number;
+  discardedBytes: number;
   readErrors: number;
 }
+
+/** A device is told of so much at once; completions tell their bytes in 31 bits. */
+const discardBytesMax = 2 ** 30;
 
 export class DiskIo {
   readonly lane: DeviceLane;
@@ -49,6 +54,8 @@ export class DiskIo {
     reads: 0,
     writes: 0,
     flushes: 0,
+    discards: 0,
+    discardedBytes: 0,
     readErrors: 0,
   };
   readonly #pieces: Piece[] = [];
@@ -67,7 +74,7 @@ export class DiskIo {
     slot: 0,
     tag: 0,
   } as {
-    kind: 0 | 1 | 3;
+    kind: 0 | 1 | 2 | 3;
     flags: number;
     offsetBytes: number;
     lengthBytes: number;
@@ -147,6 +154,14 @@ export class DiskIo {
     this.#cut(request, opKinds.flush, 0, 0, null, 0, 0);
   }
 
+  /** Tells the device that the extent is not wanted any more: whole blocks, which may read as anything. */
+  discard(offset: number, length: number, owner: IoOwner, token: number): void {
+    this.counters.discards += 1;
+    this.counters.discardedBytes += length;
+    const request = this.#request(owner, token);
+    this.#cut(request, opKinds.trim, offset, length, null, 0, 0, discardBytesMax);
+  }
+
   /** Calls back once nothing is under way. */
   whenIdle(callback: () => void): void {
     if (this.idle) {
@@ -173,12 +188,13 @@ export class DiskIo {
 
   #cut(
     request: Request,
-    kind: 0 | 1 | 3,
+    kind: 0 | 1 | 2 | 3,
     offset: number,
     length: number,
     bytes: Uint8Array | null,
     at: number,
     slot: number,
+    mostBytes = this.#slotBytes,
   ): void {
     let done = 0;
     do {
@@ -186,10 +202,10 @@ export class DiskIo {
       piece.request = request;
       piece.kind = kind;
       piece.offsetBytes = offset + done;
-      piece.lengthBytes = Math.min(this.#slotBytes, length - done);
+      piece.lengthBytes = Math.min(mostBytes, length - done);
       piece.bytes = bytes;
       piece.bytesAt = at + done;
-      piece.lentSlot = done === 0 ? slot : -1;
+      piece.lentSlot = done === 0 || kind === opKinds.trim ? slot : -1;
       request.left += 1;
       done += piece.lengthBytes;
       if (this.#firstWaiting < this.#waiting.length || !this.#submit(piece)) {

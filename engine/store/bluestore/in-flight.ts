@@ -20,11 +20,13 @@ export class InFlight {
   readonly blockBytes: number;
   readonly #blocks = new Map<number, InFlightWrite>();
   readonly #buffers: BufferCache;
+  readonly #keep: boolean;
 
-  /** Blocks that are written leave the buffers. */
-  constructor(blockBytes: number, buffers: BufferCache) {
+  /** Blocks that are written leave the buffers; with `keep` they come back once they are on the device. */
+  constructor(blockBytes: number, buffers: BufferCache, keep: boolean) {
     this.blockBytes = blockBytes;
     this.#buffers = buffers;
+    this.#keep = keep;
   }
 
   get empty(): boolean {
@@ -53,6 +55,10 @@ export class InFlight {
     for (let block = first; block < end; block += 1) {
       if (this.#blocks.get(block) === write) {
         this.#blocks.delete(block);
+        if (this.#keep) {
+          const offset = block * this.blockBytes;
+          this.#buffers.add(offset, write.bytes, offset - write.offsetBytes);
+        }
       }
     }
   }

@@ -17,7 +17,10 @@ export const leastNativeBytes = 64 * 2 ** 20;
 function geometryOf(parts: BlueStoreParts): StoreGeometry {
   const { facts } = parts.lane;
   const { options } = parts;
-  const blockBytes = Math.max(4096, facts.blockBytes);
+  const blockBytes = Math.max(4096, facts.blockBytes, options.blockBytes);
+  if (!Number.isInteger(Math.log2(blockBytes))) {
+    throw new OsdynoError("bad-input", `bdev_block_size=${blockBytes}: must be a power of two`);
+  }
   const unitBytes = options.minAllocBytes;
   if (unitBytes % blockBytes !== 0 || !Number.isInteger(Math.log2(unitBytes))) {
     throw new OsdynoError(

@@ -7,6 +7,8 @@ export type CompressionMode = (typeof compressionModes)[number];
 
 export interface BlueStoreOptions {
   readonly minAllocBytes: number;
+  /** Unit of reads and writes of a store that is made, at least the device's. */
+  readonly blockBytes: number;
   readonly maxBlobBytes: number;
   readonly preferDeferredBytes: number;
   readonly deferredBatchOps: number;
@@ -37,6 +39,9 @@ export interface BlueStoreOptions {
   readonly cacheType: string;
   readonly onodeCacheType: string;
   readonly bufferedRead: boolean;
+  readonly bufferedWrite: boolean;
+  /** Space that becomes free is trimmed on the device before. */
+  readonly discard: boolean;
   /** Onodes, and data, at most, as long as `memory` is null. */
   readonly metaCacheBytes: number;
   readonly dataCacheBytes: number;
@@ -51,6 +56,7 @@ export interface BlueStoreOptions {
 /** What holds without any setting on a solid-state device. */
 export const ssdDefaults: BlueStoreOptions = Object.freeze({
   minAllocBytes: 4096,
+  blockBytes: 4096,
   maxBlobBytes: 65536,
   preferDeferredBytes: 0,
   deferredBatchOps: 16,
@@ -80,6 +86,8 @@ export const ssdDefaults: BlueStoreOptions = Object.freeze({
   cacheType: "2q",
   onodeCacheType: "lru",
   bufferedRead: true,
+  bufferedWrite: false,
+  discard: false,
   metaCacheBytes: 512 * 2 ** 20,
   dataCacheBytes: 64 * 2 ** 20,
   kvCacheBytes: 64 * 2 ** 20,
@@ -92,6 +100,7 @@ export function blueStoreOptions(set: OptionSet): BlueStoreOptions {
   const mode = set.text("bluestore_compression_mode");
   return {
     minAllocBytes: set.number("bluestore_min_alloc_size"),
+    blockBytes: set.number("bdev_block_size"),
     maxBlobBytes: set.number("bluestore_max_blob_size"),
     preferDeferredBytes: set.number("bluestore_prefer_deferred_size"),
     deferredBatchOps: set.number("bluestore_deferred_batch_ops"),
@@ -121,6 +130,8 @@ export function blueStoreOptions(set: OptionSet): BlueStoreOptions {
     cacheType: set.text("bluestore_cache_type"),
     onodeCacheType: ssdDefaults.onodeCacheType,
     bufferedRead: set.flag("bluestore_default_buffered_read"),
+    bufferedWrite: set.flag("bluestore_default_buffered_write"),
+    discard: set.flag("bdev_enable_discard"),
     metaCacheBytes: ssdDefaults.metaCacheBytes,
     dataCacheBytes: ssdDefaults.dataCacheBytes,
     kvCacheBytes: ssdDefaults.kvCacheBytes,

@@ -1,6 +1,6 @@
 /**
  * Released space on its way back to the allocator: it waits until the reads have ended that were under
- * way when it was released, since they may still look at it.
+ * way when it was released, since they may still look at it, and until the device has discarded it.
  */
 import { type Allocator, ExtentList } from "../../hot/allocator/allocator.ts";
 
@@ -18,6 +18,8 @@ export class Reclaim {
   heldBytes = 0;
   /** Told when held space has become free. */
   onFreed: () => void = () => {};
+  /** Discards extents on the device, which are the callee's; `null`: the device is not told. */
+  discard: ((extents: ExtentList, done: () => void) => void) | null = null;
 
   constructor(allocator: Allocator) {
     this.#allocator = allocator;
@@ -85,11 +87,42 @@ export class Reclaim {
   }
 
   #free(extents: ExtentList): void {
-    if (extents.count > 0) {
-      this.#allocator.release(extents);
-      for (let at = 0; at < extents.count; at += 1) {
-        this.freeBytes += extents.lengthBytes(at);
-      }
+    if (extents.count === 0) {
+      return;
     }
+    if (this.discard === null) {
+      this.#give(extents);
+      return;
+    }
+    const own = new ExtentList();
+    let bytes = 0;
+    for (let at = 0; at < extents.count; at += 1) {
+      pushJoined(own, extents.offsetBytes(at), extents.lengthBytes(at));
+      bytes += extents.lengthBytes(at);
+    }
+    // Given out again before the device is done, it would lose what is written meanwhile.
+    this.heldBytes += bytes;
+    this.discard(own, () => {
+      this.heldBytes -= bytes;
+      this.#give(own);
+      this.onFreed();
+    });
+  }
+
+  #give(extents: ExtentList): void {
+    this.#allocator.release(extents);
+    for (let at = 0; at < extents.count; at += 1) {
+      this.freeBytes += extents.lengthBytes(at);
+    }
+  }
+}
+
+/** Neighbours that follow each other become one: units of one blob are released one by one. */
+function pushJoined(list: ExtentList, offsetBytes: number, lengthBytes: number): void {
+  const last = list.count - 1;
+  if (last >= 0 && list.offsetBytes(last) + list.lengthBytes(last) === offsetBytes) {
+    list.pairs[2 * last + 1] = list.lengthBytes(last) + lengthBytes;
+  } else {
+    list.push(offsetBytes, lengthBytes);
   }
 }

@@ -152,6 +152,7 @@ export class ShardRecords {
 
   /** Makes new shards of those from `first` to `last`, or none at all if everything has become small. */
   #cutAnew(onode: Onode, first: number, last: number, batch: KvBatch): void {
+    this.#counters.onode_reshard += 1;
     const { map } = onode;
     const begin = (map.shards[first] as Shard).offset;
     const next = map.shards[last + 1];

@@ -1,5 +1,5 @@
 /** What the parts of a mounted store share: its devices, its tables in memory, and their records. */
-import type { Allocator } from "../../hot/allocator/allocator.ts";
+import type { Allocator, ExtentList } from "../../hot/allocator/allocator.ts";
 import type { CachePolicy } from "../../hot/cache/cache.ts";
 import type { Checksum, ChecksumMemory } from "../../hot/checksum/checksum.ts";
 import type { KeyValueStore, KvBatch } from "../../hot/kv/kv.ts";
@@ -128,7 +128,7 @@ export class StoreState implements StoreView, CodecContext {
     this.slotBytes = parts.lane.arena.slotBytes;
     this.slotCount = parts.lane.arena.slotCount;
     this.buffers = new BufferCache(parts.bufferPolicy, parts.blockBytes);
-    this.inFlight = new InFlight(parts.blockBytes, this.buffers);
+    this.inFlight = new InFlight(parts.blockBytes, this.buffers, parts.options.bufferedWrite);
     const { clock, kv, meter } = parts;
     const { metaCacheBytes, dataCacheBytes, kvCacheBytes } = parts.options;
     const fixed = fixedCaches(metaCacheBytes, dataCacheBytes, kvCacheBytes);
@@ -137,6 +137,9 @@ export class StoreState implements StoreView, CodecContext {
     const trim = (): void => this.#trimCaches();
     this.memory = new StoreMemory({ clock, kv, onodes, buffers, meter, trim }, memory);
     this.reclaim = new Reclaim(parts.allocator);
+    if (parts.options.discard && parts.lane.supports.trim) {
+      this.reclaim.discard = (extents, done) => this.#discard(extents, done);
+    }
     this.shards = new ShardRecords(parts.kv, this, parts.options, this.counters);
     this.arenaSums = parts.checksum.over(parts.lane.arena.bytes);
     this.onodes = new OnodeCache(parts.onodePolicy, (onode) => this.#dropBlobs(onode));
@@ -175,6 +178,23 @@ export class StoreState implements StoreView, CodecContext {
         this.kvBytes = bytesOf(mainExtents(this.kv));
       }
     }
+  }
+
+  /** What the device answers does not matter: the space is free all the same. */
+  #discard(extents: ExtentList, done: () => void): void {
+    let left = extents.count;
+    const owner = {
+      ioDone: (): void => {
+        left -= 1;
+        if (left === 0) {
+          done();
+        }
+      },
+    };
+    for (let at = 0; at < extents.count; at += 1) {
+      this.io.discard(extents.offsetBytes(at), extents.lengthBytes(at), owner, 0);
+    }
+    this.io.commit();
   }
 
   #trimCaches(): void {
