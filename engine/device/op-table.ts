@@ -12,6 +12,8 @@ export class OpTable {
   readonly lengthBytes: Float64Array;
   readonly slot: Int32Array;
   readonly tag: Int32Array;
+  readonly opClass: Uint8Array;
+  readonly clientId: Float64Array;
   readonly submittedNs: Float64Array;
   /** Result as far as it is known: bytes or a negative errno. */
   readonly result: Int32Array;
@@ -26,6 +28,8 @@ export class OpTable {
     this.lengthBytes = new Float64Array(capacity);
     this.slot = new Int32Array(capacity);
     this.tag = new Int32Array(capacity);
+    this.opClass = new Uint8Array(capacity);
+    this.clientId = new Float64Array(capacity);
     this.submittedNs = new Float64Array(capacity);
     this.result = new Int32Array(capacity);
     this.#free = Int32Array.from({ length: capacity }, (_, index) => capacity - 1 - index);
@@ -50,6 +54,8 @@ export class OpTable {
     this.lengthBytes[index] = op.lengthBytes;
     this.slot[index] = op.slot;
     this.tag[index] = op.tag;
+    this.opClass[index] = op.opClass ?? 0;
+    this.clientId[index] = op.clientId ?? 0;
     this.result[index] = 0;
     return index;
   }
@@ -62,6 +68,8 @@ export class OpTable {
     op.lengthBytes = this.lengthBytes[index] as number;
     op.slot = this.slot[index] as number;
     op.tag = index;
+    op.opClass = this.opClass[index] as number;
+    op.clientId = this.clientId[index] as number;
   }
 
   release(index: number): void {
@@ -82,5 +90,14 @@ export function completionArrays(capacity: number): Completions {
 
 /** An operation to be filled and handed on. */
 export function blankOp(): BlockOp {
-  return { kind: 0, flags: 0, offsetBytes: 0, lengthBytes: 0, slot: 0, tag: 0 };
+  return {
+    kind: 0,
+    flags: 0,
+    offsetBytes: 0,
+    lengthBytes: 0,
+    slot: 0,
+    tag: 0,
+    opClass: 0,
+    clientId: 0,
+  };
 }

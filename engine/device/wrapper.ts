@@ -29,11 +29,12 @@ export abstract class DeviceWrapper implements BlockDevice {
   protected closed = false;
   #callback: (() => void) | null = null;
 
-  protected constructor(inner: BlockDevice, clock: Clock) {
-    const depth = inner.facts.queueDepth;
+  /** `depth`: operations held at once, also when the device below takes fewer. */
+  protected constructor(inner: BlockDevice, clock: Clock, depth = inner.facts.queueDepth) {
     this.inner = inner;
     this.clock = clock;
-    this.facts = inner.facts;
+    this.facts =
+      depth === inner.facts.queueDepth ? inner.facts : { ...inner.facts, queueDepth: depth };
     this.supports = inner.supports;
     this.arena = inner.arena;
     this.completions = completionArrays(depth);

@@ -62,6 +62,12 @@ export interface BlockOp {
   slot: number;
   /** Returned with the completion, uninterpreted; 0 ... 2^31-1. */
   tag: number;
+  /**
+   * Whose operation it is, for schedulers on the way (`opClasses` of `engine/hot/scheduler`, and a number
+   * within the class); absent: client 0. Devices pass both on and look at neither.
+   */
+  opClass?: number;
+  clientId?: number;
 }
 
 /** Completions of the last `poll`, as parallel arrays; valid until the next `poll`. */
@@ -105,6 +111,7 @@ export interface BlockDevice {
 /** errno values that completions carry, negated. */
 export const errnos = Object.freeze({
   EIO: 5,
+  EAGAIN: 11,
   ENODEV: 19,
   EINVAL: 22,
   ENOSPC: 28,

@@ -1,11 +1,19 @@
 /** The implementations of `BlockDevice` that the conformance suite runs on. */
+
+import { SeededRandom } from "../../engine/base/random.ts";
 import { FaultDevice } from "../../engine/device/fault.ts";
 import { MemoryDevice } from "../../engine/device/memory.ts";
+import { QosDevice } from "../../engine/device/qos.ts";
+import { DeviceShare } from "../../engine/device/share.ts";
 import { SyntheticDevice } from "../../engine/device/synthetic.ts";
 import { type SyntheticSpec, syntheticDefaults } from "../../engine/device/synthetic-spec.ts";
 import { ThrottleDevice } from "../../engine/device/throttle.ts";
 import { TraceDevice } from "../../engine/device/trace.ts";
 import type { ConformanceSubject, OpenedDevice } from "../../engine/hot/ioengine/conformance.ts";
+import { SchedulerDevice } from "../../engine/hot/scheduler/device.ts";
+import { mclockProfiles, qosPlanOf } from "../../engine/hot/scheduler/qos.ts";
+import { openScheduler } from "../../engine/hot/scheduler/registry.ts";
+import { cutOffs } from "../../engine/hot/scheduler/scheduler.ts";
 import { RealClock } from "../../engine/os/clock.ts";
 import type { BlockDevice } from "../../engine/port/block-device.ts";
 import { errnos, opKinds } from "../../engine/port/block-device.ts";
@@ -118,6 +126,35 @@ const distantFaults = [{ effect: "error", errno: errnos.EIO, nth: 1e9 }] as cons
 const wide = { iops: 1e9, bytesPerSecond: 1e12 };
 const narrow = { iops: 40_000, bytesPerSecond: 200e6, burstOps: 4 };
 
+/** Two shards that run two operations each; mClock makes some wait, for its device is slow. */
+function scheduled(name: string, iops: number): (inner: BlockDevice, clock: Clock) => BlockDevice {
+  const plan = qosPlanOf(mclockProfiles.balanced, { iops, bandwidth: iops * 4096, shards: 2 });
+  const limited = { ...plan, client: { ...plan.client, limit: plan.client.reservation } };
+  return (inner, clock) =>
+    new SchedulerDevice(inner, clock, {
+      queue: (shard) =>
+        openScheduler(name, {
+          random: new SeededRandom(shard),
+          cutOff: cutOffs.high,
+          plan: limited,
+        }),
+      shards: 2,
+      slotsPerShard: 2,
+      stripeBytes: 8 * blockBytes,
+    });
+}
+
+const qos = (limit: number) => (inner: BlockDevice, clock: Clock) =>
+  new QosDevice(inner, clock, {
+    limits: { iops: { limit, burst: 0, burstSeconds: 1 } },
+    tickMinMs: 1,
+  });
+
+/** A part of a device that nobody else uses at present. */
+function shared(inner: BlockDevice): BlockDevice {
+  return new DeviceShare(inner, inner.facts.queueDepth).view(inner.facts.queueDepth);
+}
+
 /** Devices of TypeScript. */
 export const modelSubjects: readonly ConformanceSubject[] = [
   plain("memory, virtual clock", virtual, memory, null),
@@ -143,6 +180,12 @@ export const modelSubjects: readonly ConformanceSubject[] = [
     (inner, clock) => new ThrottleDevice(inner, wide, clock),
   ),
   wrapped("throttle, biting", virtual, (inner, clock) => new ThrottleDevice(inner, narrow, clock)),
+  wrapped("scheduler, wpq", virtual, scheduled("wpq", 1e6)),
+  wrapped("scheduler, mClock, held back", virtual, scheduled("mclock_scheduler", 5000)),
+  wrapped("scheduler, fifo, real clock", real, scheduled("fifo", 1e6), memory),
+  wrapped("qos, never reached", virtual, qos(1e9)),
+  wrapped("qos, biting", virtual, qos(5000)),
+  wrapped("a share", virtual, shared),
   wrapped(
     "throttle over fault over memory, real clock",
     real,
