@@ -5,13 +5,11 @@
  */
 import { assert } from "../../base/assert.ts";
 import { compareBytes, Page, pageTargetBytes, readU32, recordHeaderBytes } from "./page.ts";
-
-/** Pages of one group; half of them after a split. */
-const groupLimit = 512;
+import { groupLimit, Mark, PageGroup } from "./page-group.ts";
 
 export class OrderedTree {
   /** Never empty, but for the root of an empty tree. */
-  readonly #groups: Page[][] = [];
+  readonly #groups: PageGroup[] = [];
   /** Snapshots taken so far. */
   #stamp = 0;
   #keys = 0;
@@ -20,6 +18,9 @@ export class OrderedTree {
   #group = 0;
   #page = 0;
   #index = 0;
+  /** Of that key. */
+  readonly #mark = new Mark();
+  readonly #pageMark = new Mark();
 
   get keys(): number {
     return this.#keys;
@@ -63,7 +64,9 @@ export class OrderedTree {
       this.#keys -= 1;
       page.remove(this.#index, 1);
     } else if (this.#groups.length === 0) {
-      this.#groups.push([new Page(256, 8, this.#stamp)]);
+      const group = new PageGroup();
+      group.insert(0, new Page(256, 8, this.#stamp), this.#mark);
+      this.#groups.push(group);
       this.#group = 0;
       this.#page = 0;
       this.#index = 0;
@@ -133,7 +136,7 @@ export class OrderedTree {
   /** The pages as they stand, in order; they do not change any more. */
   snapshot(): readonly Page[] {
     this.#stamp += 1;
-    return this.#groups.flat();
+    return this.#groups.flatMap(({ pages }) => pages);
   }
 
   /**
@@ -173,8 +176,10 @@ export class OrderedTree {
     let bytes = 0;
     let last: Page | null = null;
     for (const group of this.#groups) {
-      assert(group.length > 0 && group.length <= groupLimit, "a group has no or too many pages");
-      for (const page of group) {
+      const { length } = group.pages;
+      assert(length > 0 && length <= groupLimit, "a group has no or too many pages");
+      group.checkMarks(last);
+      for (const page of group.pages) {
         page.checkInvariants();
         assert(page.count > 0, "a page is empty");
         assert(last === null || ascends(last, page), "pages are not in order");
@@ -188,7 +193,11 @@ export class OrderedTree {
   }
 
   #current(): Page {
-    return (this.#groups[this.#group] as Page[])[this.#page] as Page;
+    return this.#currentGroup().pages[this.#page] as Page;
+  }
+
+  #currentGroup(): PageGroup {
+    return this.#groups[this.#group] as PageGroup;
   }
 
   /** The page at hand, copied if a snapshot holds it. */
@@ -198,13 +207,14 @@ export class OrderedTree {
       return page;
     }
     const copy = page.copy(this.#stamp);
-    (this.#groups[this.#group] as Page[])[this.#page] = copy;
+    this.#currentGroup().pages[this.#page] = copy;
     return copy;
   }
 
   /** Stands on the key, or where it belongs; `false`: it is not there. */
   #seek(key: Uint8Array, keyBytes: number): boolean {
     const groups = this.#groups;
+    const mark = this.#mark.read(key, 0, keyBytes);
     if (groups.length === 0) {
       return false;
     }
@@ -212,34 +222,23 @@ export class OrderedTree {
     let high = groups.length;
     while (high - low > 1) {
       const middle = (low + high) >> 1;
-      const first = (groups[middle] as Page[])[0] as Page;
-      if (first.compare(0, key, keyBytes) <= 0) {
+      if ((groups[middle] as PageGroup).beginsBelow(0, mark, key, keyBytes)) {
         low = middle;
       } else {
         high = middle;
       }
     }
-    const pages = groups[low] as Page[];
+    const group = groups[low] as PageGroup;
     this.#group = low;
-    low = 0;
-    high = pages.length;
-    while (high - low > 1) {
-      const middle = (low + high) >> 1;
-      if ((pages[middle] as Page).compare(0, key, keyBytes) <= 0) {
-        low = middle;
-      } else {
-        high = middle;
-      }
-    }
-    const page = pages[low] as Page;
-    this.#page = low;
+    this.#page = group.find(mark, key, keyBytes);
+    const page = group.pages[this.#page] as Page;
     this.#index = page.lowerBound(key, keyBytes);
     return this.#index < page.count && page.compare(this.#index, key, keyBytes) === 0;
   }
 
   #nextPage(): boolean {
     this.#index = 0;
-    if (this.#page + 1 < (this.#groups[this.#group] as Page[]).length) {
+    if (this.#page + 1 < this.#currentGroup().pages.length) {
       this.#page += 1;
       return true;
     }
@@ -253,25 +252,26 @@ export class OrderedTree {
 
   /** Splits the page at hand and stands on the half to which the place belongs. */
   #split(page: Page): void {
-    const pages = this.#groups[this.#group] as Page[];
+    const group = this.#currentGroup();
     if (this.#index === page.count) {
       // Keys that only ever grow leave full pages behind.
       this.#page += 1;
       this.#index = 0;
-      pages.splice(this.#page, 0, new Page(256, 8, this.#stamp));
+      group.insert(this.#page, new Page(256, 8, this.#stamp), this.#mark);
     } else if (page.count === 1) {
-      pages.splice(this.#page, 0, new Page(256, 8, this.#stamp));
+      group.insertBefore(this.#page, new Page(256, 8, this.#stamp));
     } else {
       const at = page.halfway();
-      pages.splice(this.#page + 1, 0, page.splitAt(at, this.#stamp));
+      const right = page.splitAt(at, this.#stamp);
+      group.insert(this.#page + 1, right, this.#pageMark.ofPage(right, 0));
       if (this.#index > at) {
         this.#page += 1;
         this.#index -= at;
       }
     }
-    if (pages.length > groupLimit) {
-      const half = pages.length >> 1;
-      this.#groups.splice(this.#group + 1, 0, pages.splice(half));
+    if (group.pages.length > groupLimit) {
+      const half = group.pages.length >> 1;
+      this.#groups.splice(this.#group + 1, 0, group.splitAt(half));
       if (this.#page >= half) {
         this.#group += 1;
         this.#page -= half;
@@ -286,35 +286,35 @@ export class OrderedTree {
     page.remove(this.#index, count);
     this.#bytes -= before - page.live;
     this.#keys -= count;
-    const pages = this.#groups[this.#group] as Page[];
+    const group = this.#currentGroup();
     if (page.count === 0) {
-      pages.splice(this.#page, 1);
-      if (pages.length === 0) {
+      group.remove(this.#page);
+      if (group.pages.length === 0) {
         this.#groups.splice(this.#group, 1);
       }
       return;
     }
-    const next = pages[this.#page + 1];
+    const next = group.pages[this.#page + 1];
     if (page.live < pageTargetBytes / 4 && next !== undefined) {
       if (page.live + next.live <= pageTargetBytes / 2) {
         page.appendFrom(next, 0, next.count);
-        pages.splice(this.#page + 1, 1);
+        group.remove(this.#page + 1);
       }
     }
   }
 
   #appendPage(page: Page): boolean {
-    const group = this.#groups.at(-1);
-    const last = group?.at(-1);
+    let group = this.#groups.at(-1);
+    const last = group?.pages.at(-1);
     page.checkInvariants();
     if (last !== undefined && !ascends(last, page)) {
       return false;
     }
-    if (group === undefined || group.length >= groupLimit / 2) {
-      this.#groups.push([page]);
-    } else {
-      group.push(page);
+    if (group === undefined || group.pages.length >= groupLimit / 2) {
+      group = new PageGroup();
+      this.#groups.push(group);
     }
+    group.insert(group.pages.length, page, this.#pageMark.ofPage(page, 0));
     this.#keys += page.count;
     this.#bytes += page.live;
     return true;

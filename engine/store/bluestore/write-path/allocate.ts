@@ -8,10 +8,11 @@ import type { SharedBlob } from "../shared-blob.ts";
 import type { StoreState } from "../state.ts";
 import type { Txc } from "../txc.ts";
 import type { NewWrite, WriteContext } from "./context.ts";
-import { sumInto, writeDeferred, writeDirect } from "./place.ts";
+import { DirectWrites, sumInto, writeDeferred } from "./place.ts";
 
 /** Space of the running write; used again. */
 const got = new ExtentList();
+const direct = new DirectWrites();
 
 interface Placed {
   readonly item: NewWrite;
@@ -62,9 +63,10 @@ export function allocateWrite(ctx: WriteContext): void {
     if (deferred) {
       writeDeferred(state, txc, item.blob, item.padOffset, bytes, own);
     } else {
-      writeDirect(state, txc, item.blob, item.padOffset, bytes, own ? -1 : item.slot);
+      direct.add(state, txc, item.blob, item.padOffset, bytes, own ? -1 : item.slot);
     }
   }
+  direct.end(state, txc);
 }
 
 function plain(state: StoreState, item: NewWrite): Placed {

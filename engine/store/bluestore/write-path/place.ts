@@ -32,6 +32,68 @@ export function sumInto(
   perf.add(perf.csum_lat, perf.now() - beganNs);
 }
 
+/**
+ * Writes to disk space before the commit. What lies together in memory and goes to space that lies
+ * together is one write, also over several blobs: 4 MiB in a slot reach the device uncopied.
+ */
+export class DirectWrites {
+  #disk = 0;
+  #length = 0;
+  #bytes: Uint8Array | null = null;
+  #slot = -1;
+
+  /** Data for the blob from `offset` on; `slot`: the bytes are the first of this slot, -1: not so. */
+  add(
+    state: StoreState,
+    txc: Txc,
+    blob: Blob,
+    offset: number,
+    bytes: Uint8Array,
+    slot: number,
+  ): void {
+    let done = 0;
+    blob.eachDisk(offset, bytes.length, (disk, length) => {
+      assert(disk !== hole, "data is written where nothing is allocated");
+      const last = this.#bytes;
+      const from = bytes.byteOffset + done;
+      if (
+        last !== null &&
+        disk === this.#disk + this.#length &&
+        bytes.buffer === last.buffer &&
+        from === last.byteOffset + this.#length
+      ) {
+        this.#length += length;
+      } else {
+        this.end(state, txc);
+        this.#disk = disk;
+        this.#length = length;
+        this.#bytes = done === 0 ? bytes : bytes.subarray(done);
+        this.#slot = done === 0 ? slot : -1;
+      }
+      done += length;
+    });
+  }
+
+  /** Hands over what was gathered. */
+  end(state: StoreState, txc: Txc): void {
+    const first = this.#bytes;
+    if (first === null) {
+      return;
+    }
+    const whole = this.#length === first.length;
+    const part = whole ? first : new Uint8Array(first.buffer, first.byteOffset, this.#length);
+    const write = new InFlightWrite(this.#disk, part);
+    this.#bytes = null;
+    state.inFlight.add(write);
+    txc.ioLeft += 1;
+    txc.hadIo = true;
+    txc.writes.push(write);
+    state.io.write(this.#disk, part, this.#slot, txc, txc.writes.length - 1);
+  }
+}
+
+const alone = new DirectWrites();
+
 /** Writes to the blob's disk space before the commit. */
 export function writeDirect(
   state: StoreState,
@@ -41,18 +103,8 @@ export function writeDirect(
   bytes: Uint8Array,
   slot: number,
 ): void {
-  let done = 0;
-  blob.eachDisk(offset, bytes.length, (disk, length) => {
-    assert(disk !== hole, "data is written where nothing is allocated");
-    const part = length === bytes.length ? bytes : bytes.subarray(done, done + length);
-    const write = new InFlightWrite(disk, part);
-    state.inFlight.add(write);
-    txc.ioLeft += 1;
-    txc.hadIo = true;
-    txc.writes.push(write);
-    state.io.write(disk, part, done === 0 ? slot : -1, txc, txc.writes.length - 1);
-    done += length;
-  });
+  alone.add(state, txc, blob, offset, bytes, slot);
+  alone.end(state, txc);
 }
 
 /** Puts data for the blob's disk space into the log; it is written in place after the commit. */
