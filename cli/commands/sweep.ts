@@ -10,7 +10,7 @@ import { runDirectoryName, runsRoot } from "../../results/run-directory.ts";
 import { readRun } from "../../results/run-schema.ts";
 import { type SweepRequest, sweepPoints } from "../../results/sweep/plan-sweep.ts";
 import { runSweep, type SweepResult } from "../../results/sweep/run-sweep.ts";
-import { readSweep, type SweepSpec } from "../../results/sweep/spec.ts";
+import { loadSweepPlugIns, readSweep, type SweepSpec } from "../../results/sweep/spec.ts";
 import { tableText } from "../../results/sweep/table-text.ts";
 import { formatBytes } from "../../results/units.ts";
 import { jobInputs } from "../../workloads/job/arguments.ts";
@@ -172,6 +172,7 @@ export async function sweepWith(
   const { own, jobs } = splitArguments(args, [...sweepFlags, ...laterFlags]);
   refuseLaterFlags(own);
   await loadPlugIns(own.get("plugin") ?? []);
+  await loadSweepPlugIns(sweepArguments(jobs).file);
   const interrupts = watchInterrupts();
   try {
     return await perform(sweepRequest(own, jobs, command, interrupts.signal), own);
@@ -214,6 +215,7 @@ async function sweep(args: readonly string[]): Promise<number> {
   const { own, jobs } = splitArguments(args, [...sweepFlags, ...fioFlags, ...laterFlags]);
   refuseLaterFlags(own);
   await loadPlugIns(own.get("plugin") ?? []);
+  await loadSweepPlugIns(sweepArguments(jobs).file);
   const outputs = outputsOf(own);
   const interrupts = watchInterrupts();
   try {

@@ -6,12 +6,19 @@ import { type OtherRole, otherPaths, otherRoles } from "./store-devices.ts";
 
 const leastBytes = 64 * 2 ** 20;
 
-/** As set; a db device of no set size has a twenty-fifth of the main one, as is customary. */
-function sizeOf(options: OptionSet, role: OtherRole, mainPath: string): number {
+/**
+ * Bytes of the file for a device: as set; a db device of no set size has a twenty-fifth of the main one,
+ * as is customary.
+ */
+export function otherFileBytes(options: OptionSet, role: OtherRole, mainBytes: number): number {
   const set = options.number(`bluestore_block_${role}_size`);
-  const main = statSync(mainPath, { throwIfNoEntry: false })?.size ?? 0;
-  const bytes = set > 0 ? set : Math.max(leastBytes, Math.floor(main / 25));
+  const bytes = set > 0 ? set : Math.max(leastBytes, Math.floor(mainBytes / 25));
   return bytes - (bytes % 65536);
+}
+
+function sizeOf(options: OptionSet, role: OtherRole, mainPath: string): number {
+  const main = statSync(mainPath, { throwIfNoEntry: false })?.size ?? 0;
+  return otherFileBytes(options, role, main);
 }
 
 function makeFile(path: string, sizeBytes: number): void {

@@ -84,8 +84,9 @@ export const nsLabel =
   `datum.value >= 1e3 ? format(datum.value / 1e3, '~r') + ' ${micro}s' : ` +
   "format(datum.value, '~r') + ' ns'";
 
-/** Vega expression that writes a count: 20k, 1.5M. */
-export const countLabel = "format(datum.value, '~s')";
+/** Vega expression that writes a count: 0.5, 20k, 1.5M. */
+export const countLabel =
+  "abs(datum.value) < 1 ? format(datum.value, '~g') : format(datum.value, '~s')";
 
 /** Vega expression that writes bytes per second: 4 MB/s. */
 export const bandwidthLabel = "replace(format(datum.value, '~s'), /([a-zA-Z]?)$/, ' $1') + 'B/s'";

@@ -138,10 +138,6 @@ export function runRequest(
 export function sweepPoints(
   request: SweepRequest,
 ): readonly { readonly point: Point; readonly run: RunRequest }[] {
-  const { file, plugins } = request.spec;
-  if (plugins.length > 0) {
-    throw new OsdynoError("bad-input", "plugins: not in this version", { file });
-  }
   return pointsOf(request.spec, request.variables).map((point) => ({
     point,
     run: runRequest(request, point, 1, []),

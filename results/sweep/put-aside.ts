@@ -1,6 +1,6 @@
 /** Copies of files that share their blocks where the file system can, and keep their holes. */
 import { spawn } from "node:child_process";
-import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync } from "node:fs";
+import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
 import { OsdynoError } from "../../engine/base/error.ts";
 
 /** Makes what was written durable, so that no write-back disturbs what is measured next. */
@@ -8,6 +8,26 @@ function sync(path: string): void {
   const file = openSync(path, "r+");
   try {
     fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+}
+
+/**
+ * Fills a file with zeroes up to that length: from then on the file system has nothing to allocate when
+ * a store writes to it, which would be measured with the store.
+ */
+export function writeZeroes(path: string, lengthBytes: number): void {
+  const piece = Buffer.alloc(8 << 20);
+  const file = openSync(path, "r+");
+  try {
+    for (let at = 0; at < lengthBytes; ) {
+      at += writeSync(file, piece, 0, Math.min(piece.length, lengthBytes - at), at);
+    }
+    fsyncSync(file);
+  } catch (error) {
+    const why = (error as Error).message;
+    throw new OsdynoError("io", `cannot write ${lengthBytes} bytes to ${path}: ${why}`, {}, error);
   } finally {
     closeSync(file);
   }

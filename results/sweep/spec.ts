@@ -9,6 +9,7 @@ import { parseOptionValue } from "../../engine/options/value.ts";
 import { readJobFile } from "../../workloads/job/host-environment.ts";
 import { readDeviceClass } from "../../workloads/stack.ts";
 import { metricFacts, nearestMetric } from "../metrics.ts";
+import { loadPlugIns } from "../plug-ins.ts";
 import { axesOf, type SweepAxis } from "./axes.ts";
 import { SweepDocument } from "./document.ts";
 import { type CheckedSweep, checked, type RuleValues } from "./schema.ts";
@@ -147,7 +148,10 @@ function checkOptions(
   };
   for (const [name, value] of Object.entries(spec.set)) {
     const refusal = () => document.refusal(["set", name], "");
-    at(refusal, () => parseOptionValue(optionNamed(name), value));
+    at(refusal, () => {
+      const option = optionNamed(name);
+      return value.includes("${") ? value : parseOptionValue(option, value);
+    });
   }
   const { preset, device_class: deviceClass } = spec;
   if (deviceClass !== undefined) {
@@ -211,6 +215,23 @@ function jobOf(document: SweepDocument, job: string): SweepSpec["job"] {
     );
   }
   return { name: file, text: readJobFile(file), inlineAfter: null };
+}
+
+/**
+ * Loads the plug-ins that a sweep file names, which its options may then name. Throws `bad-input` with
+ * file and line.
+ */
+export async function loadSweepPlugIns(path: string): Promise<void> {
+  const document = new SweepDocument(path);
+  for (const [place, file] of pluginsOf(document, checked(document)).entries()) {
+    try {
+      await loadPlugIns([file]);
+    } catch (error) {
+      throw error instanceof OsdynoError
+        ? document.refusal(["plugins", place], error.line.replace(/^--plugin /, ""))
+        : error;
+    }
+  }
 }
 
 /** Reads and checks a sweep file; throws `bad-input` with file and line. */

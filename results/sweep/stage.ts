@@ -2,14 +2,17 @@
 import { closeSync, existsSync, openSync, rmSync, statSync, truncateSync } from "node:fs";
 import { join } from "node:path";
 import { OsdynoError } from "../../engine/base/error.ts";
+import { otherPaths, otherRoles } from "../../engine/store/store-devices.ts";
+import { otherFileBytes } from "../../engine/store/store-files.ts";
 import { parseJobs } from "../../workloads/job/parse.ts";
 import type { RunPlan } from "../../workloads/plan-model.ts";
+import { resolveExisting } from "../../workloads/scratch.ts";
 import type { PlannedStore } from "../../workloads/store-plan.ts";
 import { performRun } from "../perform.ts";
 import { type SweepRequest, stackOf } from "./plan-sweep.ts";
 import type { Point } from "./points.ts";
 import { type Preparation, preparationOf } from "./prepare.ts";
-import { bringBack, putAside } from "./put-aside.ts";
+import { bringBack, putAside, writeZeroes } from "./put-aside.ts";
 import { clearRun, completeRun } from "./sweep-directory.ts";
 
 /** A point with what it needs. */
@@ -18,9 +21,23 @@ interface Staged {
   readonly preparation: Preparation | null;
 }
 
-/** Files of a store that is made in files. */
-function filesOf(store: PlannedStore): readonly string[] {
-  return [store.path];
+/** A file of a store that is made anew. */
+interface StoreFile {
+  readonly path: string;
+  /** Without contents; 0: whoever makes the store gives it its length. */
+  readonly emptyBytes: number;
+}
+
+function filesOf({ path, make, options }: PlannedStore): readonly StoreFile[] {
+  const others = otherPaths(options, null);
+  return [
+    { path, emptyBytes: 0 },
+    ...otherRoles.flatMap((role) => {
+      const other = others[role];
+      const emptyBytes = otherFileBytes(options, role, make?.sizeBytes ?? 0);
+      return other === null || make === null ? [] : [{ path: resolveExisting(other), emptyBytes }];
+    }),
+  ];
 }
 
 /** Nothing is lost when a store is made there. */
@@ -55,7 +72,7 @@ export class Stage {
       }
       this.#staged.set(point.id, { store, preparation: preparationOf(request.spec, point, plan) });
       for (const each of plan.stores) {
-        for (const path of filesOf(each)) {
+        for (const { path } of filesOf(each)) {
           if (known.has(path) || isNothing(path)) {
             files.add(path);
           }
@@ -98,7 +115,7 @@ export class Stage {
       return;
     }
     const files = filesOf(store);
-    const asides = files.map((path) => `${path}.prepared-${preparation.key}`);
+    const asides = files.map(({ path }) => `${path}.prepared-${preparation.key}`);
     // The last one is put aside last: when it is there, all are.
     if (!existsSync(asides.at(-1) ?? "")) {
       await this.#prepare(store, preparation, asides);
@@ -106,14 +123,15 @@ export class Stage {
     const { signal } = this.#request.settings;
     for (const [place, aside] of asides.entries()) {
       this.#aside.add(aside);
-      await bringBack(aside, files[place] ?? "", signal);
+      await bringBack(aside, files[place]?.path ?? "", signal);
     }
   }
 
   #empty(store: PlannedStore): void {
-    for (const path of filesOf(store)) {
+    for (const { path, emptyBytes } of filesOf(store)) {
       if (this.#own.has(path)) {
         truncateSync(path, 0);
+        truncateSync(path, emptyBytes);
       }
     }
   }
@@ -128,8 +146,11 @@ export class Stage {
     const { key, job, target } = preparation;
     const run = join("prepare", key);
     clearRun(request.directory, run);
-    this.#empty(store);
     request.events.preparing(preparation);
+    this.#empty(store);
+    for (const { path, emptyBytes } of filesOf(store)) {
+      writeZeroes(path, emptyBytes > 0 ? emptyBytes : (store.make?.sizeBytes ?? 0));
+    }
     const { failure } = await performRun({
       parsed: parseJobs([{ kind: "file", name: run, text: job }], request.environment, {
         sections: [],
@@ -156,7 +177,7 @@ export class Stage {
       throw new OsdynoError("io", `${run} was not recorded completely`);
     }
     const { signal } = request.settings;
-    for (const [place, path] of filesOf(store).entries()) {
+    for (const [place, { path }] of filesOf(store).entries()) {
       await putAside(path, asides[place] ?? "", signal);
     }
   }

@@ -3,20 +3,26 @@ import Table from "cli-table3";
 import type { ReportModel } from "../report/model.ts";
 import { tableOf } from "../report/table.ts";
 
-const columnsShown = [
-  "Iops",
-  "IOPS",
-  "Bandwidth",
-  "Response p50",
-  "Response p99",
-  "Response p99.9",
-  "CPU per I/O",
-];
+const usual = [
+  "iops",
+  "bw",
+  "response.p50",
+  "response.p99",
+  "response.p99.9",
+  "cpu_us_per_io",
+] as const;
+
+/** The usual columns; where more was asked for, what was asked for. */
+function metricsShown({ metrics }: ReportModel): ReadonlySet<string> {
+  const plain = metrics.every((metric) => usual.some((each) => each === metric));
+  return new Set(plain ? usual : ["iops", ...metrics]);
+}
 
 /** One block per question asked, one line per configuration. Ends without a newline. */
 export function tableText(model: ReportModel): string {
-  const { columns, groups, hasWeak } = tableOf(model);
-  const places = columns.flatMap((name, place) => (columnsShown.includes(name) ? [place] : []));
+  const { columns, metrics, groups, hasWeak } = tableOf(model);
+  const wanted = metricsShown(model);
+  const places = metrics.flatMap((name, place) => (wanted.has(name) ? [place] : []));
   const table = new Table({
     head: ["", ...places.map((place) => columns[place] ?? "")],
     style: { head: [], border: [], compact: true },

@@ -1,5 +1,7 @@
 /** Sweeps over the options of an object store, as a user types them. */
-import { statSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
+import { dirname } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { SweepRecord } from "../../results/sweep-record.ts";
 import { until, Workplace } from "./command.ts";
@@ -64,6 +66,46 @@ test("options of a layer that one of several targets lacks do not act there", ()
     "none",
     "crc32c",
   ]);
+});
+
+describe("plugins", () => {
+  const firstFit = fileURLToPath(
+    new URL("../../engine/hot/allocator/first-fit.ts", import.meta.url),
+  );
+
+  test("an allocator of the user's own takes part, named relative to the sweep's file", () => {
+    const own = readFileSync(firstFit, "utf8")
+      .replaceAll('"./', `"${dirname(firstFit)}/`)
+      .replaceAll("first-fit", "my-fit");
+    place.write("my-fit.ts", own);
+    write(
+      ...small,
+      target,
+      "plugins: [./my-fit.ts]",
+      "matrix: {bluestore_allocator: [hybrid, my-fit]}",
+      "metrics: [iops, alloc_ns.p50, fragmentation]",
+    );
+    const { code, err } = place.run(["sweep", place.path("s.yaml"), "--out=a"]);
+    expect({ code, err: code === 0 ? "" : err }).toEqual({ code: 0, err: "" });
+    const [, mine] = sweepOf("a").points;
+    const record = place.record("a", mine?.runs[0] ?? "");
+    expect(record.options["bluestore_allocator"]).toEqual({ value: "my-fit", origin: "sweep" });
+    expect(record.environment["plugins"]).toMatchObject([{ hot_path: "allocator", name: "my-fit" }]);
+    expect(place.read("a", "report.html")).toMatch(/allocator=my-fit/);
+  });
+
+  test("one that does not conform is refused with its line before anything is made", () => {
+    const broken = readFileSync(firstFit, "utf8")
+      .replaceAll('"./', `"${dirname(firstFit)}/`)
+      .replaceAll("first-fit", "my-fit")
+      .replace("taken += piece;", "taken += 2 * piece;");
+    place.write("my-fit.ts", broken);
+    write(...small, target, "plugins: [./my-fit.ts]", "matrix: {bluestore_allocator: [my-fit]}");
+    const { code, err } = place.run(["sweep", "s.yaml", "--out=a"]);
+    expect(code).toBe(2);
+    expect(err).toMatch(/^osdyno: s\.yaml:10: .*my-fit\.ts: allocator my-fit does not conform: /);
+    expect(place.files()).toEqual(["my-fit.ts", "s.yaml"]);
+  });
 });
 
 describe("prepare", () => {

@@ -1,5 +1,5 @@
 /** The object stores of a run: made or opened before its first phase, closed after its last. */
-import { closeSync, ftruncateSync, openSync, rmSync } from "node:fs";
+import { closeSync, ftruncateSync, openSync, readSync, rmSync } from "node:fs";
 import { OsdynoError } from "../../engine/base/error.ts";
 import { flatPerf, type PerfCounters, perfSince } from "../../engine/base/perf-counters.ts";
 import { SeededRandom } from "../../engine/base/random.ts";
@@ -36,12 +36,32 @@ function demandOf(plan: RunPlan, store: PlannedStore): Demand {
   };
 }
 
+const blankBytes = 65536;
+
+/** A file of zeroes of that length: its space is set aside already, which to cut it off would undo. */
+function isBlank(path: string, sizeBytes: number, place: StorePlace): boolean {
+  if (place.kind !== "foreign" || place.sizeBytes !== sizeBytes) {
+    return false;
+  }
+  const head = Buffer.alloc(blankBytes);
+  const file = openSync(path, "r");
+  try {
+    readSync(file, head, 0, blankBytes, 0);
+  } finally {
+    closeSync(file);
+  }
+  return head.every((byte) => byte === 0);
+}
+
 /** A file of that length without contents; a block device has its own. */
 function makeFile(path: string, sizeBytes: number, place: StorePlace): void {
   if (place.kind !== "absent" && place.block) {
     return;
   }
   try {
+    if (isBlank(path, sizeBytes, place)) {
+      return;
+    }
     const file = openSync(path, place.kind === "absent" ? "wx" : "r+");
     try {
       ftruncateSync(file, 0);
