@@ -220,6 +220,9 @@ class Judge {
     if (judgement.permission === "never" || statOf(path) === null) {
       return judgement;
     }
+    if (judgement.permission === "free" && this.ownFiles.has(path)) {
+      return judgement;
+    }
     const own = store.place.kind === "store" ? store.place.label.storeId : null;
     const there = storePlace(path);
     if (there.kind === "store" && there.label.storeId === own) {

@@ -90,7 +90,9 @@ describe("plugins", () => {
     const [, mine] = sweepOf("a").points;
     const record = place.record("a", mine?.runs[0] ?? "");
     expect(record.options["bluestore_allocator"]).toEqual({ value: "my-fit", origin: "sweep" });
-    expect(record.environment["plugins"]).toMatchObject([{ hot_path: "allocator", name: "my-fit" }]);
+    expect(record.environment["plugins"]).toMatchObject([
+      { hot_path: "allocator", name: "my-fit" },
+    ]);
     expect(place.read("a", "report.html")).toMatch(/allocator=my-fit/);
   });
 
