@@ -14,6 +14,7 @@ export interface BenchFlags {
   readonly out?: string;
   readonly json?: true;
   readonly conform?: string;
+  readonly plugin?: readonly string[];
 }
 
 export function wholeNumber(name: string, text: string, low: number): number {

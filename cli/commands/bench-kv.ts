@@ -1,36 +1,23 @@
 /** `osdyno bench kv`: the key-value stores side by side. */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import Table from "cli-table3";
-import { OsdynoError } from "../../engine/base/error.ts";
-import { nearestName } from "../../engine/base/nearest-name.ts";
-import { keyValueEngine, keyValueEngines } from "../../engine/hot/kv/registry.ts";
+import { checkBenchOut, writeBenchDirectory } from "../../results/bench/directory.ts";
 import { benchKeyValue, type KvBench, type KvBenchRow } from "../../results/bench/kv.ts";
+import { kvCharts } from "../../results/bench/kv-charts.ts";
 import type { MedianInterval } from "../../results/statistics.ts";
 import { scratchDirectory } from "../../workloads/scratch.ts";
 import { watchInterrupts } from "../interrupt.ts";
 import { makeProgress } from "../progress.ts";
-
-export interface KvBenchFlags {
-  readonly rounds: number;
-  readonly keys: number;
-  readonly commits: number;
-  readonly seed: number;
-  readonly out?: string;
-  readonly json?: true;
-}
+import { type BenchFlags, range, wholeNumber } from "./bench-flags.ts";
 
 /** Of the file, which is sparse: what is not written takes no space. */
 const sizeBytes = 4 * 2 ** 30;
 
-function range(value: MedianInterval | null, digits: number): string {
-  if (value === null) {
-    return "-";
-  }
-  const { median, low, high } = value;
-  const interval =
-    low === null || high === null ? "" : ` [${low.toFixed(digits)}, ${high.toFixed(digits)}]`;
-  return `${median.toFixed(digits)}${interval}`;
+const head = ["store", "operation", "depth", "per second", "CPU us each", "flushes", "bytes/byte"];
+
+function text(value: MedianInterval | null, digits: number): string {
+  return value === null ? "-" : range(value, 1, digits);
 }
 
 function tableRow(row: KvBenchRow): string[] {
@@ -38,69 +25,64 @@ function tableRow(row: KvBenchRow): string[] {
     row.store,
     row.operation,
     String(row.depth),
-    range(row.perSecond, 0),
-    range(row.cpuUs, 2),
-    range(row.flushes, 3),
-    range(row.writeAmplification, 2),
+    text(row.perSecond, 0),
+    text(row.cpuUs, 2),
+    text(row.flushes, 3),
+    text(row.writeAmplification, 2),
   ];
 }
 
-function benchText(bench: KvBench): string {
-  const table = new Table({
-    head: [
-      "store",
-      "operation",
-      "depth",
-      "per second",
-      "CPU us each",
-      "flushes each",
-      "bytes/byte",
-    ],
-    style: { head: [], border: [], compact: true },
-  });
-  table.push(...bench.rows.map(tableRow));
-  return [
-    table.toString(),
-    `${bench.rounds} rounds, order alternating; medians${bench.rounds < 6 ? "" : " with 95% intervals"}. ${bench.keys} keys, ${bench.commits} commits each (an eighth at depth 1), seed ${bench.seed}; a commit sets a 420-byte value, merges one bit, adds and drops a log entry. CPU of the whole process; bytes to the device for each byte committed.`,
-    ...bench.missing.map(({ store, reason }) => `not here: ${store}: ${reason}`),
-    "",
-  ].join("\n");
+function methodOf(bench: KvBench): string {
+  const missing = bench.missing.map(({ store, reason }) => ` Not here: ${store}: ${reason}.`);
+  return (
+    `${bench.rounds} rounds, order alternating; medians${bench.rounds < 6 ? "" : " with 95% intervals"}. ` +
+    `${bench.keys} keys, ${bench.commits} commits each (an eighth at depth 1), seed ${bench.seed}; a commit ` +
+    `sets a 420-byte value, merges one bit, adds and drops a log entry. CPU of the whole process; flushes, ` +
+    `and bytes to the device for each byte committed.${missing.join("")}`
+  );
 }
 
-export async function benchKv(only: string | null, flags: KvBenchFlags): Promise<void> {
-  if (only !== null) {
-    const names = keyValueEngines().map(({ name }) => name);
-    const guess = nearestName(only, names);
-    if (!names.includes(only)) {
-      throw new OsdynoError(
-        "bad-input",
-        `no key-value store is called ${only}${guess === null ? "" : `; did you mean ${guess}?`} (there are ${names.join(", ")})`,
-      );
-    }
-    keyValueEngine(only);
+export async function benchKv(only: string | null, flags: BenchFlags): Promise<void> {
+  if (flags.out !== undefined) {
+    checkBenchOut(flags.out, "kv");
   }
-  const { json, out, ...numbers } = flags;
+  const startedEpochMs = Date.now();
   const interrupts = watchInterrupts();
   const progress = makeProgress(true);
   const folder = mkdtempSync(join(scratchDirectory(), "osdyno-bench-"));
   try {
     progress.begin("bench kv");
-    const document = await benchKeyValue({
-      ...numbers,
+    const bench = await benchKeyValue({
       only,
+      rounds: wholeNumber("rounds", flags.rounds ?? "6", 1),
+      keys: wholeNumber("keys", flags.keys, 1),
+      commits: wholeNumber("commits", flags.commits, 8),
+      seed: wholeNumber("seed", flags.seed, 0),
       sizeBytes,
       folder,
       signal: interrupts.signal,
       onCell: (done, total, cell) => progress.update(done / total, cell),
     });
     progress.end();
-    if (out !== undefined) {
-      mkdirSync(out, { recursive: true });
-      writeFileSync(join(out, "bench-kv.json"), `${JSON.stringify(document, null, 2)}\n`);
+    const rows = bench.rows.map(tableRow);
+    const method = methodOf(bench);
+    const directory = await writeBenchDirectory({
+      out: flags.out,
+      hotPath: "kv",
+      startedEpochMs,
+      document: bench,
+      charts: kvCharts(bench),
+      table: [head, ...rows],
+      method,
+    });
+    process.stderr.write(`report: ${directory}/report.html\n`);
+    if (flags.json === true) {
+      process.stdout.write(`${JSON.stringify(bench, null, 2)}\n`);
+      return;
     }
-    process.stdout.write(
-      json === true ? `${JSON.stringify(document, null, 2)}\n` : benchText(document),
-    );
+    const table = new Table({ head, style: { head: [], border: [], compact: true } });
+    table.push(...rows);
+    process.stdout.write(`${table.toString()}\n${method}\n`);
   } finally {
     progress.end();
     interrupts.release();

@@ -12,6 +12,7 @@ import {
   type IoEngineBench,
   type IoEngineRow,
 } from "../../results/bench/ioengine.ts";
+import { loadPlugIns } from "../../results/plug-ins.ts";
 import { formatBytes } from "../../results/units.ts";
 import { writeScratchFile } from "../../workloads/runner/layout.ts";
 import { scratchDirectory } from "../../workloads/scratch.ts";
@@ -110,14 +111,7 @@ async function bench(text: string, flags: BenchFlags): Promise<void> {
       json: flags.json === true,
     });
   } else if (hotPath.name === "kv") {
-    await benchKv(only, {
-      rounds,
-      keys: wholeNumber("keys", flags.keys, 1),
-      commits: wholeNumber("commits", flags.commits, 8),
-      seed,
-      ...(flags.out === undefined ? {} : { out: flags.out }),
-      ...(flags.json === true ? { json: true } : {}),
-    });
+    await benchKv(only, flags);
   } else if (hotPath.name === "allocator") {
     await benchAllocator(only, flags);
   } else if (hotPath.name === "store") {
@@ -230,6 +224,11 @@ export function benchCommand(finish: (code: number) => void): Command {
     .option("--commits <n>", "kv: commits of each measurement", "4000")
     .option("--capacity <gib>", "allocator: size of the device, GiB", "1024")
     .option("--steps <n>", "allocator: timed pairs of each measurement", "200000")
+    .option(
+      "--plugin <file>",
+      "an implementation of your own takes part, after its conformance suite; may be repeated",
+      (file: string, before: readonly string[] = []) => [...before, file],
+    )
     .option("--conform <file>", "run the conformance suite on the plug-in of this module")
     .option("--seed <n>", "seed of the conformance suite, and of what benches draw", "1")
     .option("--out <dir>", "keep bench-HOTPATH.json and its charts, or conformance.json there")
@@ -237,7 +236,10 @@ export function benchCommand(finish: (code: number) => void): Command {
     .action(async (hotPath: string | undefined, flags: BenchFlags) => {
       if (flags.conform !== undefined) {
         finish(await conform(flags.conform, flags));
-      } else if (hotPath === undefined) {
+        return;
+      }
+      await loadPlugIns(flags.plugin ?? []);
+      if (hotPath === undefined) {
         listHotPaths(flags);
       } else {
         await bench(hotPath, flags);

@@ -10,8 +10,10 @@ const chunkBytes = 4096;
 const memoryBytes = 256 * 1024;
 const batch = 512;
 const blobSizes = [4096, 65_536] as const;
+/** Chunks that the native kernels alone are measured on: from a sector to the largest blob. */
+const kernelChunks = [512, 4096, 16_384, 65_536] as const;
 
-const kib = (bytes: number) => `${bytes / 1024} KiB`;
+const kib = (bytes: number) => (bytes < 1024 ? `${bytes} B` : `${bytes / 1024} KiB`);
 
 /** As the store calls it: over a registered arena. */
 function overArena(sums: Checksum, data: Uint8Array, blobBytes: number): MicroSubject {
@@ -50,36 +52,40 @@ function byView(sums: Checksum, data: Uint8Array, blobBytes: number): MicroSubje
 }
 
 /** The native kernel alone, without any crossing. */
-function kernel(sums: Checksum, kind: number, data: Uint8Array, blobBytes: number): MicroSubject {
-  const blob = data.subarray(0, blobBytes);
-  const values = new Uint8Array((blobBytes / chunkBytes) * sums.valueBytes);
+function kernel(sums: Checksum, kind: number, data: Uint8Array, chunk: number): MicroSubject {
+  const blob = data.subarray(0, chunk);
+  const values = new Uint8Array(sums.valueBytes);
   const { checksumKernelNs } = nativeChecksums();
   return {
     operations: batch,
     run: () => {
-      checksumKernelNs(kind, blob, chunkBytes, batch);
+      checksumKernelNs(kind, blob, chunk, batch);
     },
     facts: {},
     result: () => {
-      sums.checksum(blob, chunkBytes, values);
+      sums.checksum(blob, chunk, values);
       return values;
     },
     close: () => {},
   };
 }
 
-function cellsOf(name: string, sums: Checksum, kind: number, data: Uint8Array): MicroCell[] {
+/** `kind`: of the native kernel; `null`: it has none. */
+function cellsOf(name: string, sums: Checksum, kind: number | null, data: Uint8Array): MicroCell[] {
   const cell = (operationBytes: number, how: string, prepare: () => MicroSubject): MicroCell => ({
     implementation: name,
     workload: `${kib(operationBytes)}, ${how}`,
     operationBytes,
     prepare,
   });
-  return blobSizes.flatMap((size) => [
+  const calls = blobSizes.flatMap((size) => [
     cell(size, "registered memory", () => overArena(sums, data, size)),
     cell(size, "a view each", () => byView(sums, data, size)),
-    cell(size, "kernel alone", () => kernel(sums, kind, data, size)),
   ]);
+  const kernels = kernelChunks.map((size) =>
+    cell(size, "kernel alone", () => kernel(sums, kind ?? 0, data, size)),
+  );
+  return kind === null ? calls : [...calls, ...kernels];
 }
 
 /** Name of ISA-L's row. */
@@ -97,8 +103,8 @@ export function checksumBench(seed: number, only: string | null): MicroPlan {
   for (const { name, create } of checksumKinds()) {
     const kind = (nativeKinds as Readonly<Record<string, number>>)[name];
     const sums = create();
-    if (kind !== undefined && sums.valueBytes > 0 && (only === null || only === name)) {
-      cells.push(...cellsOf(name, sums, kind, data));
+    if (sums.valueBytes > 0 && (only === null || only === name)) {
+      cells.push(...cellsOf(name, sums, kind ?? null, data));
     }
   }
   if (peer !== null && (only === null || only.startsWith("crc32c"))) {

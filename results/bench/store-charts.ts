@@ -1,6 +1,6 @@
 /** The charts of the store's bench: share of the raw device, CPU, flushes, bytes written. */
-import { gridInk, ink, keyOf, styled } from "../report/chart-style.ts";
 import type { MedianInterval } from "../statistics.ts";
+import { barChart } from "./bar-chart.ts";
 import type { BenchChart } from "./directory.ts";
 import type { StoreBench, StoreRow } from "./store.ts";
 
@@ -15,48 +15,12 @@ function chart(
   caption: string,
   value: (row: StoreRow) => MedianInterval,
 ): BenchChart {
-  const rows = bench.rows.map((row) => {
-    const { median, low, high } = value(row);
-    return {
-      kv: row.kv,
-      workload: workloadText(row),
-      median,
-      low: low ?? median,
-      high: high ?? median,
-      text: median.toPrecision(3),
-    };
-  });
-  const key = keyOf([...new Set(rows.map(({ kv }) => kv))]);
-  const scale = { domain: key.domain, range: key.colours };
-  const y = { field: "kv", type: "nominal", sort: null, title: null };
-  const spec = {
-    data: { values: rows },
-    facet: { row: { field: "workload", type: "nominal", sort: null, title: null } },
-    spec: {
-      width: 480,
-      height: { step: 20 },
-      layer: [
-        {
-          mark: { type: "bar" },
-          encoding: {
-            y,
-            x: { field: "median", type: "quantitative", title, axis: { gridColor: gridInk } },
-            color: { field: "kv", type: "nominal", scale, legend: null },
-          },
-        },
-        {
-          mark: { type: "rule", color: ink },
-          encoding: { y, x: { field: "low", type: "quantitative" }, x2: { field: "high" } },
-        },
-        {
-          mark: { type: "text", align: "left", dx: 6, color: ink, fontSize: 10 },
-          encoding: { y, x: { field: "high", type: "quantitative" }, text: { field: "text" } },
-        },
-      ],
-    },
-    resolve: { scale: { x: "independent" } },
-  };
-  return { name, title, caption, spec: styled(spec, title, "wide") };
+  const bars = bench.rows.map((row) => ({
+    implementation: row.kv,
+    workload: workloadText(row),
+    value: value(row),
+  }));
+  return barChart({ name, title, caption }, bars);
 }
 
 export function storeCharts(bench: StoreBench): BenchChart[] {

@@ -153,3 +153,31 @@ test("an allocator that is not loaded is named with those there are", () => {
   expect(err).toMatch(/bluestore_allocator=first-fit: one of stupid, bitmap, avl, btree, hybrid/);
   expect(code).toBe(2);
 });
+
+test("hot paths of the user's own take part in benches", () => {
+  for (const [name, text] of Object.entries(modules)) {
+    place.write(name, text);
+  }
+  const bench = (hotPath: string, file: string, ...flags: string[]) => {
+    const few = ["--rounds=1", "--runtime=5", "--steps=200", "--capacity=1"];
+    const kept = `out-${file}`.replaceAll("/", "-");
+    const args = ["bench", hotPath, "--plugin", file, ...few, "--out", kept, ...flags, "--json"];
+    const { code, out, err } = place.run(args);
+    expect(code, err).toBe(0);
+    return JSON.parse(out) as { rows: Record<string, unknown>[] };
+  };
+  const sums = bench("checksum/sum", "sum.ts").rows.map((row) => row["implementation"]);
+  expect(new Set(sums)).toEqual(new Set(["sum"]));
+  const blobs = bench("compressor", "squeeze.ts").rows.map((row) => row["implementation"]);
+  expect(blobs).toEqual(expect.arrayContaining(["squeeze", "lz4"]));
+  // What is in TypeScript is timed through the interface only.
+  const cells = bench("allocator/first-fit", firstFit).rows.map((row) => row["cell"]);
+  expect(cells).toHaveLength(9);
+  expect(cells).toContainEqual(
+    expect.objectContaining({ allocator: "first-fit", side: "typescript" }),
+  );
+  const stores = bench("kv/tree", "tree.ts", "--keys=100", "--commits=8").rows;
+  expect(stores.map((row) => row["operation"])).toContain("open");
+  const refused = place.run(["bench", "checksum", "--plugin", "missing.ts"]);
+  expect(refused).toMatchObject({ code: 2, out: "" });
+}, 120_000);

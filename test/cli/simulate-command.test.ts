@@ -80,7 +80,8 @@ test("list kv names the key-value stores", () => {
 });
 
 test("bench kv measures every store that is here, tiny", () => {
-  const args = ["bench", "kv", "--rounds", "1", "--keys", "200", "--commits", "16", "--json"];
+  const few = ["--rounds", "1", "--keys", "200", "--commits", "16", "--out", "kv"];
+  const args = ["bench", "kv", ...few, "--json"];
   const { code, out, err } = place.run(args);
   expect(code, err).toBe(0);
   const { rows } = JSON.parse(out) as { rows: { store: string; operation: string }[] };
@@ -93,7 +94,10 @@ test("bench kv measures every store that is here, tiny", () => {
       "memory scan of 100",
     ]),
   );
-  expect(place.files()).toEqual([]);
+  expect(place.files().filter((name) => !name.startsWith("kv"))).toEqual([]);
+  const { rows: kept } = JSON.parse(place.read("kv/bench-kv.json")) as { rows: unknown };
+  expect(kept).toEqual(rows);
+  expect(place.read("kv/report.html")).toContain("<svg");
   const refused = place.run(["bench", "kv/waltre"]);
   expect(refused.code).toBe(2);
   expect(refused.err).toContain("did you mean waltree?");
