@@ -149,6 +149,7 @@ pre{background:var(--panel);padding:.7rem .9rem;overflow-x:auto;font:.85rem/1.5 
 details{margin:.6rem 0}summary{cursor:pointer}
 footer{margin-top:3rem;padding-top:1rem;padding-bottom:2rem;border-top:1px solid var(--line);font-size:.85rem;color:var(--soft)}
 @media screen and (max-width:68rem){[data-m="bw.binary"]{display:none}}
+@media screen and (max-width:56rem){table{font-size:.8rem}th,td{padding:.3rem .26rem}}
 @media screen and (max-width:42rem){
 main,header,footer{padding-left:.9rem;padding-right:.9rem}
 .chart .wide{display:none}.chart .phone{display:block}
@@ -163,9 +164,10 @@ th[scope=row]{position:sticky;left:0;background:var(--ground);white-space:normal
 --warnground:#33261a;--best:#1d3328;--shadow:#fff3}
 ${darkCharts()}
 }
+@page{margin:13mm 12mm}
 @media print{
 html,body{font-size:10pt}
-.chart svg{width:auto;max-width:100%;max-height:112mm;margin:0 auto 0 0}
+.chart svg{width:auto;max-width:100%;max-height:105mm;margin:0 auto 0 0}
 .env{columns:2 16rem}
 main,header,footer{max-width:none;padding:0}
 a{color:inherit;text-decoration:none}
@@ -174,7 +176,7 @@ a{color:inherit;text-decoration:none}
 .pick{text-decoration:none}summary{list-style:none}
 details::details-content{content-visibility:visible;display:block;block-size:auto}
 h2,h3{break-after:avoid}tr{break-inside:avoid}tr:has(th[scope=rowgroup]){break-after:avoid}
-#heat .chart svg{max-height:190mm}
+#heat .chart svg,#time .chart svg{max-height:190mm}
 thead{display:table-header-group}
 pre{white-space:pre-wrap}
 }
