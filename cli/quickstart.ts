@@ -1,4 +1,4 @@
-/** `npm start`: the main job on a scratch file, from the sweep to the report. */
+/** `npm start`: the main jobs on scratch files, from the sweeps to their reports. */
 import { rmSync } from "node:fs";
 import { join, relative } from "node:path";
 import { exitCodeOf, OsdynoError } from "../engine/base/error.ts";
@@ -7,22 +7,31 @@ import { tableText } from "../results/sweep/table-text.ts";
 import { scratchDirectory } from "../workloads/scratch.ts";
 import { sweepWith } from "./commands/sweep.ts";
 
-const sweepFile = "profiles/sweeps/quickstart.yaml";
+/** The device by itself, then the object store on it. */
+const sweepFiles = [
+  "profiles/sweeps/quickstart.yaml",
+  "profiles/sweeps/quickstart-store.yaml",
+] as const;
+
+/** Runs one sweep and prints its table, its answer and where the report is. */
+async function measure(sweepFile: string): Promise<void> {
+  const args = [sweepFile, "--interval=100", ...process.argv.slice(2)];
+  const { result, report } = await sweepWith(args, ["sweep", ...args]);
+  const model = loadReport(result.directory);
+  process.stdout.write(`${tableText(model)}\n\n${model.answer.slice(0, 2).join("\n")}\n`);
+  if (report !== null) {
+    process.stdout.write(`\nreport: ${relative(process.cwd(), report)}\n\n`);
+  }
+  if (result.failure !== null) {
+    throw result.failure;
+  }
+}
 
 async function quickstart(): Promise<number> {
   const scratch = join(scratchDirectory(), "osdyno-quickstart.dat");
   try {
-    const { result, report } = await sweepWith(
-      [sweepFile, "--interval=100", ...process.argv.slice(2)],
-      ["sweep", sweepFile, "--interval=100", ...process.argv.slice(2)],
-    );
-    const model = loadReport(result.directory);
-    process.stdout.write(`${tableText(model)}\n\n${model.answer.slice(0, 2).join("\n")}\n`);
-    if (report !== null) {
-      process.stdout.write(`\nreport: ${relative(process.cwd(), report)}\n`);
-    }
-    if (result.failure !== null) {
-      throw result.failure;
+    for (const file of sweepFiles) {
+      await measure(file);
     }
     return 0;
   } catch (error) {

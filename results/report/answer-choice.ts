@@ -120,7 +120,7 @@ function groupPart(
   }
   const lead =
     worse.length === group.length
-      ? `${titleOf(metric)} is best with ${base}${figure(first.base)}`
+      ? `${titleOf(metric)} is best with ${base}${figure(first.base).replace(/ \((.*)\)/, ", $1")}`
       : same.length === group.length
         ? `${titleOf(metric)} does not depend on the choice: nothing differs from ${base}${figure(first.base)} by more than 2%`
         : `${titleOf(metric)}: nothing was shown to be better than ${base}${figure(first.base)}`;

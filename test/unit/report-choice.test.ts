@@ -1,0 +1,142 @@
+/** The answer of a sweep that chose among configurations, and its chart over a numeric parameter. */
+import { describe, expect, test } from "vitest";
+import {
+  type ChoiceInput,
+  choiceSentences,
+  pickSentences,
+} from "../../results/report/answer-choice.ts";
+import { axisChart } from "../../results/report/chart-axis.ts";
+import type { Entry, ReportModel } from "../../results/report/model.ts";
+import { lineOf, numericAxis } from "../../results/report/sweep-axes.ts";
+import type { SweepComparison } from "../../results/sweep-record.ts";
+
+function entry(point: string, parameters: Record<string, string>, iops: number, p99Ms = 1): Entry {
+  const metric = (value: number) => {
+    return { value, low: value, high: value, values: [value], solid: true };
+  };
+  return {
+    ...{
+      id: `${point}/j/write`,
+      point,
+      label: point,
+      direction: "write",
+      facet: "4 KiB randwrite",
+    },
+    ...{ facetDetail: "", series: point, depth: 16, parameters, replicates: 6, samples: 1000 },
+    metrics: { iops: metric(iops), "response.p99": metric(p99Ms * 1e6) },
+    spectrum: { service: [], response: [] },
+    openLoop: false,
+  };
+}
+
+function against(
+  base: string,
+  candidate: string,
+  ratio: number,
+  verdict: SweepComparison["verdict"],
+): SweepComparison {
+  const numbers = { ratio, low: ratio * 0.98, high: ratio * 1.02, p: 0.03 };
+  return { metric: "iops", base, candidate, ...numbers, verdict, reason: "", runs_needed: null };
+}
+
+const kinds = ["hybrid", "avl", "btree", "stupid"];
+const input = (comparisons: readonly SweepComparison[]): ChoiceInput => ({
+  metrics: ["iops"],
+  entries: kinds.map((kind, place) => entry(kind, { allocator: kind }, 1000 + 100 * place)),
+  comparisons,
+  pick: null,
+  baseline: { allocator: "hybrid" },
+});
+
+describe("choices", () => {
+  test("the best one, by how much, and what became of the others", () => {
+    const found = choiceSentences(
+      input([
+        against("hybrid", "avl", 1.1, "better"),
+        against("hybrid", "btree", 1.2, "better"),
+        against("hybrid", "stupid", 0.5, "worse"),
+      ]),
+    );
+    expect(found).toEqual([
+      "IOPS is best with btree (1.20k): 20% higher than with hybrid (1.00k), interval +18% to +22% (also better: avl; worse: stupid -50%).",
+    ]);
+  });
+
+  test("nothing better is said as such", () => {
+    expect(choiceSentences(input([against("hybrid", "avl", 0.7, "worse")]))[0]).toBe(
+      "IOPS is best with hybrid, 1.00k (worse: avl -30%).",
+    );
+    expect(choiceSentences(input([against("hybrid", "avl", 1, "same")]))[0]).toMatch(
+      /does not depend on the choice: nothing differs from hybrid .* by more than 2%/,
+    );
+    expect(choiceSentences(input([against("hybrid", "avl", 1.1, "unclear")]))[0]).toMatch(
+      /nothing was shown to be better than hybrid .*\(undecided: avl\)/,
+    );
+    expect(choiceSentences(input([]))).toEqual([]);
+  });
+
+  test("several groups say where each is", () => {
+    const entries = ["4k", "64k"].flatMap((bs) =>
+      ["hybrid", "avl"].map((allocator) => entry(`${allocator}-${bs}`, { bs, allocator }, 1000)),
+    );
+    const comparisons = ["4k", "64k"].map((bs) =>
+      against(`hybrid-${bs}`, `avl-${bs}`, 1.1, "better"),
+    );
+    expect(choiceSentences({ ...input(comparisons), entries })[0]).toMatch(
+      /^at bs 4k, IOPS is best with avl .*; at bs 64k, IOPS is best with avl /,
+    );
+  });
+});
+
+const doubled = ["32k", "64k", "128k", "256k", "512k"];
+const search = doubled.map((value, place) =>
+  entry(value, { throttle: value }, [500, 800, 960, 990, 1000][place] ?? 0, place + 1),
+);
+
+test("the smallest value that comes within the share of the baseline", () => {
+  const found = pickSentences({
+    ...{ metrics: ["iops", "response.p99"], entries: search, comparisons: [] },
+    pick: { parameter: "throttle", within: 0.05 },
+    baseline: { throttle: "512k" },
+  });
+  expect(found).toEqual([
+    "The smallest throttle that comes within 5% of the IOPS at 512k: 128k (960 against 1.00k, with response p99 3.00 ms against 5.00 ms).",
+  ]);
+});
+
+describe("a numeric parameter", () => {
+  const model = (entries: readonly Entry[], parameters: Record<string, string[]>) =>
+    ({ entries, parameters, metrics: ["iops", "response.p99"] }) as unknown as ReportModel;
+
+  test("is the axis, sorted by its numbers, with a line per other choice", () => {
+    const entries = ["lru", "2q"].flatMap((cache) =>
+      ["1m", "64k", "4m"].map((size) => entry(`${cache}-${size}`, { cache, size }, 1000)),
+    );
+    const own = model(entries, { cache: ["lru", "2q"], size: ["1m", "64k", "4m"] });
+    const axis = numericAxis(own);
+    expect(axis).toEqual({
+      name: "size",
+      texts: ["64k", "1m", "4m"],
+      numbers: [2 ** 16, 2 ** 20, 2 ** 22],
+    });
+    expect(axis === null ? [] : entries.map((each) => lineOf(own, each, axis))).toEqual([
+      "lru",
+      "lru",
+      "lru",
+      "2q",
+      "2q",
+      "2q",
+    ]);
+    expect(axisChart(own)).toMatchObject({ name: "axis", title: "Figures over size" });
+  });
+
+  test("is none of names, of two values, or of the load itself", () => {
+    expect(numericAxis(model(search, { throttle: doubled }))?.name).toBe("throttle");
+    const two = search.slice(0, 2);
+    expect(numericAxis(model(two, { throttle: doubled.slice(0, 2) }))).toBeNull();
+    const named = kinds.map((kind) => entry(kind, { allocator: kind }, 1));
+    expect(axisChart(model(named, { allocator: kinds }))).toBeNull();
+    const depths = ["1", "4", "16"].map((depth) => entry(depth, { iodepth: depth }, 1));
+    expect(numericAxis(model(depths, { iodepth: ["1", "4", "16"] }))).toBeNull();
+  });
+});
