@@ -8,6 +8,7 @@ export interface BenchFlags {
   readonly size: string;
   readonly keys: string;
   readonly commits: string;
+  readonly objects: string;
   readonly capacity: string;
   readonly steps: string;
   readonly seed: string;

@@ -5,6 +5,7 @@ import Table from "cli-table3";
 import { checkBenchOut, writeBenchDirectory } from "../../results/bench/directory.ts";
 import { benchStore, type StoreBench, type StoreRow } from "../../results/bench/store.ts";
 import { storeCharts, workloadText } from "../../results/bench/store-charts.ts";
+import type { MountRow } from "../../results/bench/store-mount.ts";
 import { formatBytes } from "../../results/units.ts";
 import { scratchDirectory } from "../../workloads/scratch.ts";
 import { watchInterrupts } from "../interrupt.ts";
@@ -37,6 +38,37 @@ function tableRow(row: StoreRow): string[] {
   ];
 }
 
+const mountHead = [
+  "key-value store",
+  "objects",
+  "after",
+  "mount s",
+  "CPU s",
+  "MiB",
+  "MiB, all looked at",
+  "of osd_memory_target",
+];
+
+function mountRow(row: MountRow): string[] {
+  const seen = row.lookedAtBytes;
+  return [
+    row.kv,
+    String(row.objects),
+    `${row.end} end`,
+    range(row.seconds, 1, 2),
+    range(row.cpuSeconds, 1, 2),
+    range(row.mountedBytes, 2 ** 20, 0),
+    seen === null ? "-" : range(seen, 2 ** 20, 0),
+    seen === null ? "-" : (seen.median / row.memoryTargetBytes).toFixed(3),
+  ];
+}
+
+function tableText(titles: string[], rows: string[][]): string {
+  const table = new Table({ head: titles, style: { head: [], border: [], compact: true } });
+  table.push(...rows);
+  return `${table.toString()}\n`;
+}
+
 function methodOf(bench: StoreBench): string {
   return (
     `${bench.rounds} rounds of ${bench.runtimeMs} ms each, raw file and store by turns; medians` +
@@ -64,12 +96,14 @@ export async function benchTheStore(only: string | null, flags: BenchFlags): Pro
       sizeBytes: wholeNumber("size", flags.size, 8) * 2 ** 20,
       seed: wholeNumber("seed", flags.seed, 0),
       folder,
+      objects: wholeNumber("objects", flags.objects, 0),
       settings: [],
       signal: interrupts.signal,
       onCell: (done, total, cell) => progress.update(done / total, cell),
     });
     progress.end();
     const rows = bench.rows.map(tableRow);
+    const mountRows = bench.mounts.map(mountRow);
     const missing = bench.missing.map(({ store, reason }) => ` Not here: ${store}: ${reason}.`);
     const method = `${methodOf(bench)}${missing.join("")}`;
     const directory = await writeBenchDirectory({
@@ -79,6 +113,7 @@ export async function benchTheStore(only: string | null, flags: BenchFlags): Pro
       document: bench,
       charts: storeCharts(bench),
       table: [head, ...rows],
+      more: mountRows.length === 0 ? [] : [[mountHead, ...mountRows]],
       method,
     });
     process.stderr.write(`report: ${directory}/report.html\n`);
@@ -86,9 +121,8 @@ export async function benchTheStore(only: string | null, flags: BenchFlags): Pro
       process.stdout.write(`${JSON.stringify(bench, null, 2)}\n`);
       return;
     }
-    const table = new Table({ head, style: { head: [], border: [], compact: true } });
-    table.push(...rows);
-    process.stdout.write(`${table.toString()}\n${method}\n`);
+    const mounts = bench.mounts.length === 0 ? "" : tableText(mountHead, mountRows);
+    process.stdout.write(`${tableText(head, rows)}${mounts}${method}\n`);
   } finally {
     progress.end();
     interrupts.release();

@@ -222,6 +222,7 @@ export function benchCommand(finish: (code: number) => void): Command {
     .option("--size <mib>", "ioengine, store: size of the scratch file, MiB", "256")
     .option("--keys <n>", "kv: keys to begin with", "100000")
     .option("--commits <n>", "kv: commits of each measurement", "4000")
+    .option("--objects <n>", "store: objects of the store that is mounted; 0: none is", "100000")
     .option("--capacity <gib>", "allocator: size of the device, GiB", "1024")
     .option("--steps <n>", "allocator: timed pairs of each measurement", "200000")
     .option(

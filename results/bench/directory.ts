@@ -29,6 +29,8 @@ export interface BenchDirectoryOptions {
   readonly charts: readonly BenchChart[];
   /** Rows of the table, the head first. */
   readonly table: readonly (readonly string[])[];
+  /** Further tables, as that one. */
+  readonly more?: readonly (readonly (readonly string[])[])[];
   /** How it was measured: a sentence or two. */
   readonly method: string;
 }
@@ -58,11 +60,17 @@ function escaped(text: string): string {
   return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 }
 
-function page(options: BenchDirectoryOptions, svgs: readonly string[]): string {
-  const { hotPath, charts, table, method } = options;
+function tableOf(table: readonly (readonly string[])[]): string {
   const [head = [], ...rows] = table;
   const cells = (row: readonly string[], tag: string) =>
     `<tr>${row.map((cell) => `<${tag}>${escaped(cell)}</${tag}>`).join("")}</tr>`;
+  return `<div class="wide"><table><thead>${cells(head, "th")}</thead><tbody>
+${rows.map((row) => cells(row, "td")).join("\n")}
+</tbody></table></div>`;
+}
+
+function page(options: BenchDirectoryOptions, svgs: readonly string[]): string {
+  const { hotPath, charts, table, more = [], method } = options;
   const figures = charts.map(
     ({ title, caption }, index) =>
       `<figure><h2>${escaped(title)}</h2>${svgs[index]}<figcaption>${escaped(caption)}</figcaption></figure>`,
@@ -76,9 +84,7 @@ th,td{padding:.2rem .6rem;border-bottom:1px solid #d9d9d9;text-align:right}
 th:first-child,td:first-child{text-align:left}.wide{overflow-x:auto}</style></head>
 <body><h1>osdyno bench ${escaped(hotPath)}</h1><p>${escaped(method)}</p>
 ${figures.join("\n")}
-<div class="wide"><table><thead>${cells(head, "th")}</thead><tbody>
-${rows.map((row) => cells(row, "td")).join("\n")}
-</tbody></table></div></body></html>
+${[table, ...more].map(tableOf).join("\n")}</body></html>
 `;
 }
 

@@ -18,6 +18,7 @@ import { planRun } from "../../workloads/planner.ts";
 import { execute } from "../../workloads/runner/execute.ts";
 import { writeScratchFile } from "../../workloads/runner/layout.ts";
 import { type MedianInterval, medianInterval } from "../statistics.ts";
+import { benchMount, type MountRow } from "./store-mount.ts";
 import {
   directionOf,
   jobArguments,
@@ -34,6 +35,8 @@ export interface StoreBenchOptions {
   readonly runtimeMs: number;
   /** Of the raw file and of the volume. */
   readonly sizeBytes: number;
+  /** Of the stores that are mounted; 0: none is. */
+  readonly objects: number;
   readonly seed: number;
   /** For the files. */
   readonly folder: string;
@@ -74,6 +77,7 @@ export interface StoreBench {
   readonly kernel: string;
   readonly cpu: string;
   readonly rows: readonly StoreRow[];
+  readonly mounts: readonly MountRow[];
   readonly missing: readonly { readonly store: string; readonly reason: string }[];
 }
 
@@ -138,6 +142,7 @@ function stopIfAsked({ signal }: StoreBenchOptions): void {
 /** One key-value store with its file, filled once. */
 class Subject {
   readonly kv: string;
+  readonly settings: readonly OptionSetting[];
   readonly #place: StorePlace;
   readonly #options: StoreBenchOptions;
 
@@ -146,11 +151,9 @@ class Subject {
     // RocksDB keeps logs and tables for a while that hold nothing any more.
     const metadataBytes = uses === "native" ? 512 * mib : 0;
     this.#options = options;
-    const settings = [
-      { name: "bluestore_kvbackend", value: kv, origin: "bench" },
-      ...uncached,
-      ...options.settings,
-    ];
+    const own = { name: "bluestore_kvbackend", value: kv, origin: "bench" };
+    this.settings = [own, ...options.settings];
+    const settings = [...this.settings, ...uncached];
     const path = join(options.folder, `store-${kv}`);
     const { sizeBytes, seed } = options;
     this.#place = new StorePlace(path, sizeBytes, metadataBytes, settings, seed);
@@ -273,6 +276,18 @@ async function measureRounds(cells: readonly Cell[], options: StoreBenchOptions)
   }
 }
 
+async function measureMounts(
+  subjects: readonly Subject[],
+  options: StoreBenchOptions,
+): Promise<readonly MountRow[]> {
+  const rows: MountRow[] = [];
+  for (const { kv, settings } of options.objects === 0 ? [] : subjects) {
+    const onStep = (step: string) => options.onCell(1, 1, step);
+    rows.push(...(await benchMount({ ...options, kv, settings, onStep })));
+  }
+  return rows;
+}
+
 /** Measures every workload on every key-value store that can be used here. */
 export async function benchStore(options: StoreBenchOptions): Promise<StoreBench> {
   const { only, rounds, runtimeMs, sizeBytes, seed } = options;
@@ -287,8 +302,10 @@ export async function benchStore(options: StoreBenchOptions): Promise<StoreBench
     .map((engine) => new Subject(engine, options));
   options.onCell(0, 1, "filling");
   let cells: Cell[] = [];
+  let usable: readonly Subject[] = [];
   try {
-    cells = (await filled(subjects, missing)).flatMap((subject) =>
+    usable = await filled(subjects, missing);
+    cells = usable.flatMap((subject) =>
       storeWorkloads.map((workload): Cell => ({ subject, workload, samples: [] })),
     );
     await measureRounds(cells, options);
@@ -297,6 +314,7 @@ export async function benchStore(options: StoreBenchOptions): Promise<StoreBench
       subject.remove();
     }
   }
+  const mounts = await measureMounts(usable, options);
   return {
     schema: "osdyno-bench-1",
     hotPath: "store",
@@ -308,6 +326,7 @@ export async function benchStore(options: StoreBenchOptions): Promise<StoreBench
     kernel: release(),
     cpu: cpus()[0]?.model ?? "unknown",
     rows: cells.map(({ subject, workload, samples }) => rowOf(subject.kv, workload, samples)),
+    mounts,
     missing,
   };
 }

@@ -109,7 +109,7 @@ test("measures every allocator, with a directory of charts and hashes that hold"
 
 test("measures the store beside the raw file, with a directory of charts", () => {
   const out = join(folder, "store");
-  const flags = ["--rounds=1", "--runtime=60", "--size=16", "--out", out];
+  const flags = ["--rounds=1", "--runtime=60", "--size=16", "--objects=300", "--out", out];
   const { status, out: text, err } = osdyno("store/waltree", ...flags);
   expect(status, err).toBe(0);
   const bench = JSON.parse(readFileSync(join(out, "bench-store.json"), "utf8")) as StoreBench;
@@ -123,6 +123,15 @@ test("measures the store beside the raw file, with a directory of charts", () =>
     expect(row.flushes.median > 0, JSON.stringify(row)).toBe(!reads);
     expect(text).toContain(`${row.workload.name}, depth ${row.workload.depth}`);
   }
+  expect(bench.mounts.map(({ end, objects }) => [end, objects])).toEqual([
+    ["clean", 300],
+    ["unclean", 300],
+  ]);
+  for (const { seconds, mountedBytes } of bench.mounts) {
+    expect(seconds.median).toBeGreaterThan(0);
+    expect(mountedBytes.median).toBeGreaterThan(0);
+  }
+  expect(text).toContain("unclean end");
   expect(readdirSync(join(out, "charts"))).toHaveLength(4);
   rmSync(out, { recursive: true });
   expect(readdirSync(folder).filter((name) => name.startsWith("osdyno-bench"))).toEqual([]);
