@@ -6,9 +6,9 @@ import { exitCodeOf, OsdynoError } from "../engine/base/error.ts";
 type Finish = (code: number) => void;
 
 /** Commands of the contract whose part is not built yet: no typing errors. */
-const laterCommands = [
-  "ceph cluster compare crush fingerprint fs fsck rados rbd store tune writelog",
-].flatMap((names) => names.split(" "));
+const laterCommands = ["ceph cluster compare crush fingerprint fs rados rbd tune writelog"].flatMap(
+  (names) => names.split(" "),
+);
 
 /** Each command's module is loaded only when it is used: a run must not carry the report's libraries. */
 const commands: Readonly<Record<string, (finish: Finish) => Promise<Command>>> = {
@@ -21,6 +21,8 @@ const commands: Readonly<Record<string, (finish: Finish) => Promise<Command>>> =
   list: async () => (await import("./commands/list.ts")).listCommand(),
   options: async () => (await import("./commands/options.ts")).optionsCommand(),
   results: async () => (await import("./commands/results.ts")).resultsCommand(),
+  fsck: async (finish) => (await import("./commands/fsck.ts")).fsckCommand(finish),
+  store: async () => (await import("./commands/store.ts")).storeCommand(),
   simulate: async (finish) => (await import("./commands/simulate.ts")).simulateCommand(finish),
 };
 

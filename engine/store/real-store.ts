@@ -36,7 +36,8 @@ export interface RealStoreRequest {
 /** Memory that the store's own slots may take, unless they are too few then. */
 const ownSlotBytes = 16 * 2 ** 20;
 
-interface Opened {
+/** A store's devices and parts, not mounted. */
+export interface OpenedParts {
   readonly clock: RealClock;
   readonly devices: StoreDevices;
   readonly firstUserSlot: number;
@@ -44,8 +45,15 @@ interface Opened {
   readonly notes: readonly string[];
 }
 
-/** Opens the devices; `label`: of the store that is there, `null`: one is made. */
-function open(request: RealStoreRequest, label: DeviceLabel | null): Opened {
+/**
+ * Opens the devices; `label`: of the store that is there, `null`: one is made. Throws `bad-input`, `unsafe`
+ * or `io` with one line.
+ */
+export function openParts(
+  request: RealStoreRequest,
+  label: DeviceLabel | null,
+  write = true,
+): OpenedParts {
   const { path, options, random, userSlots } = request;
   const slotBytes = roundedSlotBytes(request.slotBytes);
   const own = Math.max(16, Math.min(96, Math.floor(ownSlotBytes / slotBytes)));
@@ -53,7 +61,7 @@ function open(request: RealStoreRequest, label: DeviceLabel | null): Opened {
     path,
     others: otherPaths(options, label),
     options,
-    write: true,
+    write,
     slotBytes,
     ownSlots: own,
     userSlots,
@@ -87,7 +95,7 @@ function open(request: RealStoreRequest, label: DeviceLabel | null): Opened {
 
 const kvOption = "bluestore_kvbackend";
 
-function release({ clock, devices }: Opened): void {
+export function releaseParts({ clock, devices }: OpenedParts): void {
   devices.close();
   clock.close();
 }
@@ -99,11 +107,11 @@ function release({ clock, devices }: Opened): void {
 export async function makeRealStore(request: RealStoreRequest): Promise<void> {
   const made = makeOtherFiles(request.path, request.options);
   try {
-    const opened = open(request, null);
+    const opened = openParts(request, null);
     try {
       await makeStore(opened.parts);
     } finally {
-      release(opened);
+      releaseParts(opened);
     }
   } catch (error) {
     for (const path of made) {
@@ -138,12 +146,12 @@ export class RealStore {
   readonly notes: readonly string[];
   /** Of the volumes on it. */
   readonly volumeCounters: VolumeCounters = volumeCounters();
-  readonly #opened: Opened;
+  readonly #opened: OpenedParts;
 
   /** `made`: just now. Throws `bad-input` or `io` with one line. */
   static async open(request: RealStoreRequest, made = false): Promise<RealStore> {
     const { options, path } = request;
-    const opened = open(request, labelOf(path));
+    const opened = openParts(request, labelOf(path));
     try {
       const store = await BlueStore.mount(opened.parts);
       if (options.flag(made ? "bluestore_fsck_on_mkfs" : "bluestore_fsck_on_mount")) {
@@ -155,12 +163,12 @@ export class RealStore {
       }
       return new RealStore(opened, store);
     } catch (error) {
-      release(opened);
+      releaseParts(opened);
       throw error;
     }
   }
 
-  private constructor(opened: Opened, store: BlueStore) {
+  private constructor(opened: OpenedParts, store: BlueStore) {
     const { mux, device } = opened.devices.main;
     this.#opened = opened;
     this.store = store;
@@ -190,7 +198,7 @@ export class RealStore {
   async close(): Promise<void> {
     const result = await new Promise<number>((resolve) => this.store.unmount(resolve));
     const { name } = this.deviceFacts;
-    release(this.#opened);
+    releaseParts(this.#opened);
     if (result < 0) {
       throw new OsdynoError("io", `${name}: the store did not end cleanly, errno ${-result}`);
     }

@@ -4,13 +4,15 @@ import type { KvOpenContext } from "../hot/kv/kv.ts";
 import { keyValueEngines } from "../hot/kv/registry.ts";
 import type { OptionSet } from "../options/option-set.ts";
 import { optionTable } from "../options/registry.ts";
-import { leastNativeBytes } from "./bluestore/make.ts";
 
 export interface KvChoice {
   readonly name: string;
   /** Why it is not the one that is usual; `null`: it is. */
   readonly note: string | null;
 }
+
+/** Below this what it keeps free for its logs and tables is more than a volume leaves. */
+const usualNativeBytes = 512 * 2 ** 20;
 
 /** Whether native code finds the allocator's space. */
 function isNative(allocator: string): boolean {
@@ -33,8 +35,8 @@ export function kvOfNewStore(
   const engine = keyValueEngines().find(({ name }) => name === wanted);
   const allocator = options.text("bluestore_allocator");
   let reason = engine?.unavailable ?? null;
-  if (reason === null && !hasDbDevice && sizeBytes < leastNativeBytes) {
-    reason = `takes a store of ${leastNativeBytes} bytes or more`;
+  if (reason === null && !hasDbDevice && sizeBytes < usualNativeBytes) {
+    reason = `takes a store of ${usualNativeBytes} bytes or more`;
   }
   if (reason === null && !hasDbDevice && !isNative(allocator)) {
     reason = `takes no space from allocator ${allocator}, which is in TypeScript`;

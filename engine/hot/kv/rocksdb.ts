@@ -243,6 +243,7 @@ function bluefsOf(context: KvOpenContext, options: string): Record<string, unkno
     logCompactMinBytes: numberOf(context, "bluefs_log_compact_min_size"),
     logCompactRatio: numberOf(context, "bluefs_log_compact_min_ratio"),
     logCompactSync: context.options["bluefs_compact_log_sync"],
+    walRecycleBytes: Math.min(mostRecycledBytes, logLimitBytes(context)),
     buffered: context.options["bluefs_buffered_io"],
     policy: context.options["bluestore_volume_selection_policy"],
     reservedFactor: numberOf(context, "bluestore_volume_selection_reserved_factor"),
@@ -253,6 +254,8 @@ function bluefsOf(context: KvOpenContext, options: string): Record<string, unkno
 }
 
 const mostLogBytes = 2 ** 30;
+/** Space of ended logs that is kept for the next ones. */
+const mostRecycledBytes = 32 * 2 ** 20;
 
 /**
  * Write-ahead logs together, bytes: RocksDB's own limit suits devices of 32 GiB and more; on smaller ones
@@ -260,8 +263,9 @@ const mostLogBytes = 2 ** 30;
  */
 function logLimitBytes({ devices }: KvOpenContext): number {
   const { main, db, wal } = devices;
-  const share =
-    wal !== null ? wal.sizeBytes / 2 : db !== null ? db.sizeBytes / 8 : main.sizeBytes / 32;
+  // Tables of as much are written beside the logs, so these count as well with a device of their own.
+  const tables = db === null ? main.sizeBytes / 32 : db.sizeBytes / 8;
+  const share = wal === null ? tables : Math.min(2 * tables, wal.sizeBytes / 2);
   return Math.min(mostLogBytes, Math.max(2 ** 20, Math.floor(share)));
 }
 
@@ -271,7 +275,10 @@ function databaseOptions(context: KvOpenContext, builtIn: string): string {
   const annex = textOf(context, "bluestore_rocksdb_options_annex", "");
   const parts = [set === "" ? builtIn : set];
   if (set === "") {
-    parts.push(`max_total_wal_size=${logLimitBytes(context)}`);
+    const limit = logLimitBytes(context);
+    parts.push(`max_total_wal_size=${limit}`);
+    // A log is preallocated as long as a memtable gets.
+    parts.push(`write_buffer_size=${Math.max(2 ** 18, Math.min(2 ** 23, limit / 8))}`);
   }
   if (annex !== "") {
     parts.push(annex);

@@ -12,7 +12,7 @@ import { formatVersion, type StoreGeometry, saveGeometry, saveIdLimits } from ".
 import { commit } from "./waiting.ts";
 
 /** A native key-value store on the main device takes this much before the first object is there. */
-export const leastNativeBytes = 64 * 2 ** 20;
+const leastNativeBytes = 64 * 2 ** 20;
 
 function geometryOf(parts: BlueStoreParts): StoreGeometry {
   const { facts } = parts.lane;

@@ -17,7 +17,7 @@ import { type BlueStoreParts, checksumTable } from "./parts.ts";
 import { eachRecord, eachUsed, UsedSpace } from "./recover.ts";
 import { type Outstanding, outstandingWrites, writeOutstanding } from "./replay.ts";
 import { StoreState } from "./state.ts";
-import { loadSuperblock, type StoreGeometry, type Superblock } from "./superblock.ts";
+import { loadSuperblock, type StoreGeometry, type Superblock, saveGeometry } from "./superblock.ts";
 import { loadUsage } from "./usage.ts";
 import { commit } from "./waiting.ts";
 import { CorruptRecord, keyOfBytes, WireReader } from "./wire.ts";
@@ -35,7 +35,7 @@ export interface OpenedStore {
 }
 
 /** What the records say before anything is written. */
-interface Found {
+export interface Found {
   readonly geometry: Superblock;
   readonly freelist: BitmapFreelist | null;
   readonly allocator: Allocator;
@@ -43,8 +43,11 @@ interface Found {
   readonly kvBytes: number;
 }
 
-/** Opens the store that is there. Throws `bad-input` or `io` with one line. */
-export async function openStore(parts: BlueStoreParts): Promise<OpenedStore> {
+/**
+ * Opens the store that is there; `growToBytes`: its main device has become so large (0: it has not), and
+ * the store takes that. Throws `bad-input` or `io` with one line.
+ */
+export async function openStore(parts: BlueStoreParts, growToBytes = 0): Promise<OpenedStore> {
   const { name } = parts.lane.facts;
   const label = await checkLabels(parts);
   const space = new SharedSpace(kvSpaceUnit(parts.options.minAllocBytes));
@@ -54,7 +57,7 @@ export async function openStore(parts: BlueStoreParts): Promise<OpenedStore> {
   let kv = await openKv(parts, { create: false, readOnly }, space);
   let found: Found | null = null;
   try {
-    found = findAll(parts, kv);
+    found = findAll(parts, kv, growToBytes);
     await writeOutstanding(found.outstanding, new DiskIo(parts.lane), found.geometry.blockBytes);
     space.allocator = found.allocator;
     if (readOnly) {
@@ -69,6 +72,9 @@ export async function openStore(parts: BlueStoreParts): Promise<OpenedStore> {
     const batch = outstanding.removal;
     if (freelist === null) {
       invalidateFree(batch);
+    }
+    if (growToBytes > 0) {
+      saveGeometry(batch, geometry);
     }
     if (batch.count > 0) {
       await commit(kv, batch, name);
@@ -85,8 +91,10 @@ export async function openStore(parts: BlueStoreParts): Promise<OpenedStore> {
   }
 }
 
-function findAll(parts: BlueStoreParts, kv: KeyValueStore): Found {
-  const geometry = loadSuperblock(kv, parts.lane.facts.name);
+/** What a store's records say, before anything is written. Throws `io` and `CorruptRecord`. */
+export function findAll(parts: BlueStoreParts, kv: KeyValueStore, growToBytes = 0): Found {
+  const recorded = loadSuperblock(kv, parts.lane.facts.name);
+  const geometry = { ...recorded, sizeBytes: Math.max(recorded.sizeBytes, growToBytes) };
   const sumBytes = checksumTable(parts).map((each) => each?.valueBytes ?? -1);
   const options = { ...parts.options, minAllocBytes: geometry.unitBytes };
   const allocator = makeAllocator(parts, geometry);
@@ -95,7 +103,11 @@ function findAll(parts: BlueStoreParts, kv: KeyValueStore): Found {
       geometry.freelist === "bitmap"
         ? new BitmapFreelist(geometry.unitBytes, geometry.freelistUnitsPerKey)
         : null;
-    loadFreeSpace(kv, geometry, options, sumBytes, freelist, allocator);
+    loadFreeSpace(kv, recorded, options, sumBytes, freelist, allocator);
+    const grown = geometry.sizeBytes - recorded.sizeBytes;
+    if (grown > 0) {
+      allocator.release(ExtentList.of([recorded.sizeBytes, grown]));
+    }
     const outstanding = outstandingWrites(kv);
     const kvBytes = takeUsed(kv, allocator);
     return { geometry, freelist, allocator, outstanding, kvBytes };

@@ -167,7 +167,9 @@ export class StoreState implements StoreView, CodecContext {
    * and it must be able to commit when objects have taken all the rest.
    */
   get reserveBytes(): number {
-    return Math.min(2 ** 30, Math.max(2 ** 20, this.kvBytes)) + this.kv.facts.growthBytes;
+    // A native one writes its tables anew piece by piece, and its logs are in what it says it needs.
+    const again = this.#kvTakesItsOwnSpace ? this.kvBytes / 2 : this.kvBytes;
+    return Math.min(2 ** 30, Math.max(2 ** 20, again)) + this.kv.facts.growthBytes;
   }
 
   /** Counts space that the key-value store took or gave back by itself. `exactly`: also how much it has. */

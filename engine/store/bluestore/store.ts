@@ -40,9 +40,9 @@ export class BlueStore implements ObjectStore {
   readonly #reader: Reader;
   readonly #pipeline: Pipeline;
 
-  /** Opens the store on the devices. Throws `bad-input` or `io` with one line. */
-  static async mount(parts: BlueStoreParts): Promise<BlueStore> {
-    return new BlueStore(await openStore(parts));
+  /** Opens the store on the devices; `growToBytes` as for `openStore`. Throws `bad-input` or `io` with one line. */
+  static async mount(parts: BlueStoreParts, growToBytes = 0): Promise<BlueStore> {
+    return new BlueStore(await openStore(parts, growToBytes));
   }
 
   private constructor(opened: OpenedStore) {
