@@ -13,6 +13,8 @@ import { openBlockDevice } from "../../engine/hot/ioengine/registry.ts";
 import type { KvDevice } from "../../engine/hot/kv/kv.ts";
 import { keyValueEngines, openKeyValueStore } from "../../engine/hot/kv/registry.ts";
 import { RealClock } from "../../engine/os/clock.ts";
+import type { BlockDevice } from "../../engine/port/block-device.ts";
+import type { Clock } from "../../engine/port/clock.ts";
 import { type BlueStoreParts, makeStore } from "../../engine/store/bluestore/mount.ts";
 import { type BlueStoreOptions, ssdDefaults } from "../../engine/store/bluestore/options.ts";
 import { BlueStore } from "../../engine/store/bluestore/store.ts";
@@ -35,8 +37,8 @@ export const hasRocksdb = keyValueEngines().some(
   ({ name, unavailable }) => name === "rocksdb" && unavailable === null,
 );
 
-const sizes = { main: 96 << 20, db: 12 << 20, wal: 4 << 20 };
-type Role = keyof typeof sizes;
+export const sizes = { main: 96 << 20, db: 12 << 20, wal: 4 << 20 };
+export type Role = keyof typeof sizes;
 
 interface Place {
   readonly parts: BlueStoreParts;
@@ -46,6 +48,8 @@ interface Place {
 export class NativeStorePlace {
   readonly folder = mkdtempSync(join(tmpdir(), "osdyno-store-"));
   readonly shape: NativeStoreShape;
+  /** What the store gets instead of a device, for tests that look on. */
+  wrap: (device: BlockDevice, role: Role, clock: Clock) => BlockDevice = (device) => device;
   readonly #random: SeededRandom;
 
   constructor(shape: NativeStoreShape, seed: number) {
@@ -62,6 +66,10 @@ export class NativeStorePlace {
     return this.shape.separate === true ? ["main", "db", "wal"] : ["main"];
   }
 
+  sizeOf(role: string): number {
+    return sizes[role as Role];
+  }
+
   path(role: Role): string {
     return join(this.folder, role);
   }
@@ -71,13 +79,14 @@ export class NativeStorePlace {
     const closers: (() => void)[] = [() => clock.close()];
     const lanes = Object.fromEntries(
       this.roles().map((role) => {
-        const device = openBlockDevice("psync", {
+        const opened = openBlockDevice("psync", {
           path: this.path(role),
           write: true,
           depth: 64,
           slotBytes: 65536,
           slotCount: 40,
         });
+        const device = this.wrap(opened, role, clock);
         const mux = new DeviceMux(device, { capacity: 64, selfDriven: true });
         closers.push(() => {
           mux.close();

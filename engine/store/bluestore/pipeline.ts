@@ -15,6 +15,7 @@ import { KvSync } from "./kv-sync.ts";
 import type { ThrottlePicture } from "./perf-counters.ts";
 import { Planner } from "./preread.ts";
 import type { Reader } from "./read.ts";
+import { firstObject } from "./record.ts";
 import { type Fifo, Sequencer } from "./sequencer.ts";
 import type { StoreState } from "./state.ts";
 import { CostThrottle, costOf } from "./throttle.ts";
@@ -242,7 +243,7 @@ export class Pipeline {
         }
       }
     } catch (error) {
-      txc.result = state.damaged(error);
+      txc.result = state.damaged(error, firstObject(transaction));
     }
     if (txc.result !== 0) {
       return true;
@@ -256,8 +257,14 @@ export class Pipeline {
       return true;
     }
     this.#admitted(txc);
-    this.#applier.apply(txc);
-    this.#logDeferred(txc);
+    try {
+      this.#applier.apply(txc);
+      this.#logDeferred(txc);
+    } catch (error) {
+      // Half of it has been done in memory: nothing can be committed any more.
+      txc.result = state.damaged(error, firstObject(transaction));
+      this.fail(txc.result);
+    }
     return true;
   }
 

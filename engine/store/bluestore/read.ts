@@ -111,7 +111,7 @@ class ReadOp implements IoOwner {
       this.#metaDone();
       this.#gather(onode);
     } catch (error) {
-      this.#state.damaged(error);
+      this.#state.damaged(error, `object ${onode.name.name}`);
       this.#failed = true;
       this.#attempts = Number.POSITIVE_INFINITY;
     }

@@ -7,6 +7,7 @@ import { Extent, type ExtentMap, type Shard } from "./extent-map.ts";
 import { prefixes } from "./keys.ts";
 import type { Onode } from "./onode.ts";
 import type { BlueStoreOptions } from "./options.ts";
+import { recordOf } from "./record.ts";
 import { splitBlob } from "./split.ts";
 import { CorruptRecord, WireReader, WireWriter } from "./wire.ts";
 
@@ -70,7 +71,7 @@ export class ShardRecords {
 
   #load(onode: Onode, shard: Shard): void {
     const what = `extents of object ${onode.name.name} from ${shard.offset}`;
-    const value = this.#kv.get(prefixes.onodes, shardKey(onode, shard.offset));
+    const value = recordOf(this.#kv, prefixes.onodes, shardKey(onode, shard.offset), what);
     if (value === undefined) {
       throw new CorruptRecord(`${what}: the record is missing`);
     }

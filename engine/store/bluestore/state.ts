@@ -1,4 +1,5 @@
 /** What the parts of a mounted store share: its devices, its tables in memory, and their records. */
+import { OsdynoError } from "../../base/error.ts";
 import type { Allocator, ExtentList } from "../../hot/allocator/allocator.ts";
 import type { CachePolicy } from "../../hot/cache/cache.ts";
 import type { Checksum, ChecksumMemory } from "../../hot/checksum/checksum.ts";
@@ -25,6 +26,7 @@ import { Onode } from "./onode.ts";
 import type { BlueStoreOptions } from "./options.ts";
 import { StorePerf } from "./perf.ts";
 import { Reclaim } from "./reclaim.ts";
+import { recordOf } from "./record.ts";
 import { ShardRecords } from "./shards.ts";
 import { RefMap, SharedBlob } from "./shared-blob.ts";
 import { type Txc, UsageDelta } from "./txc.ts";
@@ -145,13 +147,23 @@ export class StoreState implements StoreView, CodecContext {
     this.onodes = new OnodeCache(parts.onodePolicy, (onode) => this.#dropBlobs(onode));
   }
 
-  /** Takes note of a damaged record; throws on what is none. The negative errno for the caller. */
-  damaged(error: unknown): number {
-    if (!(error instanceof CorruptRecord)) {
+  /**
+   * Takes note of a damaged record, or of one that the key-value store cannot read; throws on what is
+   * neither. `what`: whose record, for a message that does not say so. The negative errno for the caller.
+   */
+  damaged(error: unknown, what = ""): number {
+    const unreadable = error instanceof OsdynoError && error.code === "io";
+    if (!(unreadable || error instanceof CorruptRecord)) {
       throw error;
     }
-    this.noteDamage(error.message);
+    const { message } = error;
+    this.noteDamage(message.includes(what) ? message : `${what}: ${message}`);
     return -errnos.EIO;
+  }
+
+  /** A record; what cannot be read is told as whose. */
+  record(prefix: string, key: Uint8Array, what: string): Uint8Array | undefined {
+    return recordOf(this.kv, prefix, key, what);
   }
 
   noteDamage(line: string): void {
@@ -224,7 +236,7 @@ export class StoreState implements StoreView, CodecContext {
       return cached.exists ? cached : null;
     }
     const onode = new Onode(object);
-    const value = this.kv.get(prefixes.onodes, onode.keyBytes);
+    const value = this.record(prefixes.onodes, onode.keyBytes, `object ${object.name}`);
     if (value === undefined) {
       return null;
     }
@@ -250,7 +262,7 @@ export class StoreState implements StoreView, CodecContext {
   sharedBlob(id: number): SharedBlob {
     let blob = this.#sharedBlobs.get(id);
     if (blob === undefined) {
-      const value = this.kv.get(prefixes.sharedBlobs, u64Key(id));
+      const value = this.record(prefixes.sharedBlobs, u64Key(id), `shared blob ${id}`);
       if (value === undefined) {
         throw new CorruptRecord(`shared blob ${id}: the record is missing`);
       }

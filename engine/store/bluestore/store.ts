@@ -81,7 +81,7 @@ export class BlueStore implements ObjectStore {
         onode = state.range(collection)?.contains(object) === true ? state.find(object) : null;
         errno = onode === null ? -ENOENT : 0;
       } catch (error) {
-        errno = state.damaged(error);
+        errno = state.damaged(error, `object ${object.name}`);
       }
       then(errno, onode);
     });
@@ -154,9 +154,15 @@ export class BlueStore implements ObjectStore {
       }
       const { perf } = this.state;
       const beganNs = perf.now();
-      const answer = readOmap(this.state, onode, query);
+      let answer: OmapAnswer | null = null;
+      let failed = errno;
+      try {
+        answer = readOmap(this.state, onode, query);
+      } catch (error) {
+        failed = this.state.damaged(error, `object ${object.name}: omap`);
+      }
       perf.add(perf.omap_get_values_lat, perf.now() - beganNs);
-      done(errno, answer);
+      done(failed, answer);
     });
   }
 
@@ -173,15 +179,20 @@ export class BlueStore implements ObjectStore {
       let next: ObjectName | null = null;
       const { perf } = this.state;
       const beganNs = perf.now();
-      for (const object of this.state.objectsOf(range, first, end)) {
-        if (objects.length === query.max) {
-          next = object;
-          break;
+      let errno = 0;
+      try {
+        for (const object of this.state.objectsOf(range, first, end)) {
+          if (objects.length === query.max) {
+            next = object;
+            break;
+          }
+          objects.push(object);
         }
-        objects.push(object);
+      } catch (error) {
+        errno = this.state.damaged(error, `the list of ${collection}`);
       }
       perf.add(perf.clist_lat, perf.now() - beganNs);
-      done(0, { objects, next });
+      done(errno, errno === 0 ? { objects, next } : null);
     });
   }
 

@@ -18,6 +18,7 @@ use osdyno_kv::bluefs::fnode::BDEVS;
 use osdyno_kv::bluefs::placement::{PolicyConfig, PolicyKind};
 use osdyno_kv::device::file::{FileDevice, FileMode};
 use osdyno_kv::device::gate::{Gate, Shut};
+use osdyno_kv::device::traced::traced;
 use osdyno_kv::error::KvError;
 use osdyno_kv::rocks::database::{DatabaseSpec, MergeKind};
 use osdyno_kv::rocks::store::{Store, StoreDevice, StoreSpec};
@@ -162,7 +163,7 @@ impl Spec {
         if device.shared && space.is_none() && !self.read_only {
             return Err(invalid("writing on a shared device needs its allocator"));
         }
-        let gate = Arc::new(Gate::new(opened));
+        let gate = Arc::new(Gate::new(traced(&device.path, opened)));
         gates.push(gate.clone());
         Ok(StoreDevice {
             device: gate,

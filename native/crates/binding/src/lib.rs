@@ -9,6 +9,8 @@ pub mod exclusive;
 pub mod kv;
 #[cfg(rocksdb)]
 pub mod kv_store;
+#[cfg(rocksdb)]
+pub mod kv_trace;
 pub mod layout;
 pub mod model;
 pub mod parking;

@@ -4,6 +4,7 @@ pub mod file;
 pub mod gate;
 pub mod memory;
 pub mod recorder;
+pub mod traced;
 
 use std::io;
 
@@ -17,4 +18,22 @@ pub trait Device: Send + Sync {
     fn flush(&self) -> io::Result<()>;
     /// Bytes.
     fn size(&self) -> u64;
+}
+
+impl<D: Device + ?Sized> Device for Box<D> {
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        (**self).read_at(offset, buffer)
+    }
+
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        (**self).write_at(offset, bytes)
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        (**self).flush()
+    }
+
+    fn size(&self) -> u64 {
+        (**self).size()
+    }
 }

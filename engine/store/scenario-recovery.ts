@@ -1,0 +1,135 @@
+/** What is checked of a store after a crash, in the simulator and on files. */
+import { assert } from "../base/assert.ts";
+import { OsdynoError } from "../base/error.ts";
+import type { BlueStoreOptions } from "./bluestore/options.ts";
+import type { BlueStore } from "./bluestore/store.ts";
+import { ModelMemo } from "./conformance-model.ts";
+import { RandomStoreRun } from "./conformance-random.ts";
+import { type StoreHarness, StoreSession } from "./conformance-session.ts";
+import { expectation, idsIn, type Mark, playUntil } from "./scenario-marks.ts";
+
+/** A store on some disks, from mounting to its end. */
+export interface StoreLife {
+  readonly name: string;
+  readonly objects: number;
+  readonly options: BlueStoreOptions;
+  /** Of the mounted one. */
+  readonly store: BlueStore;
+  make(): Promise<void>;
+  mount(): Promise<void>;
+  /** A clean end; `false`: the disk had failed before. */
+  unmount(): Promise<boolean>;
+  /** Lets a little time pass. */
+  turn(): Promise<void>;
+  /** Submits random transactions and marks them, see `Driver`. */
+  drive(run: RandomStoreRun, firstId: number, count: number, seed: string): Promise<void>;
+}
+
+/** Crashes of one history have its transactions in common. */
+const memo = new ModelMemo();
+
+/** What the checks of conformance work with. */
+export function sessionOf(life: StoreLife, seed: number): StoreSession {
+  const harness: StoreHarness = {
+    get store() {
+      return life.store;
+    },
+    remount: async () => false,
+    turn: () => life.turn(),
+    check: async () => checkStructure(life),
+    close: async () => {},
+  };
+  const subject = { name: life.name, sizeBytes: 0, create: async () => harness };
+  return new StoreSession(subject, harness, seed);
+}
+
+export function checkStructure({ store }: StoreLife): void {
+  const [problem] = store.checkStructure();
+  if (problem !== undefined) {
+    throw new Error(`${problem.kind}: ${problem.message}`);
+  }
+}
+
+/** Whether a store tells of damage as it is meant to: in one line. */
+export function isReported(error: unknown): error is OsdynoError {
+  return error instanceof OsdynoError && !error.message.includes("\n");
+}
+
+/** Checks what a crash has left, and that it can be used. Answers with names for the coverage. */
+export async function checkAfterCrash(
+  life: StoreLife,
+  marks: readonly Mark[],
+  lies: boolean,
+): Promise<readonly string[]> {
+  return marks.some(({ kind }) => kind === "made")
+    ? await checkRecovered(life, marks, lies)
+    : await checkHalfMade(life);
+}
+
+/** The store was not made yet: it says so, and can be made. */
+async function checkHalfMade(life: StoreLife): Promise<readonly string[]> {
+  let found = "made already";
+  try {
+    await life.mount();
+  } catch (error) {
+    if (!isReported(error)) {
+      throw error;
+    }
+    found = "not made yet";
+    await life.make();
+    await life.mount();
+  }
+  checkStructure(life);
+  await life.unmount();
+  return [`then: ${found}`];
+}
+
+/**
+ * Mounts what a crash has left, compares it with the marks, goes on using it and mounts it again.
+ * `lies`: the disks may have lost what was acknowledged, but nothing wrong may be returned.
+ */
+async function checkRecovered(
+  life: StoreLife,
+  marks: readonly Mark[],
+  lies: boolean,
+): Promise<readonly string[]> {
+  const expected = expectation(marks);
+  await life.mount();
+  const { deferred_replayed: replayed = 0 } = life.store.state.counters;
+  checkStructure(life);
+  const session = sessionOf(life, 1 + marks.length);
+  const ids = await idsIn(session);
+  const id = ids.newest;
+  const { lastAcked, lastAsked } = expected;
+  assert(
+    lies || id >= lastAcked,
+    `transaction ${lastAcked} was acknowledged, the store is at ${id}`,
+  );
+  assert(id <= lastAsked, `the store is at transaction ${id}, which nobody asked for`);
+  const { objects } = life;
+  const how = { steps: 0, remountEvery: 0, objects, damaged: lies, memo };
+  const run = new RandomStoreRun(session, how);
+  playUntil(run, expected, ids);
+  await run.compare(true);
+  await life.drive(run, id + 1, 4, "more");
+  if (await life.unmount()) {
+    await life.mount();
+    await run.compare(false);
+    checkStructure(life);
+    await life.unmount();
+  }
+  const found = id >= lastAcked ? "all there" : "the last transactions are gone";
+  return [
+    run.unreadable > 0 ? "then: damaged data is refused" : `then: ${found}`,
+    ...(replayed > 0 ? ["then: deferred writes made again"] : []),
+    `then: free space ${freeSource(life, marks)}`,
+  ];
+}
+
+function freeSource(life: StoreLife, marks: readonly Mark[]): string {
+  if (!life.options.allocationFromFile) {
+    return "from the bitmap";
+  }
+  const last = marks.findLast((mark) => mark.kind === "phase");
+  return last?.phase === "unmounted" ? "from its record" : "from the objects";
+}
