@@ -7,7 +7,13 @@
 import { SeededRandom } from "../base/random.ts";
 import { childOf, rangeOf } from "./collection.ts";
 import { type ModelMemo, type ModelObject, StoreModel } from "./conformance-model.ts";
-import { expect, expectEqual, firstDifference, type StoreSession } from "./conformance-session.ts";
+import {
+  expect,
+  expectEqual,
+  firstDifference,
+  type StoreSession,
+  Unreadable,
+} from "./conformance-session.ts";
 import { keyOfObject } from "./object-key.ts";
 import { compareObjects, type ObjectName, objectName } from "./object-name.ts";
 import { allocHints, Transaction } from "./transaction.ts";
@@ -318,11 +324,23 @@ export class RandomStoreRun {
   /** Compares all objects, or one in four with all of what is listed. */
   async compare(all: boolean): Promise<void> {
     const { random } = this.#session;
-    await this.#compareLists();
+    await this.#readable(() => this.#compareLists());
     for (const object of this.#model.objects) {
       if (all || random.below(4) === 0) {
         await this.#compareObject(object);
       }
+    }
+  }
+
+  /** Runs a comparison; on a damaged store it may be refused. */
+  async #readable(compare: () => Promise<void>): Promise<void> {
+    try {
+      await compare();
+    } catch (error) {
+      if (!(error instanceof Unreadable && this.#run.damaged === true)) {
+        throw error;
+      }
+      this.unreadable += 1;
     }
   }
 
@@ -360,20 +378,31 @@ export class RandomStoreRun {
     const { name, data } = object;
     const id = this.#model.collectionOf(name);
     expect(id !== null, "the model has an object outside of every collection");
-    const stat = await this.#session.stat(id, name);
-    expectEqual(stat.sizeBytes, data.length, `the size of ${name.name}`);
-    expectEqual(
-      `${stat.expectedObjectBytes},${stat.expectedWriteBytes},${stat.hints}`,
-      object.expected.join(),
-      `the hints of ${name.name}`,
-    );
+    await this.#readable(() => this.#compareStat(id, object));
     if (data.length <= largeBytes || this.#session.random.below(8) === 0) {
       for (let at = 0; at < data.length; at += largeBytes) {
         await this.#compareData(id, object, at, largeBytes);
       }
     }
     await this.#compareData(id, object, this.#offset(), this.#length());
-    sameMaps(await this.#session.attrs(id, name), object.attrs, `attributes of ${name.name}`);
+    await this.#readable(async () =>
+      sameMaps(await this.#session.attrs(id, name), object.attrs, `attributes of ${name.name}`),
+    );
+    await this.#readable(() => this.#compareOmap(id, object));
+  }
+
+  async #compareStat(id: string, { name, data, expected }: ModelObject): Promise<void> {
+    const stat = await this.#session.stat(id, name);
+    expectEqual(stat.sizeBytes, data.length, `the size of ${name.name}`);
+    expectEqual(
+      `${stat.expectedObjectBytes},${stat.expectedWriteBytes},${stat.hints}`,
+      expected.join(),
+      `the hints of ${name.name}`,
+    );
+  }
+
+  async #compareOmap(id: string, object: ModelObject): Promise<void> {
+    const { name } = object;
     const answer = await this.#session.omap(id, name, { first: "", max: 1000 });
     sameMaps(answer.pairs, object.omap, `omap of ${name.name}`);
     expect(

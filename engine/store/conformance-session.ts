@@ -38,6 +38,9 @@ export interface StoreSubject {
 /** A check does not hold; the message says what, and how to see it again. */
 export class StoreConformanceFailure extends Error {}
 
+/** What was asked for cannot be read, and the store says so: EIO. */
+export class Unreadable extends StoreConformanceFailure {}
+
 export function expect(condition: boolean, text: string): asserts condition {
   if (!condition) {
     throw new StoreConformanceFailure(text);
@@ -157,6 +160,9 @@ export class StoreSession {
     const { errno, value } = await this.wait<{ errno: number; value: T | null }>((done) =>
       start((errno, value) => done({ errno, value })),
     );
+    if (errno === -storeErrnos.EIO) {
+      throw new Unreadable(`result of ${what} is EIO`);
+    }
     expect(errno === 0 && value !== null, `result of ${what} is ${errno}`);
     return value;
   }

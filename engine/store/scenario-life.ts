@@ -98,6 +98,8 @@ export class Life implements StoreLife {
     return { own, kv: { path: null, lane, sizeBytes, blockBytes: 4096 } };
   }
 
+  readonly looks = 1;
+
   get name(): string {
     return this.#options.name;
   }

@@ -46,13 +46,15 @@ interface Place {
 }
 
 export class NativeStorePlace {
-  readonly folder = mkdtempSync(join(tmpdir(), "osdyno-store-"));
+  readonly folder: string;
   readonly shape: NativeStoreShape;
   /** What the store gets instead of a device, for tests that look on. */
   wrap: (device: BlockDevice, role: Role, clock: Clock) => BlockDevice = (device) => device;
   readonly #random: SeededRandom;
 
-  constructor(shape: NativeStoreShape, seed: number) {
+  /** `parent`: where the files are. */
+  constructor(shape: NativeStoreShape, seed: number, parent = tmpdir()) {
+    this.folder = mkdtempSync(join(parent, "osdyno-store-"));
     this.shape = shape;
     this.#random = new SeededRandom(seed);
     for (const role of this.roles()) {

@@ -176,6 +176,8 @@ export class FileLife implements StoreLife {
     this.#options = options;
   }
 
+  readonly looks = 50;
+
   get name(): string {
     return this.#place.shape.name;
   }

@@ -3,7 +3,8 @@
  * by the store and by RocksDB's own threads, any part of what no flush made durable kept, torn. What is
  * left is laid out in files, mounted, compared and used; some of that is recorded and cut off as well.
  */
-import { writeFileSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { SeededRandom } from "../../engine/base/random.ts";
@@ -20,9 +21,11 @@ import {
 import { campaign, patienceMs, seed } from "./explore.ts";
 import { FileLife, layOut, Recording, recordStore } from "./recorded-store.ts";
 
+/** Where the files are, in memory if there is such a place: what is durable the recording knows. */
+const memory = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
 /** Of all shapes together. */
 const totalPoints = campaign ? 1_000 : 100;
-const transactions = 80;
+const transactions = 160;
 const objects = 8;
 /** Of so many crashes the recovery is cut off too. */
 const againEvery = 5;
@@ -108,7 +111,7 @@ class Cutting {
     point: number,
     recorded: boolean,
   ): Promise<DiskRecorder | null> {
-    const place = new NativeStorePlace(this.#shape, seed + point);
+    const place = new NativeStorePlace(this.#shape, seed + point, memory);
     layOut(place, images);
     const recording = recorded ? new Recording(place) : null;
     const mark = recording?.mark ?? (() => {});
@@ -154,7 +157,7 @@ describe.skipIf(!hasRocksdb)("BlueStore on RocksDB", () => {
       const coverage = new Map<string, number>();
       let events = 0;
       for (let round = 0; round < rounds; round += 1) {
-        const place = new NativeStorePlace(shape, seed + round);
+        const place = new NativeStorePlace(shape, seed + round, memory);
         places.push(place);
         const history = await recordStore(place, { seed: seed + round, objects, transactions });
         events += history.events.length;

@@ -152,7 +152,7 @@ async function outcomeOf(
       }
       throw error;
     }
-    checkStructure(life);
+    await checkStructure(life);
     const session = sessionOf(life, seed);
     const ids = await idsIn(session);
     const expected = expectation(marks);
