@@ -39,6 +39,7 @@ pub struct NativeDeviceTrace {
 impl NativeDeviceTrace {
     /// Devices by index.
     #[napi(constructor)]
+    #[must_use]
     pub fn new(paths: Vec<String>) -> Self {
         let trace = Arc::new(Trace::default());
         trace_paths(&trace, &paths);
@@ -47,6 +48,7 @@ impl NativeDeviceTrace {
 
     /// A write begins; its id.
     #[napi]
+    #[must_use]
     pub fn write(&self, device: u32, offset: f64, data: Uint8Array) -> f64 {
         self.trace
             .begin(StepKind::Write, device, offset as u64, &data) as f64
@@ -65,6 +67,7 @@ impl NativeDeviceTrace {
 
     /// A flush begins; its id.
     #[napi]
+    #[must_use]
     pub fn flush(&self, device: u32) -> f64 {
         self.trace.begin(StepKind::Flush, device, 0, &[]) as f64
     }

@@ -90,10 +90,12 @@ impl Trace {
     }
 }
 
-/// Traces by the path of a device.
-static TRACES: LazyLock<Mutex<HashMap<String, (Arc<Trace>, u32)>>> = LazyLock::new(Mutex::default);
+/// Traces, and the index of a device in them, by the device's path.
+type Traces = HashMap<String, (Arc<Trace>, u32)>;
 
-fn traces() -> MutexGuard<'static, HashMap<String, (Arc<Trace>, u32)>> {
+static TRACES: LazyLock<Mutex<Traces>> = LazyLock::new(Mutex::default);
+
+fn traces() -> MutexGuard<'static, Traces> {
     TRACES.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
