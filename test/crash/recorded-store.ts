@@ -143,7 +143,7 @@ export class Recording {
         recorder.add({
           kind: "write",
           disk,
-          write: { id, offsetBytes, lengthBytes, data, fua: false },
+          write: { id, offsetBytes, lengthBytes, data, fua: false, leastBytes: 512 },
         });
         at += lengthBytes;
       } else if (kind === noSteps.written) {
