@@ -1,5 +1,6 @@
 /** `--dry-run`: the plan, its time, bytes and the safety verdict. Creates nothing. */
 import type { PlanSettings } from "../results/perform.ts";
+import type { Preparation } from "../results/sweep/prepare.ts";
 import { formatBytes } from "../results/units.ts";
 import type { ParsedJobs } from "../workloads/job/model.ts";
 import { resolvedToJson } from "../workloads/job/resolved-json.ts";
@@ -84,13 +85,34 @@ function planJson({ plan, verdict }: Judged): unknown {
 /** What starting and recording a run takes beside its measuring, seconds. */
 const aroundSeconds = 0.7;
 
+/** What a sweep does beside one run of each point. */
+interface SweepWork {
+  readonly repeat: number;
+  readonly preparations: readonly Preparation[];
+}
+
+/** Of preparing and bringing back, for an estimate: what a small SSD takes. */
+const preparedBytesPerSecond = 200e6;
+const copiedBytesPerSecond = 500e6;
+
 /** How long all runs of a sweep will take. */
-function sweepText(judged: readonly Judged[], repeat: number): string {
+function sweepText(judged: readonly Judged[], { repeat, preparations }: SweepWork): string {
   const times = judged.map(({ plan }) => plan.expectedSeconds);
   const known = times.filter((time) => time !== null);
-  const whole = known.reduce((sum, time) => sum + time + aroundSeconds, 0) * repeat;
+  const runs = judged.length * repeat;
+  const measuring = known.reduce((sum, time) => sum + time + aroundSeconds, 0) * repeat;
+  const written = preparations.reduce((sum, each) => sum + each.bytes, 0);
+  const copied = (preparations[0]?.storeBytes ?? 0) * (runs + preparations.length);
+  const preparing = written / preparedBytesPerSecond + copied / copiedBytesPerSecond;
   const rest = known.length < times.length ? " and those whose time is not known" : "";
-  return `sweep: ${judged.length} points, ${repeat} ${repeat === 1 ? "run" : "runs"} of each, about ${formatSeconds(whole)}${rest}\n`;
+  const stores =
+    preparations.length === 0
+      ? ""
+      : `${preparations.length} ${preparations.length === 1 ? "store is" : "stores are"} prepared first (${formatBytes(written)} written); `;
+  return (
+    `sweep: ${stores}${judged.length} points, ${repeat} ${repeat === 1 ? "run" : "runs"} of each, ` +
+    `about ${formatSeconds(measuring + preparing)}${rest}\n`
+  );
 }
 
 /** Prints the plans; throws `unsafe` afterwards when one is refused, or what `checkSpace` throws. */
@@ -98,7 +120,7 @@ export function dryRun(
   runs: readonly DryRun[],
   runDirectory: string | undefined,
   outputs: Outputs,
-  repeat = 1,
+  sweep: SweepWork = { repeat: 1, preparations: [] },
 ): void {
   const scratch = scratchPlaces(runDirectory).map((place) => place.path);
   const judged = runs.map(({ name, parsed, settings }): Judged => {
@@ -109,7 +131,7 @@ export function dryRun(
   });
   const [first, ...more] = judged;
   if (outputs.format === "normal") {
-    const all = judged.length > 1 || repeat > 1 ? [sweepText(judged, repeat)] : [];
+    const all = judged.length > 1 || sweep.repeat > 1 ? [sweepText(judged, sweep)] : [];
     writeResult(outputs, [...judged.map(planText), ...all].join("\n"));
   } else {
     const points = () =>

@@ -9,7 +9,7 @@ import { loadReport } from "../../results/report/load.ts";
 import { runDirectoryName, runsRoot } from "../../results/run-directory.ts";
 import { readRun } from "../../results/run-schema.ts";
 import { type SweepRequest, sweepPoints } from "../../results/sweep/plan-sweep.ts";
-import { runSweep, type SweepResult } from "../../results/sweep/run-sweep.ts";
+import { preparationsOf, runSweep, type SweepResult } from "../../results/sweep/run-sweep.ts";
 import { loadSweepPlugIns, readSweep, type SweepSpec } from "../../results/sweep/spec.ts";
 import { tableText } from "../../results/sweep/table-text.ts";
 import { formatBytes } from "../../results/units.ts";
@@ -246,7 +246,8 @@ async function sweep(args: readonly string[]): Promise<number> {
     }
     if (own.has("dry-run")) {
       const runs = points().map(({ point, run }) => ({ name: point.id, ...run }));
-      dryRun(runs, request.directory, outputs, request.spec.repeat);
+      const preparations = preparationsOf({ ...request, events });
+      dryRun(runs, request.directory, outputs, { repeat: request.spec.repeat, preparations });
       return 0;
     }
     return await measure(request, own, outputs);

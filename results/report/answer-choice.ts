@@ -74,7 +74,30 @@ function signed(ratio: number): string {
 }
 
 function titleOf(metric: string): string {
-  return isTime(metric) ? `${metricTitle(metric)} time` : metricTitle(metric);
+  const title = metricTitle(metric);
+  return isTime(metric) && !/\btime\b/.test(title) ? `${title} time` : title;
+}
+
+/** Nothing is decided: what was measured best all the same, and how many runs would tell. */
+function undecided(
+  input: ChoiceInput,
+  metric: string,
+  group: readonly SweepComparison[],
+  figure: (point: string) => string,
+): string {
+  const [first] = group;
+  const sign = higherIsBetter(metric) ? 1 : -1;
+  const ids = [first?.base ?? "", ...group.map((each) => each.candidate)];
+  const value = (id: string) => sign * (entryOf(input, id)?.metrics[metric]?.value ?? Number.NaN);
+  const best = ids.reduce((a, b) => (value(b) > value(a) ? b : a));
+  const needed = group.flatMap((each) => each.runs_needed ?? []);
+  const most = Math.max(0, ...needed);
+  const more = most === 0 ? "" : `; about ${most} runs of each would`;
+  const word = sign > 0 ? "highest" : "lowest";
+  return (
+    `the runs do not tell the choices apart in ${titleOf(metric)} ` +
+    `(${word} measured: ${nameOf(input, best)}${figure(best).replace(/[()]/g, "")}${more})`
+  );
 }
 
 function groupPart(
@@ -102,6 +125,9 @@ function groupPart(
     return `${shown.join(", ")}${left > 0 ? ` and ${left} more` : ""}`;
   };
   const [best, ...rest] = better;
+  if (unclear.length === group.length) {
+    return `${place}${undecided(input, metric, group, figure)}`;
+  }
   const tail = [
     rest.length > 0 ? `also better: ${names(rest)}` : "",
     worse.length > 0 ? `worse: ${worstOf(worse, (each) => nameOf(input, each.candidate))}` : "",

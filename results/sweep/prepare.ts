@@ -25,6 +25,8 @@ export interface Preparation {
   readonly target: string | null;
   /** Bytes that are written and deleted. */
   readonly bytes: number;
+  /** Of the store, which is written before each run. */
+  readonly storeBytes: number;
 }
 
 const pieceBytes = 2 ** 20;
@@ -105,5 +107,6 @@ export function preparationOf(spec: SweepSpec, point: Point, plan: RunPlan): Pre
     deviceClass: point.deviceClass,
     target: point.target,
     bytes: filled + aged,
+    storeBytes: bytes,
   };
 }

@@ -16,6 +16,7 @@ import type { RunRecord } from "../run-record.ts";
 import type { SweepRecord } from "../sweep-record.ts";
 import { isPreview, plansOf, runRequest, type SweepRequest } from "./plan-sweep.ts";
 import { blocksOf, type Point, pointsOf } from "./points.ts";
+import type { Preparation } from "./prepare.ts";
 import { Stage } from "./stage.ts";
 import { Standing } from "./standing.ts";
 import {
@@ -170,6 +171,12 @@ function withSeed(request: SweepRequest, known: SweepRecord | null): SweepReques
 
 function asError(error: unknown): OsdynoError {
   return error instanceof OsdynoError ? error : new OsdynoError("io", String(error), {}, error);
+}
+
+/** What will be prepared; plans every point and creates nothing. */
+export function preparationsOf(request: SweepRequest): readonly Preparation[] {
+  const points = pointsOf(request.spec, request.variables);
+  return new Stage(request, points, plansOf(request, []), []).preparations;
 }
 
 /** What an earlier part of the sweep made and is still there; its stores are emptied, to be made anew. */
