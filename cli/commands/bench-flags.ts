@@ -1,6 +1,6 @@
 /** Flags of `osdyno bench` and what its tables share. */
 import { OsdynoError } from "../../engine/base/error.ts";
-import type { MedianInterval } from "../../results/statistics.ts";
+import type { MedianInterval } from "../../results/stats/order-statistics.ts";
 
 export interface BenchFlags {
   readonly rounds?: string;

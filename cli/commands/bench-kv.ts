@@ -5,7 +5,7 @@ import Table from "cli-table3";
 import { checkBenchOut, writeBenchDirectory } from "../../results/bench/directory.ts";
 import { benchKeyValue, type KvBench, type KvBenchRow } from "../../results/bench/kv.ts";
 import { kvCharts } from "../../results/bench/kv-charts.ts";
-import type { MedianInterval } from "../../results/statistics.ts";
+import type { MedianInterval } from "../../results/stats/order-statistics.ts";
 import { scratchDirectory } from "../../workloads/scratch.ts";
 import { watchInterrupts } from "../interrupt.ts";
 import { makeProgress } from "../progress.ts";

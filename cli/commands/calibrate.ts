@@ -15,7 +15,7 @@ import {
 } from "../../results/calibrate/suite.ts";
 import { type TruthCase, type TruthResult, truthCases } from "../../results/calibrate/truth.ts";
 import { safePlan } from "../../results/perform.ts";
-import type { MedianInterval } from "../../results/statistics.ts";
+import type { MedianInterval } from "../../results/stats/order-statistics.ts";
 import { writeWhole } from "../../results/whole-file.ts";
 import { jobInputs } from "../../workloads/job/arguments.ts";
 import { hostEnvironment, readJobFile } from "../../workloads/job/host-environment.ts";

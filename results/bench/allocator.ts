@@ -16,7 +16,7 @@ import {
 import { NativeAllocator, type NativeReplay } from "../../engine/hot/allocator/native-allocator.ts";
 import { type AllocatorKind, allocatorKinds } from "../../engine/hot/allocator/registry.ts";
 import { fillFrom, wornMap, wornMapOfSize } from "../../engine/hot/allocator/worn-map.ts";
-import { type MedianInterval, medianInterval } from "../statistics.ts";
+import { type MedianInterval, medianInterval } from "../stats/order-statistics.ts";
 
 export interface AllocatorBenchOptions {
   /** One allocator by name; `null`: all. */

@@ -1,6 +1,6 @@
 /** Bars with intervals in panels: one panel for each workload, one bar for each implementation. */
 import { gridInk, ink, keyOf, styled } from "../report/chart-style.ts";
-import type { MedianInterval } from "../statistics.ts";
+import type { MedianInterval } from "../stats/order-statistics.ts";
 import type { BenchChart } from "./directory.ts";
 
 export interface Bar {

@@ -13,7 +13,7 @@ import { planRun } from "../../workloads/planner.ts";
 import type { JobOutcome } from "../../workloads/run-outcome.ts";
 import { execute } from "../../workloads/runner/execute.ts";
 import { decodeHistogram } from "../histogram.ts";
-import { type MedianInterval, medianInterval } from "../statistics.ts";
+import { type MedianInterval, medianInterval } from "../stats/order-statistics.ts";
 
 export interface IoEngineBenchOptions {
   /** One engine by name; `null`: all that are built in. */

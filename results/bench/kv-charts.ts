@@ -1,5 +1,5 @@
 /** The charts of the key-value stores' bench. */
-import type { MedianInterval } from "../statistics.ts";
+import type { MedianInterval } from "../stats/order-statistics.ts";
 import { barChart } from "./bar-chart.ts";
 import type { BenchChart } from "./directory.ts";
 import type { KvBench, KvBenchRow } from "./kv.ts";

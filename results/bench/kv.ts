@@ -21,7 +21,7 @@ import {
 import { keyValueEngines } from "../../engine/hot/kv/registry.ts";
 import { OwnSpace } from "../../engine/hot/kv/waltree-space.ts";
 import { RealClock } from "../../engine/os/clock.ts";
-import { type MedianInterval, medianInterval } from "../statistics.ts";
+import { type MedianInterval, medianInterval } from "../stats/order-statistics.ts";
 
 export interface KvBenchOptions {
   /** One store by name; `null`: all that can be used here. */

@@ -5,7 +5,7 @@ import { type Form, formWidth, ink, styled } from "../report/chart-style.ts";
 import { html, Markup, pageOf } from "../report/html-markup.ts";
 import { styleSheet } from "../report/html-style.ts";
 import { renderSvg } from "../report/render.ts";
-import type { MedianInterval } from "../statistics.ts";
+import type { MedianInterval } from "../stats/order-statistics.ts";
 import { writeWhole } from "../whole-file.ts";
 import type { MicroBench, MicroRow } from "./micro.ts";
 

@@ -8,7 +8,7 @@ import { Bench } from "tinybench";
 import { assert } from "../../engine/base/assert.ts";
 import { OsdynoError } from "../../engine/base/error.ts";
 import { native } from "../../engine/base/native.ts";
-import { type MedianInterval, medianInterval } from "../statistics.ts";
+import { type MedianInterval, medianInterval } from "../stats/order-statistics.ts";
 
 /** What is measured, ready to run. */
 export interface MicroSubject {

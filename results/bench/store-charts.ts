@@ -1,5 +1,5 @@
 /** The charts of the store's bench: share of the raw device, CPU, flushes, bytes written. */
-import type { MedianInterval } from "../statistics.ts";
+import type { MedianInterval } from "../stats/order-statistics.ts";
 import { barChart } from "./bar-chart.ts";
 import type { BenchChart } from "./directory.ts";
 import type { StoreBench, StoreRow } from "./store.ts";

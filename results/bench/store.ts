@@ -17,7 +17,7 @@ import { parseJobs } from "../../workloads/job/parse.ts";
 import { planRun } from "../../workloads/planner.ts";
 import { execute } from "../../workloads/runner/execute.ts";
 import { writeScratchFile } from "../../workloads/runner/layout.ts";
-import { type MedianInterval, medianInterval } from "../statistics.ts";
+import { type MedianInterval, medianInterval } from "../stats/order-statistics.ts";
 import { benchMount, type MountRow } from "./store-mount.ts";
 import {
   directionOf,

@@ -1,5 +1,5 @@
 /** What a calibration measures, and the verdict per case: fio and osdyno in alternating pairs. */
-import { type MedianInterval, medianInterval } from "../statistics.ts";
+import { type MedianInterval, medianInterval } from "../stats/order-statistics.ts";
 import { runSide, type SideFigures, type SideName, sideSeconds } from "./side.ts";
 
 /** Cases that belong together: what `--only` takes beside parts of names. */

@@ -2,7 +2,7 @@
 import Table from "cli-table3";
 import { formatMetric, metric, metricFacts, metricSupported } from "../metrics.ts";
 import type { RunRecord } from "../run-record.ts";
-import { medianInterval } from "../statistics.ts";
+import { medianInterval } from "../stats/order-statistics.ts";
 import type { SweepComparison } from "../sweep-record.ts";
 import { judge, relativeWidth } from "./judge.ts";
 import type { Point } from "./points.ts";

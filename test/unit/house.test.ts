@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, expect, test } from "vitest";
 import { nearestName } from "../../engine/base/nearest-name.ts";
-import { medianInterval, medianRanks } from "../../results/statistics.ts";
+import { medianInterval, medianRanks } from "../../results/stats/order-statistics.ts";
 import { offences } from "../layers.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));

@@ -2,8 +2,9 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { SeededRandom } from "../../engine/base/random.ts";
+import { benjaminiHochberg as adjusted } from "../../results/stats/adjust.ts";
+import { pairedRatio } from "../../results/stats/signed-rank.ts";
 import { judge, relativeWidth } from "../../results/sweep/judge.ts";
-import { adjusted, pairedRatio } from "../../results/sweep/paired.ts";
 import type { Point } from "../../results/sweep/points.ts";
 
 function point(id: string, parameters: Record<string, string>): Point {

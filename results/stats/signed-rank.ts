@@ -90,15 +90,3 @@ export function pairedRatio(
       : [Math.exp(at(out - 1)), Math.exp(at(last - out + 1))];
   return { ratio: Math.exp(middle), low, high, p };
 }
-
-/** Benjamini and Hochberg's adjustment: with it, at most so large a share of what is found is chance. */
-export function adjusted(ps: readonly number[]): readonly number[] {
-  const order = ps.map((p, place) => ({ p, place })).sort((a, b) => b.p - a.p);
-  const result = new Array<number>(ps.length);
-  let least = 1;
-  for (const [index, { p, place }] of order.entries()) {
-    least = Math.min(least, (p * ps.length) / (ps.length - index));
-    result[place] = least;
-  }
-  return result;
-}
