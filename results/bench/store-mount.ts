@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { OsdynoError } from "../../engine/base/error.ts";
 import type { OptionSetting } from "../../engine/options/option-set.ts";
-import { type MedianInterval, medianInterval } from "../statistics.ts";
+import { type MedianInterval, medianInterval } from "../stats/order-statistics.ts";
 import type { MountAnswer, MountTask } from "./store-mount-process.ts";
 
 export interface MountRow {
