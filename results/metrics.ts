@@ -375,7 +375,7 @@ function storeMetric(counters: Readonly<Record<string, number>>, name: PlainMetr
       return share(sum("bdev.write_bytes", ...kv("written_bytes")), sum("volume.write_bytes"));
     case "flushes_per_io":
       return share(
-        sum("bdev.flushes", ...kv("flushes")),
+        sum("bdev.flushes", ...kv("flushes"), ...kv("durable_writes")),
         sum("volume.reads", "volume.writes", "volume.trims"),
       );
     case "fragmentation":

@@ -223,6 +223,7 @@ export async function performRun(request: RunRequest): Promise<PerformedRun> {
         ...input,
         phases: execution.phases,
         ...(execution.counters === undefined ? {} : { counters: execution.counters }),
+        options: { ...input.options, ...execution.options },
         state: failure === null || corrupt ? "complete" : "partial",
         ...(failure === null || corrupt ? {} : { reason: failure.message }),
         endedEpochMs: Date.now(),

@@ -88,7 +88,7 @@ const modules = {
 function run(target: string, ...more: readonly string[]): Done {
   return place.run([
     ...["run", "--no-report", "--no-progress", "--out=r", `--target=store:${target}`],
-    ...["--name=a", "--rw=randwrite", "--bs=16k", "--size=8m", "--verify=crc32c"],
+    ...["--name=a", "--rw=randwrite", "--bs=16k", "--size=2m", "--verify=crc32c"],
     ...["--buffer_compress_percentage=60", "--iodepth=4", ...more],
   ]);
 }

@@ -10,7 +10,7 @@ beforeEach(() => {
 afterEach(() => place.remove());
 
 const common = ["run", "--no-report", "--no-progress", "--out=r"];
-const fill = ["--name=fill", "--rw=randwrite", "--bs=4k", "--size=8m", "--iodepth=16"];
+const fill = ["--name=fill", "--rw=randwrite", "--bs=4k", "--size=2m", "--iodepth=16"];
 
 describe("store:PATH", () => {
   test("a job file runs unchanged; a second run finds its data there", () => {
@@ -18,7 +18,7 @@ describe("store:PATH", () => {
     const wrote = place.run([...common, target, ...fill, "--verify=crc32c", "--do_verify=0"]);
     expect(wrote.err).not.toContain("osdyno:");
     expect(wrote.code).toBe(0);
-    expect(place.record("r").jobs[0]).toMatchObject({ write: { total_ios: 2048 } });
+    expect(place.record("r").jobs[0]).toMatchObject({ write: { total_ios: 512 } });
     const check = [...fill, "--verify=crc32c", "--verify_only"];
     const found = place.run([...common, `--target=store:${place.path("s.img")}`, ...check]);
     expect(found.err).not.toContain("osdyno:");
@@ -55,6 +55,20 @@ describe("store:PATH", () => {
       expect(refused.err).toContain(why);
       expect(place.run([...again, "--destroy"]).code).toBe(0);
     }
+  });
+
+  test("what a store was made with holds, whatever is set later", () => {
+    expect(place.run([...common, "--target=store:s.img?size=128m", ...fill]).code).toBe(0);
+    const late = "--set=bluestore_min_alloc_size=64K";
+    const asIs = place.run([...common, "--target=store:s.img", late, ...fill]);
+    expect(asIs.out).toContain(
+      "bluestore_min_alloc_size=65536 has no effect: the store was made with 4096",
+    );
+    expect(place.record("r").options).toMatchObject({
+      bluestore_min_alloc_size: { value: "4096", origin: "the store" },
+      bluestore_kvbackend: { value: "waltree", origin: "the store" },
+      object_size: { value: "4194304", origin: "the store" },
+    });
     const other = place.run([...common, "--target=store:s.img?object_size=1m", ...fill]);
     expect(other.code).toBe(2);
     expect(other.err).toContain("has object_size=4194304, not 1048576");
@@ -70,24 +84,24 @@ describe("store:PATH", () => {
       "--threshold=alloc_ns.p50 > 0ns",
       "--threshold=alloc_ns.p99 < 1s",
       "--threshold=cache_hit_ratio >= 0",
-      "--threshold=counter.volume.writes >= 2048",
+      "--threshold=counter.volume.writes >= 512",
       "--threshold=rss_bytes > 1MiB",
       "--threshold=cpu_us_per_io > 0",
       ...fill,
       "--name=back",
       "--rw=read",
       "--bs=4k",
-      "--size=8m",
+      "--size=2m",
       "--stonewall",
     ]);
     expect(err).not.toMatch(/osdyno:|MISSED/);
     expect(code).toBe(0);
     const { osdyno, jobs } = place.record("r");
     expect(osdyno.counters).toMatchObject({
-      "volume.writes": 2048,
-      "volume.write_bytes": 8 << 20,
-      "volume.read_bytes": 8 << 20,
-      "bluestore.txc": 2048,
+      "volume.writes": 512,
+      "volume.write_bytes": 2 << 20,
+      "volume.read_bytes": 2 << 20,
+      "bluestore.txc": 512,
     });
     // What is the store's and not a job's stands once, for all jobs.
     expect(jobs[0]?.osdyno.counters).not.toHaveProperty("volume.writes");

@@ -121,6 +121,8 @@ export interface Execution {
   readonly problem: OsdynoError | null;
   /** What the stores counted over all phases, by name. */
   readonly counters?: Readonly<Record<string, number>>;
+  /** Options as they hold in the stores, where that is not what was set. */
+  readonly options?: Readonly<Record<string, { readonly value: string; readonly origin: string }>>;
 }
 
 /** What keeps a phase from starting, as one line. */
@@ -143,7 +145,9 @@ export async function execute(
   const stores = plan.stores.length === 0 ? null : await StoreSession.open(plan);
   try {
     const execution = await executePhases(plan, options, observer, stores);
-    return stores === null ? execution : { ...execution, counters: stores.counters() };
+    return stores === null
+      ? execution
+      : { ...execution, counters: stores.counters(), options: stores.options() };
   } finally {
     await stores?.close();
   }

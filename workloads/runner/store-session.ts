@@ -3,6 +3,7 @@ import { closeSync, ftruncateSync, openSync, readSync, rmSync } from "node:fs";
 import { OsdynoError } from "../../engine/base/error.ts";
 import { flatPerf, type PerfCounters, perfSince } from "../../engine/base/perf-counters.ts";
 import { SeededRandom } from "../../engine/base/random.ts";
+import type { OptionSet } from "../../engine/options/option-set.ts";
 import type { BlockDevice } from "../../engine/port/block-device.ts";
 import { makeRealStore, RealStore, type RealStoreRequest } from "../../engine/store/real-store.ts";
 import { StoreVolume } from "../../engine/store/volume.ts";
@@ -82,6 +83,10 @@ function removeMade({ path, make, place }: PlannedStore): void {
   }
 }
 
+function originOfSize({ objectBytes, make }: PlannedStore): string {
+  return objectBytes !== null ? "target" : make === null ? "the store" : "default";
+}
+
 /** One open store with the volume on it. */
 class OpenStore {
   readonly planned: PlannedStore;
@@ -147,6 +152,10 @@ class OpenStore {
     this.#layout = layout;
   }
 
+  get objectBytes(): number {
+    return this.#layout.objectBytes;
+  }
+
   /** Ends it as if it had not been opened: a store that was made is gone. */
   async discard(): Promise<void> {
     await this.real.close();
@@ -166,7 +175,7 @@ class OpenStore {
       clock: real.clock,
       firstSlot,
       slots: depth,
-      notes: real.notes,
+      notes: [...real.notes, ...differences(real, planned.options).notes],
       counters: real.volumeCounters,
       facts: {
         ...real.deviceFacts,
@@ -185,6 +194,39 @@ class OpenStore {
       },
     });
   }
+}
+
+/** What a store was made with, whatever the options of the run say now. */
+function madeWith({ store }: RealStore): Readonly<Record<string, string | number | boolean>> {
+  const { label, geometry } = store.opened;
+  return {
+    bluestore_kvbackend: label.kv,
+    bluestore_min_alloc_size: geometry.unitBytes,
+    bdev_block_size: geometry.blockBytes,
+    bluestore_allocation_from_file: geometry.freelist === "file",
+    bluestore_freelist_blocks_per_key: geometry.freelistUnitsPerKey,
+    bluestore_block_size: label.sizeBytes,
+    bluestore_block_db_path: label.db,
+    bluestore_block_wal_path: label.wal,
+  };
+}
+
+/** Values that hold and the options do not have, by name, and what was asked for in vain. */
+function differences(real: RealStore, options: OptionSet) {
+  const held = Object.entries(madeWith(real)).filter(
+    ([name, value]) => String(options.get(name)) !== String(value),
+  );
+  // The size of a block device, or of what size= says, is nobody's mistake.
+  const asked = held.filter(([name]) => options.isSet(name) && name !== "bluestore_block_size");
+  return {
+    held: Object.fromEntries(
+      held.map(([name, value]) => [name, { value: String(value), origin: "the store" }]),
+    ),
+    notes: asked.map(
+      ([name, value]) =>
+        `${name}=${options.get(name)} has no effect: the store was made with ${value === "" ? "none" : value}`,
+    ),
+  };
 }
 
 /** The stores of a run while they are open. */
@@ -211,6 +253,17 @@ export class StoreSession {
   private constructor(stores: readonly OpenStore[]) {
     this.#stores = stores;
     this.#before = stores.map(({ real }) => real.perfCounters());
+  }
+
+  /** Options as they hold where that is not what was set, of the first store; `object_size` with them. */
+  options(): Readonly<Record<string, { readonly value: string; readonly origin: string }>> {
+    const first = this.#stores[0];
+    if (first === undefined) {
+      return {};
+    }
+    const { planned, real, objectBytes } = first;
+    const object = { value: String(objectBytes), origin: originOfSize(planned) };
+    return { ...differences(real, planned.options).held, object_size: object };
   }
 
   /** What was counted since all were open, by name; of further stores with their target behind it. */
