@@ -16,6 +16,8 @@ export interface ChoiceInput {
 const mostGroups = 4;
 const mostNamed = 4;
 const mostMetrics = 3;
+/** Nobody makes more than these; a forecast from noise is not worth a figure then. */
+const mostRuns = 100;
 
 /** A sentence per metric that was asked for; empty when nothing was compared. */
 export function choiceSentences(input: ChoiceInput): readonly string[] {
@@ -92,7 +94,8 @@ function undecided(
   const best = ids.reduce((a, b) => (value(b) > value(a) ? b : a));
   const needed = group.flatMap((each) => each.runs_needed ?? []);
   const most = Math.max(0, ...needed);
-  const more = most === 0 ? "" : `; about ${most} runs of each would`;
+  const count = most > mostRuns ? `more than ${mostRuns}` : `about ${most}`;
+  const more = most === 0 ? "" : `; ${count} runs of each would`;
   const word = sign > 0 ? "highest" : "lowest";
   return (
     `the runs do not tell the choices apart in ${titleOf(metric)} ` +

@@ -166,6 +166,9 @@ function ownNames(drafts: readonly Draft[], facts: readonly string[]): readonly 
   return null;
 }
 
+/** Value of a parameter that does not act at a point. */
+const idle = "-";
+
 /** Without what nearly all options of a store begin with. */
 function shortName(name: string): string {
   return name.replace(/^bluestore_/, "");
@@ -183,7 +186,9 @@ function seriesOf(drafts: readonly Draft[], facets: readonly string[]): readonly
   const text = (draft: Draft, wanted: readonly string[], extra: readonly string[]): string => {
     const parts = [
       ...extra,
-      ...wanted.map((name) => `${shortName(name)}=${draft.parameters[name] ?? "-"}`),
+      ...wanted
+        .filter((name) => (draft.parameters[name] ?? idle) !== idle)
+        .map((name) => `${shortName(name)}=${draft.parameters[name]}`),
     ];
     return (several || parts.length === 0 ? [draft.facts.ioengine, ...parts] : parts).join(", ");
   };

@@ -2,6 +2,7 @@
 import { closeSync, existsSync, openSync, rmSync, statSync, truncateSync } from "node:fs";
 import { join } from "node:path";
 import { OsdynoError } from "../../engine/base/error.ts";
+import { findOption } from "../../engine/options/registry.ts";
 import { otherPaths, otherRoles } from "../../engine/store/store-devices.ts";
 import { otherFileBytes } from "../../engine/store/store-files.ts";
 import { parseJobs } from "../../workloads/job/parse.ts";
@@ -46,6 +47,19 @@ function isNothing(path: string): boolean {
   return found === undefined || (found.isFile() && found.size === 0);
 }
 
+/** Options that act where a store is made would be said of one that was made without them. */
+function refuseMade({ spec }: SweepRequest, point: Point, { make, path }: PlannedStore): void {
+  const name = Object.keys(point.options).find((each) => findOption(each)?.change === "create");
+  if (make === null && name !== undefined) {
+    const line = spec.axes.find((axis) => axis.names.includes(name))?.line;
+    throw new OsdynoError(
+      "bad-input",
+      `${name} acts where a store is made, and ${path} holds one; remove it or name another path`,
+      { file: spec.file, ...(line === undefined ? {} : { line }) },
+    );
+  }
+}
+
 export class Stage {
   readonly #request: SweepRequest;
   readonly #staged = new Map<string, Staged>();
@@ -71,6 +85,7 @@ export class Stage {
         continue;
       }
       this.#staged.set(point.id, { store, preparation: preparationOf(request.spec, point, plan) });
+      refuseMade(request, point, store);
       for (const each of plan.stores) {
         for (const { path } of filesOf(each)) {
           if (known.has(path) || isNothing(path)) {

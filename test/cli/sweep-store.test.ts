@@ -181,5 +181,11 @@ describe("prepare", () => {
       /^osdyno: s\.yaml:10: prepare: fill: the volume of a store of .* is 7\d%/,
     );
     expect(place.exists("t.img")).toBe(false);
+    write(...small, target, "matrix: {bluestore_min_alloc_size: [4k, 16k]}");
+    const made = place.run(["sweep", "s.yaml", "--out=a"]);
+    expect(made.code).toBe(2);
+    expect(made.err).toMatch(
+      /^osdyno: s\.yaml:10: bluestore_min_alloc_size acts where a store is made, and .*s\.img holds/,
+    );
   });
 });
