@@ -5,6 +5,7 @@
 import { metricFacts } from "../metrics.ts";
 import { benjaminiHochberg } from "../stats/adjust.ts";
 import { medianInterval } from "../stats/order-statistics.ts";
+import { pairedStudentP } from "../stats/student.ts";
 import { type Difference, decide, differenceOf } from "../stats/verdict.ts";
 import type { SweepComparison } from "../sweep-record.ts";
 import type { Point } from "./points.ts";
@@ -49,12 +50,30 @@ interface Compared {
   readonly base: string;
   readonly candidate: string;
   readonly difference: Difference;
+  /** Not adjusted. */
+  readonly p: number;
 }
 
 /** Figures by block, so that one of each block is a pair; 0 where a run has none. */
 const byBlock = (figures: readonly (number | null)[]) => figures.map((figure) => figure ?? 0);
 
-/** Compares every point with its base in every metric that has a better side. */
+/** Of the blocks in which both sides have a figure above 0. */
+function pairedP(base: readonly number[], candidate: readonly number[]): number {
+  const both = base.flatMap((value, block) => {
+    const other = candidate[block] ?? 0;
+    return value > 0 && other > 0 ? [[value, other] as const] : [];
+  });
+  return pairedStudentP(
+    both.map(([value]) => value),
+    both.map(([, value]) => value),
+  );
+}
+
+/**
+ * Compares every point with its base in every metric that has a better side. A verdict needs both: an
+ * interval by ranks that does not hold 1, and a p by the t test on logarithms that is small enough after
+ * adjustment for all comparisons of the metric.
+ */
 export function judge({ points, metrics, baseline, figures }: JudgeInput): SweepComparison[] {
   if (baseline === null) {
     return [];
@@ -63,23 +82,25 @@ export function judge({ points, metrics, baseline, figures }: JudgeInput): Sweep
   for (const metric of metrics.filter((name) => metricFacts(name)?.better !== "none")) {
     for (const point of points) {
       const base = baseOf(point, points, baseline);
-      const difference =
-        base === null
-          ? null
-          : differenceOf(
-              byBlock(figures(base.id, metric)),
-              byBlock(figures(point.id, metric)),
-              true,
-              confidence,
-            );
+      const a = base === null ? [] : byBlock(figures(base.id, metric));
+      const b = byBlock(figures(point.id, metric));
+      const difference = base === null ? null : differenceOf(a, b, true, confidence);
       if (base !== null && difference !== null && difference.runs > 1) {
-        found.push({ metric, base: base.id, candidate: point.id, difference });
+        const p = pairedP(a, b);
+        found.push({ metric, base: base.id, candidate: point.id, difference, p });
       }
     }
   }
-  const ps = benjaminiHochberg(found.map(({ difference }) => difference.p));
-  return found.map(({ metric, base, candidate, difference }, place) => {
-    const p = ps[place] ?? difference.p;
+  const adjusted = new Map(
+    metrics.flatMap((metric) => {
+      const own = found.filter((each) => each.metric === metric);
+      const ps = benjaminiHochberg(own.map((each) => each.p));
+      return own.map((each, place) => [each, ps[place] ?? each.p] as const);
+    }),
+  );
+  return found.map((each) => {
+    const { metric, base, candidate, difference } = each;
+    const p = adjusted.get(each) ?? each.p;
     const better = metricFacts(metric)?.better ?? "none";
     const { verdict, reason, runsNeeded } = decide(difference, p, { confidence, margin, better });
     // JSON has no infinity: without an interval the bounds are those of the estimate.

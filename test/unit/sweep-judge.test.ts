@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import { SeededRandom } from "../../engine/base/random.ts";
 import { benjaminiHochberg as adjusted } from "../../results/stats/adjust.ts";
 import { pairedRatio } from "../../results/stats/signed-rank.ts";
+import { pairedStudentP, studentP } from "../../results/stats/student.ts";
 import { judge, relativeWidth } from "../../results/sweep/judge.ts";
 import type { Point } from "../../results/sweep/points.ts";
 
@@ -122,4 +123,61 @@ describe("verdicts", () => {
 test("the width of a median's interval needs six values", () => {
   expect(relativeWidth([100, 101, 99, null, 100, 100])).toBeNull();
   expect(relativeWidth([100, 101, 99, 100, 100, 102])).toBeCloseTo(0.015, 12);
+});
+
+describe("Student's t", () => {
+  test.each([
+    // SciPy: stats.t.sf(t, df) * 2; the first is of the golden vectors of Welch's test.
+    [-5.492282534918687, 13.244330080250435, 9.68006717365531e-5],
+    [0, 5, 1],
+    [2.5705818366147395, 5, 0.05],
+    [12.706204736432095, 1, 0.05],
+    [1.959963984540054, 1e7, 0.05],
+  ])("t %d of %d degrees of freedom: p %d", (t, df, p) => {
+    expect(studentP(t, df)).toBeCloseTo(p, 7);
+  });
+
+  test("of figures that do not vary any difference is one", () => {
+    expect(pairedStudentP([2, 2, 2], [2, 2, 2])).toBe(1);
+    expect(pairedStudentP([2, 2, 2], [4, 4, 4])).toBe(0);
+  });
+});
+
+describe("a sweep of twelve points in six blocks", () => {
+  const points = Array.from({ length: 12 }, (_, place) => point(`p${place}`, { kind: `${place}` }));
+  /** Verdicts of one sweep whose runs vary by 5%, with a drift that all points of a block share. */
+  const sweep = (seed: number, effect: number) => {
+    const random = new SeededRandom(seed);
+    const normal = () =>
+      Math.sqrt(-2 * Math.log(1 - random.unit())) * Math.cos(2 * Math.PI * random.unit());
+    const figures = new Map(
+      points.map(({ id }) => [
+        id,
+        Array.from({ length: 6 }, (_, block) => {
+          const own = id === "p11" ? effect : 1;
+          return 1000 * own * (1 - 0.04 * block) * Math.exp(0.05 * normal());
+        }),
+      ]),
+    );
+    const baseline = { kind: "0" };
+    return judge({ points, metrics: ["iops"], baseline, figures: (id) => figures.get(id) ?? [] });
+  };
+
+  test("one that is half as fast is found in each of 50, however many stand beside it", () => {
+    for (let seed = 1; seed <= 50; seed += 1) {
+      expect(sweep(seed, 0.5).find((each) => each.candidate === "p11")?.verdict).toBe("worse");
+    }
+  });
+
+  test("of sweeps without any difference at most 5% say that there is one (2000 sweeps)", () => {
+    let wrong = 0;
+    for (let seed = 1; seed <= 2000; seed += 1) {
+      const said = sweep(seed, 1).some(
+        ({ verdict }) => verdict === "better" || verdict === "worse",
+      );
+      wrong += said ? 1 : 0;
+    }
+    // The upper 99% binomial bound of 5% in 2000.
+    expect(wrong).toBeLessThanOrEqual(126);
+  });
 });
