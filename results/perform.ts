@@ -322,7 +322,7 @@ async function measured(
       const machine = { disks: monitor.disks(), rssBytes: monitor.maxRssBytes() };
       status?.show(assembleRun({ ...base, ...machine, ...now, environment, phases }));
     };
-    const execution = await measure(plan, settings, {
+    const execution = await measure(plan, settings, events.layout, {
       writer,
       live,
       monitor,
@@ -418,6 +418,7 @@ function intervalNsOf(plan: RunPlan, { intervalMs, live }: RunSettings): number 
 async function measure(
   plan: RunPlan,
   settings: RunSettings,
+  layout: RunEvents["layout"],
   sinks: Omit<RunSinksParts, "plan">,
 ): Promise<Execution> {
   const phases = plan.phases
@@ -430,6 +431,7 @@ async function measure(
     hiccups: !virtual,
     time: virtual ? virtualTime() : null,
     signal: settings.signal,
+    layout,
     watch: new FileWatch(pathsOf(plan)),
   };
   return await execute({ ...plan, phases }, options, new RunSinks({ ...sinks, plan }));

@@ -57,6 +57,17 @@ describe("store:PATH", () => {
     }
   });
 
+  test("what is read and was never written is laid out first, once", () => {
+    const read = ["--name=r", "--rw=randread", "--bs=64k", "--size=6m", "--offset=1m"];
+    const target = "--target=store:s.img?size=128m&object_size=2m";
+    expect(place.run([...common, target, ...read]).code).toBe(0);
+    const { counters } = place.record("r").osdyno;
+    // Nothing reads as a hole, and what was laid out is not counted as the job's.
+    expect(counters).toMatchObject({ "bluestore.stored": 6 << 20, "bdev.write_bytes": 0 });
+    expect(place.run([...common, target, ...read, "--size=7m"]).code).toBe(0);
+    expect(place.record("r").osdyno.counters).toMatchObject({ "bluestore.stored": 7 << 20 });
+  });
+
   test("what a store was made with holds, whatever is set later", () => {
     expect(place.run([...common, "--target=store:s.img?size=128m", ...fill]).code).toBe(0);
     const late = "--set=bluestore_min_alloc_size=64K";

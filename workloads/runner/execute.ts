@@ -4,6 +4,7 @@ import { native } from "../../engine/base/native.ts";
 import type { MeasuredPhase, PlannedJob, PlannedPhase, RunPlan } from "../plan-model.ts";
 import type { IntervalRow, NativeOutcome, RunPoll } from "../run-outcome.ts";
 import { startEngineRun } from "./engine-run.ts";
+import type { LayoutProgress } from "./layout.ts";
 import { endsRun } from "./native-control.ts";
 import { jobSpec } from "./native-plan.ts";
 import type { RunSpec } from "./native-spec.ts";
@@ -47,6 +48,8 @@ export interface ExecuteOptions {
   readonly hiccups: boolean;
   /** Jobs on synthetic devices in virtual time; null: in real time. */
   readonly time?: VirtualTime | null;
+  /** Told as the volumes of stores are laid out: store, bytes done, bytes in all. */
+  readonly layout?: LayoutProgress;
   /** Aborting stops the run; what was measured is returned. */
   readonly signal: AbortSignal;
   /** Looked at now and then: an answer ends the run. */
@@ -144,6 +147,7 @@ export async function execute(
 ): Promise<Execution> {
   const stores = plan.stores.length === 0 ? null : await StoreSession.open(plan);
   try {
+    await stores?.layOut(plan, options.layout ?? (() => {}), options.signal);
     const execution = await executePhases(plan, options, observer, stores);
     return stores === null
       ? execution

@@ -16,7 +16,9 @@ import {
 import type { PlannedPhase, RunPlan } from "../plan-model.ts";
 import { type PlannedStore, plannedVolumeBytes } from "../store-plan.ts";
 import type { StorePlace } from "../store-target.ts";
+import type { LayoutProgress } from "./layout.ts";
 import { effectiveDepth, jobSpec } from "./native-plan.ts";
+import { layOutVolume, readRanges } from "./store-layout.ts";
 
 /** What the jobs of a run want of one store. */
 interface Demand {
@@ -162,6 +164,14 @@ class OpenStore {
     removeMade(this.planned);
   }
 
+  /** Writes what the run is going to read and nobody wrote. */
+  async layOut(plan: RunPlan, progress: LayoutProgress, signal: AbortSignal): Promise<void> {
+    const { path, text } = this.planned;
+    const layout = this.#layout;
+    const ranges = readRanges(plan, text);
+    await layOutVolume({ store: this.real.store, layout, ranges, path, progress, signal });
+  }
+
   /** The volume, for a user with so many operations under way. */
   volume(depth: number): StoreVolume {
     const { real, planned } = this;
@@ -232,7 +242,7 @@ function differences(real: RealStore, options: OptionSet) {
 /** The stores of a run while they are open. */
 export class StoreSession {
   readonly #stores: readonly OpenStore[];
-  readonly #before: readonly PerfCounters[];
+  #before: readonly PerfCounters[];
 
   /** Makes what is to be made and opens all; when it throws, none is open and none was made. */
   static async open(plan: RunPlan): Promise<StoreSession> {
@@ -253,6 +263,14 @@ export class StoreSession {
   private constructor(stores: readonly OpenStore[]) {
     this.#stores = stores;
     this.#before = stores.map(({ real }) => real.perfCounters());
+  }
+
+  /** To be called before anything is measured. Throws `io` or `interrupted`. */
+  async layOut(plan: RunPlan, progress: LayoutProgress, signal: AbortSignal): Promise<void> {
+    for (const store of this.#stores) {
+      await store.layOut(plan, progress, signal);
+    }
+    this.#before = this.#stores.map(({ real }) => real.perfCounters());
   }
 
   /** Options as they hold where that is not what was set, of the first store; `object_size` with them. */
