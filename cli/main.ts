@@ -6,7 +6,7 @@ import { exitCodeOf, OsdynoError } from "../engine/base/error.ts";
 type Finish = (code: number) => void;
 
 /** Commands of the contract whose part is not built yet: no typing errors. */
-const laterCommands = ["ceph cluster compare crush fingerprint fs rados rbd tune writelog"].flatMap(
+const laterCommands = ["ceph cluster crush fingerprint fs rados rbd tune writelog"].flatMap(
   (names) => names.split(" "),
 );
 
@@ -20,6 +20,7 @@ const commands: Readonly<Record<string, (finish: Finish) => Promise<Command>>> =
   bench: async (finish) => (await import("./commands/bench.ts")).benchCommand(finish),
   list: async () => (await import("./commands/list.ts")).listCommand(),
   options: async () => (await import("./commands/options.ts")).optionsCommand(),
+  compare: async (finish) => (await import("./commands/compare.ts")).compareCommand(finish),
   results: async () => (await import("./commands/results.ts")).resultsCommand(),
   fsck: async (finish) => (await import("./commands/fsck.ts")).fsckCommand(finish),
   store: async () => (await import("./commands/store.ts")).storeCommand(),

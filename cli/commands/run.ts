@@ -28,7 +28,7 @@ import type { ParsedJobs } from "../../workloads/job/model.ts";
 import { readTime } from "../../workloads/job/number-value.ts";
 import { parseJobs } from "../../workloads/job/parse.ts";
 import { showcmd } from "../../workloads/job/showcmd.ts";
-import { checkMemory, filesOf } from "../../workloads/planner.ts";
+import { checkMemory, filesOf, seedOfRun } from "../../workloads/planner.ts";
 import { checkSpace } from "../../workloads/runner/layout.ts";
 import { scratchDirectory } from "../../workloads/scratch.ts";
 import { readDeviceClass, readSetting, type StackChoice } from "../../workloads/stack.ts";
@@ -240,6 +240,7 @@ async function performRepeats(
   const progress = progressOf(own);
   const events = runEvents(progress);
   const { label, seed } = settings;
+  const first = seedOfRun(parsed.jobs, seed);
   const base = resolve(last(own, "out") ?? join(runsRoot, runDirectoryName(Date.now(), label)));
   clearRepeats(base);
   const runs: PerformedRun[] = [];
@@ -250,8 +251,8 @@ async function performRepeats(
       const run = await performRun({
         parsed,
         directory: join(base, String(number)),
-        // Replicates differ in their streams, reproducibly.
-        settings: { ...settings, seed: seed === null ? null : seed + number - 1 },
+        // Replicates differ in their streams, reproducibly; the first is as without --repeat.
+        settings: { ...settings, seed: number === 1 ? seed : first + number - 1 },
         events,
         ownFiles: runs.flatMap((each) => each.created),
       });

@@ -109,7 +109,10 @@ function engineSpec(job: PlannedJob): EngineSpec {
     const target = parseTarget(first.path);
     if (target.kind === "null" && target.model !== null) {
       const size = Math.max(target.model.size, first.fileBytes);
-      return { kind: "synthetic", model: { ...target.model, size } };
+      // A replicate is a draw of its own, unless the target fixes the seed.
+      const fixed = /[?&]seed=/.test(target.text);
+      const seed = fixed ? target.model.seed : job.seed % 2 ** 32;
+      return { kind: "synthetic", model: { ...target.model, size, seed } };
     }
   }
   return fileEngineSpec(job.resolved);

@@ -1,0 +1,75 @@
+/** `osdyno compare BASE... --with CANDIDATE...`: is it better, by how much, how sure. */
+import { Command } from "commander";
+import { OsdynoError } from "../../engine/base/error.ts";
+import { checkMetrics, compareSides, usualMetrics } from "../../results/compare/compare.ts";
+import { junitOf } from "../../results/compare/junit.ts";
+import { readSide } from "../../results/compare/sides.ts";
+import { compareText } from "../../results/compare/text.ts";
+import { runsRoot } from "../../results/run-directory.ts";
+import { writeWhole } from "../../results/whole-file.ts";
+
+interface CompareFlags {
+  readonly with: readonly string[];
+  readonly metric?: readonly string[];
+  readonly confidence: string;
+  readonly minEffect: string;
+  readonly noise?: string;
+  readonly json?: true;
+  readonly junit?: string;
+  readonly root: string;
+}
+
+/** A share as `2%` or `0.02`; throws `bad-input` when it is none, or not below `most`. */
+function share(text: string, flag: string, least: number, most: number): number {
+  const match = /^(\d+(?:\.\d+)?)(%?)$/.exec(text.trim());
+  const value = match === null ? Number.NaN : Number(match[1]) / (match[2] === "%" ? 100 : 1);
+  if (!(value >= least && value < most)) {
+    throw new OsdynoError(
+      "bad-input",
+      `--${flag} ${text}: give a share such as 2% or 0.02, from ${least} to below ${most}`,
+    );
+  }
+  return value;
+}
+
+const collect = (value: string, before: readonly string[] = []) => [...before, value];
+
+export function compareCommand(finish: (code: number) => void): Command {
+  return new Command("compare")
+    .description(
+      "two sets of runs: which is better, by how much, how sure; exit 3 when one is worse",
+    )
+    .argument("<base...>", "run directories, a directory of repeats, or SWEEPDIR#POINT")
+    .requiredOption("--with <candidate...>", "the same for the other side")
+    .option("--metric <name>", `repeatable (default: ${usualMetrics.join(", ")})`, collect)
+    .option("--confidence <share>", "of the intervals", "0.95")
+    .option("--min-effect <share>", "a difference within it does not count", "2%")
+    .option("--noise <share>", "by which equal runs differ here: nothing below it is believed")
+    .option("--root <dir>", "directory that holds the runs", runsRoot)
+    .option("--json", "print one JSON document")
+    .option("--junit <file>", "write JUnit XML: a metric that is worse fails")
+    .action((base: readonly string[], flags: CompareFlags) => {
+      const metrics = flags.metric ?? usualMetrics;
+      checkMetrics(metrics);
+      const rules = {
+        confidence: share(flags.confidence, "confidence", 0.5, 1),
+        minEffect: share(flags.minEffect, "min-effect", 0, 1),
+        ...(flags.noise === undefined ? {} : { noiseFloor: share(flags.noise, "noise", 0, 1) }),
+      };
+      const document = compareSides(
+        readSide(base, flags.root),
+        readSide(flags.with, flags.root),
+        metrics,
+        rules,
+      );
+      if (flags.junit !== undefined) {
+        writeWhole(flags.junit, junitOf(document));
+      }
+      process.stdout.write(
+        flags.json === true ? `${JSON.stringify(document, null, 2)}\n` : compareText(document),
+      );
+      if (document.comparisons.some(({ verdict }) => verdict === "worse")) {
+        finish(3);
+      }
+    });
+}

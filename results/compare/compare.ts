@@ -1,0 +1,189 @@
+/** Compares two sides in several metrics, and says what speaks against believing it. */
+import { OsdynoError } from "../../engine/base/error.ts";
+import { metric, metricFacts, metricSupported, nearestMetric } from "../metrics.ts";
+import { changedFacts } from "../report/environment.ts";
+import { holm } from "../stats/adjust.ts";
+import { medianInterval } from "../stats/order-statistics.ts";
+import { type Difference, decide, differenceOf, type Verdict } from "../stats/verdict.ts";
+import type { Side } from "./sides.ts";
+
+/** What is compared when nobody says. */
+export const usualMetrics = ["iops", "bw", "response.p50", "response.p99", "cpu_us_per_io"];
+
+export interface CompareRules {
+  readonly confidence: number;
+  /** The smallest ratio that matters, as a share. */
+  readonly minEffect: number;
+  /** Share by which equal runs of this machine differ, if it was measured. */
+  readonly noiseFloor?: number;
+}
+
+export interface MetricComparison {
+  readonly metric: string;
+  readonly base: string;
+  readonly candidate: string;
+  readonly base_median: number;
+  readonly candidate_median: number;
+  readonly base_runs: number;
+  readonly candidate_runs: number;
+  readonly paired: boolean;
+  readonly ratio: number;
+  /** Null: too few runs for an interval. */
+  readonly low: number | null;
+  readonly high: number | null;
+  /** Adjusted for the metrics that were compared (Holm). */
+  readonly p: number;
+  readonly cliffs_delta: number;
+  readonly verdict: Verdict;
+  readonly reason: string;
+  readonly runs_needed: number | null;
+}
+
+export interface CompareDocument {
+  readonly schema: "osdyno-compare-1";
+  readonly confidence: number;
+  readonly min_effect: number;
+  readonly comparisons: readonly MetricComparison[];
+  /** Metrics that could not be compared, and why. */
+  readonly left_out: readonly { readonly metric: string; readonly reason: string }[];
+  readonly warnings: readonly string[];
+}
+
+/** Throws `bad-input` for a name that is no metric. */
+export function checkMetrics(names: readonly string[]): void {
+  for (const name of names) {
+    if (metricFacts(name) === null) {
+      const nearest = nearestMetric(name);
+      throw new OsdynoError(
+        "bad-input",
+        `no metric '${name}'${nearest === null ? "" : `, did you mean '${nearest}'?`}`,
+      );
+    }
+  }
+}
+
+interface Measured {
+  readonly metric: string;
+  readonly base: readonly number[];
+  readonly candidate: readonly number[];
+  readonly difference: Difference;
+}
+
+const figures = (side: Side, name: string) =>
+  side.runs.map(({ record }) => metric(record, name) ?? 0);
+
+const present = (values: readonly number[]) => values.filter((value) => value > 0);
+
+/** Why a metric cannot be compared; null: it can. */
+function unusable(sides: readonly Side[], name: string): string | null {
+  for (const side of sides) {
+    if (present(figures(side, name)).length === 0) {
+      return `${side.name} has none`;
+    }
+    const thin = side.runs.find(({ record }) => !metricSupported(record, name));
+    if (thin !== undefined) {
+      return `fewer than 10 samples lie beyond it in ${thin.path}`;
+    }
+  }
+  return null;
+}
+
+export function compareSides(
+  base: Side,
+  candidate: Side,
+  metrics: readonly string[],
+  rules: CompareRules,
+): CompareDocument {
+  const paired =
+    base.sweep !== null &&
+    base.sweep === candidate.sweep &&
+    base.runs.length === candidate.runs.length;
+  const leftOut: { metric: string; reason: string }[] = [];
+  const measured: Measured[] = [];
+  for (const name of metrics) {
+    const reason = unusable([base, candidate], name);
+    const ours = figures(base, name);
+    const theirs = figures(candidate, name);
+    const difference =
+      reason === null ? differenceOf(ours, theirs, paired, rules.confidence) : null;
+    if (difference === null) {
+      leftOut.push({ metric: name, reason: reason ?? "no pair of runs has it" });
+    } else {
+      const values = { base: present(ours), candidate: present(theirs) };
+      measured.push({ metric: name, ...values, difference });
+    }
+  }
+  const ps = holm(measured.map(({ difference }) => difference.p));
+  return {
+    schema: "osdyno-compare-1",
+    confidence: rules.confidence,
+    min_effect: rules.minEffect,
+    comparisons: measured.map((each, place) =>
+      comparisonOf(each, base.name, candidate.name, ps[place] ?? each.difference.p, rules),
+    ),
+    left_out: leftOut,
+    warnings: warningsOf(base, candidate),
+  };
+}
+
+function comparisonOf(
+  { metric: name, base, candidate, difference }: Measured,
+  baseName: string,
+  candidateName: string,
+  p: number,
+  rules: CompareRules,
+): MetricComparison {
+  const decision = decide(difference, p, {
+    confidence: rules.confidence,
+    margin: rules.minEffect,
+    better: metricFacts(name)?.better ?? "none",
+    ...(rules.noiseFloor === undefined ? {} : { noiseFloor: rules.noiseFloor }),
+  });
+  const { ratio, low, high, paired, cliffsDelta } = difference;
+  return {
+    metric: name,
+    base: baseName,
+    candidate: candidateName,
+    base_median: medianInterval(base).median,
+    candidate_median: medianInterval(candidate).median,
+    base_runs: base.length,
+    candidate_runs: candidate.length,
+    paired,
+    ratio,
+    low,
+    high,
+    p,
+    cliffs_delta: cliffsDelta,
+    verdict: decision.verdict,
+    reason: decision.reason,
+    runs_needed: decision.runsNeeded,
+  };
+}
+
+/** What differs between the sides that was not to be compared, and what is wrong with single runs. */
+function warningsOf(base: Side, candidate: Side): string[] {
+  const warnings: string[] = [];
+  const [first] = base.runs;
+  const [other] = candidate.runs;
+  if (first !== undefined && other !== undefined) {
+    const changed = changedFacts([first.record.environment, other.record.environment]);
+    if (changed.length > 0) {
+      const some = changed.slice(0, 5).join(", ");
+      warnings.push(`the machines or their settings differ: ${some}`);
+    }
+    if (first.record.job.text !== other.record.job.text) {
+      warnings.push("the jobs differ");
+    }
+  }
+  for (const side of [base, candidate]) {
+    const partial = side.runs.filter(({ record }) => record.state === "partial").length;
+    if (partial > 0) {
+      warnings.push(`${side.name}: ${partial} of ${side.runs.length} runs are partial`);
+    }
+    const same = new Set(side.runs.map(({ record }) => record.started)).size;
+    if (same < side.runs.length) {
+      warnings.push(`${side.name}: a run is named twice`);
+    }
+  }
+  return warnings;
+}

@@ -1,0 +1,53 @@
+/** A comparison as a table for a person. */
+import Table from "cli-table3";
+import { formatMetric, metricFacts } from "../metrics.ts";
+import type { CompareDocument, MetricComparison } from "./compare.ts";
+
+const signed = (ratio: number) => `${ratio < 1 ? "" : "+"}${(100 * (ratio - 1)).toFixed(1)}%`;
+
+function interval({ low, high }: MetricComparison): string {
+  return low === null || high === null ? "-" : `${signed(low)} to ${signed(high)}`;
+}
+
+function verdictText({ verdict, runs_needed: needed }: MetricComparison): string {
+  return needed === null ? verdict : `${verdict} (needs about ${needed} runs a side)`;
+}
+
+/** The table, then why, what was left out, and what to be careful about. */
+export function compareText(document: CompareDocument): string {
+  const table = new Table({
+    head: ["metric", "base", "candidate", "difference", "interval", "p", "verdict"],
+    colAligns: ["left", "right", "right", "right", "right", "right", "left"],
+    style: { head: [], border: [], compact: true },
+  });
+  for (const each of document.comparisons) {
+    table.push([
+      metricFacts(each.metric)?.label ?? each.metric,
+      formatMetric(each.metric, each.base_median),
+      formatMetric(each.metric, each.candidate_median),
+      signed(each.ratio),
+      interval(each),
+      each.p < 0.0001 ? "<0.0001" : each.p.toFixed(4),
+      verdictText(each),
+    ]);
+  }
+  const [first] = document.comparisons;
+  const runs =
+    first === undefined
+      ? []
+      : [
+          `${first.base_runs} runs against ${first.candidate_runs}${first.paired ? ", in pairs" : ""}; ` +
+            `medians, and their ratio with its ${100 * document.confidence}% interval; ` +
+            `p adjusted for ${document.comparisons.length} metrics; differences within ${100 * document.min_effect}% do not count`,
+        ];
+  return [
+    ...(document.comparisons.length > 0 ? [table.toString()] : []),
+    ...runs,
+    ...document.comparisons.map(
+      ({ metric, verdict, reason }) => `${metric}: ${verdict}: ${reason}`,
+    ),
+    ...document.left_out.map(({ metric, reason }) => `${metric}: not compared: ${reason}`),
+    ...document.warnings.map((warning) => `warning: ${warning}`),
+    "",
+  ].join("\n");
+}

@@ -1,0 +1,93 @@
+import { existsSync, readFileSync } from "node:fs";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { CompareDocument } from "../../results/compare/compare.ts";
+import { Workplace } from "./command.ts";
+
+const place = new Workplace();
+afterAll(() => place.remove());
+
+const job = ["--name=a", "--rw=randread", "--bs=4k", "--iodepth=4", "--clock", "virtual"];
+const ends = ["--runtime=1", "--time_based", "--no-progress", "--no-report", "--repeat", "6"];
+
+/** Six runs on a synthetic device of this service time, in virtual time. */
+function measure(serviceUs: number, out: string): void {
+  const target = `null:?service=${serviceUs}us&jitter=exp`;
+  const { code, err } = place.run(["run", "--target", target, ...job, ...ends, "--out", out]);
+  expect(code, err).toBe(0);
+}
+
+describe("compare", () => {
+  beforeAll(() => {
+    measure(100, "base");
+    measure(100, "again");
+    measure(130, "slow");
+  });
+
+  const compare = (...args: string[]) => {
+    const { code, out, err } = place.run(["compare", ...args, "--json"]);
+    return { code, err, document: code === 2 ? null : (JSON.parse(out) as CompareDocument) };
+  };
+
+  test("a slower device is worse, exit 3, also for CI", () => {
+    const { code, document } = compare("base", "--with", "slow", "--junit", "report.xml");
+    expect(code).toBe(3);
+    const verdicts = Object.fromEntries(
+      document?.comparisons.map(({ metric, verdict }) => [metric, verdict]) ?? [],
+    );
+    expect(verdicts).toMatchObject({ iops: "worse", "response.p50": "worse" });
+    const iops = document?.comparisons.find(({ metric }) => metric === "iops");
+    expect(iops?.ratio).toBeCloseTo(100 / 130, 1);
+    expect(iops?.low).toBeLessThan(iops?.ratio ?? 0);
+    expect(iops?.high).toBeGreaterThan(iops?.ratio ?? 0);
+    const xml = readFileSync(place.path("report.xml"), "utf8");
+    expect(xml).toMatch(/<testcase name="iops"[^>]*><failure message="worse: ratio 0\.7/);
+  });
+
+  test("the other way round it is better, exit 0", () => {
+    const { code, document } = compare("slow", "--with", "base", "--metric", "iops");
+    expect(code).toBe(0);
+    expect(document?.comparisons).toMatchObject([{ metric: "iops", verdict: "better" }]);
+  });
+
+  test("equal devices are not told apart", () => {
+    const { code, document } = compare(
+      "base",
+      "--with",
+      "again",
+      "--metric",
+      "iops",
+      "--min-effect",
+      "5%",
+    );
+    expect(code).toBe(0);
+    expect(["same", "unclear"]).toContain(document?.comparisons[0]?.verdict);
+  });
+
+  test("too few runs decide nothing, and it says how many would", () => {
+    const { document } = compare(
+      "base/1",
+      "base/2",
+      "--with",
+      "slow/1",
+      "slow/2",
+      "--metric",
+      "iops",
+    );
+    expect(document?.comparisons).toMatchObject([
+      { verdict: "unclear", low: null, runs_needed: 6, base_runs: 2, candidate_runs: 2 },
+    ]);
+  });
+
+  test.each([
+    [["base", "--with", "nothing"], /no results 'nothing'/],
+    [["base", "--with", "slow", "--metric", "iop"], /no metric 'iop', did you mean 'iops'\?/],
+    [["base", "--with", "slow", "--min-effect", "two"], /--min-effect two: give a share/],
+    [["base#x", "--with", "slow"], /is no sweep/],
+    [["base"], /required option '--with/],
+  ])("%j is refused in one line", (args, message) => {
+    const { code, err } = compare(...args);
+    expect(code).toBe(2);
+    expect(err.trim().split("\n").at(-1)).toMatch(message);
+    expect(existsSync(place.path("nothing"))).toBe(false);
+  });
+});
