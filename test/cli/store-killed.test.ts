@@ -99,7 +99,7 @@ async function judgeOpen(volume: StoreVolume, acked: ReadonlyMap<number, number>
     }
     const whole = Buffer.compare(found, wanted) === 0;
     const what = `cell ${cell}, seed ${seed}: generation ${generation}, acknowledged ${least}`;
-    expect([what, whole, generation >= least]).toEqual([what, true, true]);
+    expect([whole, generation >= least], what).toEqual([true, true]);
     newest = Math.max(newest, generation);
   }
   return newest;
