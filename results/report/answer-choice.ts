@@ -32,7 +32,8 @@ export function choiceSentences(input: ChoiceInput): readonly string[] {
       );
       return part === null ? [] : [part];
     });
-    return parts.length === 0 ? [] : [`${shortened(parts, "; ")}.`];
+    const text = shortened(parts, "; ").replace(/^[a-z]/, (letter) => letter.toUpperCase());
+    return parts.length === 0 ? [] : [`${text}.`];
   });
 }
 

@@ -71,7 +71,7 @@ describe("choices", () => {
     );
     const open = { ...against("hybrid", "avl", 1.1, "unclear"), runs_needed: 40 };
     expect(choiceSentences(input([open]))[0]).toBe(
-      "the runs do not tell the choices apart in IOPS (highest measured: avl 1.10k; about 40 runs of each would).",
+      "The runs do not tell the choices apart in IOPS (highest measured: avl 1.10k; about 40 runs of each would).",
     );
     expect(choiceSentences(input([open, against("hybrid", "btree", 0.9, "worse")]))[0]).toMatch(
       /nothing was shown to be better than hybrid .*\(worse: btree -10%; undecided: avl\)/,
@@ -87,7 +87,7 @@ describe("choices", () => {
       against(`hybrid-${bs}`, `avl-${bs}`, 1.1, "better"),
     );
     expect(choiceSentences({ ...input(comparisons), entries })[0]).toMatch(
-      /^at bs 4k, IOPS is best with avl .*; at bs 64k, IOPS is best with avl /,
+      /^At bs 4k, IOPS is best with avl .*; at bs 64k, IOPS is best with avl /,
     );
   });
 });
