@@ -1,7 +1,7 @@
 /** The answer of a sweep that chose among configurations: what is better than the baseline, and by how much. */
 import type { SweepComparison } from "../sweep-record.ts";
 import type { Entry } from "./model.ts";
-import { formatMetric, higherIsBetter, isTime, metricTitle } from "./units.ts";
+import { formatShort, higherIsBetter, isTime, metricTitle } from "./units.ts";
 
 export interface ChoiceInput {
   readonly metrics: readonly string[];
@@ -121,7 +121,7 @@ function groupPart(
   const place = placeOf(input, first.base);
   const figure = (point: string) => {
     const value = entryOf(input, point)?.metrics[metric];
-    return value === undefined ? "" : ` (${formatMetric(metric, value.value)})`;
+    return value === undefined ? "" : ` (${formatShort(metric, value.value)})`;
   };
   const names = (list: readonly SweepComparison[]) => {
     const shown = list.slice(0, mostNamed).map((each) => nameOf(input, each.candidate));
@@ -218,7 +218,7 @@ function pickPart(
   const several = new Set(input.entries.map((entry) => entry.facet)).size > 1;
   const at = (entry: Entry, name: string) => {
     const value = entry.metrics[name];
-    return value?.solid === true ? formatMetric(name, value.value) : "-";
+    return value?.solid === true ? formatShort(name, value.value) : "-";
   };
   const second = input.metrics[1];
   const meanwhile =
