@@ -69,7 +69,11 @@ export function inSweepFile<T>({ spec, overrides }: SweepRequest, step: () => T)
     if (file === undefined && Object.keys(spec.set).some(names)) {
       throw at(spec.setLine);
     }
-    if (file === undefined && error.message.startsWith("target ") && spec.targets.length > 0) {
+    const inUris = spec.targets.flatMap((text) => [...text.matchAll(/[?&](\w+)=/g)]);
+    const ofTarget =
+      error.message.startsWith("target ") ||
+      inUris.some(([, name]) => new RegExp(`\\b${name}\\b`).test(error.message));
+    if (file === undefined && ofTarget && spec.targets.length > 0) {
       throw at(spec.targetsLine);
     }
     throw error;

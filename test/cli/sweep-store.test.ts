@@ -68,6 +68,20 @@ test("options of a layer that one of several targets lacks do not act there", ()
   ]);
 });
 
+test.each([
+  ["targets: ['store:${SCRATCH}/s.img?size=1k']", 9, /size=1k: must be/],
+  ["targets: ['store:${SCRATCH}/s.img?bluestore_csum_typ=none']", 9, /did you mean/],
+  [`${target}\nmatrix: {bluestore_allocator: [nope]}`, 10, /bluestore_allocator=nope: /],
+  [`${target}\ndevice_class: tape`, 10, /choose hdd, ssd, nvme, pmem/],
+  [`${target}\nset: {osd_op_queue: wpq}`, 10, /acts on the op scheduler, which this target/],
+])("%s is refused with its line, and nothing is made", (text, line, message) => {
+  write(...small, ...text.split("\n"));
+  const { code, err } = place.run(["sweep", "s.yaml", "--out=a"]);
+  expect(err).toMatch(new RegExp(`^osdyno: s\\.yaml:${line}: [^\\n]*${message.source}[^\\n]*\\n$`));
+  expect(code).toBe(2);
+  expect(place.files()).toEqual(["s.yaml"]);
+});
+
 describe("plugins", () => {
   const firstFit = fileURLToPath(
     new URL("../../engine/hot/allocator/first-fit.ts", import.meta.url),
