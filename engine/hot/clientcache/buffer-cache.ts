@@ -523,6 +523,12 @@ export class BufferCache extends LayerDevice {
     if (this.#busy.overlaps(from, to) || this.#isReadOrSent(from, to)) {
       return false;
     }
+    if (this.#framesOf(from, to).some((frame) => this.#pages.dirty[frame] !== 0)) {
+      // A flush may be waiting for it: it goes to the image first.
+      this.#throttling = true;
+      return false;
+    }
+    this.#throttling = false;
     this.#forget(from, to);
     this.#direct.set(index, this.#busy.add(from, to));
     this.table.load(index, this.op);
@@ -563,7 +569,6 @@ export class BufferCache extends LayerDevice {
     for (const frame of this.#framesOf(from, to)) {
       const start = (pages.page[frame] as number) * pageBytes;
       const gone = sectorsOf(from - start, to - start);
-      pages.setDirty(frame, (pages.dirty[frame] as number) & ~gone, 0);
       pages.valid[frame] = (pages.valid[frame] as number) & ~gone;
       if (gone === allSectors && !pages.isPinned(frame)) {
         pages.drop(frame);
