@@ -10,6 +10,7 @@ import type { KvDevice } from "../hot/kv/kv.ts";
 import { openKeyValueStore } from "../hot/kv/registry.ts";
 import type { DeviceLane } from "../port/device-lane.ts";
 import type { World } from "../sim/world.ts";
+import { type FsckReport, fsckStore } from "./bluestore/fsck/fsck.ts";
 import { makeStore } from "./bluestore/make.ts";
 import { type BlueStoreOptions, ssdDefaults } from "./bluestore/options.ts";
 import type { BlueStoreParts } from "./bluestore/parts.ts";
@@ -139,6 +140,10 @@ export class Life implements StoreLife {
       this.#phase("unmounted");
     }
     return result === 0;
+  }
+
+  async fsck(): Promise<FsckReport> {
+    return await fsckStore(this.#parts, { deep: true, repair: false });
   }
 
   turn(): Promise<void> {

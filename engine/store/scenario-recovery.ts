@@ -1,6 +1,7 @@
 /** What is checked of a store after a crash, in the simulator and on files. */
 import { assert } from "../base/assert.ts";
 import { OsdynoError } from "../base/error.ts";
+import type { FsckReport } from "./bluestore/fsck/fsck.ts";
 import type { BlueStoreOptions } from "./bluestore/options.ts";
 import type { BlueStore } from "./bluestore/store.ts";
 import { ModelMemo } from "./conformance-model.ts";
@@ -24,6 +25,8 @@ export interface StoreLife {
   mount(): Promise<void>;
   /** A clean end; `false`: the disk had failed before. */
   unmount(): Promise<boolean>;
+  /** The deep check, of the store that is not mounted; changes nothing. */
+  fsck(): Promise<FsckReport>;
   /** Lets a little time pass. */
   turn(): Promise<void>;
   /** Submits random transactions and marks them, see `Driver`. */
@@ -107,6 +110,9 @@ async function checkRecovered(
   lies: boolean,
 ): Promise<readonly string[]> {
   const expected = expectation(marks);
+  // The check looks at what the crash left, or at what was made of it.
+  const fsckFirst = marks.length % 2 === 0;
+  let found = fsckFirst ? await problems(life, lies) : 0;
   await life.mount();
   const { deferred_replayed: replayed = 0 } = life.store.state.counters;
   await checkStructure(life);
@@ -124,19 +130,30 @@ async function checkRecovered(
   const run = new RandomStoreRun(session, how);
   playUntil(run, expected, ids);
   await run.compare(true);
+  const unreadable = run.unreadable > 0;
+  assert(!fsckFirst || found > 0 || !unreadable, "the deep check misses what cannot be read");
   await life.drive(run, id + 1, 4, "more");
   if (await life.unmount()) {
+    found = fsckFirst ? found : await problems(life, lies);
     await life.mount();
     await run.compare(false);
     await checkStructure(life);
     await life.unmount();
   }
-  const found = id >= lastAcked ? "all there" : "the last transactions are gone";
+  const state = id >= lastAcked ? "all there" : "the last transactions are gone";
   return [
-    run.unreadable > 0 ? "then: damaged data is refused" : `then: ${found}`,
+    unreadable ? "then: damaged data is refused" : `then: ${state}`,
+    ...(found > 0 ? ["then: the deep check finds damage"] : []),
     ...(replayed > 0 ? ["then: deferred writes made again"] : []),
     `then: free space ${freeSource(life, marks)}`,
   ];
+}
+
+/** What the deep check finds; nothing on disks that do not lie. */
+async function problems(life: StoreLife, lies: boolean): Promise<number> {
+  const { total, errors } = await life.fsck();
+  assert(lies || total === 0, `fsck finds ${total} problems: ${errors[0]?.message}`);
+  return total;
 }
 
 function freeSource(life: StoreLife, marks: readonly Mark[]): string {

@@ -12,6 +12,7 @@ import { type BlockDevice, type BlockOp, opKinds } from "../../engine/port/block
 import type { Clock } from "../../engine/port/clock.ts";
 import { DiskRecorder } from "../../engine/sim/history.ts";
 import { DiskImage } from "../../engine/sim/image.ts";
+import { type FsckReport, fsckStore } from "../../engine/store/bluestore/fsck/fsck.ts";
 import type { BlueStoreOptions } from "../../engine/store/bluestore/options.ts";
 import { ssdDefaults } from "../../engine/store/bluestore/options.ts";
 import type { BlueStore } from "../../engine/store/bluestore/store.ts";
@@ -214,6 +215,15 @@ export class FileLife implements StoreLife {
     assert(result === 0, `a store ends with ${result}`);
     this.#options.mark({ kind: "phase", phase: "unmounted" });
     return true;
+  }
+
+  async fsck(): Promise<FsckReport> {
+    const { parts, close } = this.#place.open();
+    try {
+      return await fsckStore(parts, { deep: true, repair: false });
+    } finally {
+      close();
+    }
   }
 
   /** Lets go as a crash would. */

@@ -135,6 +135,22 @@ function flipped(image: DiskImage, extents: Extents, random: SeededRandom): Disk
 
 type Outcome = "refused" | "partly" | "whole";
 
+/** What the deep check finds; `null`: it cannot even open the store. */
+async function foundIn(
+  options: BlueStoreScenarioOptions,
+  image: DiskImage,
+): Promise<number | null> {
+  const world = new World({ seed, settle, images: new Map([["main", image]]) });
+  try {
+    return (await world.run(new Life(world, options, false).fsck())).total;
+  } catch (error) {
+    if (isReported(error)) {
+      return null;
+    }
+    throw error;
+  }
+}
+
 /** Mounts a damaged image and reads all of it; throws if anything is wrong. */
 async function outcomeOf(
   options: BlueStoreScenarioOptions,
@@ -189,13 +205,19 @@ describe.each(shapes)("$name", (options) => {
         const seen = new Map<Outcome, number>();
         for (let each = 0; each < cases; each += 1) {
           const what = `${options.name}, ${name}, image ${each}, seed ${seed}`;
+          const damaged = flipped(image, extents, random);
           let outcome: Outcome;
+          let found: number | null;
           try {
-            outcome = await outcomeOf(options, flipped(image, extents, random), marks);
+            found = await foundIn(options, damaged);
+            outcome = await outcomeOf(options, damaged, marks);
           } catch (error) {
             throw new Error(`${what}: ${error instanceof Error ? error.message : error}`);
           }
           expect(allowed[name], what).toContain(outcome);
+          // Every bit of data counts to the deep check, also of parts that no extent refers to.
+          const hurt = outcome !== "whole" || name === "data";
+          expect(found === null || found > 0, `${what}: ${outcome}, fsck: ${found}`).toBe(hurt);
           seen.set(outcome, (seen.get(outcome) ?? 0) + 1);
         }
         const rows = [...seen].map(([outcome, times]) => `${outcome} ${times}`);
