@@ -23,6 +23,26 @@ export function factGroups(environment: Readonly<Record<string, unknown>>): read
   return loose.length === 0 ? groups : [{ title: "host", facts: loose }, ...groups];
 }
 
+/**
+ * Options of the stack that somebody set or that a store was made with, the same in all runs; what a sweep
+ * varies is told elsewhere. No group when all are defaults.
+ */
+export function optionGroups(
+  records: readonly (Readonly<Record<string, { value: string; origin: string }>> | undefined)[],
+): readonly FactGroup[] {
+  const first = records[0] ?? {};
+  const facts = Object.entries(first)
+    .filter(([name, { value, origin }]) => {
+      const same = records.every((record) => record?.[name]?.value === value);
+      return origin !== "default" && same;
+    })
+    .map(([name, { value, origin }]) => ({
+      name,
+      value: `${value === "" ? "none" : value} (${origin})`,
+    }));
+  return facts.length === 0 ? [] : [{ title: "options that were set", facts }];
+}
+
 /** Names of lasting facts that are not the same in all environments. */
 export function changedFacts(
   environments: readonly Readonly<Record<string, unknown>>[],

@@ -9,7 +9,7 @@ import { askedOf } from "./asked.ts";
 import { findCaveats } from "./caveats.ts";
 import { deviceFacts } from "./device-facts.ts";
 import { type LoadedPoint, makeEntries } from "./entries.ts";
-import { changedFacts, factGroups } from "./environment.ts";
+import { changedFacts, factGroups, optionGroups } from "./environment.ts";
 import { jobSettings } from "./job-settings.ts";
 import type { ReportModel, RunSummary } from "./model.ts";
 import { type RunFiles, readJson, readRun } from "./run-files.ts";
@@ -154,7 +154,10 @@ function modelOf(
     heatMaps: placed.flatMap((one) => one.heatMaps),
     devices: deviceFacts(first.environment, [...new Set(targets)]),
     settings: jobSettings(found.map((run) => run.files.record)),
-    environment: factGroups(first.environment),
+    environment: [
+      ...optionGroups(found.map((run) => run.files.record.options)),
+      ...factGroups(first.environment),
+    ],
     command: commandText(words),
     repeatCommand: commandText(repeatWords(words, sweep === null ? first.seed : sweep.seed)),
     jobText: [...new Set(found.map((run) => run.files.record.job?.text ?? ""))]

@@ -10,6 +10,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { OsdynoError } from "../../engine/base/error.ts";
+import { optionGroups } from "../../results/report/environment.ts";
 import { loadReport } from "../../results/report/load.ts";
 import type { ReportModel } from "../../results/report/model.ts";
 import { tableOf } from "../../results/report/table.ts";
@@ -34,6 +35,25 @@ function made(name: string, run: Parameters<typeof writeFixtureRun>[1]): string 
   writeFixtureRun(dir, run);
   return dir;
 }
+
+describe("options of the stack", () => {
+  const set = (value: string) => ({ bluestore_csum_type: { value, origin: "--set" } });
+  const untouched = { bluestore_cache_type: { value: "2q", origin: "default" } };
+
+  it("are told when somebody set them and all runs have them", () => {
+    expect(optionGroups([{ ...set("none"), ...untouched }, set("none")])).toEqual([
+      {
+        title: "options that were set",
+        facts: [{ name: "bluestore_csum_type", value: "none (--set)" }],
+      },
+    ]);
+  });
+
+  it("are no group when a sweep varies them or all are defaults", () => {
+    expect(optionGroups([set("none"), set("crc32c")])).toEqual([]);
+    expect(optionGroups([untouched, undefined])).toEqual([]);
+  });
+});
 
 describe("a run", () => {
   it("shows the figures of run.json and nothing else", () => {
