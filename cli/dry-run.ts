@@ -59,6 +59,7 @@ function planText({ name, plan, verdict }: Judged): string {
   const lines = [
     ...(name === "" ? [] : [`point ${name}`]),
     ...plan.stores.map(storeLine),
+    ...plan.chains.map(({ text, layers }) => `layers over ${text}: ${layers.join(", ")}`),
     ...phases.flatMap((phase, number) => [
       `phase ${number + 1} of ${phases.length}: ${phase.jobs.length} job thread(s)`,
       ...phase.jobs.map(jobLine),
@@ -79,7 +80,12 @@ function planJson({ plan, verdict }: Judged): unknown {
     jobs: phase.jobs.map((job) => ({ ...job, resolved: resolvedToJson(job.resolved) })),
   }));
   const stores = plan.stores.map((store) => ({ ...store, options: store.options.record() }));
-  return { plan: { ...plan, phases, stores }, layoutBytes: layoutBytes(plan), safety: verdict };
+  const chains = plan.chains.map((chain) => ({ ...chain, options: chain.options.record() }));
+  return {
+    plan: { ...plan, phases, chains, stores },
+    layoutBytes: layoutBytes(plan),
+    safety: verdict,
+  };
 }
 
 /** What starting and recording a run takes beside its measuring, seconds. */

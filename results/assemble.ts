@@ -105,8 +105,33 @@ export function assembleRun(input: RunInput): RunRecord {
       issued_ios: input.intervals.issuedIos,
       totals: totalsOf(measured),
       ...(input.counters === undefined ? {} : { counters: input.counters }),
+      ...sharesOf(measured, input.plan),
     },
   };
+}
+
+/**
+ * What part of all operations each class had; told where there are several classes, or something that
+ * knows them.
+ */
+function sharesOf(
+  jobs: readonly MeasuredJob[],
+  { chains }: RunInput["plan"],
+): Pick<RunRecord["osdyno"], "shares"> {
+  const counts: Record<string, number> = {};
+  let all = 0;
+  for (const job of jobs) {
+    const { opClass } = job.planned.resolved;
+    const ios = outcomesOf([job], directions).reduce((sum, each) => sum + each.ios, 0);
+    counts[opClass] = (counts[opClass] ?? 0) + ios;
+    all += ios;
+  }
+  const scheduled = chains.some(({ layers }) => layers.includes("scheduler"));
+  if (all === 0 || (!scheduled && Object.keys(counts).length < 2)) {
+    return {};
+  }
+  const shares = Object.entries(counts).map(([name, count]) => [name, count / all]);
+  return { shares: Object.fromEntries(shares) };
 }
 
 function measuredJobs(phases: readonly MeasuredPhase[]): readonly MeasuredJob[] {

@@ -45,6 +45,8 @@ const plainMetrics = [
   "alloc_ns.p99",
   "cache_hit_ratio",
 ] as const;
+/** Of classes of operations. */
+const shareMetrics = ["share.client", "share.recovery", "share.best_effort"] as const;
 type PlainMetric = (typeof plainMetrics)[number];
 
 /** A metric's name taken apart. */
@@ -57,6 +59,7 @@ type ParsedMetric =
       readonly direction: DirectionPrefix;
     }
   | { readonly kind: "plain"; readonly name: PlainMetric }
+  | { readonly kind: "share"; readonly name: string }
   | { readonly kind: "counter"; readonly name: string };
 
 const prefixPattern = /^(read|write|trim)\.(.+)$/;
@@ -85,6 +88,10 @@ function parseMetric(name: string): ParsedMetric | null {
   if (plain !== undefined) {
     return { kind: "plain", name: plain };
   }
+  const share = shareMetrics.find((each) => each === name);
+  if (share !== undefined) {
+    return { kind: "share", name: share.slice("share.".length) };
+  }
   return name.startsWith("counter.") ? { kind: "counter", name: name.slice(8) } : null;
 }
 
@@ -107,6 +114,8 @@ export function metricFacts(name: string): MetricFacts | null {
       };
     case "plain":
       return plainFacts[parsed.name];
+    case "share":
+      return { unit: "ratio", better: "none", label: `share of ${parsed.name.replace("_", " ")}` };
     case "counter":
       return { unit: "1", better: "none", label: `counter ${parsed.name}` };
   }
@@ -146,6 +155,7 @@ export const metricNames: readonly string[] = [
     ["p50", "p99", "p99.9", "mean", "max"].map((part) => `${time}.${part}`),
   ),
   ...plainMetrics,
+  ...shareMetrics,
 ];
 
 /** The known metric nearest to a mistyped one, with its direction kept; null when none is near. */
@@ -177,6 +187,8 @@ export function metric(record: RunRecord, name: string): number | null {
       return statisticOf(record.osdyno.totals[parsed.direction], parsed.time, parsed.statistic);
     case "plain":
       return plainMetric(record, parsed.name);
+    case "share":
+      return record.osdyno.shares?.[parsed.name] ?? null;
     case "counter":
       return runCounter(record, parsed.name);
   }
@@ -201,6 +213,8 @@ export function jobMetric(job: JobRecord, name: string): number | null {
         return job.osdyno.all === undefined ? null : job.osdyno.cpu.us_per_io;
       }
       return parsed.name === "flushes_per_io" ? flushesPerIo([job]) : null;
+    case "share":
+      return null;
     case "counter":
       return sumCounter([job], parsed.name);
   }

@@ -287,8 +287,11 @@ async function measured(
     label: settings.label,
     seed: seedOfRun(parsed.jobs, settings.seed),
     target: targetText(plan),
-    chain: [targetText(plan)],
-    options: recordOptions(plan.stores),
+    chain: [...new Set(plan.chains.flatMap(({ layers }) => layers)), targetText(plan)],
+    options: recordOptions([
+      ...plan.stores,
+      ...plan.chains.filter(({ text }) => plan.stores.every((store) => store.text !== text)),
+    ]),
     startedEpochMs,
   };
   const begin = (environment: RunInput["environment"]) => {

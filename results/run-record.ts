@@ -175,6 +175,8 @@ export interface RunRecord {
     readonly totals: OsdynoTotals;
     /** What the stores below the jobs counted, for all jobs together, warm-ups included. */
     readonly counters?: Readonly<Record<string, number>>;
+    /** Of all operations, by class (`op_class`): 0 to 1. */
+    readonly shares?: Readonly<Record<string, number>>;
     readonly threshold_results?: readonly ThresholdResult[];
   };
 }

@@ -266,6 +266,7 @@ export const runSchema = z.strictObject({
       all: total.optional(),
     }),
     counters: z.record(z.string(), z.number()).optional(),
+    shares: z.record(z.string(), z.number()).optional(),
     threshold_results: z
       .array(
         z.strictObject({

@@ -2,6 +2,7 @@
  * A plan: what a run is going to do, before it does it. Made by `planner.ts`, printed by `--dry-run`,
  * judged by the safety check, executed by the runner, recorded in the results.
  */
+import type { PlannedChain } from "./chain-plan.ts";
 import type { ResolvedJob } from "./job/model.ts";
 import type { NativeOutcome } from "./run-outcome.ts";
 import type { PlannedStore } from "./store-plan.ts";
@@ -53,6 +54,8 @@ export interface PlannedPhase {
 export interface RunPlan {
   readonly phases: readonly PlannedPhase[];
   readonly path: "native" | "engine";
+  /** Layers above the targets of its jobs. */
+  readonly chains: readonly PlannedChain[];
   /** Object stores that its jobs run on. */
   readonly stores: readonly PlannedStore[];
   /** What is to be known of it before it runs, one line each. */

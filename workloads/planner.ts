@@ -6,6 +6,8 @@ import { createHash } from "node:crypto";
 import { type Dirent, readdirSync } from "node:fs";
 import { totalmem } from "node:os";
 import { join, resolve } from "node:path";
+import { layersAsked } from "./chain.ts";
+import { chainsOf } from "./chain-plan.ts";
 import { unfitForDirect } from "./direct-blocks.ts";
 import { beyondFull } from "./fill-device.ts";
 import type { BlockSizeRule, PerDirection, ResolvedJob, SizeValue } from "./job/model.ts";
@@ -370,9 +372,11 @@ export function planRun(jobs: readonly ResolvedJob[], options: PlanOptions): Run
   const iologs = new Map<string, number>();
   let groupId = 0;
   let index = 0;
-  // A store is in TypeScript: everything over it goes through the engine path.
+  // A store is in TypeScript, as are layers: everything over it goes through the engine path.
   const onStore = jobs.some((job) => targetOf(job, options)?.kind === "store");
-  const path = onStore ? "engine" : options.path;
+  const stack = options.stack ?? plainStack;
+  const layered = layersAsked(stack.settings).length > 0;
+  const path = onStore || layered ? "engine" : options.path;
   for (const job of jobs) {
     const refusal = refusalOf(job, path);
     if (refusal !== null) {
@@ -404,13 +408,18 @@ export function planRun(jobs: readonly ResolvedJob[], options: PlanOptions): Run
       index += 1;
     }
   }
-  const stack = options.stack ?? plainStack;
-  const notes = onStore ? [] : withoutLayers(stack);
+  const stores = storesOf(phases.flat(), stack);
+  const chains = chainsOf(phases.flat(), stores, stack);
+  const elsewhere = chains.length > 0 && options.path !== "engine" && !onStore;
   return {
     phases: phases.map((planned) => ({ jobs: planned })),
     path,
-    stores: storesOf(phases.flat(), stack),
-    notes,
+    chains,
+    stores,
+    notes: [
+      ...(onStore || chains.length > 0 ? [] : withoutLayers(stack)),
+      ...(elsewhere ? ["layers above a target are on the engine path: --path engine"] : []),
+    ],
     ...expected(phases),
   };
 }

@@ -2,9 +2,10 @@
 import { OsdynoError } from "../engine/base/error.ts";
 import type { ClassDecision } from "../engine/device/classify.ts";
 import type { DeviceKind } from "../engine/options/option.ts";
-import { OptionSet } from "../engine/options/option-set.ts";
+import { OptionSet, type OptionSetting } from "../engine/options/option-set.ts";
 import { otherPaths } from "../engine/store/store-devices.ts";
 import { checkHotPaths } from "../engine/store/store-hot-paths.ts";
+import { layersAsked } from "./chain.ts";
 import type { ResolvedJob } from "./job/model.ts";
 import type { PlannedFile, PlannedJob } from "./plan-model.ts";
 import { refuse } from "./planned-path.ts";
@@ -33,6 +34,8 @@ export interface PlannedStore {
   readonly objectBytes: number | null;
   readonly device: ClassDecision;
   readonly options: OptionSet;
+  /** What was set, from which the options come. */
+  readonly settings: readonly OptionSetting[];
 }
 
 /** Why a store that is there does not do, as the end of a sentence; null: it does. */
@@ -59,10 +62,11 @@ function storeBytes(target: StoreTarget, place: StorePlace): number | null {
 }
 
 function optionsOf(target: StoreTarget, stack: StackChoice, kind: DeviceKind): OptionSet {
+  const settings = [...target.settings, ...stack.settings];
   return new OptionSet({
-    layers: new Set(["store"]),
+    layers: new Set(["store", ...layersAsked(settings).map(({ layer }) => layer)]),
     kind,
-    settings: [...target.settings, ...stack.settings],
+    settings,
     ...(stack.preset === null ? {} : { preset: stack.preset }),
   });
 }
@@ -116,6 +120,7 @@ function planned(target: StoreTarget, neededBytes: number, stack: StackChoice): 
   const path = resolveExisting(target.path);
   const place = storePlace(path);
   const device = deviceClassOf(path, stack);
+  const settings = [...target.settings, ...stack.settings];
   const options = optionsOf(target, stack, kindOfClass(device.deviceClass));
   checkHotPaths(options);
   const there = place.kind === "store" && unlike(target, place) === null;
@@ -128,7 +133,7 @@ function planned(target: StoreTarget, neededBytes: number, stack: StackChoice): 
     );
   }
   const make = there ? null : { sizeBytes, objectBytes: objectBytesOf(target) };
-  return { text, path, place, make, objectBytes, device, options };
+  return { text, path, place, make, objectBytes, device, options, settings };
 }
 
 /** The stores of planned jobs. Throws `bad-input` for one that two jobs describe differently. */

@@ -195,6 +195,7 @@ export class QosDevice extends DeviceWrapper {
       this.#cancel = null;
       this.#timerNs = Number.POSITIVE_INFINITY;
       this.#pump(this.clock.nowNs());
+      this.sentByItself();
     });
   }
 }

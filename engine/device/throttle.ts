@@ -152,6 +152,7 @@ export class ThrottleDevice extends DeviceWrapper {
       this.#cancel = null;
       this.#timerNs = Number.POSITIVE_INFINITY;
       this.#pump();
+      this.sentByItself();
     });
   }
 }

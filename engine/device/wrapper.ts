@@ -105,6 +105,16 @@ export abstract class DeviceWrapper implements BlockDevice {
     this.inner.onReady(this.#wake);
   }
 
+  /**
+   * To be called when the wrapper has sent operations below by itself, from a timer: a device below that
+   * had nothing under way when it was asked to call back knows nothing of them.
+   */
+  protected sentByItself(): void {
+    if (this.#callback !== null && !this.closed) {
+      this.inner.onReady(this.#wake);
+    }
+  }
+
   close(): void {
     if (!this.closed) {
       this.closed = true;

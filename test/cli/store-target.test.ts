@@ -156,7 +156,7 @@ describe("store:PATH", () => {
   });
 
   test.each([
-    [["--target=store:x?size=128m", "--set=osd_op_queue=wpq"], "acts on the op scheduler"],
+    [["--target=store:x?size=128m", "--set=osd_max_backfills=2"], "acts on OSDs"],
     [["--target=store:x?size=128m", "--set=bluestore_csum_typ=none"], "did you mean"],
     [["--target=null:", "--set=bluestore_csum_type=none"], "acts on the object store"],
     [["--target=store:x?size=128m", "--set=bluestore_csum_type"], "expected NAME=VALUE"],
@@ -172,7 +172,7 @@ describe("store:PATH", () => {
   test.each([
     ["store:", "a path must follow store:"],
     ["store:x?bluestore_alocator=avl", "did you mean bluestore_allocator?"],
-    ["store:x?osd_op_queue=wpq", "acts on the op scheduler"],
+    ["store:x?osd_max_backfills=2", "acts on OSDs"],
     ["store:x?size=1k", "size=1k: must be"],
     ["store:x?size", "expected NAME=VALUE"],
   ])("%s is bad input", (target, message) => {

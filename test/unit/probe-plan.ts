@@ -40,6 +40,7 @@ export function planOf(...requests: readonly PlanRequest[]): RunPlan {
   return {
     phases: [{ jobs }],
     path: "native",
+    chains: [],
     stores: [],
     notes: [],
     expectedSeconds: null,

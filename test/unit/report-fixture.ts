@@ -231,6 +231,7 @@ export function writeFixtureRun(dir: string, run: FixtureRun): void {
   const plan: RunPlan = {
     phases: [{ jobs: planned }],
     path: "native",
+    chains: [],
     stores: [],
     notes: [],
     expectedSeconds: 10,

@@ -219,6 +219,7 @@ export function fixtureRun(
   const plan: RunPlan = {
     phases: planned.map((jobs) => ({ jobs })),
     path: "native",
+    chains: [],
     stores: [],
     notes: [],
     expectedSeconds: 2,

@@ -95,6 +95,7 @@ test("a run of the job loop is recorded without a contradiction", async () => {
   const plan: RunPlan = {
     phases: [{ jobs: planned }],
     path: "native",
+    chains: [],
     stores: [],
     notes: [],
     expectedSeconds: 1,

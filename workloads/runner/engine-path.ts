@@ -6,6 +6,7 @@
  */
 import { assert } from "../../engine/base/assert.ts";
 import { native } from "../../engine/base/native.ts";
+import { blankOp } from "../../engine/device/op-table.ts";
 import { SubmissionRecords } from "../../engine/hot/ioengine/records.ts";
 import { RealClock } from "../../engine/os/clock.ts";
 import { Reactor, type ReactorTask, type TaskLoop } from "../../engine/os/reactor.ts";
@@ -21,6 +22,14 @@ export interface EnginePathSpec {
   }[];
   readonly intervalNs: number;
 }
+
+/** Whose operations those of a job are, for a scheduler on the way: see `BlockOp`. */
+export interface OpOwner {
+  readonly opClass: number;
+  readonly clientId: number;
+}
+
+const nobody: OpOwner = { opClass: 0, clientId: 0 };
 
 /** Jobs that run on the engine path; as the native runner, but on this thread's event loop. */
 export interface EnginePathRun {
@@ -111,14 +120,16 @@ class JobTask implements ReactorTask {
   readonly #shared: Shared;
   #spunNs = 0;
   #begun = false;
-  readonly #op: BlockOp = { kind: 0, flags: 0, offsetBytes: 0, lengthBytes: 0, slot: 0, tag: 0 };
+  readonly #op: BlockOp;
 
   constructor(
     stream: NativeStream,
     devices: readonly BlockDevice[],
     depth: number,
     shared: Shared,
+    owner: OpOwner,
   ) {
+    this.#op = { ...blankOp(), ...owner };
     this.#shared = shared;
     this.#stream = stream;
     this.devices = devices;
@@ -285,6 +296,7 @@ export function startEnginePath(
   spec: EnginePathSpec,
   devices: readonly (readonly BlockDevice[])[],
   virtual: TaskLoop | null = null,
+  owners: readonly OpOwner[] = [],
 ): EnginePathRun {
   const addon = native() as unknown as StreamAddon;
   const run = new addon.NativeEngineRun(JSON.stringify(spec));
@@ -303,7 +315,8 @@ export function startEnginePath(
   const reactor = virtual ?? new Reactor(clock);
   const shared: Shared = { originNs, stopping: false, reactor };
   const tasks = jobs.map(
-    ({ stream, depth, devices: own }) => new JobTask(stream, own, depth, shared),
+    ({ stream, depth, devices: own }, index) =>
+      new JobTask(stream, own, depth, shared, owners[index] ?? nobody),
   );
   for (const task of [...tasks, new CollectTask(run, tasks, spec.intervalNs, originNs)]) {
     shared.reactor.add(task);

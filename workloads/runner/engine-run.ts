@@ -9,7 +9,12 @@ import {
   openBlockDevice,
 } from "../../engine/hot/ioengine/registry.ts";
 import type { BlockDevice } from "../../engine/port/block-device.ts";
-import { type EnginePathRun, type EnginePathSpec, startEnginePath } from "./engine-path.ts";
+import {
+  type EnginePathRun,
+  type EnginePathSpec,
+  type OpOwner,
+  startEnginePath,
+} from "./engine-path.ts";
 import type { StoreSession } from "./store-session.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 
@@ -27,6 +32,8 @@ export interface OpenableJob {
     readonly advise: "none" | "pattern" | "random" | "sequential" | "noreuse";
   };
   readonly iodepth: number;
+  /** Slots of the arena; default: as many as operations under way. */
+  readonly slots?: number;
   readonly maxBlock: number;
   readonly stream: {
     readonly pattern: "random" | "sequential";
@@ -57,6 +64,7 @@ function openFile(
       blockBytes: 1,
     });
   }
+  const slots = job.slots === undefined ? {} : { slotCount: job.slots };
   const region = job.stream.regions[index];
   const path = job.files[index]?.path;
   const options: OpenOptions = {
@@ -67,6 +75,7 @@ function openFile(
     invalidate: job.cache?.invalidate ?? true,
     parameters,
     depth: blockEngine(kind)?.synchronous === true ? 1 : job.iodepth,
+    ...slots,
     slotBytes: job.maxBlock,
     // The job addresses its regions only; a file may grow up to there.
     sizeBytes: region === undefined ? 0 : region.offset + region.size,
@@ -83,7 +92,7 @@ function openFile(
     engine: job.engine,
     depth,
     slotBytes,
-    slotCount: depth,
+    slotCount: job.slots ?? depth,
     blockBytes: 1,
   });
 }
@@ -118,6 +127,10 @@ export interface RunPlaces {
   readonly stores: StoreSession | null;
   /** By job: the target of its store; null: it is on none. */
   readonly targets: readonly (string | null)[];
+  /** By job: its part of a chain that is open; null: it is on none. */
+  readonly chained?: readonly (BlockDevice | null)[];
+  /** By job: whose its operations are. */
+  readonly owners?: readonly OpOwner[];
 }
 
 const onFiles: RunPlaces = { time: null, stores: null, targets: [] };
@@ -125,17 +138,18 @@ const onFiles: RunPlaces = { time: null, stores: null, targets: [] };
 /** Starts a run over devices of its own, which are closed when it is done. Throws when one does not open. */
 export function startEngineRun(
   spec: EnginePathSpec & { readonly jobs: readonly OpenableJob[] },
-  { time, stores, targets }: RunPlaces = onFiles,
+  { time, stores, targets, chained = [], owners = [] }: RunPlaces = onFiles,
 ): EnginePathRun {
   const devices: BlockDevice[][] = [];
   const jobs: readonly OpenableJob[] = spec.jobs;
   try {
     for (const [index, job] of jobs.entries()) {
       const target = targets[index] ?? null;
-      const volume = target === null ? null : (stores?.device(target, job.iodepth) ?? null);
+      const volume =
+        chained[index] ?? (target === null ? null : (stores?.device(target, job.iodepth) ?? null));
       devices.push(volume === null ? openJobDevices(job, time) : [volume]);
     }
-    const run = startEnginePath(spec, devices, time?.loop() ?? null);
+    const run = startEnginePath(spec, devices, time?.loop() ?? null, owners);
     return { ...run, done: run.done.finally(() => closeAll(devices.flat())) };
   } catch (error) {
     closeAll(devices.flat());

@@ -3,6 +3,7 @@ import { OsdynoError } from "../../engine/base/error.ts";
 import { native } from "../../engine/base/native.ts";
 import type { MeasuredPhase, PlannedJob, PlannedPhase, RunPlan } from "../plan-model.ts";
 import type { IntervalRow, NativeOutcome, RunPoll } from "../run-outcome.ts";
+import { ChainRun } from "./chain-run.ts";
 import { startEngineRun } from "./engine-run.ts";
 import type { LayoutProgress } from "./layout.ts";
 import { endsRun } from "./native-control.ts";
@@ -68,6 +69,7 @@ function start(
   plan: RunPlan,
   options: ExecuteOptions,
   stores: StoreSession | null,
+  layers: LayerCounters,
 ): RunningPhase {
   const spec: RunSpec = {
     jobs: phase.jobs.map((job) => jobSpec(job, phase.jobs, allJobs(plan))),
@@ -75,10 +77,7 @@ function start(
     hiccups: options.hiccups,
   };
   if (plan.path === "engine") {
-    const targets = phase.jobs.map(
-      ({ files }) => files.find(({ kind }) => kind === "store")?.path ?? null,
-    );
-    return startEngineRun(spec, { time: options.time ?? null, stores, targets });
+    return startOnEngine(spec, phase, plan, { time: options.time ?? null, stores }, layers);
   }
   const run = native().startRun(JSON.stringify(spec));
   return {
@@ -89,6 +88,58 @@ function start(
     snapshot: () => JSON.parse(run.snapshot()) as NativeOutcome,
     result: () => JSON.parse(run.result()) as NativeOutcome,
   };
+}
+
+/** Classes of operations by the value of `op_class`. */
+const classOf = { client: 0, recovery: 1, best_effort: 2 } as const;
+
+function startOnEngine(
+  spec: RunSpec,
+  phase: PlannedPhase,
+  plan: RunPlan,
+  places: { readonly time: VirtualTime | null; readonly stores: StoreSession | null },
+  layers: LayerCounters,
+): RunningPhase {
+  const targets = phase.jobs.map(
+    ({ files }) => files.find(({ kind }) => kind === "store")?.path ?? null,
+  );
+  const owners = phase.jobs.map(({ resolved: { opClass, clientId } }) => ({
+    opClass: classOf[opClass],
+    clientId,
+  }));
+  if (plan.chains.length === 0) {
+    return startEngineRun(spec, { ...places, targets, owners });
+  }
+  const chains = new ChainRun(plan, phase.jobs, spec.jobs, places);
+  layers.add(chains);
+  try {
+    const run = startEngineRun(spec, { ...places, targets, owners, chained: chains.devices });
+    void run.done.finally(() => chains.close());
+    return run;
+  } catch (error) {
+    chains.close();
+    throw error;
+  }
+}
+
+/** What the layers of all phases did: sums, and of largest values the largest. */
+class LayerCounters {
+  readonly #chains: ChainRun[] = [];
+
+  add(chains: ChainRun): void {
+    this.#chains.push(chains);
+  }
+
+  sum(): Readonly<Record<string, number>> {
+    const all: Record<string, number> = {};
+    for (const chains of this.#chains) {
+      for (const [name, value] of Object.entries(chains.counters())) {
+        const before = all[name] ?? 0;
+        all[name] = name.includes("_max") ? Math.max(before, value) : before + value;
+      }
+    }
+    return all;
+  }
 }
 
 function pause(signal: AbortSignal): Promise<void> {
@@ -122,7 +173,7 @@ export interface Execution {
   readonly phases: readonly MeasuredPhase[];
   /** What ended the run that is not in the phases: one that did not start, a file that is gone. */
   readonly problem: OsdynoError | null;
-  /** What the stores counted over all phases, by name. */
+  /** What the stores and layers counted over all phases, by name. */
   readonly counters?: Readonly<Record<string, number>>;
   /** Options as they hold in the stores, where that is not what was set. */
   readonly options?: Readonly<Record<string, { readonly value: string; readonly origin: string }>>;
@@ -146,12 +197,16 @@ export async function execute(
   observer: RunObserver,
 ): Promise<Execution> {
   const stores = plan.stores.length === 0 ? null : await StoreSession.open(plan);
+  const layers = new LayerCounters();
   try {
     await stores?.layOut(plan, options.layout ?? (() => {}), options.signal);
-    const execution = await executePhases(plan, options, observer, stores);
-    return stores === null
-      ? execution
-      : { ...execution, counters: stores.counters(), options: stores.options() };
+    const execution = await executePhases(plan, options, observer, stores, layers);
+    const counters = { ...stores?.counters(), ...layers.sum() };
+    return {
+      ...execution,
+      ...(stores === null && plan.chains.length === 0 ? {} : { counters }),
+      ...(stores === null ? {} : { options: stores.options() }),
+    };
   } finally {
     await stores?.close();
   }
@@ -162,6 +217,7 @@ async function executePhases(
   options: ExecuteOptions,
   observer: RunObserver,
   stores: StoreSession | null,
+  layers: LayerCounters,
 ): Promise<Execution> {
   const measured: MeasuredPhase[] = [];
   let offsetNs = 0;
@@ -173,7 +229,7 @@ async function executePhases(
     observer.phase(jobs);
     let run: RunningPhase;
     try {
-      run = start(phase, plan, options, stores);
+      run = start(phase, plan, options, stores, layers);
     } catch (error) {
       if (measured.length === 0) {
         throw startError(error);

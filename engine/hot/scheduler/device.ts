@@ -221,6 +221,7 @@ export class SchedulerDevice extends DeviceWrapper {
       this.#cancel = null;
       this.#timerNs = Number.POSITIVE_INFINITY;
       this.#pump(this.clock.nowNs());
+      this.sentByItself();
     });
   }
 }

@@ -1,0 +1,87 @@
+/** What a plan puts between its jobs and their targets. */
+import type { OptionLayer } from "../engine/options/option.ts";
+import { OptionSet } from "../engine/options/option-set.ts";
+import { layersAsked } from "./chain.ts";
+import type { PlannedJob } from "./plan-model.ts";
+import { refuse } from "./planned-path.ts";
+import { deviceClassOf, kindOfClass, type StackChoice } from "./stack.ts";
+import type { PlannedStore } from "./store-plan.ts";
+
+/** The layers over one target, which all jobs on it share. */
+export interface PlannedChain {
+  /** The path of its planned files. */
+  readonly text: string;
+  /** Outermost first. */
+  readonly layers: readonly OptionLayer[];
+  readonly options: OptionSet;
+}
+
+function optionsOf(
+  text: string,
+  layers: readonly OptionLayer[],
+  stack: StackChoice,
+  onDevice: boolean,
+): OptionSet {
+  const deviceClass = onDevice
+    ? deviceClassOf(text, stack).deviceClass
+    : (stack.deviceClass ?? "ssd");
+  return new OptionSet({
+    layers: new Set(layers),
+    kind: kindOfClass(deviceClass),
+    settings: stack.settings,
+    ...(stack.preset === null ? {} : { preset: stack.preset }),
+  });
+}
+
+/** A job whose operations can pass a chain: on one target, and alike what else is on it. */
+function checkJob(job: PlannedJob, others: readonly PlannedJob[], layers: readonly OptionLayer[]) {
+  const { resolved, files } = job;
+  const names = layers.join(", ");
+  if (files.length !== 1) {
+    refuse(
+      resolved,
+      `layers above a target (${names}) work on one file a job, not ${files.length}`,
+    );
+  }
+  const [file] = files;
+  const first = others.find(({ files: [other] }) => other?.path === file?.path);
+  if (first === undefined || file?.kind === "store") {
+    return;
+  }
+  for (const key of ["ioengine", "direct", "sync"] as const) {
+    if (first.resolved[key] !== resolved[key]) {
+      refuse(
+        resolved,
+        `jobs ${first.resolved.name} and ${resolved.name} share ${names} over ${file?.path} but differ in ${key}; give them the same`,
+      );
+    }
+  }
+}
+
+/** The chains of a run; throws `bad-input` for a job that cannot have one. */
+export function chainsOf(
+  jobs: readonly PlannedJob[],
+  stores: readonly PlannedStore[],
+  stack: StackChoice,
+): readonly PlannedChain[] {
+  const chains = new Map<string, PlannedChain>();
+  for (const job of jobs) {
+    const [file] = job.files;
+    const store = stores.find(({ text }) => text === file?.path);
+    const asked = layersAsked(store?.settings ?? stack.settings);
+    if (file === undefined || asked.length === 0) {
+      continue;
+    }
+    const layers = asked.map(({ layer }) => layer);
+    checkJob(job, jobs, layers);
+    if (!chains.has(file.path)) {
+      const onDevice = file.kind === "file" || file.kind === "block";
+      const options = store?.options ?? optionsOf(file.path, layers, stack, onDevice);
+      for (const layer of asked) {
+        layer.check(options);
+      }
+      chains.set(file.path, { text: file.path, layers, options });
+    }
+  }
+  return [...chains.values()];
+}
