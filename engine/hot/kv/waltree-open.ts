@@ -1,7 +1,7 @@
 /** Making and reading a waltree on its devices. */
 import { OsdynoError } from "../../base/error.ts";
 import type { KvDeviceRole, KvExtent, KvOpenContext } from "./kv.ts";
-import { LaneIo } from "./lane-io.ts";
+import { type IoDone, LaneIo } from "./lane-io.ts";
 import { readU32 } from "./page.ts";
 import { PrefixedTree } from "./prefixed-tree.ts";
 import {
@@ -60,6 +60,35 @@ export function devicesOf(context: KvOpenContext): WaltreeDevices {
 }
 
 const nowhere: StreamPosition = { extents: [], offsetBytes: 0, sequence: 1, chain: 0 };
+
+/** Goes on, or fails with the errno. */
+export function onward(next: () => void, failed: IoDone): IoDone {
+  return (errno) => (errno === 0 ? next() : failed(errno));
+}
+
+/**
+ * Clears a log's first block, for good, before a superblock tells of it: what an older store has left there
+ * could be read as this one's, should the ids of both be the same.
+ */
+export function clearBlock(io: LaneIo, offset: number, blockBytes: number, done: IoDone): void {
+  const written = onward(() => io.flush(done), done);
+  io.writeOnce(offset, new Uint8Array(blockBytes), written);
+}
+
+/** Writes both copies of a superblock, one after the other with a flush each. */
+export function writeCopies(base: LaneIo, bytes: Uint8Array, done: IoDone): void {
+  const [first, second] = superblockOffsets;
+  const copy = (offset: number, next: IoDone) =>
+    base.writeOnce(
+      offset,
+      bytes,
+      onward(() => base.flush(next), next),
+    );
+  copy(
+    first,
+    onward(() => copy(second, done), done),
+  );
+}
 
 /** A promise for what calls back with an errno. */
 export function finished(what: string, start: (done: (errno: number) => void) => void) {

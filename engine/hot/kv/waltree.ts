@@ -21,19 +21,17 @@ import type { IoDone } from "./lane-io.ts";
 import { writeU32 } from "./page.ts";
 import type { PrefixedTree } from "./prefixed-tree.ts";
 import { CheckpointWriter, checkpointSpaceBytes } from "./waltree-checkpoint.ts";
+import { encodeSuperblock, fragmentKinds, type Superblock } from "./waltree-format.ts";
 import {
-  encodeSuperblock,
-  fragmentKinds,
-  type Superblock,
-  superblockOffsets,
-} from "./waltree-format.ts";
-import {
+  clearBlock,
   createWaltree,
   devicesOf,
   finished,
   type OpenedWaltree,
+  onward,
   readWaltree,
   type WaltreeDevices,
+  writeCopies,
 } from "./waltree-open.ts";
 import { OwnSpace, SpareSpace } from "./waltree-space.ts";
 import { type Tuning, tuningOf } from "./waltree-tuning.ts";
@@ -245,13 +243,10 @@ class WaltreeStore implements KeyValueStore {
     } else if (this.#log.begin(0)) {
       const log = this.#log.mark();
       assert(log !== null, "a log begins with more extents than a superblock lists");
-      this.#writeSuperblock({ log }, (errno) => {
-        if (errno === 0) {
-          this.#writeGroup(group);
-        } else {
-          this.#groupDone(group, errno);
-        }
-      });
+      const failed = (errno: number) => this.#groupDone(group, errno);
+      const written = onward(() => this.#writeGroup(group), failed);
+      const cleared = onward(() => this.#writeSuperblock({ log }, written), failed);
+      clearBlock(this.#devices.log, log.offsetBytes, this.#devices.blockBytes, cleared);
     } else {
       this.#later(() => this.#noSpace(group));
     }
@@ -454,23 +449,7 @@ class WaltreeStore implements KeyValueStore {
     this.#superblock = superblock;
     this.#counts.superblocks += 1;
     const bytes = encodeSuperblock(superblock);
-    const { base } = this.#devices;
-    const [first, second] = superblockOffsets;
-    const writeCopy = (offset: number, next: IoDone) =>
-      base.writeOnce(offset, bytes, (errno) => {
-        if (errno === 0) {
-          base.flush(next);
-        } else {
-          next(errno);
-        }
-      });
-    writeCopy(first, (errno) => {
-      if (errno === 0) {
-        writeCopy(second, done);
-      } else {
-        done(errno);
-      }
-    });
+    writeCopies(this.#devices.base, bytes, done);
   }
 
   #refuseQueue(): void {

@@ -32,6 +32,8 @@ export class KvSync implements IoOwner {
   #flushing: DeferredRecord[] = [];
   readonly #batches: KvBatch[] = [];
   readonly #own = new KvBatch();
+  /** The next group begins when the device has discarded what the last one released. */
+  waitsForDiscard = false;
   #busy = false;
   #armed = false;
   #stopped = false;
@@ -72,6 +74,11 @@ export class KvSync implements IoOwner {
   readonly #begin = (): void => {
     this.#armed = false;
     if (this.#busy || this.#stopped) {
+      return;
+    }
+    const { discarding, options } = this.#state;
+    this.waitsForDiscard = discarding > 0 && !options.asyncDiscard;
+    if (this.waitsForDiscard) {
       return;
     }
     const eager = this.#deferred.eager && (this.#deferred.hasWritten || this.#deferred.hasStable);

@@ -42,6 +42,8 @@ export interface BlueStoreOptions {
   readonly bufferedWrite: boolean;
   /** Space that becomes free is trimmed on the device before. */
   readonly discard: boolean;
+  /** Commits do not wait for discards. */
+  readonly asyncDiscard: boolean;
   /** Onodes, and data, at most, as long as `memory` is null. */
   readonly metaCacheBytes: number;
   readonly dataCacheBytes: number;
@@ -88,6 +90,7 @@ export const ssdDefaults: BlueStoreOptions = Object.freeze({
   bufferedRead: true,
   bufferedWrite: false,
   discard: false,
+  asyncDiscard: false,
   metaCacheBytes: 512 * 2 ** 20,
   dataCacheBytes: 64 * 2 ** 20,
   kvCacheBytes: 64 * 2 ** 20,
@@ -132,6 +135,7 @@ export function blueStoreOptions(set: OptionSet): BlueStoreOptions {
     bufferedRead: set.flag("bluestore_default_buffered_read"),
     bufferedWrite: set.flag("bluestore_default_buffered_write"),
     discard: set.flag("bdev_enable_discard"),
+    asyncDiscard: set.flag("bdev_async_discard"),
     metaCacheBytes: ssdDefaults.metaCacheBytes,
     dataCacheBytes: ssdDefaults.dataCacheBytes,
     kvCacheBytes: ssdDefaults.kvCacheBytes,

@@ -56,7 +56,7 @@ export class Pipeline {
       failed: (errno) => this.fail(errno),
     });
     state.reclaim.onFreed = () => {
-      if (this.#throttled.length > 0) {
+      if (this.#throttled.length > 0 || this.#sync.waitsForDiscard) {
         this.#sync.kick();
       }
     };

@@ -100,6 +100,8 @@ export class StoreState implements StoreView, CodecContext {
   blobIdMax: number;
   /** What was found to be damaged, one line each, the newest last; at most 100. */
   readonly damage: string[] = [];
+  /** Calls to discard that the device is at. */
+  discarding = 0;
   /** Negative errno of a failed device: nothing can be written any more. */
   failed = 0;
   readonly #sharedBlobs = new Map<number, SharedBlob>();
@@ -197,10 +199,12 @@ export class StoreState implements StoreView, CodecContext {
   /** What the device answers does not matter: the space is free all the same. */
   #discard(extents: ExtentList, done: () => void): void {
     let left = extents.count;
+    this.discarding += 1;
     const owner = {
       ioDone: (): void => {
         left -= 1;
         if (left === 0) {
+          this.discarding -= 1;
           done();
         }
       },
