@@ -25,7 +25,7 @@ describe.each(storeScenarios.filter(({ canary }) => canary))("$name", (scenario)
           const again = await exploreCrashes({ ...from, only: failure.point });
           expect(again.failure).toEqual(failure);
           expect(failure.message).toMatch(
-            /EIO|differs|acknowledged|freelist|damaged|gave -5|blob|space|result of/,
+            /EIO|differs|acknowledged|freelist|damaged|gave -5|blob|space|result of|fsck finds|no object store/,
           );
           return;
         }
