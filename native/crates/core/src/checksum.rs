@@ -5,6 +5,8 @@
 //! little-endian, one after the other.
 
 pub mod crc32c;
+#[cfg(target_arch = "x86_64")]
+mod crc32c_fused;
 
 use std::fmt;
 
