@@ -98,7 +98,7 @@ test("a job record answers for itself", () => {
 });
 
 test("every listed metric has facts, and all but the absent percentiles a value", () => {
-  const ofStores = /^(write_amplification|fragmentation|alloc_ns|cache_hit_ratio)/;
+  const ofStores = /^(write_amplification|fragmentation|alloc_ns|cache_hit_ratio|share\.)/;
   for (const name of metricNames) {
     expect([name, metricFacts(name)?.label]).not.toContain(undefined);
     expect([name, metric(record, name) === null]).toEqual([name, ofStores.test(name)]);
