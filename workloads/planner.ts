@@ -378,7 +378,7 @@ export function planRun(jobs: readonly ResolvedJob[], options: PlanOptions): Run
   const layered = layersAsked(stack.settings).length > 0;
   const path = onStore || layered ? "engine" : options.path;
   for (const job of jobs) {
-    const refusal = refusalOf(job, path);
+    const refusal = refusalOf(job, path, path === options.path);
     if (refusal !== null) {
       refuse(job, refusal);
     }

@@ -158,6 +158,7 @@ describe("store:PATH", () => {
   test.each([
     [["--target=store:x?size=128m", "--set=osd_max_backfills=2"], "acts on OSDs"],
     [["--target=store:x?size=128m", "--set=bluestore_csum_typ=none"], "did you mean"],
+    [["--target=store:x?size=128m", "--nice=5"], "one thread for all jobs: leave it out"],
     [["--target=null:", "--set=bluestore_csum_type=none"], "acts on the object store"],
     [["--target=store:x?size=128m", "--set=bluestore_csum_type"], "expected NAME=VALUE"],
     [["--target=store:x?size=128m", "--device-class=tape"], "choose hdd, ssd, nvme, pmem"],

@@ -330,6 +330,12 @@ describe("options of a store have their effect", () => {
       kv,
     );
     expect(flushed).toBeGreaterThan(tables);
+    const annex = { bluestore_rocksdb_options_annex: tiny };
+    expect((await both("bluefs.bytes_written_sst", annex, more, kv))[1]).toBeGreaterThan(tables);
+    const log = { waltree_log_bytes: "256K", waltree_checkpoint_ratio: "0.01" };
+    const [rare, often] = await both("waltree.written_bytes", log, more);
+    // Checkpoints write again what is in the log.
+    expect(often).toBeGreaterThan(rare * 1.2);
   });
 });
 

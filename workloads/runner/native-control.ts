@@ -130,9 +130,13 @@ function fileKeyOf({ syncs, fileRules }: ResolvedJob): string | null {
 
 /**
  * Why a job cannot run here, as one line; `null` when it can. The engine path has one thread for all
- * jobs, so what is a thread's own needs the native path.
+ * jobs, so what is a thread's own needs the native path. `pathGiven`: the user asked for it, the target did not.
  */
-export function refusalOf(job: ResolvedJob, path: "native" | "engine"): string | null {
+export function refusalOf(
+  job: ResolvedJob,
+  path: "native" | "engine",
+  pathGiven = true,
+): string | null {
   const { host, ends, queue, flow, fileRules } = job;
   if (host.memory.file !== null) {
     return `mem=${host.memory.kind}:${host.memory.file} is known to fio, not supported here: buffers in a file; leave the file out`;
@@ -151,9 +155,12 @@ export function refusalOf(job: ResolvedJob, path: "native" | "engine"): string |
   if (path === "native") {
     return null;
   }
+  const advice = pathGiven
+    ? "leave --path engine out"
+    : "stores and layers have one thread for all jobs: leave it out";
   const ofFiles = fileKeyOf(job);
   if (ofFiles !== null) {
-    return `${ofFiles} is about files that are opened and closed; leave --path engine out`;
+    return `${ofFiles} is about files that are opened and closed; ${advice}`;
   }
   const needs: readonly (readonly [boolean, string])[] = [
     [queue.submitMode === "offload", "io_submit_mode=offload"],
@@ -170,7 +177,5 @@ export function refusalOf(job: ResolvedJob, path: "native" | "engine"): string |
     [job.commandPriority !== null, "cmdprio_percentage"],
   ];
   const found = needs.find(([given]) => given)?.[1];
-  return found === undefined
-    ? null
-    : `${found} needs a thread for each job; leave --path engine out`;
+  return found === undefined ? null : `${found} needs a thread for each job; ${advice}`;
 }
