@@ -2,6 +2,7 @@
 import { Command } from "commander";
 import { type FsckReport, fsckStore } from "../../engine/store/bluestore/fsck/fsck.ts";
 import { withStoreParts } from "../../engine/store/store-tools.ts";
+import { loadPlugIns } from "../../results/plug-ins.ts";
 import { formatBytes } from "../../results/units.ts";
 import { readSetting } from "../../workloads/stack.ts";
 
@@ -54,6 +55,11 @@ export function gathered(text: string, before: readonly string[]): readonly stri
   return [...before, text];
 }
 
+/** Before a command that opens a store: what it was made with. */
+export async function withPlugIns(command: Command): Promise<void> {
+  await loadPlugIns(command.opts<{ plugin: readonly string[] }>().plugin);
+}
+
 export function fsckCommand(finish: (code: number) => void): Command {
   return new Command("fsck")
     .description("check a store that is not in use; exit code 1 when errors are left")
@@ -66,7 +72,14 @@ export function fsckCommand(finish: (code: number) => void): Command {
       gathered,
       [],
     )
+    .option(
+      "--plugin <file>",
+      "a module with what the store was made with (checksum, compressor, key-value store)",
+      gathered,
+      [],
+    )
     .option("--json", "one JSON document")
+    .hook("preAction", withPlugIns)
     .action(async (path: string, flags: FsckFlags) => {
       const options = { deep: flags.deep === true, repair: flags.repair === true };
       const settings = flags.set.map((text) => readSetting(text, "--set"));

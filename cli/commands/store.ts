@@ -20,7 +20,7 @@ import {
   onodeText,
   overviewText,
 } from "../store-text.ts";
-import { gathered } from "./fsck.ts";
+import { gathered, withPlugIns } from "./fsck.ts";
 
 interface StoreFlags {
   readonly json?: true;
@@ -105,7 +105,14 @@ function subcommand(name: string, description: string): Command {
       gathered,
       [],
     )
-    .option("--json", "one JSON document");
+    .option(
+      "--plugin <file>",
+      "a module with what the store was made with (checksum, compressor, key-value store)",
+      gathered,
+      [],
+    )
+    .option("--json", "one JSON document")
+    .hook("preAction", withPlugIns);
 }
 
 function labelCommand(): Command {

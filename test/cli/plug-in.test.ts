@@ -124,6 +124,9 @@ test("plug-ins of five hot paths make a store together, and are recorded", () =>
   const again = run("s", ...plugIns, "--verify_only");
   expect(again.err).not.toContain("osdyno:");
   expect(again.code).toBe(0);
+  const checked = place.run(["fsck", "s", "--deep", ...plugIns]);
+  expect(checked.out).toContain("no errors");
+  expect(checked.code).toBe(0);
   const without = run("s", "--verify_only");
   expect(without.code).toBe(2);
   expect(without.err).toMatch(/^osdyno: unknown key-value store tree; there are: .*\n$/);

@@ -11,7 +11,7 @@ import type { DeviceLabel } from "./label.ts";
 import { checkLabels, labelLanes, readLabel } from "./label-io.ts";
 import { findAll } from "./mount.ts";
 import { type Onode, onodeFlags } from "./onode.ts";
-import { type BlueStoreParts, checksumNames } from "./parts.ts";
+import { type BlueStoreParts, checksumNames, checksumTable } from "./parts.ts";
 import { eachRecord, recordsOf } from "./recover.ts";
 import { loadGeometry, type StoreGeometry } from "./superblock.ts";
 import type { UsageDelta } from "./txc.ts";
@@ -125,7 +125,7 @@ export class Inspection {
     return new Survey({
       kv: this.#kv,
       options: { ...this.#parts.options, minAllocBytes: this.geometry.unitBytes },
-      sumBytes: checksumNames.map((name) => this.#parts.checksum(name).valueBytes),
+      sumBytes: checksumTable(this.#parts).map((each) => each?.valueBytes ?? -1),
       sizeBytes: this.geometry.sizeBytes,
       freelist: null,
       forEachFree: null,

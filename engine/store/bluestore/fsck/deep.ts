@@ -10,7 +10,7 @@ import { Survey } from "./survey.ts";
 
 export interface DeepParts {
   readonly io: DiskIo;
-  readonly checksums: readonly Checksum[];
+  readonly checksums: readonly (Checksum | null)[];
   readonly compression: Compression;
   readonly blockBytes: number;
   /** A read that failed or brought wrong data is tried so often again. */
@@ -153,8 +153,8 @@ export class DeepCheck {
 
   /** Offsets in the blob. */
   #badChunks({ blob, blobOffset, length }: Piece, bytes: Uint8Array): number[] {
-    const checksum = this.#parts.checksums[blob.sumType];
-    if (blob.sumBytes === 0 || checksum === undefined) {
+    const checksum = this.#parts.checksums[blob.sumType] ?? null;
+    if (blob.sumBytes === 0 || checksum === null) {
       return [];
     }
     const chunk = 2 ** blob.sumOrder;

@@ -9,7 +9,7 @@ import { kvSpaceUnit, openKv, SharedSpace } from "../kv-space.ts";
 import type { DeviceLabel } from "../label.ts";
 import { checkLabels } from "../label-io.ts";
 import { makeAllocator } from "../make.ts";
-import { type BlueStoreParts, checksumNames } from "../parts.ts";
+import { type BlueStoreParts, checksumTable } from "../parts.ts";
 import { loadGeometry, type StoreGeometry } from "../superblock.ts";
 import { commit } from "../waiting.ts";
 import { DeepCheck } from "./deep.ts";
@@ -74,7 +74,7 @@ function surveyOf(parts: BlueStoreParts, { kv, geometry }: Opened): Survey {
   return new Survey({
     kv,
     options: { ...parts.options, minAllocBytes: geometry.unitBytes },
-    sumBytes: checksumNames.map((name) => parts.checksum(name).valueBytes),
+    sumBytes: checksumTable(parts).map((each) => each?.valueBytes ?? -1),
     sizeBytes: geometry.sizeBytes,
     freelist: freelistOf(geometry),
     forEachFree: null,
@@ -95,8 +95,8 @@ export async function fsckStore(parts: BlueStoreParts, options: FsckOptions): Pr
     if (options.deep) {
       const deep = new DeepCheck(survey, {
         io: new DiskIo(parts.lane),
-        checksums: checksumNames.map((name) => parts.checksum(name)),
-        compression: new Compression(parts.compressor),
+        checksums: checksumTable(parts),
+        compression: new Compression(parts.compressor, parts.foreign?.compressors),
         blockBytes: opened.geometry.blockBytes,
         retries: parts.options.retryDiskReads,
         deferred: survey.deferred,
