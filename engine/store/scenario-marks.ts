@@ -64,7 +64,7 @@ interface LeftNumbers {
 export async function idsIn(session: StoreSession): Promise<LeftNumbers> {
   const ids = new Set<number>([0]);
   const found = await session.statErrno(meta, counterObject);
-  if (found === 0) {
+  if (found !== -storeErrnos.ENOENT) {
     for (const value of (await session.attrs(meta, counterObject)).values()) {
       ids.add((value[0] as number) + ((value[1] as number) << 8));
     }
