@@ -59,7 +59,7 @@ export function percentileChart(model: ReportModel): Chart | null {
         ? "Where the two part, operations waited to be sent."
         : "In a closed loop the two nearly coincide."),
     folded: null,
-    spec: (form) => specOf(rows, form, panelGrid(cells, form)),
+    spec: (form) => specOf(rows, form, panelGrid(cells, form), arranged.choices ?? false),
   };
 }
 
@@ -67,6 +67,8 @@ export function percentileChart(model: ReportModel): Chart | null {
 function arrange(entries: readonly Entry[]): {
   readonly panel: (entry: Entry) => string;
   readonly line: (entry: Entry) => string;
+  /** Lines are choices, which have no order. */
+  readonly choices?: boolean;
 } {
   const facets = new Set(entries.map((entry) => entry.facet));
   if (entries.length <= 4) {
@@ -83,6 +85,11 @@ function arrange(entries: readonly Entry[]): {
     return { panel: (entry) => entry.facet, line: (entry) => entry.label };
   }
   const series = new Set(entries.map((entry) => entry.series));
+  const cells = new Set(entries.map((entry) => `${entry.facet}|${entry.series}`));
+  if (cells.size === entries.length && Math.max(...counts.values()) <= mostLines) {
+    // Choices beside each other: over one another they are compared.
+    return { panel: (entry) => entry.facet, line: (entry) => entry.label, choices: true };
+  }
   return {
     panel: (entry) => (series.size > 1 ? `${entry.facet}: ${entry.series}` : entry.facet),
     line: (entry) => entry.label.slice(entry.series.length).replace(/^, /, "") || entry.label,
@@ -113,11 +120,11 @@ function percentText(rest: number): string {
 
 const quantileTicks = [1, 2, 10, 100, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8];
 
-function specOf(rows: readonly Row[], form: Form, grid: PanelGrid) {
+function specOf(rows: readonly Row[], form: Form, grid: PanelGrid, choices: boolean) {
   const { names } = grid;
   const { columns, width } = panels(names.length, form, grid.most);
   const lines = rows.map((row) => row.line);
-  const key = keyOf(lines, names.length > 1 ? orderedPalette : palette);
+  const key = keyOf(lines, names.length > 1 && !choices ? orderedPalette : palette);
   // The fastest few may be a thousandth of the median; the axis begins where a quarter is done.
   const usual = rows.filter((row) => row.rest >= 4 / 3);
   const domain = logDomain((usual.length > 0 ? usual : rows).map((row) => row.ns));
@@ -201,7 +208,7 @@ function specOf(rows: readonly Row[], form: Form, grid: PanelGrid) {
     labelled: labelled.has(row),
     // A single panel has its legend close by, and its names are long.
     short:
-      names.length > 1 && key.domain.length > 1
+      names.length > 1 && key.domain.length > 1 && !choices
         ? row.line.replace(/ outstanding| offered\/s/, "")
         : "",
   }));
