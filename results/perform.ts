@@ -6,7 +6,12 @@ import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { OsdynoError } from "../engine/base/error.ts";
 import type { ParsedJobs } from "../workloads/job/model.ts";
-import type { MeasuredPhase, PlannedJob, RunPlan } from "../workloads/plan-model.ts";
+import {
+  hasPath,
+  type MeasuredPhase,
+  type PlannedJob,
+  type RunPlan,
+} from "../workloads/plan-model.ts";
 import { filesOf, planRun, seedOfRun } from "../workloads/planner.ts";
 import type { RunPoll } from "../workloads/run-outcome.ts";
 import { DeviceMonitor } from "../workloads/runner/device-monitor.ts";
@@ -408,9 +413,7 @@ function pathsOf(plan: RunPlan): readonly string[] {
 
 function targetText(plan: RunPlan): string {
   const files = filesOf(plan);
-  const texts = files.map((file) =>
-    file.kind === "file" || file.kind === "block" ? `raw:${file.path}` : file.path,
-  );
+  const texts = files.map((file) => (hasPath(file.kind) ? `raw:${file.path}` : file.path));
   return texts.join(" ");
 }
 

@@ -24,6 +24,11 @@ export interface PlannedFile {
   readonly access?: { readonly reads: boolean; readonly writes: boolean };
 }
 
+/** Whether a file of this kind stands at a path of the machine. */
+export function hasPath(kind: PlannedFile["kind"]): boolean {
+  return kind === "file" || kind === "block" || kind === "char";
+}
+
 /** One thread of the runner: one clone (`numjobs`) of one job. */
 export interface PlannedJob {
   readonly resolved: ResolvedJob;

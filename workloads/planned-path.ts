@@ -49,7 +49,12 @@ export function checkFile(job: ResolvedJob, path: string, found: Stats | null): 
   if (!fits) {
     refuse(job, `${path} is not what filetype=${type} asks for`);
   }
-  if (found !== null && !found.isBlockDevice() && !found.isFile()) {
+  if (found !== null && !found.isBlockDevice() && !found.isFile() && !isBottomless(found)) {
     refuse(job, `${path} is neither a file nor a block device`);
   }
+}
+
+/** /dev/null, /dev/zero and /dev/full, as numbers of Linux; they take a job of any size, as with fio. */
+export function isBottomless(facts: Stats): boolean {
+  return facts.isCharacterDevice() && [0x103, 0x105, 0x107].includes(facts.rdev);
 }

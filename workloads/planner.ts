@@ -11,8 +11,14 @@ import { chainsOf } from "./chain-plan.ts";
 import { unfitForDirect } from "./direct-blocks.ts";
 import { beyondFull } from "./fill-device.ts";
 import type { BlockSizeRule, PerDirection, ResolvedJob, SizeValue } from "./job/model.ts";
-import type { PlannedFile, PlannedJob, PlannedPhase, RunPlan } from "./plan-model.ts";
-import { blockDeviceBytes, checkFile, lookUp, refuse } from "./planned-path.ts";
+import {
+  hasPath,
+  type PlannedFile,
+  type PlannedJob,
+  type PlannedPhase,
+  type RunPlan,
+} from "./plan-model.ts";
+import { blockDeviceBytes, checkFile, isBottomless, lookUp, refuse } from "./planned-path.ts";
 import { refusalOf } from "./runner/native-control.ts";
 import { plainStack, type StackChoice, withoutLayers } from "./stack.ts";
 import { storeFile, storesOf, targetWith } from "./store-plan.ts";
@@ -232,7 +238,7 @@ function planFile(
     block || append > 0 || fills ? present : Math.max(reached, job.zones === null ? 0 : present);
   return {
     path,
-    kind: block ? "block" : "file",
+    kind: block ? "block" : found !== null && isBottomless(found) ? "char" : "file",
     offsetBytes: offset,
     sizeBytes: size,
     fileBytes,
@@ -359,7 +365,7 @@ export function seedOfRun(jobs: readonly ResolvedJob[], seed: number | null): nu
 
 /** What the files of a clone are called where nothing has a path: as if they had. */
 function recordedNames(job: ResolvedJob, jobnum: number, made: JobFiles, directory: string) {
-  const paths = made.files.every(({ kind }) => kind === "file" || kind === "block");
+  const paths = made.files.every(({ kind }) => hasPath(kind));
   return paths
     ? made.files.map(({ path }) => path)
     : fileNames(job, jobnum, directory).slice(0, made.files.length);

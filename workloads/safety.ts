@@ -16,7 +16,7 @@ import {
 import { probeSignatures } from "../engine/device/signatures.ts";
 import type { Signature } from "../engine/device/signatures-model.ts";
 import type { ResolvedJob } from "./job/model.ts";
-import type { PlannedFile, PlannedJob, RunPlan } from "./plan-model.ts";
+import { hasPath, type PlannedFile, type PlannedJob, type RunPlan } from "./plan-model.ts";
 import { resolveExisting } from "./scratch.ts";
 import { destroyedBy, otherDevicesMade, type PlannedStore } from "./store-plan.ts";
 import { storePlace } from "./store-target.ts";
@@ -351,8 +351,7 @@ export function judgeWrites(
   const jobsByPath = new Map<string, Set<string>>();
   for (const job of plan.phases.flatMap((phase) => phase.jobs)) {
     for (const file of job.files) {
-      const hasPath = file.kind === "file" || file.kind === "block" || file.kind === "char";
-      if (hasPath && changes(job, file)) {
+      if (hasPath(file.kind) && changes(job, file)) {
         const jobs = jobsByPath.get(file.path) ?? new Set();
         jobsByPath.set(file.path, jobs.add(job.resolved.name));
       }

@@ -110,7 +110,7 @@ describe("values that cannot be", () => {
     refuses(["run", "--name=a", "--filename=new"], /new does not exist yet and no size is given/);
     refuses(["run", "--name=a", "--filename=.", "--size=1m"], /is a directory; name a file/);
     refuses(
-      ["run", "--name=a", "--filename=/dev/null", "--size=1m"],
+      ["run", "--name=a", "--filename=/dev/random", "--size=1m"],
       /is neither a file nor a block/,
     );
     const synthetic = ["run", "--name=a", "--target=null:?service=1us&size=1m"];

@@ -111,6 +111,10 @@ const jobs: readonly (readonly [string, string])[] = [
     "[a]\nfilename=f\nbs=4k\nsize=1m\nrw=write\ndedupe_percentage=40\nbuffer_compress_percentage=50\n",
   ],
   [
+    "devices without an end",
+    "[a]\nfilename=/dev/null\nbs=128k\nsize=16m\nrw=write\n[b]\nfilename=/dev/zero\nbs=4k\nsize=1m\nrw=randread\nnumjobs=2\n",
+  ],
+  [
     "batches",
     `${direct}rw=randread\nioengine=io_uring\niodepth=16\niodepth_batch_submit=8\niodepth_batch_complete_min=4\n[a]\n`,
   ],

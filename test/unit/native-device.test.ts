@@ -252,7 +252,7 @@ describe("files", () => {
       expect(attempt(name, { path: missing })).toThrow(OsdynoError);
       expect(attempt(name, { path: missing })).toThrow(/missing.*No such file/);
       expect(attempt(name, { path: folder, write: false })).toThrow(/neither a regular file/);
-      expect(attempt(name, { path: "/dev/null", write: false })).toThrow(/block device/);
+      expect(attempt(name, { path: "/dev/random", write: false })).toThrow(/block device/);
     }
     expect(attempt("psync", { depth: 0 })).toThrow(/depth of 0/);
     expect(() => openBlockDevice("psync", { depth: 1, slotBytes: 512 })).toThrow(/needs a file/);

@@ -2,7 +2,7 @@
 import { blockEngine } from "../../engine/hot/ioengine/registry.ts";
 import type { ArrivalRule, PerDirection, ResolvedJob } from "../job/model.ts";
 import { cpusOf, startDelayNs } from "../placement.ts";
-import type { PlannedJob } from "../plan-model.ts";
+import { hasPath, type PlannedJob } from "../plan-model.ts";
 import { blockLimits, directionsOf } from "../planner.ts";
 import { parseTarget } from "../target.ts";
 import { traceSlotBytes } from "../trace/plan.ts";
@@ -56,7 +56,7 @@ export function streamSpec(job: PlannedJob): StreamSpec {
       : ioSize.kind === "bytes"
         ? ioSize.bytes
         : Math.floor((region * ioSize.percent) / 100);
-  const target = job.files.every((file) => file.kind !== "file" && file.kind !== "block");
+  const target = job.files.every((file) => !hasPath(file.kind));
   return {
     seed: job.seed,
     pattern: resolved.rw.startsWith("rand") ? "random" : "sequential",
@@ -137,7 +137,7 @@ export function jobSpec(
   run: readonly PlannedJob[] = phase,
 ): JobSpec {
   const { resolved } = job;
-  const onFiles = job.files.some((file) => file.kind === "file" || file.kind === "block");
+  const onFiles = job.files.some((file) => hasPath(file.kind));
   const depth = effectiveDepth(job);
   return {
     name: resolved.name,

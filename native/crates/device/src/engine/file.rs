@@ -23,6 +23,14 @@ const BLKSSZGET: libc::Ioctl = 0x1268;
 /// `_IO(0x12, 97)`, linux/fs.h: write back and drop the cached pages of a block device.
 const BLKFLSBUF: libc::Ioctl = 0x1261;
 
+/// Stands for the size of what has no end: /dev/null, /dev/zero.
+const BOTTOMLESS_BYTES: u64 = 1 << 50;
+
+/// /dev/null, /dev/zero and /dev/full. Source: admin-guide/devices.txt of the kernel.
+fn keeps_nothing(device: libc::dev_t) -> bool {
+    libc::major(device) == 1 && matches!(libc::minor(device), 3 | 5 | 7)
+}
+
 /// How a file is opened.
 #[expect(clippy::struct_excessive_bools, reason = "independent choices")]
 #[derive(Clone, Copy, Debug)]
@@ -84,7 +92,8 @@ impl OpenFile {
     /// Opens an existing file or block device.
     ///
     /// # Errors
-    /// The open failed, or it is neither a regular file nor a block device.
+    /// The open failed, or it is neither a regular file, nor a block device, nor /dev/null, /dev/zero or
+    /// /dev/full.
     pub fn open(path: &str, mode: OpenMode) -> Result<Self, EngineError> {
         let fd = open_descriptor(path, mode)?;
         let file = Self::describe(fd, path, mode)?;
@@ -107,13 +116,18 @@ impl OpenFile {
         // SAFETY: fstat succeeded and filled it.
         let stat = unsafe { stat.assume_init() };
         let kind = stat.st_mode & libc::S_IFMT;
-        if kind != libc::S_IFREG && kind != libc::S_IFBLK {
+        let bottomless = kind == libc::S_IFCHR && keeps_nothing(stat.st_rdev);
+        if kind != libc::S_IFREG && kind != libc::S_IFBLK && !bottomless {
             return Err(EngineError::Unsupported(format!(
                 "{path}: neither a regular file nor a block device; name one of these"
             )));
         }
         let block_device = kind == libc::S_IFBLK;
-        let mut size = stat.st_size.max(0) as u64;
+        let mut size = if bottomless {
+            BOTTOMLESS_BYTES
+        } else {
+            stat.st_size.max(0) as u64
+        };
         let mut block_bytes = 512;
         if block_device {
             let mut sector: libc::c_int = 0;
