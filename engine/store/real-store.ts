@@ -2,7 +2,6 @@
 import { rmSync } from "node:fs";
 import { OsdynoError } from "../base/error.ts";
 import type { PerfCounters, PerfSection } from "../base/perf-counters.ts";
-import { openKeyValueStore } from "../hot/kv/registry.ts";
 import type { OptionSet } from "../options/option-set.ts";
 import { RealClock } from "../os/clock.ts";
 import { processMemory } from "../os/memory-meter.ts";
@@ -15,7 +14,7 @@ import { BlueStore } from "./bluestore/store.ts";
 import { labelOf, otherPaths, roundedSlotBytes, StoreDevices } from "./store-devices.ts";
 import { makeOtherFiles } from "./store-files.ts";
 import { hotPathsOf } from "./store-hot-paths.ts";
-import { kvOfNewStore, kvOptionsOf } from "./store-kv.ts";
+import { kvOfNewStore, kvOpener, kvOptionsOf } from "./store-kv.ts";
 import { type StoreDriver, type VolumeCounters, volumeCounters } from "./volume.ts";
 
 export interface RealStoreRequest {
@@ -84,7 +83,7 @@ export function openParts(
     kvName: kv.name,
     kvDevices: devices.kvDevices(),
     kvOptions: kvOptionsOf(options),
-    openKv: (context) => openKeyValueStore(kv.name, context),
+    openKv: kvOpener(kv.name, path),
     ...hotPathsOf(options),
     memory: processMemory,
     options: blueStoreOptions(options),

@@ -1,9 +1,11 @@
 /** Which key-value store holds a store's metadata, and how it is tuned. */
+import { OsdynoError } from "../base/error.ts";
 import { createAllocator } from "../hot/allocator/registry.ts";
-import type { KvOpenContext } from "../hot/kv/kv.ts";
-import { keyValueEngines } from "../hot/kv/registry.ts";
+import type { KeyValueStore, KvOpenContext } from "../hot/kv/kv.ts";
+import { keyValueEngine, keyValueEngines } from "../hot/kv/registry.ts";
 import type { OptionSet } from "../options/option-set.ts";
 import { optionTable } from "../options/registry.ts";
+import type { BlueStoreParts } from "./bluestore/parts.ts";
 
 export interface KvChoice {
   readonly name: string;
@@ -54,4 +56,29 @@ export function kvOptionsOf(options: OptionSet): KvOpenContext["options"] {
     ({ name, layer }) => layer === "store" && kvOptionNames.test(name) && options.isSet(name),
   );
   return Object.fromEntries(set.map(({ name }) => [name, options.get(name)]));
+}
+
+/** Stores of this process whose metadata is nowhere else, by the path of their main device. */
+const inMemory = new Map<string, KeyValueStore>();
+
+/**
+ * Opens a store's key-value store. One without devices is kept as long as the process, so that a store that
+ * was made can be used; opening throws `bad-input` when its process has ended.
+ */
+export function kvOpener(name: string, path: string): BlueStoreParts["openKv"] {
+  return async (context) => {
+    const engine = keyValueEngine(name);
+    if (engine.uses !== "none") {
+      return await engine.open(context);
+    }
+    const kept = context.create ? await engine.open(context) : inMemory.get(path);
+    if (kept === undefined) {
+      throw new OsdynoError(
+        "bad-input",
+        `${path}: its metadata was in key-value store ${name} and ended with the process that made it; make it anew`,
+      );
+    }
+    inMemory.set(path, kept);
+    return kept;
+  };
 }

@@ -1,5 +1,6 @@
 /** Stores with devices for their key-value store, as a user makes and opens them. */
 import { closeSync, openSync, renameSync, truncateSync, writeSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { holdFile } from "../../engine/os/hold.ts";
 import { labelOf } from "../../engine/store/store-devices.ts";
@@ -87,3 +88,48 @@ test("what is no store, has another version or size, or is in use", () => {
   expect(damaged.code).toBe(1);
   expect(damaged.err).toMatch(/^osdyno: .*a: the label is damaged\n$/);
 }, 60_000);
+
+test("metadata in memory serves the run that made the store, and no other", () => {
+  expect(run("a?size=64m&bluestore_kvbackend=memory").code).toBe(0);
+  expect(labelOf(place.path("a")).kv).toBe("memory");
+  const again = run("a");
+  expect(again.code).toBe(2);
+  expect(again.err).toMatch(
+    /a: its metadata was in key-value store memory and ended with [^\n]*\n$/,
+  );
+}, 60_000);
+
+const firstFit = fileURLToPath(new URL("../../engine/hot/allocator/first-fit.ts", import.meta.url));
+
+test.runIf(hasRocksdb)(
+  "an allocator in TypeScript gives rocksdb no space of its device",
+  () => {
+    const plugIn = ["--plugin", firstFit, "--set", "bluestore_allocator=first-fit"];
+    const refused = run("a?size=96m&bluestore_kvbackend=rocksdb", ...plugIn);
+    expect([refused.code, place.exists("a")]).toEqual([2, false]);
+    expect(refused.err).toMatch(/^osdyno: key-value store rocksdb shares the device [^\n]*\n$/);
+    const usual = run("a?size=600m", ...plugIn, "--out=usual");
+    expect([usual.code, labelOf(place.path("a")).kv]).toEqual([0, "waltree"]);
+    const own = "b?size=96m&bluestore_kvbackend=rocksdb&bluestore_block_db_path=b.db";
+    expect(run(own, ...plugIn).code).toBe(0);
+  },
+  60_000,
+);
+
+test.runIf(hasRocksdb)(
+  "what a small db device cannot hold goes to the main one, and is counted",
+  () => {
+    const options = [
+      "--set=bluestore_rocksdb_options=write_buffer_size=262144,compression=kNoCompression",
+      "--set=bluestore_block_db_size=9m",
+    ];
+    const job = ["--bs=4k", "--size=48m", "--io_size=32m", "--out=spilled"];
+    expect(run("a?size=96m&bluestore_block_db_path=a.db", ...options, ...job).code).toBe(0);
+    const [first] = place.record("spilled").jobs as unknown as [
+      { readonly osdyno: { readonly counters: Readonly<Record<string, number>> } },
+    ];
+    expect(first.osdyno.counters["bluefs.spilled_bytes"]).toBeGreaterThan(0);
+    expect(place.run(["fsck", "a", "--deep"])).toMatchObject({ code: 0 });
+  },
+  120_000,
+);
