@@ -201,12 +201,14 @@ export const blueStoreSubjects: readonly StoreSubject[] = [
     slotBytes: 16384,
   }),
   blueStoreSubject({
-    name: "64 KiB units, xxhash64",
+    name: "64 KiB units, xxhash64, written data in the cache, discards",
     options: {
       minAllocBytes: 65536,
       maxBlobBytes: 524288,
       checksumType: "xxhash64",
       preferDeferredBytes: 16384,
+      bufferedWrite: true,
+      discard: true,
     },
   }),
 ];
