@@ -37,6 +37,9 @@ function optionsOf(
 function checkJob(job: PlannedJob, others: readonly PlannedJob[], layers: readonly OptionLayer[]) {
   const { resolved, files } = job;
   const names = layers.join(", ");
+  if (resolved.objects !== null) {
+    refuse(resolved, `layers above a target (${names}) work on blocks, and io_unit=object`);
+  }
   if (files.length !== 1) {
     refuse(
       resolved,

@@ -4,6 +4,7 @@
  */
 import type { PlannedChain } from "./chain-plan.ts";
 import type { ResolvedJob } from "./job/model.ts";
+import type { PlannedObjects } from "./object-plan.ts";
 import type { NativeOutcome } from "./run-outcome.ts";
 import type { PlannedStore } from "./store-plan.ts";
 import type { IologSpec, PlannedTrace } from "./trace/model.ts";
@@ -43,6 +44,8 @@ export interface PlannedJob {
   /** Bytes it will transfer if nothing ends it earlier; null = bounded by time only. */
   readonly ioBytes: number | null;
   readonly seed: number;
+  /** With `io_unit=object`: what the operations are on. */
+  readonly objects?: PlannedObjects;
   /** Operations come from it. */
   readonly trace?: PlannedTrace;
   /** `write_iolog` */

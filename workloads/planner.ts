@@ -6,11 +6,13 @@ import { createHash } from "node:crypto";
 import { type Dirent, readdirSync } from "node:fs";
 import { totalmem } from "node:os";
 import { join, resolve } from "node:path";
+import { mixByDirection } from "../engine/store/objects/object-mix.ts";
 import { layersAsked } from "./chain.ts";
 import { chainsOf } from "./chain-plan.ts";
 import { unfitForDirect } from "./direct-blocks.ts";
 import { beyondFull } from "./fill-device.ts";
 import type { BlockSizeRule, PerDirection, ResolvedJob, SizeValue } from "./job/model.ts";
+import { planObjects } from "./object-plan.ts";
 import {
   hasPath,
   type PlannedFile,
@@ -56,6 +58,10 @@ export function plannedDirections({ resolved, trace }: PlannedJob): Directions {
 
 /** What `rw` of one job reads and writes. */
 export function directionsOf(job: ResolvedJob): Directions {
+  if (job.objects !== null) {
+    const [gets, changes, deletes] = mixByDirection(job.objects);
+    return { read: gets > 0, write: changes > 0, trim: deletes > 0 };
+  }
   const { rw } = job;
   const mixed = rw === "rw" || rw === "randrw";
   return {
@@ -293,7 +299,10 @@ function targetOf(job: ResolvedJob, options: PlanOptions): Target | null {
   return job.ioengine === "memory" ? { kind: "memory", text: "memory:" } : null;
 }
 
-type JobFiles = Pick<PlannedJob, "files" | "ioBytes" | "writes" | "trace" | "mergedPath">;
+type JobFiles = Pick<
+  PlannedJob,
+  "files" | "ioBytes" | "writes" | "objects" | "trace" | "mergedPath"
+>;
 
 function planJob(job: ResolvedJob, jobnum: number, options: PlanOptions): JobFiles {
   const target = targetOf(job, options);
@@ -309,9 +318,26 @@ function planJob(job: ResolvedJob, jobnum: number, options: PlanOptions): JobFil
       ...(merged === null ? {} : { mergedPath: merged }),
     };
   }
+  if (job.objects !== null) {
+    return planObjectJob(job, jobnum, target);
+  }
   const files = planFiles(job, jobnum, target, options);
   const used = directionsOf(job);
   return { files, ioBytes: ioBytesOf(job, files), writes: used.write || used.trim };
+}
+
+function planObjectJob(job: ResolvedJob, jobnum: number, target: Target | null): JobFiles {
+  if (target?.kind !== "store") {
+    const on = target === null ? "files" : target.text;
+    refuse(
+      job,
+      `io_unit=object works on a target store:PATH, not on ${on}; give --target store:PATH`,
+    );
+  }
+  const { file, objects } = planObjects(job, jobnum, target);
+  const used = directionsOf(job);
+  const ioBytes = job.timeBased ? null : objects.totalBytes * job.loops;
+  return { files: [file], objects, ioBytes, writes: used.write || used.trim };
 }
 
 function planFiles(
@@ -441,6 +467,9 @@ function runtimeOf({ resolved, trace }: PlannedJob): number | null {
 
 /** Of the bytes that a job transfers. */
 function writeShare({ resolved, trace }: PlannedJob): number {
+  if (resolved.objects !== null) {
+    return mixByDirection(resolved.objects)[1] / 100;
+  }
   if (trace === undefined) {
     return directionsOf(resolved).read ? (100 - resolved.rwmixread) / 100 : 1;
   }

@@ -292,7 +292,11 @@ class Judge {
 }
 
 /** Modes that never write or trim. A mixed mode of nothing but reads is one of them. */
-function onlyReads({ rw, rwmixread }: ResolvedJob): boolean {
+function onlyReads({ rw, rwmixread, objects }: ResolvedJob): boolean {
+  if (objects !== null) {
+    // Objects that are not there are put before the run.
+    return false;
+  }
   return rw === "read" || rw === "randread" || (rwmixread === 100 && /^(rand)?rw$/.test(rw));
 }
 

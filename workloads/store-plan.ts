@@ -3,6 +3,7 @@ import { OsdynoError } from "../engine/base/error.ts";
 import type { ClassDecision } from "../engine/device/classify.ts";
 import type { DeviceKind } from "../engine/options/option.ts";
 import { OptionSet, type OptionSetting } from "../engine/options/option-set.ts";
+import { needsObjects } from "../engine/store/objects/object-mix.ts";
 import { otherPaths } from "../engine/store/store-devices.ts";
 import { checkHotPaths } from "../engine/store/store-hot-paths.ts";
 import { layersAsked } from "./chain.ts";
@@ -53,7 +54,7 @@ function unlike(target: StoreTarget, place: StorePlace): string | null {
 }
 
 /** The bytes of the store that is opened or made; null: as many as the jobs need. */
-function storeBytes(target: StoreTarget, place: StorePlace): number | null {
+export function storeBytes(target: StoreTarget, place: StorePlace): number | null {
   if (place.kind === "store" && unlike(target, place) === null) {
     return place.label.sizeBytes;
   }
@@ -182,5 +183,13 @@ export function plannedVolumeBytes({ make, place }: PlannedStore): number {
 /** What is to be known of a job on a store before it runs, one line each. */
 export function storeNotes(job: PlannedJob, stores: readonly PlannedStore[]): string[] {
   const store = stores.find(({ text }) => job.files.some(({ path }) => path === text));
-  return store === undefined ? [] : [...store.options.notes];
+  if (store === undefined) {
+    return [];
+  }
+  const { resolved, objects } = job;
+  const laidOut =
+    objects !== undefined && resolved.objects !== null && needsObjects(resolved.objects)
+      ? [`${objects.count} objects are put before the run where they are not there yet`]
+      : [];
+  return [...store.options.notes, ...laidOut];
 }

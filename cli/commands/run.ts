@@ -194,7 +194,9 @@ function checkJobs(own: Own, parsed: ParsedJobs): void {
   if (most !== null && count > most) {
     throw new OsdynoError("bad-input", `--max-jobs ${most}: there are ${count} jobs`);
   }
-  const writer = parsed.jobs.find(({ rw }) => rw !== "read" && rw !== "randread");
+  const writer = parsed.jobs.find(
+    ({ rw, objects }) => objects !== null || (rw !== "read" && rw !== "randread"),
+  );
   if (own.has("readonly") && writer !== undefined) {
     throw new OsdynoError("unsafe", `--readonly: job ${writer.name} has rw=${writer.rw}`);
   }

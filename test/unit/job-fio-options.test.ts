@@ -32,7 +32,9 @@ const promised = `rw rwmixread rwmixwrite bs bsrange bssplit blockalign size io_
   randrepeat randseed allrandrepeat verify verify_pattern verify_fatal do_verify zero_buffers
   refill_buffers buffer_compress_percentage group_reporting new_group percentile_list clat_percentiles
   slat_percentiles lat_percentiles cpus_allowed description unlink create_only kb_base
-  unified_rw_reporting target op_class client_id io_unit arrival backlog_cap`.split(/\s+/);
+  unified_rw_reporting target op_class client_id io_unit object_mix arrival backlog_cap`.split(
+  /\s+/,
+);
 
 describe("fio's options", () => {
   it("were read", () => {

@@ -140,8 +140,7 @@ describe("keys", () => {
     ["zonemode=zbd", "t.fio:2: zonemode=zbd: known to fio, not supported here"],
     ["exec_prerun=x", "t.fio:2: exec_prerun is known to fio, not supported here"],
     ["rwmixcycle=1", "t.fio:2: rwmixcycle is deprecated"],
-    ["object_mix=put:1", "t.fio:2: object_mix is not supported yet"],
-    ["io_unit=object", "t.fio:2: io_unit=object: object operations are not supported yet"],
+    ["io_unit=objects", "t.fio:2: io_unit=objects"],
     [
       "ioengine=rdma",
       "t.fio:2: ioengine=rdma is known to fio, not supported here: it measures networks, not storage",

@@ -1,6 +1,7 @@
 /** Schedules of arrival from `rate`, `rate_iops`, `rate_process` and `arrival`. */
 import type { ArrivalChoice, Draft } from "./draft.ts";
 import type { ArrivalRule, PerDirection } from "./model.ts";
+import { objectShares } from "./object-rules.ts";
 import { badInput } from "./place.ts";
 import { placeOf, type Resolving } from "./resolving.ts";
 
@@ -80,6 +81,10 @@ function ruleOf(
 function shareOf(draft: Draft, index: Direction, uses: readonly Direction[]): number {
   if (uses.length === 1) {
     return 1;
+  }
+  const shares = objectShares(draft);
+  if (shares !== null) {
+    return shares[index] / 100;
   }
   if (!uses.includes(0)) {
     return 1 / uses.length;

@@ -1,4 +1,5 @@
 /** A job while its options are applied one after the other; a global section's values are its start. */
+import type { ObjectMix } from "../../engine/store/objects/object-mix.ts";
 import type { SplitEntry } from "./compound-value.ts";
 import type { DistributionRule, ResolvedJob, RwMode, SizeValue, VerifyRule } from "./model.ts";
 import type { KbBase } from "./number-value.ts";
@@ -86,6 +87,8 @@ export interface Draft extends RulesDraft {
   createOnly: boolean;
   unifiedRwReporting: ResolvedJob["unifiedRwReporting"];
   target: string | null;
+  ioUnit: "block" | "object";
+  objectMix: ObjectMix | null;
   opClass: ResolvedJob["opClass"];
   clientId: number;
   /** Where each key was set last, by the job or the globals before it. */
@@ -168,6 +171,8 @@ export function newDraft(): Draft {
     createOnly: false,
     unifiedRwReporting: "none",
     target: null,
+    ioUnit: "block",
+    objectMix: null,
     opClass: "client",
     clientId: 0,
     places: new Map(),

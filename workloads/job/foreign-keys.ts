@@ -103,9 +103,6 @@ export const foreignKeys: ReadonlyMap<string, RefusedKey> = new Map(
 /** fio 3.33 prints that these are deprecated and refuses the job. */
 export const removedKeys: ReadonlySet<string> = new Set(["percentage_sequential", "rwmixcycle"]);
 
-/** Our own key of a later version, so that it is not taken for a typing error. */
-export const laterKeys: ReadonlySet<string> = new Set(["object_mix"]);
-
 /** Engines that jobs can name. */
 export const supportedEngines: readonly string[] = [
   "io_uring",

@@ -1,6 +1,6 @@
 /** Finds a key by its name or alias, and says what is wrong with one that cannot be used. */
 import { nearestName } from "../../engine/base/nearest-name.ts";
-import { foreignKeys, laterKeys, refusedKeys, removedKeys } from "./foreign-keys.ts";
+import { foreignKeys, refusedKeys, removedKeys } from "./foreign-keys.ts";
 import type { KeyType, SupportedKey } from "./key.ts";
 import { supportedKeys } from "./keys.ts";
 import { badInput, type Place, shown } from "./place.ts";
@@ -17,7 +17,7 @@ export function findKey(name: string): SupportedKey | null {
 
 /** A key that there is, in this version or not: no typing error. */
 export function isKnownName(name: string): boolean {
-  return [byName, foreignKeys, removedKeys, laterKeys].some((known) => known.has(name));
+  return [byName, foreignKeys, removedKeys].some((known) => known.has(name));
 }
 
 /** The supported key, or a bad-input error that says why there is none. */
@@ -32,9 +32,6 @@ export function requireKey(name: string, place: Place): SupportedKey {
   }
   if (removedKeys.has(name)) {
     throw badInput(place, `${name} is deprecated, fio refuses it too; remove it`);
-  }
-  if (laterKeys.has(name)) {
-    throw badInput(place, `${name} is not supported yet`);
   }
   const near = nearestName(name, [...byName.keys(), ...foreignKeys.keys()]);
   const hint = near === null ? "" : `; did you mean ${near}?`;

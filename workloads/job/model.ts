@@ -3,6 +3,7 @@
  * in. Made by `parse.ts`, read by the planner, `--parse-only` and the results.
  */
 
+import type { ObjectMix } from "../../engine/store/objects/object-mix.ts";
 import type {
   CommandPriorityRule,
   ContentRules,
@@ -177,6 +178,8 @@ export interface ResolvedJob {
   readonly host: HostRules;
   /** Our own key: where the job runs, e.g. `null:?service=50us`; `null` = the files it names. */
   readonly target: string | null;
+  /** `io_unit=object`: what is done to objects; null: operations are on blocks. */
+  readonly objects: ObjectMix | null;
   readonly opClass: "client" | "recovery" | "best_effort";
   readonly clientId: number;
   /** Options as written, name and value as strings, for `job options` of the JSON and `--showcmd`. */

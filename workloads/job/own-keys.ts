@@ -6,6 +6,7 @@ import type { ArrivalChoice } from "./draft.ts";
 import type { GivenValue } from "./given-value.ts";
 import type { SupportedKey } from "./key.ts";
 import { readNumber, readTime } from "./number-value.ts";
+import { readObjectMix } from "./object-rules.ts";
 import { badInput, commandLine, shown } from "./place.ts";
 
 const mostProfilePoints = 100_000;
@@ -47,13 +48,20 @@ export const ownKeys: readonly SupportedKey[] = [
     name: "io_unit",
     type: "choice",
     default: "block",
-    summary: "What an operation is: block.",
+    summary: "What an operation is on: block, or object (target store:PATH).",
     own: true,
-    apply: (_draft, value) => {
-      if (value.text() === "object") {
-        throw value.refuse("object operations are not supported yet; use block");
-      }
-      value.choice(["block"]);
+    apply: (draft, value) => {
+      draft.ioUnit = value.choice(["block", "object"]);
+    },
+  },
+  {
+    name: "object_mix",
+    type: "text",
+    default: "rw's: reads are gets, writes puts, trims deletes",
+    summary: "With io_unit=object, percent: get:60,put:20,overwrite:10,delete:5,omap:5.",
+    own: true,
+    apply: (draft, value) => {
+      draft.objectMix = readObjectMix(value);
     },
   },
   {

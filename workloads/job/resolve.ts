@@ -5,6 +5,7 @@ import type { Draft } from "./draft.ts";
 import { foreignEngines, supportedEngines, synchronousEngines } from "./foreign-keys.ts";
 import type { BlockSizeRule, PerDirection, ResolvedJob, RwMode, VerifyRule } from "./model.ts";
 import { readNumber } from "./number-value.ts";
+import { objectShares, resolveObjects } from "./object-rules.ts";
 import { badInput, shown } from "./place.ts";
 import { enginesOf } from "./queue-keys.ts";
 import { resolveChecks, resolveRules } from "./resolve-rules.ts";
@@ -31,6 +32,14 @@ export function directionsOf(rw: RwMode): readonly Direction[] {
     case "randtrimwrite":
       return [1, 2];
   }
+}
+
+/** Directions that a job uses. */
+function usesOf(draft: Draft): readonly Direction[] {
+  const shares = objectShares(draft);
+  return shares === null
+    ? directionsOf(draft.rw)
+    : ([0, 1, 2] as const).filter((direction) => shares[direction] > 0);
 }
 
 export function isRandom(rw: RwMode): boolean {
@@ -85,7 +94,7 @@ export function resolveJob(resolving: Resolving): ResolvedJob {
     groupReporting: draft.groupReporting,
     loops: draft.loops,
     numberIos: draft.numberIos === 0 ? null : draft.numberIos,
-    arrival: resolveArrival(resolving, directionsOf(draft.rw)),
+    arrival: resolveArrival(resolving, usesOf(draft)),
     backlogCap: draft.backlogCap,
     thinktimeNs: draft.thinktimeNs,
     // With a time of I/O, blocks count only if they were asked for.
@@ -108,7 +117,7 @@ export function resolveJob(resolving: Resolving): ResolvedJob {
       (!refillGiven &&
         (verify !== null ||
           (compress > 0 && compress < 100) ||
-          (patterned && directionsOf(draft.rw).includes(0)))),
+          (patterned && usesOf(draft).includes(0)))),
     bufferCompressPercent: compress === 100 ? 0 : compress,
     percentiles: draft.percentiles,
     clatPercentiles: draft.clatPercentiles && draft.measures.clat,
@@ -120,9 +129,10 @@ export function resolveJob(resolving: Resolving): ResolvedJob {
     kbBase: draft.kbBase,
     unifiedRwReporting: draft.unifiedRwReporting,
     target: draft.target,
+    objects: resolveObjects(resolving),
     opClass: draft.opClass,
     clientId: draft.clientId,
-    ...resolveRules(resolving, directionsOf(draft.rw)),
+    ...resolveRules(resolving, usesOf(draft)),
     given,
   };
 }
@@ -191,8 +201,8 @@ function checkTimes(resolving: Resolving): void {
       "ramp_time without a runtime: if the size is done within the warm-up, nothing is measured; add runtime= and time_based",
     );
   }
-  const { verify, doVerify, timeBased, rw } = draft;
-  const uses = directionsOf(rw);
+  const { verify, doVerify, timeBased } = draft;
+  const uses = usesOf(draft);
   if (verify !== null && doVerify && timeBased && uses.includes(1) && !uses.includes(0)) {
     notes.add(
       placeOf(resolving, "verify"),
@@ -239,7 +249,7 @@ function resolveAlignment(resolving: Resolving, sizes: PerDirection<BlockSizeRul
       ? draft.blockAlign[index]
       : smallest(sizes[index]);
   const bytes: PerDirection<number> = [of(0), of(1), of(2)];
-  const free = directionsOf(draft.rw).some((index) => bytes[index] !== smallest(sizes[index]));
+  const free = usesOf(draft).some((index) => bytes[index] !== smallest(sizes[index]));
   if (free && !draft.norandommap) {
     notes.add(
       placeOf(resolving, "ba"),
@@ -255,7 +265,7 @@ function checkSize(resolving: Resolving, sizes: PerDirection<BlockSizeRule>): vo
   if (draft.size?.kind !== "bytes") {
     return;
   }
-  const block = Math.min(...directionsOf(draft.rw).map((index) => smallest(sizes[index])));
+  const block = Math.min(...usesOf(draft).map((index) => smallest(sizes[index])));
   if (draft.size.bytes < block) {
     throw badInput(
       placeOf(resolving, "size"),
@@ -298,7 +308,7 @@ function resolveVerify(
   if (draft.verify === null) {
     return null;
   }
-  const uses = directionsOf(draft.rw);
+  const uses = usesOf(draft);
   const place = placeOf(resolving, "verify", "verify_pattern");
   if (!uses.includes(0) && !uses.includes(1)) {
     throw badInput(place, `verify with rw=${draft.rw}: this job neither writes nor reads`);

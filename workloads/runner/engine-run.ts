@@ -127,7 +127,7 @@ export interface RunPlaces {
   readonly stores: StoreSession | null;
   /** By job: the target of its store; null: it is on none. */
   readonly targets: readonly (string | null)[];
-  /** By job: its part of a chain that is open; null: it is on none. */
+  /** By job: its part of a chain that is open, or its objects; null: it is on none. */
   readonly chained?: readonly (BlockDevice | null)[];
   /** By job: whose its operations are. */
   readonly owners?: readonly OpOwner[];

@@ -107,13 +107,17 @@ function startOnEngine(
     opClass: classOf[opClass],
     clientId,
   }));
+  const onObjects = phase.jobs.map(
+    (job, index) => places.stores?.objectDevice(job, spec.jobs[index]?.iodepth ?? 1) ?? null,
+  );
   if (plan.chains.length === 0) {
-    return startEngineRun(spec, { ...places, targets, owners });
+    return startEngineRun(spec, { ...places, targets, owners, chained: onObjects });
   }
   const chains = new ChainRun(plan, phase.jobs, spec.jobs, places);
   layers.add(chains);
   try {
-    const run = startEngineRun(spec, { ...places, targets, owners, chained: chains.devices });
+    const chained = chains.devices.map((device, index) => device ?? onObjects[index] ?? null);
+    const run = startEngineRun(spec, { ...places, targets, owners, chained });
     void run.done.finally(() => chains.close());
     return run;
   } catch (error) {

@@ -1,6 +1,8 @@
 /** From a planned job to the specification that the native side executes. */
 import { blockEngine } from "../../engine/hot/ioengine/registry.ts";
+import { mixByDirection } from "../../engine/store/objects/object-mix.ts";
 import type { ArrivalRule, PerDirection, ResolvedJob } from "../job/model.ts";
+import { objectSizes, type PlannedObjects } from "../object-plan.ts";
 import { cpusOf, startDelayNs } from "../placement.ts";
 import { hasPath, type PlannedJob } from "../plan-model.ts";
 import { blockLimits, directionsOf } from "../planner.ts";
@@ -17,6 +19,9 @@ function mixOf({ resolved: job, trace }: PlannedJob): PerDirection<number> {
     const [reads, writes, trims] = trace.facts.operations;
     const share = (count: number) => (100 * count) / Math.max(1, reads + writes + trims);
     return [share(reads), share(writes), share(trims)];
+  }
+  if (job.objects !== null) {
+    return mixByDirection(job.objects);
   }
   const used = directionsOf(job);
   if (used.trim) {
@@ -47,6 +52,36 @@ function rangeFlushOf({ syncs: { fileRange } }: ResolvedJob): StreamSpec["rangeF
 
 /** The op stream of one planned job; the same on every engine and path. */
 export function streamSpec(job: PlannedJob): StreamSpec {
+  return job.objects === undefined ? blockStream(job) : objectStream(job, job.objects);
+}
+
+/**
+ * The stream of a job on objects: what it draws as places are objects, and each operation is on one. It
+ * ends when it has had as many as there are objects, unless it is bounded otherwise.
+ */
+function objectStream(job: PlannedJob, { count, strideBytes }: PlannedObjects): StreamSpec {
+  const stream = blockStream(job);
+  const { resolved } = job;
+  const sizes = objectSizes(resolved);
+  const bounded = resolved.ioSize !== null || resolved.numberIos !== null;
+  return {
+    ...stream,
+    blockSizes: [sizes, sizes, sizes],
+    blockAlign: [strideBytes, strideBytes, strideBytes],
+    // Objects of one size are one block each: a map gives each once, as fio's does with blocks.
+    randomMap: stream.randomMap && sizes.kind === "fixed",
+    trimThenWrite: false,
+    sequentialStep: 0,
+    opsPerDraw: 1,
+    numberIos: bounded ? stream.numberIos : count,
+    fua: false,
+    loopBarrier: false,
+    rangeFlush: null,
+    data: { ...stream.data, verify: null },
+  };
+}
+
+function blockStream(job: PlannedJob): StreamSpec {
   const { resolved } = job;
   const region = job.files.reduce((sum, file) => sum + file.sizeBytes, 0);
   const { ioSize } = resolved;
@@ -151,7 +186,9 @@ export function jobSpec(
     cache: { invalidate: resolved.fileRules.invalidate, advise: resolved.fileRules.advise },
     iodepth: depth,
     maxBlock:
-      job.trace === undefined ? blockLimits(resolved).max : traceSlotBytes(job.trace, depth),
+      job.trace === undefined
+        ? (job.objects?.strideBytes ?? blockLimits(resolved).max)
+        : traceSlotBytes(job.trace, depth),
     stream: streamSpec(job),
     startDelayNs: startDelayNs(job),
     runtimeNs: resolved.runtimeNs === null ? null : resolved.runtimeNs + resolved.rampNs,
@@ -164,5 +201,6 @@ export function jobSpec(
     writeIolog: job.iolog ?? null,
     log: logSpec(resolved),
     checkFiles: checkFilesSpec(job),
+    objects: job.objects !== undefined,
   };
 }

@@ -151,6 +151,8 @@ export interface JobSpec {
   readonly writeIolog: IologSpec | null;
   readonly log: LogSpec | null;
   readonly checkFiles: CheckFilesSpec;
+  /** Operations are on objects: results say what was moved. */
+  readonly objects: boolean;
 }
 
 /** `folder` of dumped blocks; `state`: the file that is kept or (`load`) looked for. */

@@ -19,7 +19,9 @@ interface Range {
 
 /** What jobs read of the store with this target (`overwrite=1`: and write), in order, joined. */
 export function readRanges(plan: RunPlan, text: string): readonly Range[] {
-  const jobs = plan.phases.flatMap(({ jobs: each }) => each);
+  const jobs = plan.phases
+    .flatMap(({ jobs: each }) => each)
+    .filter(({ objects }) => objects === undefined);
   const ranges = jobs.flatMap((job) =>
     job.files
       .filter(({ path, access }) => {

@@ -3,8 +3,12 @@ import { closeSync, ftruncateSync, openSync, readSync, rmSync } from "node:fs";
 import { OsdynoError } from "../../engine/base/error.ts";
 import { flatPerf, type PerfCounters, perfSince } from "../../engine/base/perf-counters.ts";
 import { SeededRandom } from "../../engine/base/random.ts";
+import { openChecksum } from "../../engine/hot/checksum/registry.ts";
 import type { OptionSet } from "../../engine/options/option-set.ts";
 import type { BlockDevice } from "../../engine/port/block-device.ts";
+import { ObjectDevice } from "../../engine/store/objects/object-device.ts";
+import { needsObjects } from "../../engine/store/objects/object-mix.ts";
+import { ObjectSet } from "../../engine/store/objects/object-set.ts";
 import { makeRealStore, RealStore, type RealStoreRequest } from "../../engine/store/real-store.ts";
 import { StoreVolume } from "../../engine/store/volume.ts";
 import {
@@ -13,11 +17,12 @@ import {
   readVolume,
   VolumeLayout,
 } from "../../engine/store/volume-layout.ts";
-import type { PlannedPhase, RunPlan } from "../plan-model.ts";
+import type { PlannedJob, PlannedPhase, RunPlan } from "../plan-model.ts";
 import { type PlannedStore, plannedVolumeBytes } from "../store-plan.ts";
 import type { StorePlace } from "../store-target.ts";
 import type { LayoutProgress } from "./layout.ts";
 import { effectiveDepth, jobSpec } from "./native-plan.ts";
+import { layOutObjects } from "./object-layout.ts";
 import { layOutVolume, readRanges } from "./store-layout.ts";
 
 /** What the jobs of a run want of one store. */
@@ -93,6 +98,8 @@ function originOfSize({ objectBytes, make }: PlannedStore): string {
 class OpenStore {
   readonly planned: PlannedStore;
   readonly real: RealStore;
+  /** Null: no job is on objects. */
+  objects: ObjectSet | null = null;
   readonly #layout: VolumeLayout;
   #slotsTaken = 0;
   #open = 0;
@@ -170,18 +177,47 @@ class OpenStore {
     const layout = this.#layout;
     const ranges = readRanges(plan, text);
     await layOutVolume({ store: this.real.store, layout, ranges, path, progress, signal });
+    const jobs = plan.phases.flatMap((phase) => phase.jobs);
+    await this.#layOutObjects(jobs, progress, signal);
   }
 
-  /** The volume, for a user with so many operations under way. */
-  volume(depth: number): StoreVolume {
+  /** The objects that jobs on objects work on, which are put if they have to be there and are not. */
+  async #layOutObjects(
+    jobs: readonly PlannedJob[],
+    progress: LayoutProgress,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const own = jobs.filter(
+      ({ objects, files }) =>
+        objects !== undefined && files.some(({ path }) => path === this.planned.text),
+    );
+    if (own.length === 0) {
+      return;
+    }
+    const verified = own.some(({ resolved }) => resolved.verify !== null);
+    this.objects = new ObjectSet(this.real.store, openChecksum("crc32c"), verified);
+    const errno = await this.objects.open();
+    if (errno < 0) {
+      throw new OsdynoError(
+        "io",
+        `${this.planned.path}: looking for its objects failed with errno ${-errno}`,
+      );
+    }
+    for (const job of own) {
+      if (job.resolved.objects !== null && needsObjects(job.resolved.objects)) {
+        await layOutObjects(this.objects, job, progress, signal);
+      }
+    }
+  }
+
+  /** What every user of the store is told, and a part of its slots for so many operations. */
+  #share(depth: number) {
     const { real, planned } = this;
     const firstSlot = real.firstUserSlot + this.#slotsTaken;
     this.#slotsTaken += depth;
     this.#open += 1;
-    return new StoreVolume({
-      store: real.store,
+    return {
       driver: real.driver,
-      layout: this.#layout,
       clock: real.clock,
       firstSlot,
       slots: depth,
@@ -202,8 +238,42 @@ class OpenStore {
           this.#slotsTaken = 0;
         }
       },
+    };
+  }
+
+  /** The volume, for a user with so many operations under way. */
+  volume(depth: number): StoreVolume {
+    return new StoreVolume({
+      ...this.#share(depth),
+      store: this.real.store,
+      layout: this.#layout,
     });
   }
+
+  /** The objects of a job. */
+  objectDevice({ objects, resolved, seed }: PlannedJob, depth: number): ObjectDevice {
+    const { objects: set } = this;
+    if (set === null || objects === undefined || resolved.objects === null) {
+      throw new Error("internal error: a job on objects has none");
+    }
+    return new ObjectDevice({
+      ...this.#share(depth),
+      set,
+      mix: resolved.objects,
+      strideBytes: objects.strideBytes,
+      firstObject: objects.first,
+      objectCount: objects.count,
+      sequential: !resolved.rw.startsWith("rand"),
+      verify: resolved.verify !== null,
+      seed,
+    });
+  }
+}
+
+/** The store's, its volume's and its objects'. */
+function countersOf({ real, objects }: OpenStore): PerfCounters {
+  const counters = real.perfCounters();
+  return objects === null ? counters : { ...counters, objects: objects.counters() };
 }
 
 /** What a store was made with, whatever the options of the run say now. */
@@ -262,7 +332,7 @@ export class StoreSession {
 
   private constructor(stores: readonly OpenStore[]) {
     this.#stores = stores;
-    this.#before = stores.map(({ real }) => real.perfCounters());
+    this.#before = stores.map(countersOf);
   }
 
   /** To be called before anything is measured. Throws `io` or `interrupted`. */
@@ -270,7 +340,7 @@ export class StoreSession {
     for (const store of this.#stores) {
       await store.layOut(plan, progress, signal);
     }
-    this.#before = this.#stores.map(({ real }) => real.perfCounters());
+    this.#before = this.#stores.map(countersOf);
   }
 
   /** Options as they hold where that is not what was set, of the first store; `object_size` with them. */
@@ -287,10 +357,10 @@ export class StoreSession {
   /** What was counted since all were open, by name; of further stores with their target behind it. */
   counters(): Readonly<Record<string, number>> {
     const all: Record<string, number> = {};
-    for (const [place, { real, planned }] of this.#stores.entries()) {
-      const since = perfSince(this.#before[place] ?? {}, real.perfCounters());
+    for (const [place, store] of this.#stores.entries()) {
+      const since = perfSince(this.#before[place] ?? {}, countersOf(store));
       for (const [name, value] of Object.entries(flatPerf(since))) {
-        all[place === 0 ? name : `${name}@${planned.text}`] = value;
+        all[place === 0 ? name : `${name}@${store.planned.text}`] = value;
       }
     }
     return all;
@@ -300,6 +370,14 @@ export class StoreSession {
   device(text: string, depth: number): BlockDevice | null {
     const store = this.#stores.find(({ planned }) => planned.text === text);
     return store?.volume(depth) ?? null;
+  }
+
+  /** What a job on objects drives; null: the job is on none. */
+  objectDevice(job: PlannedJob, depth: number): BlockDevice | null {
+    const store = this.#stores.find(({ planned }) =>
+      job.files.some(({ path }) => path === planned.text),
+    );
+    return job.objects === undefined ? null : (store?.objectDevice(job, depth) ?? null);
   }
 
   /** Ends all cleanly; throws the first `io` after all have been let go. */

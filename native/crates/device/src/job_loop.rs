@@ -151,6 +151,8 @@ pub struct JobLoop<E> {
     runtime_ns: Option<u64>,
     backlog_cap: u64,
     scheduled: bool,
+    /// Results say what was moved.
+    objects: bool,
     /// Times on the runner's clock.
     origin_ns: u64,
     start_ns: u64,
@@ -504,8 +506,8 @@ impl<E: Engine> JobLoop<E> {
             let mut completion = self.out[index];
             let mut flight = self.slots[completion.tag as usize];
             let mut result = completion.result;
-            if result != flight.op.length as i32 || self.checks.is_some() || !self.parts.is_empty()
-            {
+            let whole = result == flight.op.length as i32 || (self.objects && result >= 0);
+            if !whole || self.checks.is_some() || !self.parts.is_empty() {
                 match self.examine(&mut completion, &mut flight) {
                     Some(final_result) => result = final_result,
                     None => continue,
@@ -522,7 +524,11 @@ impl<E: Engine> JobLoop<E> {
                 sent_ns: flight.sent_ns,
                 submitted_ns: completion.submitted_ns,
                 completed_ns: completion.completed_ns,
-                asked: op.length,
+                asked: if self.objects && result >= 0 {
+                    result as u32
+                } else {
+                    op.length
+                },
                 result,
             };
             self.recorder.record(&sample);

@@ -240,6 +240,10 @@ pub struct JobSpec {
     /// Files that verification leaves or finds.
     #[serde(default)]
     pub check_files: CheckFiles,
+    /// Operations are on objects (engine path only): what one moved is its result, whatever the stream
+    /// asked for, and none goes on with a rest.
+    #[serde(default)]
+    pub objects: bool,
 }
 
 /// Where verification puts its files.

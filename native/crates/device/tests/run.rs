@@ -106,6 +106,7 @@ fn job(engine: EngineSpec, write: bool, blocks: u64, depth: u32) -> JobSpec {
         write_iolog: None,
         control: ControlSpec::default(),
         check_files: CheckFiles::default(),
+        objects: false,
         log: None,
     }
 }

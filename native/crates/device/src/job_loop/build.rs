@@ -138,6 +138,7 @@ impl<E: Engine> JobLoop<E> {
             runtime_ns: spec.runtime_ns,
             backlog_cap: spec.backlog_cap.unwrap_or(BACKLOG_CAP),
             scheduled: spec.scheduled(),
+            objects: spec.objects,
             origin_ns: 0,
             start_ns: 0,
             end_ns: u64::MAX,
