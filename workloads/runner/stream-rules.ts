@@ -96,11 +96,13 @@ export function streamRules(
 
 /**
  * Files that verification leaves or finds, in the current directory as with fio. A state is kept of
- * writes to files and devices, and looked for where `verify_state_load` asks for it.
+ * writes to files, devices and stores, and looked for where `verify_state_load` asks for it.
  */
 export function checkFilesSpec(job: PlannedJob): CheckFilesSpec {
   const { verify, name } = job.resolved;
-  const kept = job.files.some((file) => file.kind === "file" || file.kind === "block");
+  const kept = job.files.some(
+    ({ kind }) => kind === "file" || kind === "block" || kind === "store",
+  );
   const writes = directionsOf(job.resolved).write && verify?.only !== true;
   const wanted = verify?.loadState === true || (verify?.saveState === true && writes);
   const state = `local-${name.replaceAll("/", "_")}-${job.index}-verify.state`;
