@@ -154,7 +154,7 @@ function groupPart(
       : same.length === group.length
         ? `${titleOf(metric)} does not depend on the choice: nothing differs from ${base}${figure(first.base)} by more than 2%`
         : `${titleOf(metric)}: nothing was shown to be better than ${base}${figure(first.base)}`;
-  return `${place}${lead}${more}`;
+  return `${place}${lead}${same.length === group.length ? "" : more}`;
 }
 
 function worstOf(worse: readonly SweepComparison[], name: (c: SweepComparison) => string): string {
