@@ -24,17 +24,56 @@ export function choiceSentences(input: ChoiceInput): readonly string[] {
   return input.metrics.slice(0, mostMetrics).flatMap((metric) => {
     const own = input.comparisons.filter((each) => each.metric === metric);
     const bases = [...new Set(own.map((each) => each.base))];
-    const parts = bases.flatMap((base) => {
-      const part = groupPart(
-        input,
-        metric,
-        own.filter((each) => each.base === base),
-      );
+    const groups = bases.map((base) => own.filter((each) => each.base === base));
+    const same = everywhere(input, metric, groups);
+    if (same !== null) {
+      return [`${same}.`.replace(/^[a-z]/, (letter) => letter.toUpperCase())];
+    }
+    const parts = groups.flatMap((group) => {
+      const part = groupPart(input, metric, group);
       return part === null ? [] : [part];
     });
     const text = shortened(parts, "; ").replace(/^[a-z]/, (letter) => letter.toUpperCase());
     return parts.length === 0 ? [] : [`${text}.`];
   });
+}
+
+/** What holds of every one of several groups, in a few words; null when they differ. */
+function everywhere(
+  input: ChoiceInput,
+  metric: string,
+  groups: readonly (readonly SweepComparison[])[],
+): string | null {
+  const [any] = groups;
+  if (any === undefined || groups.length < 2) {
+    return null;
+  }
+  const figureOf = (point: string) => {
+    const value = entryOf(input, point)?.metrics[metric]?.value;
+    return value === undefined ? "-" : formatShort(metric, value);
+  };
+  if (groups.every((group) => group.every(({ verdict }) => verdict === "unclear"))) {
+    return `nowhere do the runs tell the choices apart in ${titleOf(metric)}`;
+  }
+  const leaders = groups.flatMap((group) => bestOf(metric, group) ?? []);
+  const names = new Set(leaders.map((each) => nameOf(input, each.candidate)));
+  if (leaders.length < groups.length || names.size !== 1 || groups.length > mostGroups) {
+    return null;
+  }
+  const parts = leaders.map((each) => {
+    const place = placeOf(input, each.base).replace(/, $/, "");
+    const interval = `interval ${signed(each.low)} to ${signed(each.high)}`;
+    return `${signed(each.ratio)} ${place} (${figureOf(each.candidate)} against ${figureOf(each.base)}, ${interval})`;
+  });
+  const bases = new Set(leaders.map((each) => nameOf(input, each.base)));
+  return `${titleOf(metric)}: ${[...names].join("")} is better than ${[...bases].join(" or ")} everywhere and the best, ${parts.join("; ")}`;
+}
+
+/** The comparison of the best candidate that was shown to be better; null without one. */
+function bestOf(metric: string, group: readonly SweepComparison[]): SweepComparison | null {
+  const gain = (each: SweepComparison) => (higherIsBetter(metric) ? each.ratio : 1 / each.ratio);
+  const better = group.filter(({ verdict }) => verdict === "better");
+  return better.sort((a, b) => gain(b) - gain(a))[0] ?? null;
 }
 
 function shortened(parts: readonly string[], glue: string): string {
@@ -144,13 +183,13 @@ function groupPart(
     const interval = `interval ${signed(low)} to ${signed(high)}`;
     const moreOrLess = ratio > 1 ? "higher" : "lower";
     return (
-      `${place}${titleOf(metric)} is best with ${nameOf(input, best.candidate)}${figure(best.candidate)}: ` +
+      `${place}${titleOf(metric)}: best with ${nameOf(input, best.candidate)}${figure(best.candidate)}, ` +
       `${percent(ratio)} ${moreOrLess} than with ${base}${figure(best.base)}, ${interval}${more}`
     );
   }
   const lead =
     worse.length === group.length
-      ? `${titleOf(metric)} is best with ${base}${figure(first.base).replace(/ \((.*)\)/, ", $1")}`
+      ? `${titleOf(metric)}: best with ${base}${figure(first.base).replace(/ \((.*)\)/, ", $1")}`
       : same.length === group.length
         ? `${titleOf(metric)} does not depend on the choice: nothing differs from ${base}${figure(first.base)} by more than 2%`
         : `${titleOf(metric)}: nothing was shown to be better than ${base}${figure(first.base)}`;

@@ -44,7 +44,11 @@ const usual = [
 ];
 
 export function tableOf(model: ReportModel): Table {
-  const wanted = [...new Set([...usual, ...model.metrics])];
+  // What was asked for comes first, unless it is what always stands there.
+  const isUsual = model.metrics.every((metric) => usual.includes(metric));
+  const wanted = [
+    ...new Set(isUsual ? [...usual, ...model.metrics] : [...model.metrics, ...usual]),
+  ];
   const metrics = wanted.filter((metric) =>
     model.entries.some((entry) => entry.metrics[metric]?.solid === true),
   );

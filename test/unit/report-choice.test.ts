@@ -58,13 +58,13 @@ describe("choices", () => {
       ]),
     );
     expect(found).toEqual([
-      "IOPS is best with btree (1.20k): 20% higher than with hybrid (1.00k), interval +18% to +22% (also better: avl; worse: stupid -50%).",
+      "IOPS: best with btree (1.20k), 20% higher than with hybrid (1.00k), interval +18% to +22% (also better: avl; worse: stupid -50%).",
     ]);
   });
 
   test("nothing better is said as such", () => {
     expect(choiceSentences(input([against("hybrid", "avl", 0.7, "worse")]))[0]).toBe(
-      "IOPS is best with hybrid, 1.00k (worse: avl -30%).",
+      "IOPS: best with hybrid, 1.00k (worse: avl -30%).",
     );
     expect(choiceSentences(input([against("hybrid", "avl", 1, "same")]))[0]).toMatch(
       /does not depend on the choice: nothing differs from hybrid .* by more than 2%/,
@@ -86,8 +86,17 @@ describe("choices", () => {
     const comparisons = ["4k", "64k"].map((bs) =>
       against(`hybrid-${bs}`, `avl-${bs}`, 1.1, "better"),
     );
-    expect(choiceSentences({ ...input(comparisons), entries })[0]).toMatch(
-      /^At bs 4k, IOPS is best with avl .*; at bs 64k, IOPS is best with avl /,
+    expect(choiceSentences({ ...input(comparisons), entries })[0]).toBe(
+      "IOPS: avl is better than hybrid everywhere and the best, +10% at bs 4k (1.00k against 1.00k, interval +7.8% to +12%); +10% at bs 64k (1.00k against 1.00k, interval +7.8% to +12%).",
+    );
+    const [first, second] = comparisons;
+    const mixed = [...(first === undefined ? [] : [first]), { ...second, verdict: "worse" }];
+    expect(choiceSentences({ ...input(mixed as SweepComparison[]), entries })[0]).toMatch(
+      /^At bs 4k, IOPS: best with avl .*; at bs 64k, IOPS: best with hybrid, 1.00k \(worse/,
+    );
+    const open = comparisons.map((each) => ({ ...each, verdict: "unclear" as const }));
+    expect(choiceSentences({ ...input(open), entries })[0]).toBe(
+      "Nowhere do the runs tell the choices apart in IOPS.",
     );
   });
 });
