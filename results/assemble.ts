@@ -3,7 +3,12 @@
  */
 import type { ParsedJobs, ResolvedJob } from "../workloads/job/model.ts";
 import type { MeasuredPhase, RunPlan } from "../workloads/plan-model.ts";
-import type { DirectionOutcome, JobOutcome, VerifyOutcome } from "../workloads/run-outcome.ts";
+import type {
+  Direction,
+  DirectionOutcome,
+  JobOutcome,
+  VerifyOutcome,
+} from "../workloads/run-outcome.ts";
 import type { DiskUse } from "../workloads/runner/device-stats.ts";
 import { diskUtilRecord } from "./disk-util.ts";
 import {
@@ -308,11 +313,8 @@ function totalsOf(jobs: readonly MeasuredJob[]): OsdynoTotals {
     }
     const phases = [...new Set(jobs.map((job) => job.phase))];
     const runtimeNs = phases.reduce((sum, phase) => {
-      const inPhase = outcomesOf(
-        jobs.filter((job) => job.phase === phase),
-        which,
-      );
-      return sum + Math.max(0, ...inPhase.map((outcome) => outcome.runtimeNs));
+      const inPhase = jobs.filter((job) => job.phase === phase);
+      return sum + Math.max(0, ...inPhase.map((job) => spanNs(job, which)));
     }, 0);
     const ios = outcomes.reduce((sum, outcome) => sum + outcome.ios, 0);
     const bytes = outcomes.reduce((sum, outcome) => sum + outcome.bytes, 0);
@@ -326,6 +328,16 @@ function totalsOf(jobs: readonly MeasuredJob[]): OsdynoTotals {
     return [[name, total] as const];
   });
   return Object.fromEntries(entries);
+}
+
+/**
+ * How long a job was measured at most: an operation that was sent in the warm-up and waited, behind a
+ * scheduler for instance, lengthens its direction's own time, not that of all jobs.
+ */
+function spanNs(job: MeasuredJob, which: readonly Direction[]): number {
+  const own = Math.max(0, ...outcomesOf([job], which).map((outcome) => outcome.runtimeNs));
+  const { measuredNs } = job.outcome;
+  return measuredNs > 0 ? Math.min(own, measuredNs) : own;
 }
 
 /** A resolved job as JSON holds it: its map of given options as an object. */

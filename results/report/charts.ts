@@ -6,6 +6,7 @@ import { comparisonChart } from "./chart-comparison.ts";
 import { heatChart } from "./chart-heat.ts";
 import { loadLatencyChart } from "./chart-load-latency.ts";
 import { percentileChart } from "./chart-percentiles.ts";
+import { shareChart } from "./chart-shares.ts";
 import type { Form } from "./chart-style.ts";
 import { timeChart } from "./chart-time.ts";
 import type { ReportModel } from "./model.ts";
@@ -41,6 +42,7 @@ export function chartsOf(model: ReportModel): readonly Chart[] {
     loadLatencyChart(model),
     percentileChart(model),
     asked === null ? comparisonChart(model) : null,
+    shareChart(model),
     heatChart(model),
     timeChart(model),
   ];

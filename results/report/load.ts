@@ -13,6 +13,7 @@ import { changedFacts, factGroups, optionGroups } from "./environment.ts";
 import { jobSettings } from "./job-settings.ts";
 import type { ReportModel, RunSummary } from "./model.ts";
 import { type RunFiles, readJson, readRun } from "./run-files.ts";
+import { shareLinesOf } from "./share-lines.ts";
 import { neverSteady } from "./steady.ts";
 import { timeLinesOf } from "./time-lines.ts";
 
@@ -152,6 +153,7 @@ function modelOf(
     runs,
     timeLines,
     heatMaps: placed.flatMap((one) => one.heatMaps),
+    shares: shareLinesOf(points),
     devices: deviceFacts(first.environment, [...new Set(targets)]),
     settings: jobSettings(found.map((run) => run.files.record)),
     environment: [

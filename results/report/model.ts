@@ -105,6 +105,22 @@ export interface TimeRow {
   readonly service99: number | null;
 }
 
+/** One class of operations: its part of all of them, 0 to 1; null where mClock ruled none. */
+export interface ClassShare {
+  readonly name: string;
+  /** Over the whole run. */
+  readonly share: number;
+  readonly reservation: number | null;
+  readonly limit: number | null;
+  readonly rows: readonly { readonly ms: number; readonly share: number }[];
+}
+
+/** The classes of one point, of its first run. */
+export interface ShareOverTime {
+  readonly point: string;
+  readonly classes: readonly ClassShare[];
+}
+
 /** Health of one run. */
 export interface RunSummary {
   readonly path: string;
@@ -173,6 +189,8 @@ export interface ReportModel {
   readonly runs: readonly RunSummary[];
   readonly timeLines: readonly TimeLine[];
   readonly heatMaps: readonly HeatMap[];
+  /** Of points with several classes of operations. */
+  readonly shares: readonly ShareOverTime[];
   /** What was measured: facts and settings of each device. */
   readonly devices: readonly FactGroup[];
   /** How it was driven: the keys of each job. */

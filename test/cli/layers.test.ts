@@ -1,6 +1,8 @@
 /** Layers above targets on the command line: which are there, what they do, what is refused. */
+
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { metric } from "../../results/metrics.ts";
+import { loadReport } from "../../results/report/load.ts";
 import { Workplace } from "./command.ts";
 
 let place: Workplace;
@@ -68,6 +70,22 @@ describe("scheduler", () => {
     const { counters } = place.record("r").osdyno;
     expect(counters?.["scheduler.client.ops"]).toBeGreaterThan(8000);
     expect(counters?.["scheduler.client.wait_ns"]).toBeGreaterThan(1e9);
+  });
+
+  test("the report shows shares over time against reservation and limit", () => {
+    shares({ osd_mclock_profile: "high_client_ops", ...measured });
+    const done = place.run(["report", "r", "--format=svg", "--out=svg"]);
+    expect(done, done.err).toMatchObject({ code: 0 });
+    expect(place.read("svg", "shares.svg")).toContain("best effort");
+    const [lines] = loadReport(place.path("r")).shares;
+    const of = (name: string) => lines?.classes.find((each) => each.name === name);
+    expect(of("client")).toMatchObject({ reservation: 0.6, limit: null });
+    expect(of("best_effort")).toMatchObject({ reservation: null, limit: 0.7 });
+    const rows = of("client")?.rows ?? [];
+    expect(rows.length).toBeGreaterThan(5);
+    for (const { share } of rows.slice(1, -1)) {
+      expect(Math.abs(share - 0.6)).toBeLessThan(0.05);
+    }
   });
 
   test("custom: a limit holds although nobody else wants the device", () => {

@@ -1,0 +1,105 @@
+/** The share of each class of operations over time, against reservation and limit. */
+import { type Form, formWidth, keyOf, styled, topLegend } from "./chart-style.ts";
+import type { Chart } from "./charts.ts";
+import type { ReportModel } from "./model.ts";
+
+/** Null when no run had several classes. */
+export function shareChart({ shares, kind }: ReportModel): Chart | null {
+  if (shares.length === 0) {
+    return null;
+  }
+  const small = kind === "sweep" && shares.length > 1;
+  const name = (text: string) => text.replace("_", " ");
+  const lines = shares.flatMap(({ point, classes }) =>
+    classes.flatMap((each) =>
+      each.rows.map(({ ms, share }) => ({
+        point,
+        class: name(each.name),
+        seconds: ms / 1000,
+        share,
+      })),
+    ),
+  );
+  const rules = shares.flatMap(({ point, classes }) =>
+    classes.flatMap((each) =>
+      (["reservation", "limit"] as const).flatMap((kindOf) => {
+        const value = each[kindOf];
+        return value === null
+          ? []
+          : [{ point, class: name(each.name), rule: kindOf, share: Math.min(1, value) }];
+      }),
+    ),
+  );
+  const ruled = rules.length > 0;
+  return {
+    name: "shares",
+    title: "Share of each class",
+    caption:
+      "Part of all operations that each class had in an interval" +
+      (ruled
+        ? "; dashed what is reserved for it, dotted its limit, as parts of the capacity that the options state."
+        : ".") +
+      (small ? " The first repeat of each point." : ""),
+    folded: null,
+    spec: (form) => spec(lines, rules, form, small),
+  };
+}
+
+function spec(lines: readonly object[], rules: readonly object[], form: Form, small: boolean) {
+  const classes = [...new Set(lines.map((line) => (line as { class: string }).class))];
+  const key = keyOf(classes);
+  const colour = {
+    field: "class",
+    type: "nominal",
+    scale: { domain: key.domain, range: key.colours },
+    legend: topLegend(key.domain, form, true),
+  };
+  const y = {
+    field: "share",
+    type: "quantitative",
+    title: "share of operations",
+    scale: { domain: [0, 1] },
+    axis: { format: ".0%" },
+  };
+  const columns = form === "wide" ? 3 : 1;
+  const width = small ? formWidth[form] / columns - 60 : formWidth[form] - 60;
+  const layers = {
+    width,
+    height: small ? 110 : 220,
+    layer: [
+      {
+        transform: [{ filter: "!isValid(datum.rule)" }],
+        mark: { type: "line", strokeWidth: 2 },
+        encoding: {
+          x: { field: "seconds", type: "quantitative", title: "seconds", scale: { nice: false } },
+          y,
+          color: colour,
+        },
+      },
+      {
+        transform: [{ filter: "isValid(datum.rule)" }],
+        mark: { type: "rule", strokeWidth: 1.5 },
+        encoding: {
+          y,
+          color: colour,
+          strokeDash: {
+            field: "rule",
+            type: "nominal",
+            scale: {
+              domain: ["reservation", "limit"],
+              range: [
+                [6, 4],
+                [2, 3],
+              ],
+            },
+            legend: null,
+          },
+        },
+      },
+    ],
+  };
+  const data = { values: [...lines, ...rules] };
+  const facet = { field: "point", type: "nominal", title: null, sort: null };
+  const whole = small ? { data, facet, columns, spec: layers } : { data, ...layers };
+  return styled(whole, "share of each class of operations over time", form);
+}

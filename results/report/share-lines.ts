@@ -1,0 +1,111 @@
+/** What part of all operations each class had over time, beside what mClock reserved and allowed it. */
+import {
+  type ClientQos,
+  type MclockProfile,
+  mclockProfiles,
+  type QosClass,
+} from "../../engine/hot/scheduler/qos.ts";
+import type { RunRecord } from "../run-record.ts";
+import type { SeriesPoint } from "../series.ts";
+import type { ClassShare, ShareOverTime } from "./model.ts";
+import type { RunFiles } from "./run-files.ts";
+
+interface PointRuns {
+  readonly id: string;
+  readonly runs: readonly { readonly files: RunFiles }[];
+}
+
+/** Rows of one line at most. */
+const mostRows = 120;
+
+/** By class: its name among the profiles, and in the options of the profile `custom`. */
+const classes: Readonly<Record<string, readonly [QosClass, string]>> = {
+  client: ["client", "client"],
+  recovery: ["recovery", "background_recovery"],
+  best_effort: ["bestEffort", "background_best_effort"],
+};
+
+/** Parts of the capacity; null where no mClock ruled, or there is none. */
+function qosOf({ chain, options }: RunRecord, name: string): ClientQos | null {
+  const known = classes[name];
+  const text = (option: string) => options?.[option]?.value;
+  if (
+    known === undefined ||
+    chain?.includes("scheduler") !== true ||
+    text("osd_op_queue") !== "mclock_scheduler"
+  ) {
+    return null;
+  }
+  const profile = text("osd_mclock_profile");
+  if (profile !== "custom") {
+    return mclockProfiles[profile as MclockProfile]?.[known[0]] ?? null;
+  }
+  const part = (end: string) => Number(text(`osd_mclock_scheduler_${known[1]}_${end}`) ?? 0);
+  return { reservation: part("res"), weight: part("wgt"), limit: part("lim") };
+}
+
+/** The class of each name in `series.csv`. */
+function classesOf({ job, jobs }: RunRecord): ReadonlyMap<string, string> {
+  const resolved = (job?.resolved ?? []) as readonly Readonly<Record<string, unknown>>[];
+  const named = new Map(resolved.map((each) => [each["name"], each["opClass"]]));
+  return new Map(
+    jobs.flatMap((record) =>
+      (record.osdyno?.sources ?? []).map((source): [string, string] => [
+        source,
+        String(named.get(record.jobname) ?? "client"),
+      ]),
+    ),
+  );
+}
+
+/** Operations by class and interval; jobs report at about the same times. */
+function sums(series: readonly SeriesPoint[], classOf: ReadonlyMap<string, string>) {
+  const times = [...new Set(series.map(({ timeMs }) => timeMs))].sort((a, b) => a - b);
+  const gaps = times.slice(1).map((time, at) => time - (times[at] ?? 0));
+  const usual = gaps.sort((a, b) => a - b).at(-1) ?? 0;
+  const step = Math.max(usual, ((times.at(-1) ?? 0) - (times[0] ?? 0)) / mostRows, 1);
+  const slots = new Map<number, Map<string, number>>();
+  for (const { timeMs, job, iops } of series) {
+    const slot = Math.round(timeMs / step);
+    const own = slots.get(slot) ?? new Map<string, number>();
+    const name = classOf.get(job) ?? "client";
+    own.set(name, (own.get(name) ?? 0) + iops);
+    slots.set(slot, own);
+  }
+  const rows = [...slots]
+    .sort(([a], [b]) => a - b)
+    .map(([slot, counts]) => {
+      const all = [...counts.values()].reduce((sum, each) => sum + each, 0);
+      return { ms: slot * step, counts, all };
+    });
+  // At the end jobs wait for what is still queued: shares of that say nothing.
+  const usualIops = rows.map(({ all }) => all).sort((a, b) => a - b)[rows.length >> 1] ?? 0;
+  const last = rows.findLastIndex(({ all }) => all >= usualIops / 2);
+  return rows.slice(0, last + 1);
+}
+
+/** The first run of each point that has several classes. */
+export function shareLinesOf(points: readonly PointRuns[]): readonly ShareOverTime[] {
+  return points.flatMap(({ id, runs }) => {
+    const files = runs[0]?.files;
+    const shares = files?.record.osdyno?.shares ?? {};
+    const names = Object.keys(classes).filter((name) => shares[name] !== undefined);
+    if (files === undefined || names.length < 2) {
+      return [];
+    }
+    const rows = sums(files.series, classesOf(files.record));
+    const lines = names.map((name): ClassShare => {
+      const qos = qosOf(files.record, name);
+      return {
+        name,
+        share: shares[name] ?? 0,
+        reservation: qos === null || qos.reservation === 0 ? null : qos.reservation,
+        limit: qos === null || qos.limit === 0 ? null : qos.limit,
+        rows: rows.flatMap(({ ms, counts, all }) =>
+          all === 0 ? [] : [{ ms, share: (counts.get(name) ?? 0) / all }],
+        ),
+      };
+    });
+    return [{ point: id, classes: lines }];
+  });
+}
