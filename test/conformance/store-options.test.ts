@@ -162,6 +162,20 @@ describe("options of a store have their effect", () => {
     }
   });
 
+  it("the engine of the store's own device", async () => {
+    const depths: (number | undefined)[] = [];
+    for (const engine of ["io_uring", "psync", "pmem"]) {
+      const place = new Place();
+      await place.open({ bdev_ioengine: engine });
+      const bytes = noise(8192);
+      await place.write("a", 0, bytes);
+      expect(await place.read("a", 0, 8192)).toEqual(bytes);
+      depths.push(place.real?.deviceFacts.queueDepth);
+      await place.close();
+    }
+    expect(depths).toEqual([128, 1, 1]);
+  });
+
   it("checksums", async () => {
     const [some, none] = await both(
       "bluestore.csum_lat.count",

@@ -16,7 +16,8 @@ export const ownKeys: readonly SupportedKey[] = [
     name: "target",
     type: "text",
     default: "the job's files",
-    summary: "What the job runs on: raw:PATH, null:, null:?service=50us&...",
+    summary:
+      "What the job runs on: raw:PATH, store:PATH?size=8g&..., null:, null:?service=50us&...",
     own: true,
     apply: (draft, value) => {
       const text = value.text();

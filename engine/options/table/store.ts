@@ -55,7 +55,7 @@ export const storeOptions: readonly OptionEntry[] = [
   {
     name: "bdev_ioengine",
     type: "choice",
-    choices: ["io_uring", "libaio", "psync", "pmem", "memory"],
+    choices: ["io_uring", "libaio", "psync", "pmem"],
     default: "io_uring",
     change: "startup",
     layer,
