@@ -60,9 +60,8 @@ export function planObjects(
   const { most, mean, space } = sizesOfRule(objectSizes(job));
   const bytesOf = (value: SizeValue): number =>
     value.kind === "bytes" ? value.bytes : ((capacity ?? 0) * value.percent) / 100;
-  const asked = job.given.has("nrfiles")
-    ? job.nrfiles
-    : Math.floor((job.size === null ? (capacity ?? 0) : bytesOf(job.size)) / mean);
+  const asked =
+    job.objectCount ?? Math.floor((job.size === null ? (capacity ?? 0) : bytesOf(job.size)) / mean);
   const before = bytesOf(job.offset) + bytesOf(job.offsetIncrement) * jobnum;
   const first = Math.ceil(before / mean);
   if (asked <= 0) {

@@ -55,7 +55,8 @@ describe("profiles/jobs", () => {
     expect(text.startsWith(";")).toBe(true);
     for (const job of jobs) {
       const scratch = job.directories.length === 1 && job.directories[0] === "/scratch";
-      expect(job.target?.startsWith("null:") || scratch).toBe(true);
+      const elsewhere = /^(null:|store:\/scratch\/)/.test(job.target ?? "");
+      expect(elsewhere || scratch).toBe(true);
       expect(job.filenames.every((file) => !file.includes("/"))).toBe(true);
       expect(job.unlink).toBe(false);
     }

@@ -180,6 +180,8 @@ export interface ResolvedJob {
   readonly target: string | null;
   /** `io_unit=object`: what is done to objects; null: operations are on blocks. */
   readonly objects: ObjectMix | null;
+  /** `nrfiles` with `io_unit=object`; null: as many as make up the size. */
+  readonly objectCount: number | null;
   readonly opClass: "client" | "recovery" | "best_effort";
   readonly clientId: number;
   /** Options as written, name and value as strings, for `job options` of the JSON and `--showcmd`. */

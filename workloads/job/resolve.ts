@@ -130,6 +130,7 @@ export function resolveJob(resolving: Resolving): ResolvedJob {
     unifiedRwReporting: draft.unifiedRwReporting,
     target: draft.target,
     objects: resolveObjects(resolving),
+    objectCount: draft.places.has("nrfiles") ? draft.nrfiles : null,
     opClass: draft.opClass,
     clientId: draft.clientId,
     ...resolveRules(resolving, usesOf(draft)),

@@ -20,7 +20,7 @@ import { storeErrnos } from "../object-store.ts";
 import { Transaction } from "../transaction.ts";
 import type { StoreDriver, VolumeCounters } from "../volume.ts";
 import { mixByDirection, type ObjectMix, type ObjectOp } from "./object-mix.ts";
-import { type ObjectSet, sumChunkBytes } from "./object-set.ts";
+import { type Expected, type ObjectSet, sumChunkBytes } from "./object-set.ts";
 
 /** An omap update sets one of so many keys, to a value of so many bytes. */
 export const omapKeys = 1000;
@@ -58,7 +58,7 @@ class Running {
   op: ObjectOp = "get";
   number = 0;
   bytes = 0;
-  expected: { readonly sizeBytes: number; readonly sums: Uint8Array } | null = null;
+  expected: Expected | null = null;
   readonly transaction = new Transaction();
 }
 
@@ -268,7 +268,7 @@ export class ObjectDevice implements BlockDevice {
     const gone = result === -storeErrnos.ENOENT && set.sizeBytes(running.number) < 0;
     const moved = gone ? 0 : result;
     const { expected } = running;
-    if (moved >= 0 && expected !== null) {
+    if (moved >= 0 && expected !== null && !set.overtaken(running.number, expected)) {
       set.checked += 1;
       if (!this.#right(expected, this.#slotBytes(slot, moved))) {
         set.mismatches += 1;
@@ -281,7 +281,7 @@ export class ObjectDevice implements BlockDevice {
   }
 
   /** A get of an object larger than a slot has its first part. */
-  #right(expected: NonNullable<Running["expected"]>, got: Uint8Array): boolean {
+  #right(expected: Expected, got: Uint8Array): boolean {
     const { slotBytes } = this.arena;
     if (got.length !== Math.min(expected.sizeBytes, slotBytes)) {
       return false;

@@ -36,6 +36,14 @@ interface Contents {
   sums: Uint8Array | null;
 }
 
+/** What a get will find that nothing overtakes. */
+export interface Expected {
+  readonly sizeBytes: number;
+  readonly sums: Uint8Array;
+  /** Changes of the set before it, the last one of this object. */
+  readonly change: number;
+}
+
 /** Names lie well spread over the collections. */
 function hashOf(index: number): number {
   return Math.imul(index, 0x9e3779b1) >>> 0;
@@ -54,6 +62,9 @@ export class ObjectSet {
   /** By number: 1 = it is there. */
   #present = new Uint8Array(1024);
   readonly #contents = new Map<number, Contents>();
+  /** Number of the last change of each object, among the set's. */
+  readonly #changes = new Map<number, number>();
+  #change = 0;
   readonly #names = new Map<number, ObjectName>();
   readonly #collections: readonly CollectionId[];
   presentCount = 0;
@@ -170,18 +181,24 @@ export class ObjectSet {
   /** The object now holds these bytes and no others. */
   wasPut(number: number, bytes: Uint8Array): void {
     this.#mark(number, true);
+    this.#changed(number);
     const sums = this.verified ? this.sumsOf(bytes) : null;
     this.#contents.set(number, { sizeBytes: bytes.length, sums });
   }
 
   /** These bytes were written within the object, from a multiple of `sumChunkBytes` on. */
   wasWritten(number: number, offsetBytes: number, bytes: Uint8Array): void {
+    this.#changed(number);
     const contents = this.#contents.get(number);
     if (contents === undefined) {
       return;
     }
     const end = offsetBytes + bytes.length;
     const { sizeBytes, sums } = contents;
+    if (sizeBytes === 0 && offsetBytes === 0) {
+      this.wasPut(number, bytes);
+      return;
+    }
     const whole = end === sizeBytes || bytes.length % sumChunkBytes === 0;
     if (sums !== null && whole && end <= sizeBytes) {
       // Gets under way look at the sums as they were.
@@ -195,21 +212,39 @@ export class ObjectSet {
 
   wasDeleted(number: number): void {
     this.#mark(number, false);
+    this.#changed(number);
     this.#contents.delete(number);
   }
 
   /** An operation on it failed: what it holds is not known, nor whether it is there. */
   isUncertain(number: number): void {
+    this.#changed(number);
     this.#mark(number, true);
     this.#contents.set(number, { sizeBytes: -1, sums: null });
   }
 
   /** What a get that is submitted now will find; null: not known. */
-  expected(number: number): { readonly sizeBytes: number; readonly sums: Uint8Array } | null {
+  expected(number: number): Expected | null {
     const contents = this.#contents.get(number);
     return contents === undefined || contents.sums === null
       ? null
-      : { sizeBytes: contents.sizeBytes, sums: contents.sums };
+      : { sizeBytes: contents.sizeBytes, sums: contents.sums, change: this.#changeOf(number) };
+  }
+
+  /** It was changed while the get was under way, which may have found one or the other. */
+  overtaken(number: number, expected: Expected): boolean {
+    return this.#changeOf(number) !== expected.change;
+  }
+
+  #changeOf(number: number): number {
+    return this.#changes.get(number) ?? 0;
+  }
+
+  #changed(number: number): void {
+    if (this.verified) {
+      this.#change += 1;
+      this.#changes.set(number, this.#change);
+    }
   }
 
   sumsOf(bytes: Uint8Array): Uint8Array {
