@@ -12,6 +12,7 @@ import { checksumKinds } from "../../engine/hot/checksum/registry.ts";
 import { compressorKinds } from "../../engine/hot/compressor/registry.ts";
 import { blockEngines } from "../../engine/hot/ioengine/registry.ts";
 import { keyValueEngines } from "../../engine/hot/kv/registry.ts";
+import { schedulerKinds } from "../../engine/hot/scheduler/registry.ts";
 import { presets } from "../../engine/options/presets.ts";
 import { type JobKey, jobKeys } from "../../workloads/job/key-lookup.ts";
 import { targetKinds } from "../../workloads/target.ts";
@@ -104,6 +105,10 @@ const lists: Readonly<Record<string, { readonly title: string; readonly rows: ()
     rows: () => presets.map(({ name, describe }) => ({ name, description: describe })),
   },
   profiles: { title: "job and sweep files that come with osdyno", rows: profileRows },
+  scheduler: {
+    title: "hot path: op scheduler (osd_op_queue)",
+    rows: () => kinds(schedulerKinds()),
+  },
   targets: {
     title: "targets",
     rows: () => targetKinds.map((kind) => ({ name: kind.example, description: kind.description })),

@@ -55,7 +55,7 @@ export const schedulerOptions: readonly OptionEntry[] = [
     min: 0,
     change: "startup",
     layer: "scheduler",
-    summary: "tokens of one priority of wpq",
+    summary: "cost of an operation in wpq at most",
   },
   {
     name: "osd_op_pq_min_cost",
