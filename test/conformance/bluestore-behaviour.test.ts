@@ -1,10 +1,11 @@
 /** What BlueStore's options and write path are for: where data goes and how often the device is flushed. */
 import { expect, test } from "vitest";
+import { opKinds } from "../../engine/port/block-device.ts";
 import type { BlueStoreOptions } from "../../engine/store/bluestore/options.ts";
 import type { BlueStore } from "../../engine/store/bluestore/store.ts";
 import { firstDifference, StoreSession } from "../../engine/store/conformance-session.ts";
 import { allocHints, Transaction } from "../../engine/store/transaction.ts";
-import { blueStoreSubject } from "./store-subjects.ts";
+import { type BlueStoreHarness, blueStoreSubject } from "./store-subjects.ts";
 
 const id = "1.0";
 
@@ -165,4 +166,32 @@ test("two parts of one write to one large chunk are both there", async () => {
   data.set(patch, 2265);
   const got = await session.read(id, object, 0, 65536);
   expect(firstDifference(got, data)).toBe(-1);
+});
+
+test.each([
+  ["wait for slow discards", false],
+  ["go on while slow discards are under way, unless told to wait", true],
+])("commits %s", async (_text, asyncDiscard) => {
+  const subject = blueStoreSubject({
+    name: "discards",
+    options: { discard: true, asyncDiscard, allocationFromFile: false },
+  });
+  const harness = (await subject.create(3)) as BlueStoreHarness;
+  const session = new StoreSession(subject, harness, 3);
+  await session.apply((t) => t.createCollection(id, 0));
+  const overwrite = (): Promise<void> =>
+    session.apply((t) => t.write(id, session.object("a"), 0, session.bytes(65536)));
+  await overwrite();
+  await harness.remountOn([{ effect: "slow", delayNs: 1e9, times: null, kinds: [opKinds.trim] }]);
+  const { counters, clock } = state(session);
+  const began = clock.nowNs();
+  for (let count = 0; count < 5; count += 1) {
+    await overwrite();
+  }
+  expect(clock.nowNs() - began).toBe(asyncDiscard ? 0 : 4e9);
+  expect(counters.discard_waits).toBe(asyncDiscard ? 0 : 4);
+  // A clean end waits for the device.
+  await harness.remount(true);
+  await harness.check();
+  await harness.close();
 });

@@ -25,6 +25,7 @@ export interface StoreCounters {
   kv_groups: number;
   kv_batches: number;
   flushes: number;
+  discard_waits: number;
   [name: string]: number;
 }
 
@@ -55,5 +56,6 @@ export function storeCounters(): StoreCounters {
     kv_groups: 0,
     kv_batches: 0,
     flushes: 0,
+    discard_waits: 0,
   };
 }

@@ -76,11 +76,14 @@ export class KvSync implements IoOwner {
     if (this.#busy || this.#stopped) {
       return;
     }
-    const { discarding, options } = this.#state;
-    this.waitsForDiscard = discarding > 0 && !options.asyncDiscard;
-    if (this.waitsForDiscard) {
+    const { discarding, options, counters } = this.#state;
+    const waits = discarding > 0 && !options.asyncDiscard;
+    if (waits) {
+      counters.discard_waits += this.waitsForDiscard ? 0 : 1;
+      this.waitsForDiscard = true;
       return;
     }
+    this.waitsForDiscard = false;
     const eager = this.#deferred.eager && (this.#deferred.hasWritten || this.#deferred.hasStable);
     if (this.#queue.length === 0 && !eager) {
       this.#host.settled();

@@ -43,6 +43,7 @@ const counted: Readonly<Record<string, readonly [unit: string, description: stri
   kv_groups: ["commits", "of the key-value store"],
   kv_batches: ["transactions", "in the commits of the key-value store"],
   flushes: ["flushes", "of the device before commits"],
+  discard_waits: ["commits", "that waited for the device to discard released space"],
 };
 
 function counter(value: number, unit: string, description: string): PerfValue {
