@@ -55,6 +55,15 @@ export abstract class LayerDevice implements BlockDevice {
     this.completions = completionArrays(facts.queueDepth);
   }
 
+  /**
+   * Makes everything that was acknowledged durable in what is below, and leaves nothing to be done at the
+   * next opening. Nothing may be submitted any more. Throws `io`.
+   */
+  abstract settle(): Promise<void>;
+
+  /** What was done since it was opened, by name. */
+  abstract counters(): Readonly<Record<string, number>>;
+
   /** Begins a client's operation, which is valid; its end is told by `finish`. */
   protected abstract start(index: number): void;
 
@@ -125,6 +134,15 @@ export abstract class LayerDevice implements BlockDevice {
     }
   }
 
+  /** `settle`, then `close`. Throws `io`; it is closed then too. */
+  async shutDown(): Promise<void> {
+    try {
+      await this.settle();
+    } finally {
+      this.close();
+    }
+  }
+
   /** Leaves everything as it is: operations in flight are lost. */
   close(): void {
     if (!this.closed) {
@@ -191,4 +209,9 @@ export abstract class LayerDevice implements BlockDevice {
       this.wake();
     }
   };
+}
+
+/** A counter's name as runs record it. */
+export function snakeCase(name: string): string {
+  return name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }

@@ -10,7 +10,12 @@ import { BusyRanges } from "./busy-ranges.ts";
 import { allSectors, Pages, pageBytes, sectorsOf } from "./pages.ts";
 import { Readahead } from "./readahead.ts";
 import { Sender } from "./sender.ts";
-import { type ClientCacheStats, type ClientCacheTuning, zeroCounters } from "./tuning.ts";
+import {
+  type ClientCacheStats,
+  type ClientCacheTuning,
+  countersOf,
+  zeroCounters,
+} from "./tuning.ts";
 
 /** What is below a cache. */
 export interface CacheParts {
@@ -128,13 +133,12 @@ export class BufferCache extends LayerDevice {
     }
   }
 
-  /** `drain`, then `close`. Throws `io`; it is closed then too. */
-  async shutDown(): Promise<void> {
-    try {
-      await this.drain();
-    } finally {
-      this.close();
-    }
+  override async settle(): Promise<void> {
+    await this.drain();
+  }
+
+  override counters(): Readonly<Record<string, number>> {
+    return countersOf(this.stats);
   }
 
   protected override release(): void {

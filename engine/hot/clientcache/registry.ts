@@ -12,6 +12,9 @@ import { WriteAround } from "./write-around.ts";
 /** A cache before an image, as the runner uses it. */
 export interface OpenedClientCache extends BlockDevice {
   readonly stats: ClientCacheStats;
+  counters(): Readonly<Record<string, number>>;
+  /** As `LayerDevice.settle`. */
+  settle(): Promise<void>;
   /** Everything acknowledged is made durable in the image. Throws `io`. */
   drain(): Promise<void>;
   /** `drain`, then closes cache and image. Throws `io`; they are closed then too. */
@@ -36,7 +39,8 @@ const ownDepth = 32;
 
 /** The image's users: the clients, and the cache itself. */
 function partsOf({ image, clock }: OpenClientCacheOptions): CacheParts {
-  const most = Math.min(image.facts.queueDepth, image.arena.slotCount);
+  // What is below may take fewer at once: the rest waits before it.
+  const most = image.arena.slotCount;
   const own = Math.min(ownDepth, Math.floor(most / 2));
   assert(own > 0, "an image before which a cache stands has room for two operations");
   const mux = new DeviceMux(image, { capacity: most + 1, selfDriven: false });

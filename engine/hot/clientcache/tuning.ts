@@ -1,3 +1,5 @@
+import { snakeCase } from "../../device/layer.ts";
+
 /** What a client cache is told; the values are librbd's (rbd.md 8.8). */
 export interface ClientCacheTuning {
   readonly sizeBytes: number;
@@ -77,4 +79,13 @@ export interface ClientCacheStats {
   readonly heldBytes: number;
   readonly dirtyBytes: number;
   readonly flushSeen: boolean;
+}
+
+/** The same as a run records them, by name. */
+export function countersOf(stats: ClientCacheStats): Readonly<Record<string, number>> {
+  const { counters, heldBytes, dirtyBytes } = stats;
+  const own = { ...counters, heldBytes, dirtyBytes };
+  return Object.fromEntries(
+    Object.entries(own).map(([name, value]) => [`clientcache_${snakeCase(name)}`, value]),
+  );
 }

@@ -5,7 +5,12 @@ import type { DeviceLane } from "../../port/device-lane.ts";
 import type { LaneIo } from "../kv/lane-io.ts";
 import type { CacheParts } from "./buffer-cache.ts";
 import { BusyRanges } from "./busy-ranges.ts";
-import { type ClientCacheStats, type ClientCacheTuning, zeroCounters } from "./tuning.ts";
+import {
+  type ClientCacheStats,
+  type ClientCacheTuning,
+  countersOf,
+  zeroCounters,
+} from "./tuning.ts";
 
 interface Waiting {
   readonly index: number;
@@ -77,13 +82,12 @@ export class WriteAround extends LayerDevice {
     }
   }
 
-  /** `drain`, then `close`. Throws `io`; it is closed then too. */
-  async shutDown(): Promise<void> {
-    try {
-      await this.drain();
-    } finally {
-      this.close();
-    }
+  override async settle(): Promise<void> {
+    await this.drain();
+  }
+
+  override counters(): Readonly<Record<string, number>> {
+    return countersOf(this.stats);
   }
 
   protected override start(index: number): void {

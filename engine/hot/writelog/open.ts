@@ -289,7 +289,8 @@ export async function openWriteLog(options: OpenWriteLogOptions): Promise<WriteL
 }
 
 function imageLanes(image: BlockDevice, tuning: WriteLogTuning) {
-  const most = Math.min(image.facts.queueDepth, image.arena.slotCount);
+  // What is below may take fewer at once: the rest waits before it.
+  const most = image.arena.slotCount;
   const depth = Math.max(1, Math.min(tuning.writeBackDepth, Math.floor(most / 2)));
   assert(most - depth > 0, "an image before which a log stands has room for two operations");
   // One more for the flush of the image.

@@ -8,6 +8,9 @@ import type { WriteLogStats } from "./write-log.ts";
 /** A log before an image, as the runner uses it. */
 export interface OpenedWriteLog extends BlockDevice {
   readonly stats: WriteLogStats;
+  counters(): Readonly<Record<string, number>>;
+  /** As `LayerDevice.settle`. */
+  settle(): Promise<void>;
   /** Writes everything back; the log works on. Throws `io`. */
   drain(): Promise<void>;
   /** `drain`, then closes log and image. Throws `io`; they are closed then too. */

@@ -1,5 +1,5 @@
 import { OsdynoError } from "../../base/error.ts";
-import { LayerDevice } from "../../device/layer.ts";
+import { LayerDevice, snakeCase } from "../../device/layer.ts";
 import type { DeviceMux } from "../../device/mux.ts";
 import { errnos, opKinds } from "../../port/block-device.ts";
 import type { DeviceLane } from "../../port/device-lane.ts";
@@ -117,18 +117,22 @@ export class WriteLog extends LayerDevice {
     }
   }
 
-  /** `drain`, then a root that says so, then `close`. Throws `io` when the log has stopped; it is closed then too. */
-  async shutDown(): Promise<void> {
-    try {
-      await this.drain();
-      const errno = await this.until((done) => this.#retirement.writeRoot(true, done));
-      if (errno !== 0) {
-        this.#state.stop(`writing the root of the log failed with errno ${errno}`);
-        throw stoppedError(this.#state);
-      }
-    } finally {
-      this.close();
+  /** `drain`, then a root that says so. Throws `io` when the log has stopped. */
+  override async settle(): Promise<void> {
+    await this.drain();
+    const errno = await this.until((done) => this.#retirement.writeRoot(true, done));
+    if (errno !== 0) {
+      this.#state.stop(`writing the root of the log failed with errno ${errno}`);
+      throw stoppedError(this.#state);
     }
+  }
+
+  override counters(): Readonly<Record<string, number>> {
+    const { counters, fill, dirtyEntries } = this.stats;
+    const own = { ...counters, dirtyEntries, fill };
+    return Object.fromEntries(
+      Object.entries(own).map(([name, value]) => [`writelog_${snakeCase(name)}`, value]),
+    );
   }
 
   protected override release(): void {
