@@ -59,7 +59,9 @@ function planText({ name, plan, verdict }: Judged): string {
   const lines = [
     ...(name === "" ? [] : [`point ${name}`]),
     ...plan.stores.map(storeLine),
-    ...plan.chains.map(({ text, layers }) => `layers over ${text}: ${layers.join(", ")}`),
+    ...plan.chains
+      .filter(({ layers }) => layers.length > 0)
+      .map(({ text, layers }) => `layers over ${text}: ${layers.join(", ")}`),
     ...phases.flatMap((phase, number) => [
       `phase ${number + 1} of ${phases.length}: ${phase.jobs.length} job thread(s)`,
       ...phase.jobs.map(jobLine),

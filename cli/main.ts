@@ -6,8 +6,8 @@ import { exitCodeOf, OsdynoError } from "../engine/base/error.ts";
 type Finish = (code: number) => void;
 
 /** Commands of the contract whose part is not built yet: no typing errors. */
-const laterCommands = ["ceph cluster crush fingerprint fs rados rbd tune writelog"].flatMap(
-  (names) => names.split(" "),
+const laterCommands = ["ceph cluster crush fingerprint fs rados rbd tune"].flatMap((names) =>
+  names.split(" "),
 );
 
 /** Each command's module is loaded only when it is used: a run must not carry the report's libraries. */
@@ -24,6 +24,7 @@ const commands: Readonly<Record<string, (finish: Finish) => Promise<Command>>> =
   results: async () => (await import("./commands/results.ts")).resultsCommand(),
   fsck: async (finish) => (await import("./commands/fsck.ts")).fsckCommand(finish),
   store: async () => (await import("./commands/store.ts")).storeCommand(),
+  writelog: async () => (await import("./commands/writelog.ts")).writelogCommand(),
   simulate: async (finish) => (await import("./commands/simulate.ts")).simulateCommand(finish),
 };
 

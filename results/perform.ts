@@ -408,7 +408,10 @@ function pathsOf(plan: RunPlan): readonly string[] {
   const files = filesOf(plan)
     .filter((file) => file.kind === "file" || file.kind === "block")
     .map((file) => file.path);
-  return [...files, ...plan.stores.map(({ path }) => path)];
+  const logs = plan.chains.flatMap(({ log }) =>
+    log === null || log.path === null ? [] : [log.path],
+  );
+  return [...files, ...plan.stores.map(({ path }) => path), ...logs];
 }
 
 function targetText(plan: RunPlan): string {

@@ -1,9 +1,11 @@
 /** What a plan puts between its jobs and their targets. */
 import type { OptionLayer } from "../engine/options/option.ts";
-import { OptionSet } from "../engine/options/option-set.ts";
-import { layersAsked } from "./chain.ts";
+import { OptionSet, type OptionSetting } from "../engine/options/option-set.ts";
+import { layersAsked, layersNamed } from "./chain.ts";
+import { type PlannedLog, plannedLog } from "./log-place.ts";
 import type { PlannedJob } from "./plan-model.ts";
 import { refuse } from "./planned-path.ts";
+import { resolveExisting } from "./scratch.ts";
 import { deviceClassOf, kindOfClass, type StackChoice } from "./stack.ts";
 import type { PlannedStore } from "./store-plan.ts";
 
@@ -14,12 +16,15 @@ export interface PlannedChain {
   /** Outermost first. */
   readonly layers: readonly OptionLayer[];
   readonly options: OptionSet;
+  /** The write log of a chain that has one. */
+  readonly log: PlannedLog | null;
 }
 
 function optionsOf(
   text: string,
   layers: readonly OptionLayer[],
   stack: StackChoice,
+  settings: readonly OptionSetting[],
   onDevice: boolean,
 ): OptionSet {
   const deviceClass = onDevice
@@ -28,7 +33,7 @@ function optionsOf(
   return new OptionSet({
     layers: new Set(layers),
     kind: kindOfClass(deviceClass),
-    settings: stack.settings,
+    settings,
     ...(stack.preset === null ? {} : { preset: stack.preset }),
   });
 }
@@ -61,29 +66,50 @@ function checkJob(job: PlannedJob, others: readonly PlannedJob[], layers: readon
   }
 }
 
+/** What a target of its own says of layers: the log of `pwl:LOG+TARGET`. */
+function settingsOf({ logDevice }: PlannedJob): readonly OptionSetting[] {
+  return logDevice === undefined
+    ? []
+    : [{ name: "rbd_persistent_cache_path", value: logDevice, origin: "target" }];
+}
+
+/** The target of a chain as a log remembers it. */
+export function imageUriOf(text: string, onDevice: boolean): string {
+  // A store is the same whatever options it is opened with.
+  const store = /^store:[^?]*/.exec(text);
+  return onDevice ? `raw:${resolveExisting(text)}` : (store?.[0] ?? text);
+}
+
 /** The chains of a run; throws `bad-input` for a job that cannot have one. */
 export function chainsOf(
   jobs: readonly PlannedJob[],
   stores: readonly PlannedStore[],
   stack: StackChoice,
+  directory: string,
 ): readonly PlannedChain[] {
   const chains = new Map<string, PlannedChain>();
   for (const job of jobs) {
     const [file] = job.files;
     const store = stores.find(({ text }) => text === file?.path);
-    const asked = layersAsked(store?.settings ?? stack.settings);
-    if (file === undefined || asked.length === 0) {
+    const settings = store?.settings ?? [...stack.settings, ...settingsOf(job)];
+    const asked = layersAsked(settings);
+    // With all of them switched off the jobs go the same way, for the comparison.
+    if (file === undefined || layersNamed(settings).length === 0) {
       continue;
     }
     const layers = asked.map(({ layer }) => layer);
     checkJob(job, jobs, layers);
     if (!chains.has(file.path)) {
       const onDevice = file.kind === "file" || file.kind === "block";
-      const options = store?.options ?? optionsOf(file.path, layers, stack, onDevice);
+      const options =
+        store?.options ?? optionsOf(file.path, layersNamed(settings), stack, settings, onDevice);
       for (const layer of asked) {
         layer.check(options);
       }
-      chains.set(file.path, { text: file.path, layers, options });
+      const log = layers.includes("writelog")
+        ? plannedLog(options, imageUriOf(file.path, onDevice), directory)
+        : null;
+      chains.set(file.path, { text: file.path, layers, options, log });
     }
   }
   return [...chains.values()];

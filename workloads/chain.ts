@@ -3,13 +3,18 @@
  * the place to add one. A layer is in the chain of a run when one of its options is set.
  */
 import { openQosDevice, qosOptionsOf } from "../engine/device/qos-options.ts";
+import { clientCacheTuningOf, openClientCacheDevice } from "../engine/hot/clientcache/options.ts";
 import { openSchedulerDevice, planOf } from "../engine/hot/scheduler/options.ts";
+import { writeLogKind } from "../engine/hot/writelog/registry.ts";
 import type { OptionLayer } from "../engine/options/option.ts";
 import type { OptionSet, OptionSetting } from "../engine/options/option-set.ts";
 import { findOption } from "../engine/options/registry.ts";
+import { parseOptionValue } from "../engine/options/value.ts";
 import type { BlockDevice } from "../engine/port/block-device.ts";
 import type { Clock } from "../engine/port/clock.ts";
 import type { Random } from "../engine/port/random.ts";
+import type { PlannedLog } from "./log-place.ts";
+import { openWriteLogDevice } from "./runner/log-device.ts";
 
 export interface LayerContext {
   readonly options: OptionSet;
@@ -17,6 +22,10 @@ export interface LayerContext {
   readonly random: Random;
   /** Operations of all jobs under way together, which the layer MUST take. */
   readonly depth: number;
+  /** The target, as what a write log stands before. */
+  readonly imageUri: string;
+  /** Of a chain with a write log. */
+  readonly log: PlannedLog | null;
 }
 
 /** A layer at work: a block device that tells what it did, by name. */
@@ -26,23 +35,64 @@ export interface OpenLayer extends BlockDevice {
 
 export interface ChainLayer {
   readonly layer: OptionLayer;
+  /** Whether the settings that were given for it, by name, leave it on. */
+  isOn(given: ReadonlyMap<string, string>): boolean;
+  /** Operations of its own, each with a slot, that what is below must take beside those of the jobs. */
+  spare(depth: number, slotBytes: number): number;
+  /** Slots of the layer's own are at least so large: what it reads and writes by itself, bytes. */
+  readonly leastSlotBytes: number;
   /** Throws `bad-input` for values that do not go together, before anything is opened. */
   check(options: OptionSet): void;
   /** Puts the layer over what is below, whose arena it hands on; closing it closes that. */
-  open(below: BlockDevice, context: LayerContext): OpenLayer;
+  open(below: BlockDevice, context: LayerContext): OpenLayer | Promise<OpenLayer>;
 }
+
+const always = (): boolean => true;
+const none = (): number => 0;
+
+/** So many operations of a layer's own, but not more memory than this for their slots. */
+const ownAtMost = (most: number) => (_depth: number, slotBytes: number) =>
+  Math.max(2, Math.min(most, Math.floor((64 << 20) / slotBytes)));
 
 /** Outermost first. */
 export const chainLayers: readonly ChainLayer[] = [
   {
     layer: "qos",
+    isOn: always,
+    spare: none,
+    leastSlotBytes: 0,
     check: (options) => {
       qosOptionsOf(options);
     },
     open: (below, context) => openQosDevice(below, context.options, context),
   },
   {
+    layer: "clientcache",
+    isOn: (given) => given.get("rbd_cache") !== "false",
+    spare: ownAtMost(32),
+    leastSlotBytes: 128 << 10,
+    check: (options) => {
+      clientCacheTuningOf(options);
+    },
+    open: async (below, { options, clock }) => await openClientCacheDevice(below, options, clock),
+  },
+  {
+    layer: "writelog",
+    isOn: (given) => given.get("rbd_persistent_cache_mode") !== "disabled",
+    spare: ownAtMost(64),
+    leastSlotBytes: 0,
+    check: (options) => {
+      if (options.isSet("rbd_persistent_cache_mode")) {
+        writeLogKind(options.text("rbd_persistent_cache_mode"));
+      }
+    },
+    open: async (below, context) => await openWriteLogDevice(below, context),
+  },
+  {
     layer: "scheduler",
+    isOn: always,
+    spare: none,
+    leastSlotBytes: 0,
     check: (options) => {
       planOf(options);
     },
@@ -50,11 +100,42 @@ export const chainLayers: readonly ChainLayer[] = [
   },
 ];
 
+/** The layers that settings name, outermost first, with those that they switch off. */
+function namedBy(
+  settings: readonly OptionSetting[],
+): readonly { on: boolean; layer: ChainLayer }[] {
+  const given = new Map<string, string>();
+  const layers = new Set<OptionLayer>();
+  for (const { name, value } of settings) {
+    const option = findOption(name);
+    if (option !== undefined && option.obsolete === undefined) {
+      given.set(option.name, String(parseOptionValue(option, value)));
+      layers.add(option.layer);
+    }
+  }
+  return chainLayers
+    .filter(({ layer }) => layers.has(layer))
+    .map((layer) => ({ layer, on: layer.isOn(given) }));
+}
+
 /** The layers that settings ask for, outermost first. A preset asks for none: it sets those that are there. */
 export function layersAsked(settings: readonly OptionSetting[]): readonly ChainLayer[] {
-  const named = new Set(
-    settings.map(({ name }) => findOption(name)).filter((option) => option?.obsolete === undefined),
-  );
-  const layers = new Set([...named].map((option) => option?.layer));
-  return chainLayers.filter(({ layer }) => layers.has(layer));
+  return namedBy(settings).flatMap(({ layer, on }) => (on ? [layer] : []));
+}
+
+/** The layers whose options are accepted: those that are asked for, and those that are switched off. */
+export function layersNamed(settings: readonly OptionSetting[]): readonly OptionLayer[] {
+  return namedBy(settings).map(({ layer }) => layer.layer);
+}
+
+/** Operations that what is below the layers must take beside those of the jobs. */
+export function spareOf(layers: readonly OptionLayer[], depth: number, slotBytes: number): number {
+  const asked = chainLayers.filter(({ layer }) => layers.includes(layer));
+  return asked.reduce((sum, { spare }) => sum + spare(depth, slotBytes), 0);
+}
+
+/** Bytes of a slot below the layers, for jobs whose largest operation is `maxBlock`. */
+export function slotBytesOf(layers: readonly OptionLayer[], maxBlock: number): number {
+  const asked = chainLayers.filter(({ layer }) => layers.includes(layer));
+  return Math.max(maxBlock, ...asked.map(({ leastSlotBytes }) => leastSlotBytes));
 }

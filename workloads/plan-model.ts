@@ -51,6 +51,8 @@ export interface PlannedJob {
   /** `write_iolog` */
   readonly iolog?: IologSpec;
   /** `merge_blktrace_file`: written before the job begins. */
+  /** The device of the write log before the job's target, of `pwl:LOG+TARGET`. */
+  readonly logDevice?: string;
   readonly mergedPath?: string;
 }
 

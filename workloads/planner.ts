@@ -7,7 +7,7 @@ import { type Dirent, readdirSync } from "node:fs";
 import { totalmem } from "node:os";
 import { join, resolve } from "node:path";
 import { mixByDirection } from "../engine/store/objects/object-mix.ts";
-import { layersAsked } from "./chain.ts";
+import { layersNamed } from "./chain.ts";
 import { chainsOf } from "./chain-plan.ts";
 import { unfitForDirect } from "./direct-blocks.ts";
 import { beyondFull } from "./fill-device.ts";
@@ -299,9 +299,14 @@ function targetOf(job: ResolvedJob, options: PlanOptions): Target | null {
   return job.ioengine === "memory" ? { kind: "memory", text: "memory:" } : null;
 }
 
+/** The log device of `pwl:LOG+TARGET`; a store has it among its settings. */
+function logOf(target: Target | null): string | undefined {
+  return target !== null && "logDevice" in target ? target.logDevice : undefined;
+}
+
 type JobFiles = Pick<
   PlannedJob,
-  "files" | "ioBytes" | "writes" | "objects" | "trace" | "mergedPath"
+  "files" | "ioBytes" | "writes" | "objects" | "trace" | "mergedPath" | "logDevice"
 >;
 
 function planJob(job: ResolvedJob, jobnum: number, options: PlanOptions): JobFiles {
@@ -323,7 +328,13 @@ function planJob(job: ResolvedJob, jobnum: number, options: PlanOptions): JobFil
   }
   const files = planFiles(job, jobnum, target, options);
   const used = directionsOf(job);
-  return { files, ioBytes: ioBytesOf(job, files), writes: used.write || used.trim };
+  const logDevice = logOf(target);
+  return {
+    files,
+    ioBytes: ioBytesOf(job, files),
+    writes: used.write || used.trim,
+    ...(logDevice === undefined ? {} : { logDevice }),
+  };
 }
 
 function planObjectJob(job: ResolvedJob, jobnum: number, target: Target | null): JobFiles {
@@ -407,7 +418,8 @@ export function planRun(jobs: readonly ResolvedJob[], options: PlanOptions): Run
   // A store is in TypeScript, as are layers: everything over it goes through the engine path.
   const onStore = jobs.some((job) => targetOf(job, options)?.kind === "store");
   const stack = options.stack ?? plainStack;
-  const layered = layersAsked(stack.settings).length > 0;
+  const logged = jobs.some((job) => logOf(targetOf(job, options)) !== undefined);
+  const layered = logged || layersNamed(stack.settings).length > 0;
   const path = onStore || layered ? "engine" : options.path;
   for (const job of jobs) {
     const refusal = refusalOf(job, path, path === options.path);
@@ -441,7 +453,7 @@ export function planRun(jobs: readonly ResolvedJob[], options: PlanOptions): Run
     }
   }
   const stores = storesOf(phases.flat(), stack);
-  const chains = chainsOf(phases.flat(), stores, stack);
+  const chains = chainsOf(phases.flat(), stores, stack, options.directory);
   const elsewhere = chains.length > 0 && options.path !== "engine" && !onStore;
   return {
     phases: phases.map((planned) => ({ jobs: planned })),

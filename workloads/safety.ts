@@ -377,7 +377,18 @@ export function judgeWrites(
     );
     return [own, ...others];
   });
-  const all = [...files, ...stores.flat()];
+  const logs = plan.chains.flatMap(({ log, text }) => {
+    if (log === null || log.path === null) {
+      return [];
+    }
+    const { path, found } = log;
+    const ours = found !== "absent" && found !== "foreign";
+    const judgement: Judgement = ours
+      ? { permission: "free", reason: "is a write log" }
+      : judge.path(path, path);
+    return [withPermission(path, path, [`the write log of ${text}`], judgement, options.destroy)];
+  });
+  const all = [...files, ...stores.flat(), ...logs];
   return { allowed: all.every((file) => file.allowed), files: all };
 }
 

@@ -6,7 +6,7 @@ import { OptionSet, type OptionSetting } from "../engine/options/option-set.ts";
 import { needsObjects } from "../engine/store/objects/object-mix.ts";
 import { otherPaths } from "../engine/store/store-devices.ts";
 import { checkHotPaths } from "../engine/store/store-hot-paths.ts";
-import { layersAsked } from "./chain.ts";
+import { layersNamed } from "./chain.ts";
 import type { ResolvedJob } from "./job/model.ts";
 import type { PlannedFile, PlannedJob } from "./plan-model.ts";
 import { refuse } from "./planned-path.ts";
@@ -65,7 +65,7 @@ export function storeBytes(target: StoreTarget, place: StorePlace): number | nul
 function optionsOf(target: StoreTarget, stack: StackChoice, kind: DeviceKind): OptionSet {
   const settings = [...target.settings, ...stack.settings];
   return new OptionSet({
-    layers: new Set(["store", ...layersAsked(settings).map(({ layer }) => layer)]),
+    layers: new Set(["store", ...layersNamed(settings)]),
     kind,
     settings,
     ...(stack.preset === null ? {} : { preset: stack.preset }),

@@ -155,7 +155,7 @@ describe("flags", () => {
     ],
     [["--destroy=yes"], /^--destroy takes no value$/],
     [["--target", "nulll:"], /^target nulll:: did you mean null:\?/],
-    [["--set", "rbd_cache=true"], /^rbd_cache=true: acts on the client cache, /],
+    [["--set", "osd_max_backfills=2"], /^osd_max_backfills=2: acts on OSDs, /],
     [["--bs"], /^command line: --bs needs a value/],
     [["--live", "-", "--output-format", "json"], /would both go to stdout; give --output FILE/],
     [["--live", "-", "--json"], /would both go to stdout/],

@@ -148,7 +148,8 @@ function checkEngine(resolving: Resolving): void {
     const hint = near === null ? `one of ${supportedEngines.join(", ")}` : `did you mean ${near}?`;
     throw badInput(place, `unknown ioengine=${shown(engine)}; ${hint}`);
   }
-  const elsewhere = target !== null && !target.startsWith("raw:");
+  // Also behind a write log.
+  const elsewhere = target !== null && !/^(?:pwl:.+\+)?raw:/.test(target);
   if (!elsewhere && !supportedEngines.includes(engine)) {
     throw badInput(place, `ioengine=${engine} is known to fio, not supported here: ${reason}`);
   }

@@ -8,8 +8,8 @@ import { DeviceShare } from "../../engine/device/share.ts";
 import { RealClock } from "../../engine/os/clock.ts";
 import type { BlockDevice } from "../../engine/port/block-device.ts";
 import type { Clock } from "../../engine/port/clock.ts";
-import { chainLayers, type OpenLayer } from "../chain.ts";
-import type { PlannedChain } from "../chain-plan.ts";
+import { chainLayers, type OpenLayer, slotBytesOf, spareOf } from "../chain.ts";
+import { imageUriOf, type PlannedChain } from "../chain-plan.ts";
 import type { PlannedJob, RunPlan } from "../plan-model.ts";
 import { type OpenableJob, openJobDevices } from "./engine-run.ts";
 import type { StoreSession } from "./store-session.ts";
@@ -42,6 +42,12 @@ function demandOf(jobs: readonly OpenableJob[]): Demand {
   return { depth, job };
 }
 
+/** Where targets are that are no file. */
+export interface ChainPlaces {
+  readonly stores: StoreSession | null;
+  readonly time: VirtualTime | null;
+}
+
 /** The devices of a phase's jobs, as far as they are on a chain. */
 export class ChainRun {
   /** By place in the phase; null: on no chain. */
@@ -49,26 +55,32 @@ export class ChainRun {
   readonly #layers: OpenLayer[] = [];
   readonly #clock: Clock;
   readonly #ownClock: RealClock | null;
+  readonly #time: VirtualTime | null;
 
   /** Throws when a target does not open; nothing stays open then. */
-  constructor(
+  static async open(
     plan: RunPlan,
     phase: readonly PlannedJob[],
     specs: readonly OpenableJob[],
-    places: { readonly stores: StoreSession | null; readonly time: VirtualTime | null },
-  ) {
-    this.devices = phase.map(() => null);
-    const { time } = places;
-    this.#ownClock = time === null ? new RealClock() : null;
-    this.#clock = time?.clock ?? (this.#ownClock as Clock);
+    places: ChainPlaces,
+  ): Promise<ChainRun> {
+    const run = new ChainRun(phase, places.time);
     try {
       for (const chain of plan.chains) {
-        this.#open(chain, phase, specs, places);
+        await run.#drive(run.#open(chain, phase, specs, places));
       }
     } catch (error) {
-      this.close();
+      run.#closeAll();
       throw error;
     }
+    return run;
+  }
+
+  private constructor(phase: readonly PlannedJob[], time: VirtualTime | null) {
+    this.devices = phase.map(() => null);
+    this.#time = time;
+    this.#ownClock = time === null ? new RealClock() : null;
+    this.#clock = time?.clock ?? (this.#ownClock as Clock);
   }
 
   /** What the layers did, by name. */
@@ -76,33 +88,65 @@ export class ChainRun {
     return Object.assign({}, ...this.#layers.map((layer) => layer.counters()));
   }
 
-  /** To be called once the jobs have ended. */
-  close(): void {
+  /**
+   * To be called once the jobs have ended: layers with work of their own bring it to its end. Throws the first
+   * `io`; all is closed then too.
+   */
+  async close(): Promise<void> {
+    try {
+      // Outermost first: what one writes back is the next one's work.
+      for (const layer of this.#layers.toReversed()) {
+        if ("settle" in layer) {
+          await this.#drive((layer as OpenLayer & { settle(): Promise<void> }).settle());
+        }
+      }
+    } finally {
+      this.#closeAll();
+    }
+  }
+
+  /** In virtual time somebody must let it pass. */
+  async #drive<T>(flow: Promise<T>): Promise<T> {
+    return this.#time === null ? await flow : await this.#time.drive(flow);
+  }
+
+  #closeAll(): void {
     for (const device of this.devices) {
       device?.close();
     }
     this.#ownClock?.close();
   }
 
-  #open(
-    { text, layers, options }: PlannedChain,
+  async #open(
+    { text, layers, options, log }: PlannedChain,
     phase: readonly PlannedJob[],
     specs: readonly OpenableJob[],
-    { stores, time }: { readonly stores: StoreSession | null; readonly time: VirtualTime | null },
-  ): void {
+    { stores, time }: ChainPlaces,
+  ): Promise<void> {
     const places = [...phase.keys()].filter((place) => phase[place]?.files[0]?.path === text);
     if (places.length === 0) {
       return;
     }
+    const asked = chainLayers.filter(({ layer }) => layers.includes(layer));
     const { depth, job } = demandOf(places.map((place) => specs[place] as OpenableJob));
-    let device = stores?.device(text, depth) ?? (openJobDevices(job, time)[0] as BlockDevice);
+    const maxBlock = slotBytesOf(layers, job.maxBlock);
+    const spare = spareOf(layers, depth, maxBlock);
+    const deep = { ...job, maxBlock, iodepth: depth + spare, slots: depth + spare };
+    let device =
+      stores?.device(text, depth + spare) ?? (openJobDevices(deep, time)[0] as BlockDevice);
     const random = new SeededRandom(phase[places[0] ?? 0]?.seed ?? 0).fork("layers");
-    for (const { layer, open } of chainLayers.toReversed()) {
-      if (layers.includes(layer)) {
-        const opened = open(device, { options, clock: this.#clock, random, depth });
+    const kind = phase[places[0] ?? 0]?.files[0]?.kind;
+    const imageUri = imageUriOf(text, kind === "file" || kind === "block");
+    const context = { options, clock: this.#clock, random, depth, imageUri, log };
+    try {
+      for (const layer of asked.toReversed()) {
+        const opened = await layer.open(device, context);
         this.#layers.push(opened);
         device = opened;
       }
+    } catch (error) {
+      device.close();
+      throw error;
     }
     const share = new DeviceShare(device, depth);
     for (const place of places) {

@@ -142,6 +142,10 @@ export function startEngineRun(
 ): EnginePathRun {
   const devices: BlockDevice[][] = [];
   const jobs: readonly OpenableJob[] = spec.jobs;
+  // A chain is closed by who has opened it: its layers may have work left.
+  const closeOwn = () => {
+    closeAll(devices.filter((_, index) => (chained[index] ?? null) === null).flat());
+  };
   try {
     for (const [index, job] of jobs.entries()) {
       const target = targets[index] ?? null;
@@ -150,9 +154,9 @@ export function startEngineRun(
       devices.push(volume === null ? openJobDevices(job, time) : [volume]);
     }
     const run = startEnginePath(spec, devices, time?.loop() ?? null, owners);
-    return { ...run, done: run.done.finally(() => closeAll(devices.flat())) };
+    return { ...run, done: run.done.finally(closeOwn) };
   } catch (error) {
-    closeAll(devices.flat());
+    closeOwn();
     throw error;
   }
 }

@@ -1,6 +1,7 @@
 /** Executes a plan phase by phase and tells an observer what comes in. */
 import { OsdynoError } from "../../engine/base/error.ts";
 import { native } from "../../engine/base/native.ts";
+import type { BlockDevice } from "../../engine/port/block-device.ts";
 import type { MeasuredPhase, PlannedJob, PlannedPhase, RunPlan } from "../plan-model.ts";
 import type { IntervalRow, NativeOutcome, RunPoll } from "../run-outcome.ts";
 import { ChainRun } from "./chain-run.ts";
@@ -20,7 +21,11 @@ export interface RunningPhase {
   takeLog(job: number): Float64Array | null;
   snapshot(): NativeOutcome;
   result(): NativeOutcome;
+  /** Brings layers above targets to their end, after the jobs'. Throws `io`. */
+  settle(): Promise<void>;
 }
+
+const settled = async (): Promise<void> => {};
 
 /** Where a run stands. */
 export interface Standing {
@@ -64,20 +69,20 @@ function allJobs(plan: RunPlan): readonly PlannedJob[] {
   return plan.phases.flatMap((phase) => phase.jobs);
 }
 
-function start(
+async function start(
   phase: PlannedPhase,
   plan: RunPlan,
   options: ExecuteOptions,
   stores: StoreSession | null,
   layers: LayerCounters,
-): RunningPhase {
+): Promise<RunningPhase> {
   const spec: RunSpec = {
     jobs: phase.jobs.map((job) => jobSpec(job, phase.jobs, allJobs(plan))),
     intervalNs: options.intervalNs,
     hiccups: options.hiccups,
   };
   if (plan.path === "engine") {
-    return startOnEngine(spec, phase, plan, { time: options.time ?? null, stores }, layers);
+    return await startOnEngine(spec, phase, plan, { time: options.time ?? null, stores }, layers);
   }
   const run = native().startRun(JSON.stringify(spec));
   return {
@@ -87,19 +92,26 @@ function start(
     takeLog: (job) => run.takeLog(job),
     snapshot: () => JSON.parse(run.snapshot()) as NativeOutcome,
     result: () => JSON.parse(run.result()) as NativeOutcome,
+    settle: settled,
   };
 }
 
 /** Classes of operations by the value of `op_class`. */
 const classOf = { client: 0, recovery: 1, best_effort: 2 } as const;
 
-function startOnEngine(
+function closeAll(devices: readonly (BlockDevice | null)[]): void {
+  for (const device of devices) {
+    device?.close();
+  }
+}
+
+async function startOnEngine(
   spec: RunSpec,
   phase: PlannedPhase,
   plan: RunPlan,
   places: { readonly time: VirtualTime | null; readonly stores: StoreSession | null },
   layers: LayerCounters,
-): RunningPhase {
+): Promise<RunningPhase> {
   const targets = phase.jobs.map(
     ({ files }) => files.find(({ kind }) => kind === "store")?.path ?? null,
   );
@@ -111,17 +123,25 @@ function startOnEngine(
     (job, index) => places.stores?.objectDevice(job, spec.jobs[index]?.iodepth ?? 1) ?? null,
   );
   if (plan.chains.length === 0) {
-    return startEngineRun(spec, { ...places, targets, owners, chained: onObjects });
+    const run = startEngineRun(spec, { ...places, targets, owners, chained: onObjects });
+    void run.done.catch(settled).then(() => closeAll(onObjects));
+    return { ...run, settle: settled };
   }
-  const chains = new ChainRun(plan, phase.jobs, spec.jobs, places);
+  const chains = await ChainRun.open(plan, phase.jobs, spec.jobs, places);
   layers.add(chains);
   try {
     const chained = chains.devices.map((device, index) => device ?? onObjects[index] ?? null);
     const run = startEngineRun(spec, { ...places, targets, owners, chained });
-    void run.done.finally(() => chains.close());
-    return run;
+    return {
+      ...run,
+      settle: async () => {
+        await run.done.catch(settled);
+        closeAll(onObjects);
+        await chains.close();
+      },
+    };
   } catch (error) {
-    chains.close();
+    await chains.close().catch(settled);
     throw error;
   }
 }
@@ -233,7 +253,7 @@ async function executePhases(
     observer.phase(jobs);
     let run: RunningPhase;
     try {
-      run = start(phase, plan, options, stores, layers);
+      run = await start(phase, plan, options, stores, layers);
     } catch (error) {
       if (measured.length === 0) {
         throw startError(error);
@@ -271,6 +291,11 @@ async function executePhases(
     const outcome = run.result();
     measured.push({ jobs, outcome, offsetNs });
     offsetNs += outcome.runtimeNs;
+    try {
+      await run.settle();
+    } catch (error) {
+      gone ??= startError(error);
+    }
     if (gone !== null || failed(outcome) || endsRun(jobs, outcome.jobs, allJobs(plan))) {
       return { phases: measured, problem: gone };
     }

@@ -17,6 +17,7 @@ import {
   readVolume,
   VolumeLayout,
 } from "../../engine/store/volume-layout.ts";
+import { slotBytesOf, spareOf } from "../chain.ts";
 import type { PlannedJob, PlannedPhase, RunPlan } from "../plan-model.ts";
 import { type PlannedStore, plannedVolumeBytes } from "../store-plan.ts";
 import type { StorePlace } from "../store-target.ts";
@@ -38,10 +39,11 @@ function demandOf(plan: RunPlan, store: PlannedStore): Demand {
     jobs.filter(({ files }) => files.some(({ path }) => path === store.text));
   const phases = plan.phases.map(onStore);
   const depths = phases.map((jobs) => jobs.reduce((sum, job) => sum + effectiveDepth(job), 0));
-  return {
-    slotBytes: Math.max(4096, ...phases.flat().map((job) => jobSpec(job).maxBlock)),
-    slots: Math.max(1, ...depths),
-  };
+  const layers = plan.chains.find(({ text }) => text === store.text)?.layers ?? [];
+  const largest = Math.max(4096, ...phases.flat().map((job) => jobSpec(job).maxBlock));
+  const slotBytes = slotBytesOf(layers, largest);
+  const slots = Math.max(1, ...depths);
+  return { slotBytes, slots: slots + spareOf(layers, slots, slotBytes) };
 }
 
 const blankBytes = 65536;

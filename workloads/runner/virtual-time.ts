@@ -19,6 +19,8 @@ export interface VirtualTime {
   readonly clock: VirtualClock;
   /** A loop for the tasks of one run. */
   loop(): TaskLoop;
+  /** Lets time pass until a flow that waits for devices has ended. */
+  drive<T>(flow: Promise<T>): Promise<T>;
 }
 
 const nothing = (): void => undefined;
@@ -94,6 +96,22 @@ class VirtualLoop implements TaskLoop {
   }
 }
 
+async function drive<T>(clock: VirtualClock, flow: Promise<T>): Promise<T> {
+  let ended = false;
+  const end = () => {
+    ended = true;
+  };
+  flow.then(end, end);
+  while (!ended) {
+    // What is due at this time comes first.
+    await new Promise((breathe) => setImmediate(breathe));
+    if (!ended && clock.step()) {
+      native().standAt(clock.nowNs());
+    }
+  }
+  return await flow;
+}
+
 let only: VirtualTime | null = null;
 
 /** The virtual time of this process; throws `bad-input` when real time was read already. */
@@ -108,7 +126,11 @@ export function virtualTime(): VirtualTime {
       );
     }
     const clock = new VirtualClock(startNs);
-    only = { clock, loop: () => new VirtualLoop(clock) };
+    only = {
+      clock,
+      loop: () => new VirtualLoop(clock),
+      drive: (flow) => drive(clock, flow),
+    };
   }
   return only;
 }

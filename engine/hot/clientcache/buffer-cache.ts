@@ -326,17 +326,18 @@ export class BufferCache extends LayerDevice {
       return;
     }
     const end = range.offsetBytes + Math.min(range.lengthBytes, room);
-    for (let from = range.offsetBytes; from < end; ) {
+    let from = range.offsetBytes;
+    while (from < end && this.#io.lane.pending < this.#io.lane.depth - 1) {
       const to = Math.min(end, from + this.#io.slotBytes);
-      if (this.#io.lane.pending >= this.#io.lane.depth - 1) {
-        break;
-      }
       const slot = this.#busy.overlaps(from, to) ? -1 : this.#io.lane.takeSlot();
       if (slot < 0) {
         break;
       }
       this.#fetchAhead(from, to, slot);
       from = to;
+    }
+    if (from < range.offsetBytes + range.lengthBytes) {
+      this.#readahead.reached(from);
     }
     this.#io.commit();
   }

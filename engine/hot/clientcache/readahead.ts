@@ -64,6 +64,12 @@ export class Readahead {
     return this.#next();
   }
 
+  /** Only so far could be read ahead; the rest of the range comes with the next window. */
+  reached(endBytes: number): void {
+    this.#aheadBytes = endBytes;
+    this.#triggerBytes = Math.min(this.#triggerBytes, Math.max(this.#endBytes, endBytes - 1));
+  }
+
   #next(): AheadRange | null {
     const from = this.#aheadBytes;
     const align = this.#alignBytes;

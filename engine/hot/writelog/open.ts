@@ -181,7 +181,8 @@ function writeFailed(io: LaneIo, errno: number): OsdynoError {
 /** What a root says; throws `bad-input` with what is wrong with the device. Leaves it open. */
 export async function inspectWriteLog(log: BlockDevice): Promise<Root> {
   const { mux, io } = wholeLane(log);
-  const root = await driven(log, mux, readRoot(io));
+  const room = log.facts.sizeBytes >= firstAreaBytes;
+  const root = room ? await driven(log, mux, readRoot(io)) : "absent";
   mux.close();
   return checkRoot(root, log);
 }
@@ -205,6 +206,36 @@ function checkRoot(root: Root | string, log: BlockDevice): Root {
     );
   }
   return root;
+}
+
+/** What a log holds, found as an opening would find it; nothing is written. Throws `io` when it is damaged. */
+export async function surveyWriteLog(
+  log: BlockDevice,
+  root: Root,
+): Promise<{
+  readonly entries: number;
+  readonly dirtyEntries: number;
+  readonly dirtyBytes: number;
+  readonly fill: number;
+}> {
+  const { mux, io } = wholeLane(log);
+  const entries = new Entries(root.entryCapacity, root.firstEntry);
+  const ring = new Ring(io, root.ringStartBytes, root.ringBytes, root.firstPosition);
+  const recovery = new Recovery(root, ring, openChecksum("crc32c"), {
+    longestRecordBytes: log.arena.slotBytes,
+    recordsInFlight: writeLogDefaults.recordsInFlight,
+  });
+  await driven(log, mux, recovery.run(entries));
+  mux.close();
+  let dirtyEntries = 0;
+  let dirtyBytes = 0;
+  for (let entry = Math.max(entries.first, root.flushedEntry); entry < entries.next; entry += 1) {
+    const slot = entries.slotOf(entry);
+    dirtyEntries += entries.isSyncPoint(slot) ? 0 : 1;
+    dirtyBytes += entries.lengthBytes[slot] as number;
+  }
+  const fill = Math.max(ring.usedBytes / ring.bytes, entries.size / entries.capacity);
+  return { entries: entries.size, dirtyEntries, dirtyBytes, fill };
 }
 
 /** Gives up what a log holds: it is empty afterwards. */
@@ -303,7 +334,8 @@ function imageLanes(image: BlockDevice, tuning: WriteLogTuning) {
 /** Reads the root and the records, and begins a new epoch. */
 async function begin(options: OpenWriteLogOptions, tuning: WriteLogTuning, io: LaneIo) {
   const { image, log, imageId } = options;
-  const root = checkRoot(await readRoot(io), log);
+  const room = log.facts.sizeBytes >= firstAreaBytes;
+  const root = checkRoot(room ? await readRoot(io) : "absent", log);
   checkDevice(root.mode, log);
   const refuse = (what: string): never => {
     throw new OsdynoError("bad-input", `the write log on ${log.facts.name} ${what}`);

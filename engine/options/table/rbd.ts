@@ -130,6 +130,16 @@ export const rbdOptions: readonly OptionEntry[] = [
     sweep: "hot overwrites, 0..10 s -> writes below per write",
   },
   {
+    name: "rbd_cache_eviction",
+    type: "choice",
+    choices: ["lru", "2q", "arc", "s3fifo", "sieve", "wtinylfu"],
+    default: "lru",
+    change: "startup",
+    layer: "clientcache",
+    summary: "which clean page leaves the cache first; osdyno's own, librbd has lru",
+    sweep: "zipf reads -> hit ratio",
+  },
+  {
     name: "rbd_cache_max_dirty_object",
     type: "int",
     default: 0,
@@ -192,10 +202,10 @@ export const rbdOptions: readonly OptionEntry[] = [
     name: "rbd_persistent_cache_size",
     type: "size",
     default: gib,
-    min: gib,
+    min: 4 * mib,
     change: "create",
     layer: "writelog",
-    summary: "capacity of the log",
+    summary: "capacity of the log; Ceph takes 1 GiB at least",
     sweep: "a burst larger than the log -> where it slows down",
   },
   {
@@ -205,6 +215,16 @@ export const rbdOptions: readonly OptionEntry[] = [
     change: "startup",
     layer: "writelog",
     summary: "device, file or folder of the log",
+  },
+  {
+    name: "rbd_persistent_cache_persist",
+    type: "choice",
+    choices: ["auto", "write", "flush"],
+    default: "auto",
+    change: "startup",
+    layer: "writelog",
+    summary:
+      "a write is done when it is durable, or when it is in memory until a flush; auto: the former until the first flush, as librbd; osdyno's own",
   },
   {
     name: "rbd_persistent_cache_log_periodic_stats",

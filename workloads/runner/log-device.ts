@@ -1,0 +1,90 @@
+/** Opens the device of a planned write log, and the log on it. */
+import { closeSync, ftruncateSync, openSync } from "node:fs";
+import { OsdynoError } from "../../engine/base/error.ts";
+import { SyntheticDevice } from "../../engine/device/synthetic.ts";
+import { NativeBlockDevice } from "../../engine/hot/ioengine/native-device.ts";
+import type { PersistMode } from "../../engine/hot/writelog/log-state.ts";
+import { type OpenedWriteLog, writeLogKind } from "../../engine/hot/writelog/registry.ts";
+import type { BlockDevice } from "../../engine/port/block-device.ts";
+import type { LayerContext } from "../chain.ts";
+import { makesLog, type PlannedLog } from "../log-place.ts";
+
+const depth = 32;
+const leastSlotBytes = 256 << 10;
+
+/** A device for a log of which writes of up to `slotBytes` are put down. */
+export function openLogDevice(
+  log: PlannedLog,
+  blockBytes: number,
+  slotBytes: number,
+  clock: LayerContext["clock"],
+): BlockDevice {
+  const geometry = { depth, slotBytes: Math.max(leastSlotBytes, slotBytes + 16_384), blockBytes };
+  if (log.model !== null) {
+    return new SyntheticDevice({ spec: log.model, clock, data: true, ...geometry });
+  }
+  const path = log.path ?? "";
+  const pmem = blockBytes < 512;
+  return new NativeBlockDevice({
+    engine: { kind: pmem ? "pmem" : "io_uring" },
+    path,
+    write: true,
+    direct: !pmem,
+    slotCount: depth,
+    ...geometry,
+  });
+}
+
+/** A file of the log's length; a device has its own. */
+function makeFile({ path, sizeBytes, found }: PlannedLog): void {
+  if (path === null || (found !== "absent" && found !== "foreign")) {
+    return;
+  }
+  try {
+    const file = openSync(path, found === "absent" ? "a+" : "r+");
+    try {
+      ftruncateSync(file, sizeBytes);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EINVAL") {
+        throw error;
+      }
+      // A block device keeps its size.
+    } finally {
+      closeSync(file);
+    }
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new OsdynoError("bad-input", `cannot make a write log at ${path}: ${reason}`, {}, error);
+  }
+}
+
+/** Puts the planned log before `below`. Throws `bad-input`, `unsafe` or `io`; closes nothing then. */
+export async function openWriteLogDevice(
+  below: BlockDevice,
+  { log, options, clock, random, imageUri }: LayerContext,
+): Promise<OpenedWriteLog> {
+  if (log === null) {
+    throw new Error("internal error: a chain with a write log has planned its device");
+  }
+  const kind = writeLogKind(log.mode);
+  const create = makesLog(log, imageUri);
+  makeFile(log);
+  const device = openLogDevice(log, kind.largestBlockBytes, below.arena.slotBytes, clock);
+  try {
+    const logId = random.below(2 ** 32);
+    const persist = options.text("rbd_persistent_cache_persist") as PersistMode;
+    return await kind.open({
+      image: below,
+      log: device,
+      clock,
+      create,
+      imageId: imageUri,
+      imageUri,
+      logId,
+      tuning: { persist },
+    });
+  } catch (error) {
+    device.close();
+    throw error;
+  }
+}
