@@ -3,6 +3,7 @@ import type { TopLevelSpec } from "vega-lite";
 import { findOption } from "../../engine/options/registry.ts";
 import { axisChart } from "./chart-axis.ts";
 import { comparisonChart } from "./chart-comparison.ts";
+import { effectsChart } from "./chart-effects.ts";
 import { heatChart } from "./chart-heat.ts";
 import { loadLatencyChart } from "./chart-load-latency.ts";
 import { percentileChart } from "./chart-percentiles.ts";
@@ -39,6 +40,7 @@ export function chartsOf(model: ReportModel): readonly Chart[] {
   const asked = overAxis ?? (choosesOptions(model) ? comparisonChart(model) : null);
   const charts: (Chart | null)[] = [
     asked,
+    effectsChart(model),
     loadLatencyChart(model),
     percentileChart(model),
     asked === null ? comparisonChart(model) : null,

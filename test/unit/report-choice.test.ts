@@ -6,6 +6,7 @@ import {
   pickSentences,
 } from "../../results/report/answer-choice.ts";
 import { axisChart } from "../../results/report/chart-axis.ts";
+import { effectsChart } from "../../results/report/chart-effects.ts";
 import type { Entry, ReportModel } from "../../results/report/model.ts";
 import { lineOf, numericAxis } from "../../results/report/sweep-axes.ts";
 import type { SweepComparison } from "../../results/sweep-record.ts";
@@ -152,4 +153,16 @@ describe("a numeric parameter", () => {
     const depths = ["1", "4", "16"].map((depth) => entry(depth, { iodepth: depth }, 1));
     expect(numericAxis(model(depths, { iodepth: ["1", "4", "16"] }))).toBeNull();
   });
+});
+
+test("differences from the baseline are drawn where they have intervals", () => {
+  const { entries } = input([]);
+  const model = (comparisons: readonly SweepComparison[]) =>
+    ({ entries, comparisons, metrics: ["iops"], parameters: {} }) as unknown as ReportModel;
+  const chart = effectsChart(model([against("hybrid", "avl", 1.1, "better")]));
+  expect(chart?.caption).toContain("IOPS: right is better");
+  expect(JSON.stringify(chart?.spec("wide"))).toContain("avl: IOPS +10% (+7.8% to +12%), better");
+  const bare = { ...against("hybrid", "avl", 1.1, "unclear"), low: 1.1, high: 1.1 };
+  expect(effectsChart(model([bare]))).toBeNull();
+  expect(effectsChart(model([]))).toBeNull();
 });

@@ -1,0 +1,151 @@
+/** Each comparison of a sweep: how far the candidate lies from its baseline, with the interval. */
+import type { SweepComparison } from "../sweep-record.ts";
+import { type Form, formWidth, ink, palette, softInk, styled } from "./chart-style.ts";
+import type { Chart } from "./charts.ts";
+import { textWidth } from "./fonts.ts";
+import { markCode } from "./mark-codes.ts";
+import type { ReportModel } from "./model.ts";
+import { higherIsBetter, metricHeading, metricTitle } from "./units.ts";
+
+interface Row {
+  readonly label: string;
+  /** Candidate by base. */
+  readonly ratio: number;
+  readonly low: number;
+  readonly high: number;
+  readonly verdict: SweepComparison["verdict"];
+  readonly code: string;
+}
+
+const mostMetrics = 3;
+/** More rows than this are read in the table of verdicts. */
+const mostRows = 40;
+const rowPx = 17;
+
+const verdicts = ["better", "worse", "same", "unclear"] as const;
+const colours = [palette[2], palette[1], softInk, "#9a9a9a"];
+const shapes = ["triangle-up", "triangle-down", "square", "circle"];
+
+/** Null without intervals: fewer than six blocks, or nothing was compared. */
+export function effectsChart(model: ReportModel): Chart | null {
+  const metrics = model.metrics
+    .filter((metric) => rowsOf(model, metric).length > 0)
+    .slice(0, mostMetrics);
+  const [first] = metrics;
+  if (first === undefined || rowsOf(model, first).length > mostRows) {
+    return null;
+  }
+  const sides = metrics.map(
+    (metric) => `${metricTitle(metric)}: ${higherIsBetter(metric) ? "right" : "left"} is better`,
+  );
+  return {
+    name: "effects",
+    title: "Difference from the baseline",
+    caption:
+      "Ratio of each configuration to its baseline (the line at no difference) with the 95% interval, by pairs of runs " +
+      `of one block. ${sides.join("; ").replace(/^[a-z]/, (letter) => letter.toUpperCase())}.`,
+    folded: null,
+    spec: (form) => specOf(model, metrics, form),
+  };
+}
+
+function labelOf(model: ReportModel, point: string): string {
+  const entry = model.entries.find((each) => each.point === point);
+  const facets = new Set(model.entries.map((each) => each.facet));
+  const label = entry?.label ?? point;
+  return facets.size > 1 && entry !== undefined ? `${entry.facet}, ${label}` : label;
+}
+
+function rowsOf(model: ReportModel, metric: string): readonly Row[] {
+  return model.comparisons
+    .filter((each) => each.metric === metric && each.low > 0 && each.low < each.high)
+    .map(({ candidate, ratio, low, high, verdict }) => {
+      const label = labelOf(model, candidate);
+      const at = model.entries.findIndex((each) => each.point === candidate);
+      const tip = `${label}: ${metricTitle(metric)} ${signed(ratio)} (${signed(low)} to ${signed(high)}), ${verdict}`;
+      return { label, ratio, low, high, verdict, code: markCode({ entry: at, tip }) };
+    });
+}
+
+function signed(ratio: number): string {
+  const percent = Number(((ratio - 1) * 100).toPrecision(2));
+  return `${percent >= 0 ? "+" : ""}${percent}%`;
+}
+
+function specOf(model: ReportModel, metrics: readonly string[], form: Form) {
+  const labels = [
+    ...new Set(metrics.flatMap((metric) => rowsOf(model, metric)).map((r) => r.label)),
+  ];
+  const widest = Math.max(...labels.map((label) => textWidth(label, 11, false)));
+  const labelPx = Math.min(widest + 16, formWidth[form] * 0.45);
+  const across = form === "phone" ? 1 : metrics.length;
+  const width = Math.floor((formWidth[form] - labelPx - 20 * (across - 1) - 30) / across);
+  const cells = metrics.map((metric, index) =>
+    cell(rowsOf(model, metric), { metric, labels, labelPx, width, labelled: index % across === 0 }),
+  );
+  const spec = form === "phone" ? { vconcat: cells } : { hconcat: cells, spacing: 20 };
+  return styled(spec, "Difference from the baseline, with intervals", form);
+}
+
+interface CellFacts {
+  readonly metric: string;
+  readonly labels: readonly string[];
+  readonly labelPx: number;
+  readonly width: number;
+  readonly labelled: boolean;
+}
+
+/** Ratios are as far from 1 upwards as downwards on a logarithmic axis. */
+function cell(rows: readonly Row[], facts: CellFacts): object {
+  const { metric, labels, labelPx, width, labelled } = facts;
+  const far = Math.max(...rows.map((row) => Math.max(row.high, 1 / row.low)), 1.02) ** 1.05;
+  const steps = [1.01, 1.02, 1.05, 1.1, 1.2, 1.5, 2, 3, 5, 10, 30, 100];
+  const step = steps.findLast((each) => each ** 1.2 <= far) ?? 1.01;
+  const x = {
+    field: "ratio",
+    type: "quantitative",
+    title: metricHeading(metric),
+    scale: { type: "log", domain: [1 / far, far], nice: false },
+    axis: {
+      values: [1 / step, 1, step],
+      labelExpr: "(datum.value > 1 ? '+' : '') + format(datum.value - 1, '.2~p')",
+    },
+  };
+  const y = {
+    field: "label",
+    type: "nominal",
+    sort: labels,
+    scale: { domain: labels },
+    title: null,
+    axis: labelled
+      ? { labelLimit: labelPx - 8, minExtent: labelPx - 10, maxExtent: labelPx }
+      : { labels: false, ticks: false },
+  };
+  const color = {
+    field: "verdict",
+    type: "nominal",
+    scale: { domain: verdicts, range: colours },
+    legend: labelled ? { orient: "top", direction: "horizontal", title: null } : null,
+  };
+  const shape = { ...color, scale: { domain: verdicts, range: shapes } };
+  const description = { field: "code", type: "nominal" };
+  return {
+    data: { values: rows },
+    width,
+    height: rowPx * labels.length,
+    layer: [
+      {
+        mark: { type: "rule", color: ink, strokeWidth: 1, aria: false },
+        encoding: { x: { datum: 1, type: "quantitative" } },
+      },
+      {
+        mark: { type: "rule", strokeWidth: 2, aria: false },
+        encoding: { x: { ...x, field: "low" }, x2: { field: "high" }, y, color },
+      },
+      {
+        mark: { type: "point", filled: true, size: 60, opacity: 1 },
+        encoding: { x, y, color, shape, description },
+      },
+    ],
+  };
+}
