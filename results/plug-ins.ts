@@ -9,6 +9,8 @@ import { cacheOfPlugIn } from "../engine/hot/cache/plug-in.ts";
 import { openCache, registerCache } from "../engine/hot/cache/registry.ts";
 import { checksumOfPlugIn } from "../engine/hot/checksum/plug-in.ts";
 import { openChecksum, registerChecksum } from "../engine/hot/checksum/registry.ts";
+import { clientCacheOfPlugIn } from "../engine/hot/clientcache/plug-in.ts";
+import { clientCacheKind, registerClientCache } from "../engine/hot/clientcache/registry.ts";
 import { compressorOfPlugIn } from "../engine/hot/compressor/plug-in.ts";
 import { openCompressor, registerCompressor } from "../engine/hot/compressor/registry.ts";
 import { engineOfPlugIn } from "../engine/hot/ioengine/plug-in.ts";
@@ -17,6 +19,8 @@ import { kvEngineOfPlugIn } from "../engine/hot/kv/plug-in.ts";
 import { openKeyValueStore, registerKeyValueEngine } from "../engine/hot/kv/registry.ts";
 import { schedulerOfPlugIn } from "../engine/hot/scheduler/plug-in.ts";
 import { openScheduler, registerScheduler } from "../engine/hot/scheduler/registry.ts";
+import { writeLogOfPlugIn } from "../engine/hot/writelog/plug-in.ts";
+import { registerWriteLog, writeLogKind } from "../engine/hot/writelog/registry.ts";
 import { addChoice } from "../engine/options/value.ts";
 import { RealClock } from "../engine/os/clock.ts";
 import { type ConformanceReport, conformPlugIn, importPlugIn } from "./bench/conform.ts";
@@ -37,7 +41,11 @@ type Register = (exported: unknown, file: string) => void;
 const registers: Readonly<Record<ConformanceReport["hotPath"], Register>> = {
   allocator: (exported, file) =>
     registerAllocator(allocatorOfPlugIn(exported, { create: createAllocator }, file)),
-  cache: (exported, file) => registerCache(cacheOfPlugIn(exported, { open: openCache }, file)),
+  cache: (exported, file) => {
+    const kind = cacheOfPlugIn(exported, { open: openCache }, file);
+    registerCache(kind);
+    addChoice("rbd_cache_eviction", kind.name);
+  },
   checksum: (exported, file) => {
     const kind = checksumOfPlugIn(exported, { open: openChecksum }, {}, file);
     registerChecksum(kind);
@@ -56,6 +64,16 @@ const registers: Readonly<Record<ConformanceReport["hotPath"], Register>> = {
   },
   kv: (exported, file) =>
     registerKeyValueEngine(kvEngineOfPlugIn(exported, { open: openKeyValueStore }, file)),
+  clientcache: (exported, file) => {
+    const kind = clientCacheOfPlugIn(exported, { kind: clientCacheKind }, file);
+    registerClientCache(kind);
+    addChoice("rbd_cache_policy", kind.name);
+  },
+  writelog: (exported, file) => {
+    const kind = writeLogOfPlugIn(exported, { kind: writeLogKind }, file);
+    registerWriteLog(kind);
+    addChoice("rbd_persistent_cache_mode", kind.name);
+  },
   scheduler: (exported, file) => {
     const kind = schedulerOfPlugIn(exported, { open: openScheduler }, file);
     registerScheduler(kind);

@@ -9,10 +9,12 @@ import { nearestName } from "../../engine/base/nearest-name.ts";
 import { allocatorKinds } from "../../engine/hot/allocator/registry.ts";
 import { cacheKinds } from "../../engine/hot/cache/registry.ts";
 import { checksumKinds } from "../../engine/hot/checksum/registry.ts";
+import { clientCacheKinds } from "../../engine/hot/clientcache/registry.ts";
 import { compressorKinds } from "../../engine/hot/compressor/registry.ts";
 import { blockEngines } from "../../engine/hot/ioengine/registry.ts";
 import { keyValueEngines } from "../../engine/hot/kv/registry.ts";
 import { schedulerKinds } from "../../engine/hot/scheduler/registry.ts";
+import { writeLogKinds } from "../../engine/hot/writelog/registry.ts";
 import { presets } from "../../engine/options/presets.ts";
 import { type JobKey, jobKeys } from "../../workloads/job/key-lookup.ts";
 import { targetKinds } from "../../workloads/target.ts";
@@ -84,6 +86,10 @@ const lists: Readonly<Record<string, { readonly title: string; readonly rows: ()
     title: "hot path: compressor (bluestore_compression_algorithm)",
     rows: () => kinds(compressorKinds()),
   },
+  clientcache: {
+    title: "hot path: client cache (rbd_cache_policy)",
+    rows: () => kinds(clientCacheKinds()),
+  },
   ioengine: {
     title: "hot path: block I/O engine (fio's ioengine)",
     rows: () => kinds(blockEngines()),
@@ -112,6 +118,10 @@ const lists: Readonly<Record<string, { readonly title: string; readonly rows: ()
   targets: {
     title: "targets",
     rows: () => targetKinds.map((kind) => ({ name: kind.example, description: kind.description })),
+  },
+  writelog: {
+    title: "hot path: persistent write log (rbd_persistent_cache_mode)",
+    rows: () => kinds(writeLogKinds()),
   },
 };
 

@@ -16,11 +16,12 @@ import { engineOfPlugIn } from "../../engine/hot/ioengine/plug-in.ts";
 import { type BlockEngine, openBlockDevice } from "../../engine/hot/ioengine/registry.ts";
 import { RealClock } from "../../engine/os/clock.ts";
 import { conformKeyValue } from "./conform-kv.ts";
+import { conformLayer, type LayerHotPath } from "./conform-layers.ts";
 import { plainPlugIns } from "./conform-plain.ts";
 
 export interface ConformanceReport {
   readonly schema: "osdyno-conformance-1";
-  readonly hotPath: "ioengine" | "allocator" | "kv" | keyof typeof plainPlugIns;
+  readonly hotPath: "ioengine" | "allocator" | "kv" | LayerHotPath | keyof typeof plainPlugIns;
   readonly name: string;
   readonly describe: string;
   readonly file: string;
@@ -160,6 +161,17 @@ export async function conformPlugIn(
       const { engine, results } = await conformKeyValue(exported, file, seed, onCheck);
       return reportOf(engine, file, seed, results);
     }
+    case "writelog":
+    case "clientcache": {
+      const { name, describe, results } = await conformLayer(
+        hotPath,
+        exported,
+        file,
+        seed,
+        onCheck,
+      );
+      return reportOf({ hotPath, name, describe }, file, seed, results);
+    }
     case "checksum":
     case "compressor":
     case "cache":
@@ -168,7 +180,7 @@ export async function conformPlugIn(
     default:
       throw new OsdynoError(
         "bad-input",
-        `hotPath is ${JSON.stringify(hotPath)}, none of "ioengine", "allocator", "kv", "checksum", "compressor", "cache", "scheduler"; a plug-in's default export is {hotPath, name, describe, create(context, options)}`,
+        `hotPath is ${JSON.stringify(hotPath)}, none of "ioengine", "allocator", "kv", "checksum", "compressor", "cache", "scheduler", "writelog", "clientcache"; a plug-in's default export is {hotPath, name, describe, create(context, options)}`,
         { file },
       );
   }
