@@ -20,6 +20,17 @@ const told: Readonly<Record<string, string>> = {
   gc_merged: "garbage collected",
 };
 
+/** The same of its key-value store. */
+const toldOfKv: Readonly<Record<string, string>> = {
+  checkpoints: "a checkpoint",
+  log_grown: "a log that grew",
+  rocksdb_flushes: "a memtable written as a table",
+  rocksdb_compactions: "a compaction",
+  bluefs_wal_recycled_bytes: "a log file used again",
+  bluefs_log_compactions: "BlueFS's log written anew",
+  bluefs_spilled_bytes: "files that spilled over",
+};
+
 export interface DriverPorts {
   readonly clock: Clock;
   readonly random: SeededRandom;
@@ -92,14 +103,20 @@ export class Driver {
   }
 
   #tell(store: BlueStore, transaction: Transaction, result: number): void {
-    for (const [name, what] of Object.entries(told)) {
-      if ((store.state.counters[name] ?? 0) > 0) {
-        this.#did(what);
-      }
-    }
+    const { counters, kv } = store.state;
+    this.#tellAll(told, counters);
+    this.#tellAll(toldOfKv, kv.counters());
     for (let at = 0; result === 0 && at < transaction.count; at += 1) {
       const what = toldOps[transaction.op(at).code];
       if (what !== undefined) {
+        this.#did(what);
+      }
+    }
+  }
+
+  #tellAll(names: Readonly<Record<string, string>>, counters: Readonly<Record<string, number>>) {
+    for (const [name, what] of Object.entries(names)) {
+      if ((counters[name] ?? 0) > 0) {
         this.#did(what);
       }
     }

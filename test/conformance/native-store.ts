@@ -25,6 +25,8 @@ export interface NativeStoreShape {
   readonly kv: "rocksdb" | "waltree";
   /** Devices of the key-value store's own. */
   readonly separate?: boolean;
+  /** Of the main device. */
+  readonly mainBytes?: number;
   readonly options?: Partial<BlueStoreOptions>;
 }
 
@@ -59,7 +61,7 @@ export class NativeStorePlace {
     this.#random = new SeededRandom(seed);
     for (const role of this.roles()) {
       const file = openSync(this.path(role), "w");
-      ftruncateSync(file, sizes[role]);
+      ftruncateSync(file, this.sizeOf(role));
       closeSync(file);
     }
   }
@@ -69,7 +71,7 @@ export class NativeStorePlace {
   }
 
   sizeOf(role: string): number {
-    return sizes[role as Role];
+    return role === "main" ? (this.shape.mainBytes ?? sizes.main) : sizes[role as Role];
   }
 
   path(role: Role): string {
@@ -102,7 +104,7 @@ export class NativeStorePlace {
       const lane = lanes[role]?.kv;
       return lane === undefined
         ? null
-        : { path: this.path(role), lane, sizeBytes: sizes[role], blockBytes: 4096 };
+        : { path: this.path(role), lane, sizeBytes: this.sizeOf(role), blockBytes: 4096 };
     };
     const { shape } = this;
     return {

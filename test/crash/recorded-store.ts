@@ -162,6 +162,8 @@ export class Recording {
 export interface FileLifeOptions {
   readonly seed: number;
   readonly objects: number;
+  /** Space that is taken from the beginning. */
+  readonly filledBytes: number;
   readonly mark: (mark: Mark) => void;
 }
 
@@ -244,7 +246,7 @@ export class FileLife implements StoreLife {
       random: new SeededRandom(this.#options.seed),
       mark: this.#options.mark,
       failing: false,
-      filledBytes: 0,
+      filledBytes: this.#options.filledBytes,
     });
     await driver.drive(this.store, run, { firstId, count, seed });
   }
@@ -253,11 +255,11 @@ export class FileLife implements StoreLife {
 /** Makes a store, uses it in two lives, and ends it; the history. */
 export async function recordStore(
   place: NativeStorePlace,
-  options: { readonly seed: number; readonly objects: number; readonly transactions: number },
+  options: Omit<FileLifeOptions, "mark"> & { readonly transactions: number },
 ): Promise<DiskRecorder> {
   const { seed, objects, transactions } = options;
   const recording = new Recording(place);
-  const life = new FileLife(place, { seed, objects, mark: recording.mark });
+  const life = new FileLife(place, { ...options, mark: recording.mark });
   await life.make();
   await life.mount();
   const run = new RandomStoreRun(sessionOf(life, seed), { steps: 0, remountEvery: 0, objects });

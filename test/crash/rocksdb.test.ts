@@ -25,16 +25,32 @@ import { FileLife, layOut, Recording, recordStore } from "./recorded-store.ts";
 const memory = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
 /** Of all shapes together. */
 const totalPoints = campaign ? 1_000 : 100;
-const transactions = 160;
-const objects = 8;
+const transactions = 200;
 /** Of so many crashes the recovery is cut off too. */
 const againEvery = 5;
 
-const shapes: readonly NativeStoreShape[] = [
-  { name: "rocksdb", kv: "rocksdb" },
+interface CutShape extends NativeStoreShape {
+  readonly objects: number;
+  /** Space that is taken from the beginning. */
+  readonly filledBytes: number;
+}
+
+const usual = { kv: "rocksdb", objects: 8, filledBytes: 0 } as const;
+/** Much metadata, so that RocksDB has to write tables. */
+const small = { shardMaxBytes: 200, shardTargetBytes: 100, shardMinBytes: 30 };
+const shapes: readonly CutShape[] = [
+  { ...usual, name: "rocksdb", options: small },
   {
+    ...usual,
+    name: "rocksdb on a device that gets full",
+    mainBytes: 64 << 20,
+    objects: 24,
+    filledBytes: 51 << 20,
+    options: { allocationFromFile: false },
+  },
+  {
+    ...usual,
     name: "rocksdb on devices of its own, bitmap freelist, deferred writes, compressed",
-    kv: "rocksdb",
     separate: true,
     options: {
       allocationFromFile: false,
@@ -43,9 +59,7 @@ const shapes: readonly NativeStoreShape[] = [
       maxDeferIntervalNs: 2e6,
       compressionMode: "force",
       compressionAlgorithm: "lz4",
-      shardMaxBytes: 200,
-      shardTargetBytes: 100,
-      shardMinBytes: 30,
+      ...small,
     },
   },
 ];
@@ -66,12 +80,12 @@ function cutAt(player: HistoryPlayer, survival: Survival, random: SeededRandom):
 }
 
 class Cutting {
-  readonly #shape: NativeStoreShape;
+  readonly #shape: CutShape;
   readonly #history: DiskRecorder;
   readonly #player: HistoryPlayer;
   readonly coverage = new Map<string, number>();
 
-  constructor(shape: NativeStoreShape, history: DiskRecorder) {
+  constructor(shape: CutShape, history: DiskRecorder) {
     this.#shape = shape;
     this.#history = history;
     this.#player = new HistoryPlayer(history);
@@ -111,11 +125,12 @@ class Cutting {
     point: number,
     recorded: boolean,
   ): Promise<DiskRecorder | null> {
+    const { objects, filledBytes } = this.#shape;
     const place = new NativeStorePlace(this.#shape, seed + point, memory);
     layOut(place, images);
     const recording = recorded ? new Recording(place) : null;
     const mark = recording?.mark ?? (() => {});
-    const life = new FileLife(place, { seed: seed + point, objects, mark });
+    const life = new FileLife(place, { seed: seed + point, objects, filledBytes, mark });
     let survived = false;
     try {
       this.#count(await checkAfterCrash(life, marks, false));
@@ -159,7 +174,12 @@ describe.skipIf(!hasRocksdb)("BlueStore on RocksDB", () => {
       for (let round = 0; round < rounds; round += 1) {
         const place = new NativeStorePlace(shape, seed + round, memory);
         places.push(place);
-        const history = await recordStore(place, { seed: seed + round, objects, transactions });
+        const history = await recordStore(place, {
+          seed: seed + round,
+          objects: shape.objects,
+          filledBytes: shape.filledBytes,
+          transactions,
+        });
         events += history.events.length;
         const cutting = new Cutting(shape, history);
         for (let point = 0; point < points; point += 1) {
@@ -176,6 +196,9 @@ describe.skipIf(!hasRocksdb)("BlueStore on RocksDB", () => {
       expect([...coverage.keys()]).toEqual(
         expect.arrayContaining(["then: all there", "unflushed: main", "again while recovering"]),
       );
+      if (shape.filledBytes > 0) {
+        expect([...coverage.keys()]).toContain("after: a full device");
+      }
     },
     patienceMs,
   );

@@ -64,7 +64,12 @@ class Rested {
   static async of(shape: NativeStoreShape): Promise<Rested> {
     const place = new NativeStorePlace(shape, seed, memory);
     const marks: Mark[] = [];
-    const life = new FileLife(place, { seed, objects, mark: (mark) => marks.push(mark) });
+    const life = new FileLife(place, {
+      seed,
+      objects,
+      filledBytes: 0,
+      mark: (mark) => marks.push(mark),
+    });
     await life.make();
     await life.mount();
     const run = new RandomStoreRun(sessionOf(life, seed), { steps: 0, remountEvery: 0, objects });
@@ -156,7 +161,7 @@ type Outcome = "refused" | "partly" | "whole";
 
 /** Mounts and reads all of it; throws if anything is wrong. */
 async function outcomeOf(rested: Rested, place: NativeStorePlace): Promise<Outcome> {
-  const life = new FileLife(place, { seed, objects, mark: () => {} });
+  const life = new FileLife(place, { seed, objects, filledBytes: 0, mark: () => {} });
   try {
     await life.mount();
   } catch (error) {
@@ -193,7 +198,10 @@ async function outcomeOf(rested: Rested, place: NativeStorePlace): Promise<Outco
 /** Whether the deep check finds anything, or cannot even open the store. */
 async function isFound(place: NativeStorePlace): Promise<boolean> {
   try {
-    return (await new FileLife(place, { seed, objects, mark: () => {} }).fsck()).total > 0;
+    return (
+      (await new FileLife(place, { seed, objects, filledBytes: 0, mark: () => {} }).fsck()).total >
+      0
+    );
   } catch (error) {
     if (isReported(error)) {
       return true;
