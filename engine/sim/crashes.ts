@@ -185,8 +185,10 @@ class Exploration {
     let again = false;
     try {
       const worldSeed = random.below(2 ** 40);
-      const hash = await this.#recover(worldSeed, wreck, marks, recorder);
-      if (point % twiceEvery === 1 && hash !== (await this.#recover(worldSeed, wreck, marks))) {
+      const { hash, found } = await this.#recover(worldSeed, wreck, marks, recorder);
+      this.#add(found);
+      const twice = point % twiceEvery === 1;
+      if (twice && hash !== (await this.#recover(worldSeed, wreck, marks)).hash) {
         throw new Error("the recovery is not deterministic: the second time its trace was another");
       }
       if (recorder !== null) {
@@ -211,19 +213,23 @@ class Exploration {
     return { images, afterwards };
   }
 
-  /** Opens and checks what is left; the trace's hash. */
+  #add(names: Iterable<string>): void {
+    for (const name of names) {
+      this.#coverage.set(name, (this.#coverage.get(name) ?? 0) + 1);
+    }
+  }
+
+  /** Opens and checks what is left: what was found, and the trace's hash. */
   async #recover(
     seed: number,
     { images, afterwards }: Wreck,
     marks: readonly unknown[],
     recorder: DiskRecorder | null = null,
-  ): Promise<string> {
+  ): Promise<{ readonly hash: string; readonly found: readonly string[] }> {
     const { scenario, settle, profile = null } = this.#options;
     const world = new World({ seed, settle, recorder, images, profile, afterwards });
-    for (const name of await world.run(scenario.recover(world, marks))) {
-      this.#coverage.set(name, (this.#coverage.get(name) ?? 0) + 1);
-    }
-    return world.traceHash;
+    const found = await world.run(scenario.recover(world, marks));
+    return { hash: world.traceHash, found };
   }
 
   /** Crashes the recovery as well. */
@@ -236,7 +242,8 @@ class Exploration {
     player.advanceTo(random.below(recorder.events.length + 1));
     const survival = survivals[random.below(survivals.length)] as Survival;
     const wreck = this.#wreck(player, survival, random);
-    await this.#recover(random.below(2 ** 40), wreck, [...marks, ...player.marks]);
+    const all = [...marks, ...player.marks];
+    this.#add((await this.#recover(random.below(2 ** 40), wreck, all)).found);
   }
 
   #count(survival: Survival): void {
@@ -247,9 +254,7 @@ class Exploration {
         seen.add(`unflushed: ${scenario.classify(write)}`);
       }
     }
-    for (const name of seen) {
-      this.#coverage.set(name, (this.#coverage.get(name) ?? 0) + 1);
-    }
+    this.#add(seen);
   }
 }
 
