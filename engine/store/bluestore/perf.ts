@@ -2,6 +2,20 @@
 import { LatencyHistogram, type PerfTime } from "../../base/perf-counters.ts";
 import type { Clock } from "../../port/clock.ts";
 
+/** Of what every small write does, only one in so many is timed, and stands for all of them. */
+export const timedOneIn = 4;
+
+/** Says which of a sequence are timed. */
+class Sampler {
+  #seen = 0;
+
+  next(): boolean {
+    const timed = this.#seen === 0;
+    this.#seen = (this.#seen + 1) % timedOneIn;
+    return timed;
+  }
+}
+
 /** Counters of times by name, and what each means. */
 const described = {
   state_prepare_lat: "from the submission of a transaction until its data is on its way",
@@ -10,7 +24,8 @@ const described = {
   state_kv_queued_lat: "until the commit of a group of transactions begins",
   state_kv_commiting_lat: "until the group is durable: flush and commit",
   state_kv_done_lat: "from there until the transaction's turn among its group",
-  state_finishing_lat: "until its space is given back and the caller is told",
+  state_finishing_lat:
+    "until its space is given back and the caller is told, the callback before it included",
   state_deferred_queued_lat: "deferred writes: from the commit until they are sent",
   state_deferred_aio_wait_lat: "deferred writes: until they are on the device",
   state_deferred_cleanup_lat: "deferred writes: until their record has gone from the log",
@@ -23,10 +38,10 @@ const described = {
   read_lat: "reads: from the call to the callback",
   read_onode_meta_lat: "reads: loading the extents",
   read_wait_aio_lat: "reads: waiting for the device",
-  csum_lat: "taking or verifying checksums",
+  csum_lat: "taking checksums, of which one in four is timed, or verifying them",
   compress_lat: "compressing a blob",
   decompress_lat: "decompressing a blob",
-  allocator_lat: "calls of the allocator for space",
+  allocator_lat: "calls of the allocator for space, of which one in four is timed",
   omap_get_values_lat: "reading pairs of an omap",
   clist_lat: "listing objects",
   remove_lat: "removing an object, in its transaction",
@@ -69,6 +84,8 @@ export class StorePerf implements Readonly<Record<TimeName, LatencyHistogram>> {
     bluestore_throttle_deferred_bytes: new LatencyHistogram(),
     space: new LatencyHistogram(),
   };
+  readonly allocations = new Sampler();
+  readonly sums = new Sampler();
   readonly #clock: Clock;
   readonly #enabled: boolean;
 
@@ -83,9 +100,9 @@ export class StorePerf implements Readonly<Record<TimeName, LatencyHistogram>> {
     return this.#enabled ? this.#clock.nowNs() : 0;
   }
 
-  add(time: LatencyHistogram, ns: number): void {
+  add(time: LatencyHistogram, ns: number, times = 1): void {
     if (this.#enabled) {
-      time.add(ns);
+      time.add(ns, times);
     }
   }
 

@@ -33,6 +33,8 @@ export class Pipeline {
   readonly deferred: DeferredQueue;
   /** Collections whose first transaction waits for the throttle or for space. */
   #throttled: Sequencer[] = [];
+  /** When the last transaction was called back, ns. */
+  #finishedNs = 0;
   #sequence = 0;
   #deferredSequence: number;
   /** Submitted and not yet called back. */
@@ -411,7 +413,8 @@ export class Pipeline {
   #committed(txc: Txc): void {
     const state = this.#state;
     txc.state = txcStates.kvDone;
-    this.#left(txc, state.perf.state_kv_done_lat, state.perf.now());
+    // Its turn began when the one before it in its group was done.
+    this.#left(txc, state.perf.state_kv_done_lat, Math.max(txc.sinceNs, this.#finishedNs));
     for (const onode of txc.onodes) {
       onode.pending -= 1;
       state.onodes.unuse(onode);
@@ -442,6 +445,7 @@ export class Pipeline {
     }
     const { done, result } = txc;
     this.#left(txc, state.perf.state_finishing_lat, state.perf.now());
+    this.#finishedNs = txc.sinceNs;
     state.perf.add(state.perf.txc_commit_lat, txc.sinceNs - txc.submittedNs);
     txc.reset();
     this.#spares.push(txc);

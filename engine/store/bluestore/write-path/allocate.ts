@@ -4,6 +4,7 @@ import { ExtentList } from "../../../hot/allocator/allocator.ts";
 import type { Blob } from "../blob.ts";
 import type { OldExtents } from "../extent-map.ts";
 import type { Onode } from "../onode.ts";
+import { timedOneIn } from "../perf.ts";
 import type { SharedBlob } from "../shared-blob.ts";
 import type { StoreState } from "../state.ts";
 import type { Txc } from "../txc.ts";
@@ -39,9 +40,12 @@ export function allocateWrite(ctx: WriteContext): void {
   });
   got.clear();
   const { perf } = state;
-  const beganNs = perf.now();
+  const timed = perf.allocations.next();
+  const beganNs = timed ? perf.now() : 0;
   const taken = state.allocator.allocate(need, state.unitBytes, 0, 0, got);
-  perf.add(perf.allocator_lat, perf.now() - beganNs);
+  if (timed) {
+    perf.add(perf.allocator_lat, perf.now() - beganNs, timedOneIn);
+  }
   assert(taken === need, "the allocator has less than it had");
   state.reclaim.freeBytes -= need;
   const usage = txc.usageOf(ctx.onode.name.pool);

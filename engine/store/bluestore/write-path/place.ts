@@ -2,6 +2,7 @@
 import { assert } from "../../../base/assert.ts";
 import { type Blob, hole } from "../blob.ts";
 import { InFlightWrite } from "../in-flight.ts";
+import { timedOneIn } from "../perf.ts";
 import type { StoreState } from "../state.ts";
 import type { Txc } from "../txc.ts";
 
@@ -20,7 +21,8 @@ export function sumInto(
   blob.growSums(Math.max(offset + bytes.length, blob.diskBytes));
   const at = (offset / chunk) * blob.sumBytes;
   const { perf } = state;
-  const beganNs = perf.now();
+  const timed = perf.sums.next();
+  const beganNs = timed ? perf.now() : 0;
   if (slot >= 0 && blob.sumType === state.checksumType) {
     state.arenaSums.checksum(slot * state.slotBytes, bytes.length, chunk, blob.sums, at);
   } else {
@@ -29,7 +31,9 @@ export function sumInto(
     const end = at + (bytes.length / chunk) * blob.sumBytes;
     checksum.checksum(bytes, chunk, blob.sums.subarray(at, end));
   }
-  perf.add(perf.csum_lat, perf.now() - beganNs);
+  if (timed) {
+    perf.add(perf.csum_lat, perf.now() - beganNs, timedOneIn);
+  }
 }
 
 /**
