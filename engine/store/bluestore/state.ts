@@ -87,7 +87,8 @@ export class StoreState implements StoreView, CodecContext {
   readonly slotCount: number;
   /** Space that the key-value store has on the main device. */
   kvBytes: number;
-  readonly #kvTakesItsOwnSpace: boolean;
+  /** The key-value store takes space from the allocator without telling. */
+  readonly kvTakesItsOwnSpace: boolean;
   readonly collections = new Map<CollectionId, CollectionRange>();
   readonly usage = new Map<number, UsageDelta>();
   /** Objects whose existence may differ from what is committed, by key. */
@@ -123,7 +124,7 @@ export class StoreState implements StoreView, CodecContext {
     this.unitBytes = parts.options.minAllocBytes;
     this.sumBytes = parts.checksums.map((each) => each?.valueBytes ?? -1);
     this.kvBytes = parts.kvBytes;
-    this.#kvTakesItsOwnSpace = parts.kvTakesItsOwnSpace;
+    this.kvTakesItsOwnSpace = parts.kvTakesItsOwnSpace;
     this.nid = parts.nidMax;
     this.nidMax = parts.nidMax;
     this.blobId = parts.blobIdMax;
@@ -182,13 +183,13 @@ export class StoreState implements StoreView, CodecContext {
    */
   get reserveBytes(): number {
     // A native one writes its tables anew piece by piece, and its logs are in what it says it needs.
-    const again = this.#kvTakesItsOwnSpace ? this.kvBytes / 2 : this.kvBytes;
+    const again = this.kvTakesItsOwnSpace ? this.kvBytes / 2 : this.kvBytes;
     return Math.min(2 ** 30, Math.max(2 ** 20, again)) + this.kv.facts.growthBytes;
   }
 
   /** Counts space that the key-value store took or gave back by itself. `exactly`: also how much it has. */
   countSpace(exactly: boolean): void {
-    if (this.#kvTakesItsOwnSpace) {
+    if (this.kvTakesItsOwnSpace) {
       this.reclaim.freeBytes = this.allocator.freeBytes();
       if (exactly) {
         this.kvBytes = bytesOf(mainExtents(this.kv));

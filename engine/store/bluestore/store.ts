@@ -262,7 +262,18 @@ export class BlueStore implements ObjectStore {
     const { kv, options, sumBytes, freelist, allocator } = state;
     const { sizeBytes } = opened.geometry;
     const forEachFree = (visit: VisitExtent): void => allocator.forEachFree(visit);
-    return checkStructure({ kv, options, sumBytes, freelist, sizeBytes, forEachFree });
+    const subject = { kv, options, sumBytes, freelist, sizeBytes, forEachFree };
+    let problems = checkStructure(subject);
+    // A native key-value store may have taken or given space while it was looked at.
+    const ofSpace = ({ kind }: StructureProblem): boolean => kind === "space" || kind === "leak";
+    for (
+      let again = 0;
+      state.kvTakesItsOwnSpace && problems.some(ofSpace) && again < 5;
+      again += 1
+    ) {
+      problems = checkStructure(subject);
+    }
+    return problems;
   }
 
   #saveFree(done: Done): void {
