@@ -20,6 +20,7 @@ export function planOf(...requests: readonly PlanRequest[]): RunPlan {
       rw,
       rwmixread: request.rwmixread ?? 50,
       unlink: request.unlink ?? false,
+      objects: null,
     } as ResolvedJob;
     const fileBytes = request.fileBytes ?? 4096;
     const { path, kind = "file" } = request;
