@@ -67,9 +67,11 @@ function specOf(model: ReportModel, axis: NumericAxis, metrics: readonly string[
   const panels = [...new Set(model.entries.map((entry) => panelOf(entry, axis)))];
   const lines = model.entries.map((entry) => lineOf(model, entry, axis));
   const key = keyOf(lines);
-  const columns = form === "phone" ? 1 : Math.min(across, metrics.length);
+  // Four stand two by two; a panel's metrics are never mixed with those of the next.
+  const columns =
+    form === "phone" ? 1 : metrics.length === 4 ? 2 : Math.min(across, metrics.length);
   const width = Math.floor((formWidth[form] - columns * 78) / columns);
-  const cells = panels.flatMap((panel) =>
+  const groups = panels.map((panel) =>
     metrics.map((metric, index) => ({
       ...cell({ model, axis, panel, metric, key, width }),
       // An empty title keeps the plots of a row on one line.
@@ -89,9 +91,12 @@ function specOf(model: ReportModel, axis: NumericAxis, metrics: readonly string[
   };
   const shape = { ...colour, scale: { domain: key.domain, range: key.shapes } };
   const spec = {
-    concat: cells.map((one) => withColour(one, colour, shape)),
-    columns,
-    spacing: { column: 18, row: 14 },
+    vconcat: groups.map((cells) => ({
+      concat: cells.map((one) => withColour(one, colour, shape)),
+      columns,
+      spacing: { column: 18, row: 14 },
+    })),
+    spacing: 14,
     resolve: { scale: { color: "shared", shape: "shared" } },
   };
   return styled(spec, `Figures over ${axis.name}`, form);
@@ -194,7 +199,7 @@ function xOf(axis: NumericAxis, width: number): object {
     title: axis.name,
     scale: log
       ? { type: "log", domain: logDomain(numbers), nice: false }
-      : { nice: false, zero: false, padding: 8 },
+      : { domain: [first, last], nice: false, zero: false, padding: 8 },
     axis: { values: ticks, labelExpr: `${names}datum.label`, labelOverlap: true },
   };
 }

@@ -57,10 +57,10 @@ function combined({ axes }: SweepSpec): Combination[] {
   return all;
 }
 
-/** Whether an option acts at a target of several: those of a store do where there is one. */
+/** Whether an option acts at a target of several: those of a store only where there is one. */
 function actsAt(name: string, spec: SweepSpec, target: string | null): boolean {
   const alone = spec.targets.length < 2 || target === null;
-  return alone || findOption(name) === undefined || target.startsWith("store:");
+  return alone || findOption(name)?.layer !== "store" || target.startsWith("store:");
 }
 
 /** Parameters that are options of layers which this target, one of several, does not have. */

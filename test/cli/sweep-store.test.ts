@@ -73,7 +73,7 @@ test.each([
   ["targets: ['store:${SCRATCH}/s.img?bluestore_csum_typ=none']", 9, /did you mean/],
   [`${target}\nmatrix: {bluestore_allocator: [nope]}`, 10, /bluestore_allocator=nope: /],
   [`${target}\ndevice_class: tape`, 10, /choose hdd, ssd, nvme, pmem/],
-  [`${target}\nset: {osd_op_queue: wpq}`, 10, /acts on the op scheduler, which this target/],
+  [`${target}\nset: {mon_lease: 5}`, 10, /acts on monitors, which this target/],
 ])("%s is refused with its line, and nothing is made", (text, line, message) => {
   write(...small, ...text.split("\n"));
   const { code, err } = place.run(["sweep", "s.yaml", "--out=a"]);
