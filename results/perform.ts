@@ -421,7 +421,8 @@ function targetText(plan: RunPlan): string {
 }
 
 function intervalNsOf(plan: RunPlan, { intervalMs, live }: RunSettings): number {
-  return (intervalMs ?? usualIntervalMs(plan.expectedSeconds, live !== null)) * 1e6;
+  const clones = Math.max(0, ...plan.phases.map((phase) => phase.jobs.length));
+  return (intervalMs ?? usualIntervalMs(plan.expectedSeconds, live !== null, clones)) * 1e6;
 }
 
 async function measure(

@@ -18,8 +18,19 @@ describe("the usual interval", () => {
     [86_400, 1000],
     [null, 500],
   ])("of a run of %j s is %i ms", (seconds, ms) => {
-    expect(usualIntervalMs(seconds, false)).toBe(ms);
-    expect(usualIntervalMs(seconds, true)).toBe(1000);
+    expect(usualIntervalMs(seconds, false, 1)).toBe(ms);
+    expect(usualIntervalMs(seconds, true, 1)).toBe(1000);
+  });
+
+  test.each([
+    [2, 100],
+    [4, 250],
+    [8, 250],
+    [9, 500],
+    [64, 500],
+  ])("of %i clones is %i ms or more", (clones, ms) => {
+    expect(usualIntervalMs(1, false, clones)).toBe(ms);
+    expect(usualIntervalMs(60, false, clones)).toBe(500);
   });
 });
 
