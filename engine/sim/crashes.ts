@@ -179,7 +179,7 @@ class Exploration {
     this.#player.advanceTo(position);
     this.#places.add(position);
     this.#count(survival);
-    const wreck = this.#wreck(this.#player, survival, random);
+    const wreck = this.#wreck(this.#player, survival, random.fork("first"));
     const marks = this.#player.marks;
     const recorder = point % againEvery === 0 ? new DiskRecorder() : null;
     let again = false;
@@ -241,7 +241,7 @@ class Exploration {
     const player = new HistoryPlayer(recorder);
     player.advanceTo(random.below(recorder.events.length + 1));
     const survival = survivals[random.below(survivals.length)] as Survival;
-    const wreck = this.#wreck(player, survival, random);
+    const wreck = this.#wreck(player, survival, random.fork("second"));
     const all = [...marks, ...player.marks];
     this.#add((await this.#recover(random.below(2 ** 40), wreck, all)).found);
   }

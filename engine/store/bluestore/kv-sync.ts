@@ -201,7 +201,8 @@ export class KvSync implements IoOwner {
     } else {
       this.#host.failed(-errno || -storeErrnos.EIO);
       for (const txc of group) {
-        txc.result = txc.result === 0 ? -errno : txc.result;
+        // Also what was refused: it was judged by those before it, which never happened.
+        txc.result = -errno;
         // What was to be released is still referred to by what is durable.
         txc.released.clear();
         txc.deferred = [];
