@@ -44,7 +44,18 @@ const refusals: readonly Refusal[] = [
     topic: "newer than fio 3.33",
     reason: "newer than the fio 3.33 that osdyno is held against",
     names:
-      "atomic num_range sprandom spr_num_regions spr_op spr_cs random_sequence_stride ramp_size priohint cmdprio_hint thinkcycles verify_policy verify_pattern_interval end_syncfs block_error_percentiles",
+      "num_range sprandom spr_num_regions spr_op spr_cs random_sequence_stride ramp_size priohint cmdprio_hint thinkcycles verify_policy verify_pattern_interval end_syncfs",
+  },
+  {
+    topic: "atomic writes",
+    reason: "writes that the device promises not to tear (O_ATOMIC) are not asked for",
+    names: "atomic",
+  },
+  {
+    topic: "errors by block",
+    reason:
+      "for trim-and-verify jobs fio counts how often a block was trimmed before it failed; that is not kept here",
+    names: "block_error_percentiles",
   },
   {
     topic: "compressed logs",

@@ -91,13 +91,8 @@ function resolveLatencyTarget(resolving: Resolving): ResolvedJob["latencyTarget"
   if (latencyTarget.targetNs === 0) {
     return null;
   }
-  if (latencyTarget.windowNs === 0) {
-    throw badInput(
-      placeOf(resolving, "latency_target"),
-      "latency_target needs latency_window=: how long a queue depth is tried",
-    );
-  }
-  return latencyTarget;
+  // Without a window every completion decides, as in fio.
+  return latencyTarget.windowNs === 0 ? { ...latencyTarget, windowNs: 1 } : latencyTarget;
 }
 
 function resolveQueue(draft: Draft, uses: readonly Direction[]): ResolvedJob["queue"] {
