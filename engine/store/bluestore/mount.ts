@@ -15,7 +15,7 @@ import { makeAllocator } from "./make.ts";
 import type { BlueStoreOptions } from "./options.ts";
 import { type BlueStoreParts, checksumTable } from "./parts.ts";
 import { eachRecord, eachUsed, UsedSpace } from "./recover.ts";
-import { type Outstanding, outstandingWrites, writeOutstanding } from "./replay.ts";
+import { type Outstanding, outstandingWrites, setAside, writeOutstanding } from "./replay.ts";
 import { StoreState } from "./state.ts";
 import { loadSuperblock, type StoreGeometry, type Superblock, saveGeometry } from "./superblock.ts";
 import { loadUsage } from "./usage.ts";
@@ -59,6 +59,7 @@ export async function openStore(parts: BlueStoreParts, growToBytes = 0): Promise
   try {
     found = findAll(parts, kv, growToBytes);
     await writeOutstanding(found.outstanding, new DiskIo(parts.lane), found.geometry.blockBytes);
+    const aside = setAside(found.outstanding, found.allocator, found.geometry.unitBytes);
     space.allocator = found.allocator;
     if (readOnly) {
       await kv.close();
@@ -79,6 +80,7 @@ export async function openStore(parts: BlueStoreParts, growToBytes = 0): Promise
     if (batch.count > 0) {
       await commit(kv, batch, name);
     }
+    state.reclaim.release(aside);
     state.counters["deferred_replayed"] = outstanding.writes.length;
     return { state, deferredSequence: outstanding.last, geometry, label };
   } catch (error) {

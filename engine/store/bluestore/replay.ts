@@ -1,5 +1,6 @@
 /** Deferred writes that a store's end has left in the key-value store. */
 import { OsdynoError } from "../../base/error.ts";
+import { type Allocator, ExtentList } from "../../hot/allocator/allocator.ts";
 import { type KeyValueStore, KvBatch } from "../../hot/kv/kv.ts";
 import { errnos } from "../../port/block-device.ts";
 import { decodeDeferred, mergeWrites } from "./deferred.ts";
@@ -34,6 +35,41 @@ export function outstandingWrites(kv: KeyValueStore): Outstanding {
     removal.remove(prefixes.deferred, key);
   });
   return { writes, last, removal };
+}
+
+/**
+ * Takes out of the free space what the writes go to, until their records are removed for good: a mount that
+ * ends before that leaves them to the next one, which would write over whoever had got the space.
+ */
+export function setAside(
+  { writes }: Outstanding,
+  allocator: Allocator,
+  unitBytes: number,
+): ExtentList {
+  const aside = new ExtentList();
+  if (writes.length === 0) {
+    return aside;
+  }
+  const units = writes
+    .map(({ offsetBytes, bytes }) => ({
+      from: Math.floor(offsetBytes / unitBytes) * unitBytes,
+      to: Math.ceil((offsetBytes + bytes.length) / unitBytes) * unitBytes,
+    }))
+    .sort((a, b) => a.from - b.from);
+  allocator.forEachFree((freeFrom, freeBytes) => {
+    const freeTo = freeFrom + freeBytes;
+    let position = freeFrom;
+    for (const { from, to } of units) {
+      const start = Math.max(from, position);
+      const end = Math.min(to, freeTo);
+      if (start < end) {
+        aside.push(start, end - start);
+        position = end;
+      }
+    }
+  });
+  allocator.removeFree(aside);
+  return aside;
 }
 
 /** Makes the writes durable where they belong; doing so again changes nothing. */
