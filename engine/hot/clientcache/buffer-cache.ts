@@ -1,12 +1,13 @@
 import { OsdynoError } from "../../base/error.ts";
 import { LayerDevice } from "../../device/layer.ts";
 import type { DeviceMux } from "../../device/mux.ts";
-import { errnos, flagFua, opKinds } from "../../port/block-device.ts";
+import { flagFua, opKinds } from "../../port/block-device.ts";
 import type { CancelTimer, Clock } from "../../port/clock.ts";
 import type { DeviceLane } from "../../port/device-lane.ts";
 import { openCache } from "../cache/registry.ts";
 import type { LaneIo } from "../kv/lane-io.ts";
 import { BusyRanges } from "./busy-ranges.ts";
+import { PageReads } from "./page-reads.ts";
 import { allSectors, Pages, pageBytes, sectorsOf } from "./pages.ts";
 import { Readahead } from "./readahead.ts";
 import { Sender } from "./sender.ts";
@@ -28,21 +29,6 @@ export interface CacheParts {
   readonly imageBytes: number;
 }
 
-/** A read of the image under way, for a client or ahead of clients. */
-interface Fetch {
-  readonly from: number;
-  readonly to: number;
-  /** What the client reads, of which this is a part: the rest is in pages. */
-  readonly clientFrom: number;
-  readonly clientTo: number;
-  /** Something was written to the range meanwhile: what is read is not kept. */
-  stale: boolean;
-  /** Frames that are kept while it lasts. */
-  readonly pinned: readonly number[];
-  /** Reads that begin again when it has ended. */
-  readonly waiting: number[];
-}
-
 interface Waiting {
   readonly index: number;
   readonly order: number;
@@ -61,19 +47,15 @@ export class BufferCache extends LayerDevice {
   readonly #writesThrough: boolean;
   readonly #pages: Pages;
   readonly #sender: Sender;
-  readonly #readahead: Readahead;
+  readonly #reads: PageReads;
   readonly #busy = new BusyRanges();
   readonly #clients: DeviceLane;
   readonly #io: LaneIo;
-  readonly #fetches = new Map<number, Fetch>();
-  readonly #aheads = new Set<Fetch>();
   /** Writes and trims that wait for their turn, in order: one behind the other. */
   readonly #parked: number[] = [];
   readonly #flushes: Waiting[] = [];
   /** Of operations that went to the image directly: their busy range. */
   readonly #direct = new Map<number, number>();
-  /** Reads of a range that is being written past the cache. */
-  readonly #heldReads: number[] = [];
   readonly #counters = zeroCounters();
   #flushSeen = false;
   #flushing = false;
@@ -106,7 +88,17 @@ export class BufferCache extends LayerDevice {
     this.#sender = new Sender(this.#pages, io, this.#busy, clock, this.#counters, (errno) =>
       this.#sent(errno),
     );
-    this.#readahead = new Readahead(tuning.readahead, imageBytes, pageBytes);
+    this.#reads = new PageReads({
+      pages: this.#pages,
+      busy: this.#busy,
+      counters: this.#counters,
+      clients,
+      io,
+      table: this.table,
+      arena: this.arena,
+      readahead: new Readahead(tuning.readahead, imageBytes, pageBytes),
+      finish: (index, result) => this.finish(index, result),
+    });
     clients.onCompletion((index, result) => this.#lowerDone(index, result));
   }
 
@@ -150,8 +142,8 @@ export class BufferCache extends LayerDevice {
     const { kind, offsetBytes, lengthBytes } = this.op;
     if (kind === opKinds.read) {
       this.#counters.reads += 1;
-      this.#read(index);
-      this.#readAhead(offsetBytes, lengthBytes);
+      this.#reads.start(index);
+      this.#reads.ahead(offsetBytes, lengthBytes);
     } else if (kind === opKinds.flush || kind === opKinds.dataFlush) {
       this.#flushSeen = true;
       this.#flushes.push({ index, order: this.#pages.lastOrder });
@@ -170,200 +162,10 @@ export class BufferCache extends LayerDevice {
     this.#setTimer();
   }
 
-  // Reads
-
   #range(index: number): { from: number; to: number; at: number } {
     const from = this.table.offsetBytes[index] as number;
     const to = from + (this.table.lengthBytes[index] as number);
     return { from, to, at: (this.table.slot[index] as number) * this.arena.slotBytes };
-  }
-
-  #read(index: number): void {
-    const { from, to, at } = this.#range(index);
-    const pages = this.#pages;
-    if (this.#busy.overlaps(from, to)) {
-      // What the cache had is forgotten, and the image may have something older still.
-      this.#heldReads.push(index);
-      return;
-    }
-    let firstMissing = -1;
-    let endMissing = -1;
-    for (let page = Math.floor(from / pageBytes); page * pageBytes < to; page += 1) {
-      const frame = pages.frameOf(page);
-      const start = page * pageBytes;
-      const wanted = sectorsOf(from - start, to - start);
-      if (frame < 0 || ((pages.valid[frame] as number) & wanted) !== wanted) {
-        firstMissing = firstMissing < 0 ? Math.max(from, start) : firstMissing;
-        endMissing = Math.min(to, start + pageBytes);
-      }
-    }
-    if (firstMissing < 0) {
-      this.#counters.readHits += 1;
-      this.#counters.readHitBytes += to - from;
-      this.#copyOut(from, to, at);
-      this.finish(index, to - from);
-      return;
-    }
-    for (const ahead of this.#aheads) {
-      if (firstMissing < ahead.to && ahead.from < endMissing) {
-        ahead.waiting.push(index);
-        return;
-      }
-    }
-    this.#counters.readMissBytes += endMissing - firstMissing;
-    this.#counters.readHitBytes += to - from - (endMissing - firstMissing);
-    pages.policy.miss();
-    this.#fetch(index, firstMissing, endMissing);
-  }
-
-  /** Copies what the cache has of a range to the arena. */
-  #copyOut(from: number, to: number, at: number): void {
-    const pages = this.#pages;
-    const { bytes } = this.arena;
-    for (let page = Math.floor(from / pageBytes); page * pageBytes < to; page += 1) {
-      const frame = pages.frameOf(page);
-      const start = page * pageBytes;
-      const first = Math.max(from, start);
-      const end = Math.min(to, start + pageBytes);
-      if (frame < 0) {
-        continue;
-      }
-      const wanted = sectorsOf(first - start, end - start);
-      const source = pages.at(frame) - start;
-      if (((pages.valid[frame] as number) & wanted) === wanted) {
-        bytes.set(pages.bytes.subarray(source + first, source + end), at + first - from);
-        pages.used(frame);
-        continue;
-      }
-      for (let sector = first; sector < end; sector += 512) {
-        if (((pages.valid[frame] as number) & (1 << ((sector - start) / 512))) !== 0) {
-          const part = pages.bytes.subarray(source + sector, source + sector + 512);
-          bytes.set(part, at + sector - from);
-        }
-      }
-    }
-  }
-
-  #pinned(from: number, to: number): number[] {
-    const pinned: number[] = [];
-    for (let page = Math.floor(from / pageBytes); page * pageBytes < to; page += 1) {
-      const frame = this.#pages.frameOf(page);
-      if (frame >= 0) {
-        this.#pages.pin(frame);
-        pinned.push(frame);
-      }
-    }
-    return pinned;
-  }
-
-  #fetch(index: number, from: number, to: number): void {
-    const range = this.#range(index);
-    this.#fetches.set(index, {
-      from,
-      to,
-      clientFrom: range.from,
-      clientTo: range.to,
-      stale: false,
-      pinned: this.#pinned(range.from, range.to),
-      waiting: [],
-    });
-    this.#counters.imageReads += 1;
-    const { op } = this;
-    this.table.load(index, op);
-    op.offsetBytes = from;
-    op.lengthBytes = to - from;
-    this.#submit();
-  }
-
-  #fetched(index: number, fetch: Fetch, result: number): void {
-    const { from, to, at } = this.#range(index);
-    this.#fetches.delete(index);
-    const whole = result === fetch.to - fetch.from;
-    if (whole) {
-      // The image's part came to the beginning of the slot.
-      this.arena.bytes.copyWithin(at + fetch.from - from, at, at + fetch.to - fetch.from);
-      if (!fetch.stale) {
-        const source = this.arena.bytes.subarray(at + fetch.from - from, at + fetch.to - from);
-        this.#fill(fetch.from, fetch.to, source);
-      }
-      this.#copyOut(from, to, at);
-    }
-    for (const frame of fetch.pinned) {
-      this.#pages.unpin(frame);
-    }
-    this.finish(index, whole ? to - from : result < 0 ? result : -errnos.EIO);
-  }
-
-  /** Keeps what was read from the image, where the cache has nothing newer. */
-  #fill(from: number, to: number, source: Uint8Array): void {
-    const pages = this.#pages;
-    for (let page = Math.floor(from / pageBytes); page * pageBytes < to; page += 1) {
-      const start = page * pageBytes;
-      const held = pages.frameOf(page);
-      const frame = held < 0 ? pages.take(page) : held;
-      if (frame < 0) {
-        return;
-      }
-      const got = sectorsOf(from - start, to - start);
-      const missing = got & ~(pages.valid[frame] as number);
-      for (let bit = 0; bit < 8; bit += 1) {
-        if ((missing & (1 << bit)) !== 0) {
-          const sector = start + bit * 512;
-          pages.bytes.set(
-            source.subarray(sector - from, sector - from + 512),
-            pages.at(frame) + bit * 512,
-          );
-        }
-      }
-      pages.valid[frame] = (pages.valid[frame] as number) | missing;
-    }
-  }
-
-  #readAhead(offsetBytes: number, lengthBytes: number): void {
-    const range = this.#readahead.read(offsetBytes, lengthBytes);
-    const room = Math.floor(this.#pages.capacity / 4) * pageBytes;
-    if (range === null) {
-      return;
-    }
-    const end = range.offsetBytes + Math.min(range.lengthBytes, room);
-    let from = range.offsetBytes;
-    while (from < end && this.#io.lane.pending < this.#io.lane.depth - 1) {
-      const to = Math.min(end, from + this.#io.slotBytes);
-      const slot = this.#busy.overlaps(from, to) ? -1 : this.#io.lane.takeSlot();
-      if (slot < 0) {
-        break;
-      }
-      this.#fetchAhead(from, to, slot);
-      from = to;
-    }
-    if (from < range.offsetBytes + range.lengthBytes) {
-      this.#readahead.reached(from);
-    }
-    this.#io.commit();
-  }
-
-  #fetchAhead(from: number, to: number, slot: number): void {
-    const ends = { from, to, clientFrom: from, clientTo: to };
-    // What is held stays: were it written back and evicted meanwhile, what is read would be older.
-    const fetch: Fetch = { ...ends, stale: false, pinned: this.#pinned(from, to), waiting: [] };
-    this.#aheads.add(fetch);
-    this.#counters.readaheads += 1;
-    this.#counters.readaheadBytes += to - from;
-    this.#counters.imageReads += 1;
-    this.#io.read(slot, from, to - from, (errno) => {
-      this.#aheads.delete(fetch);
-      if (errno === 0 && !fetch.stale) {
-        this.#fill(from, to, this.#io.bytesOf(slot).subarray(0, to - from));
-      }
-      this.#io.release(slot);
-      for (const frame of fetch.pinned) {
-        this.#pages.unpin(frame);
-      }
-      for (const index of fetch.waiting) {
-        this.#read(index);
-      }
-      this.#clients.commit();
-    });
   }
 
   // Writes
@@ -442,18 +244,8 @@ export class BufferCache extends LayerDevice {
       }
       return null;
     }
-    this.#spoil(from, to);
+    this.#reads.spoil(from, to);
     return frames;
-  }
-
-  /** What is being read of the range is not the newest any more. */
-  #spoil(from: number, to: number): void {
-    for (const fetch of this.#fetches.values()) {
-      fetch.stale ||= from < fetch.to && fetch.from < to;
-    }
-    for (const fetch of this.#aheads) {
-      fetch.stale ||= from < fetch.to && fetch.from < to;
-    }
   }
 
   #isSending(from: number, to: number): boolean {
@@ -545,12 +337,8 @@ export class BufferCache extends LayerDevice {
   }
 
   #isReadOrSent(from: number, to: number): boolean {
-    for (const fetch of [...this.#fetches.values(), ...this.#aheads]) {
-      if (from < fetch.clientTo && fetch.clientFrom < to) {
-        return true;
-      }
-    }
-    return this.#framesOf(from, to).some((frame) => this.#pages.sending[frame] !== 0);
+    const sending = (frame: number) => this.#pages.sending[frame] !== 0;
+    return this.#reads.isReading(from, to) || this.#framesOf(from, to).some(sending);
   }
 
   #framesOf(from: number, to: number): number[] {
@@ -588,18 +376,14 @@ export class BufferCache extends LayerDevice {
   }
 
   #lowerDone(index: number, result: number): void {
-    const fetch = this.#fetches.get(index);
-    if (fetch !== undefined) {
-      this.#fetched(index, fetch, result);
+    if (this.#reads.fetched(index, result)) {
       return;
     }
     const busy = this.#direct.get(index);
     if (busy !== undefined) {
       this.#busy.remove(busy);
       this.#direct.delete(index);
-      for (const held of this.#heldReads.splice(0)) {
-        this.#read(held);
-      }
+      this.#reads.release();
     }
     const fua = ((this.table.flags[index] as number) & flagFua) !== 0;
     if (result >= 0 && fua && !this.#clients.supports.fua) {
