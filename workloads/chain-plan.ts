@@ -1,4 +1,5 @@
 /** What a plan puts between its jobs and their targets. */
+import { OsdynoError } from "../engine/base/error.ts";
 import type { OptionLayer } from "../engine/options/option.ts";
 import { OptionSet, type OptionSetting } from "../engine/options/option-set.ts";
 import { layersAsked, layersNamed } from "./chain.ts";
@@ -66,6 +67,17 @@ function checkJob(job: PlannedJob, others: readonly PlannedJob[], layers: readon
   }
 }
 
+/** A target that is made anew must not get what a log holds of the one that stood there before. */
+function refuseOldWrites({ path, found }: PlannedLog, imageUri: string): void {
+  const ours = found !== "absent" && found !== "foreign" && found.imageId === imageUri;
+  if (ours && !found.clean) {
+    throw new OsdynoError(
+      "unsafe",
+      `the write log on ${path ?? "?"} may hold writes of what stood at ${imageUri} before, which is made anew; osdyno writelog invalidate gives them up`,
+    );
+  }
+}
+
 /** What a target of its own says of layers: the log of `pwl:LOG+TARGET`. */
 function settingsOf({ logDevice }: PlannedJob): readonly OptionSetting[] {
   return logDevice === undefined
@@ -109,6 +121,9 @@ export function chainsOf(
       const log = layers.includes("writelog")
         ? plannedLog(options, imageUriOf(file.path, onDevice), directory)
         : null;
+      if (log !== null && (file.created || (store !== undefined && store.make !== null))) {
+        refuseOldWrites(log, imageUriOf(file.path, onDevice));
+      }
       chains.set(file.path, { text: file.path, layers, options, log });
     }
   }

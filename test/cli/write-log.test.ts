@@ -1,7 +1,7 @@
 /** The write log and the client cache on the command line: as targets, in sweeps' terms, and the tool. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, statSync, truncateSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { metric } from "../../results/metrics.ts";
 import { launcher, Workplace } from "./command.ts";
@@ -101,6 +101,12 @@ describe("on files", () => {
     if (said().dirtyEntries > 0) {
       expect(place.run(["writelog", "invalidate", "w.log"]).code).toBe(4);
     }
+    rmSync(place.path("base"));
+    const anew = place.run(["run", ...quiet, target, ...write, "--out=o"]);
+    expect(anew.code).toBe(4);
+    expect(anew.err).toMatch(/may hold writes of what stood at .*base before, which is made anew/);
+    place.write("base", "");
+    truncateSync(place.path("base"), 16 << 20);
     expect(place.run(["writelog", "flush", "w.log"]).out).toMatch(/entries written back to raw:/);
     expect(said()).toMatchObject({ entries: 0, root: { clean: true } });
   });
