@@ -48,10 +48,6 @@ function everywhere(
   if (any === undefined || groups.length < 2) {
     return null;
   }
-  const figureOf = (point: string) => {
-    const value = entryOf(input, point)?.metrics[metric]?.value;
-    return value === undefined ? "-" : formatShort(metric, value);
-  };
   if (groups.every((group) => group.every(({ verdict }) => verdict === "unclear"))) {
     return `nowhere do the runs tell the choices apart in ${titleOf(metric)}`;
   }
@@ -62,14 +58,35 @@ function everywhere(
   }
   const parts = leaders.map((each) => {
     const place = placeOf(input, each.base).replace(/, $/, "");
-    const interval = `interval ${signed(each.low)} to ${signed(each.high)}`;
-    return `${signed(each.ratio)} ${place} (${figureOf(each.candidate)} against ${figureOf(each.base)}, ${interval})`;
+    return `${signed(each.ratio)} ${place} (${figuresText(input, each)})`;
   });
   const bases = new Set(leaders.map((each) => nameOf(input, each.base)));
-  return `${titleOf(metric)}: ${[...names].join("")} is better than ${[...bases].join(" or ")} everywhere and the best, ${parts.join("; ")}`;
+  // Only verdicts are claims: of another that was shown to be better, too, the ratio was smaller.
+  const others = new Set(
+    groups
+      .flatMap((group) => group.filter((each) => each.verdict === "better"))
+      .filter((each) => !leaders.includes(each))
+      .map((each) => nameOf(input, each.candidate)),
+  );
+  const also = others.size === 0 ? "" : `; also better, by less: ${someOf([...others])}`;
+  return `${titleOf(metric)}: ${[...names].join("")} is better than ${[...bases].join(" or ")} in every comparison, ${parts.join("; ")}${also}`;
 }
 
-/** The comparison of the best candidate that was shown to be better; null without one. */
+function figuresText(input: ChoiceInput, each: SweepComparison): string {
+  const figureOf = (point: string) => {
+    const value = entryOf(input, point)?.metrics[each.metric]?.value;
+    return value === undefined ? "-" : formatShort(each.metric, value);
+  };
+  const interval = `interval ${signed(each.low)} to ${signed(each.high)}`;
+  return `medians ${figureOf(each.candidate)} against ${figureOf(each.base)}, ${interval}`;
+}
+
+function someOf(names: readonly string[]): string {
+  const left = names.length - mostNamed;
+  return `${names.slice(0, mostNamed).join(", ")}${left > 0 ? ` and ${left} more` : ""}`;
+}
+
+/** Of the candidates that were shown to be better the one with the largest ratio; null without one. */
 function bestOf(metric: string, group: readonly SweepComparison[]): SweepComparison | null {
   const gain = (each: SweepComparison) => (higherIsBetter(metric) ? each.ratio : 1 / each.ratio);
   const better = group.filter(({ verdict }) => verdict === "better");
@@ -162,29 +179,26 @@ function groupPart(
     const value = entryOf(input, point)?.metrics[metric];
     return value === undefined ? "" : ` (${formatShort(metric, value.value)})`;
   };
-  const names = (list: readonly SweepComparison[]) => {
-    const shown = list.slice(0, mostNamed).map((each) => nameOf(input, each.candidate));
-    const left = list.length - shown.length;
-    return `${shown.join(", ")}${left > 0 ? ` and ${left} more` : ""}`;
-  };
+  const names = (list: readonly SweepComparison[]) =>
+    someOf(list.map((each) => nameOf(input, each.candidate)));
+  const changes = (list: readonly SweepComparison[]) =>
+    someOf(list.map((each) => `${nameOf(input, each.candidate)} ${signed(each.ratio)}`));
   const [best, ...rest] = better;
   if (unclear.length === group.length) {
     return `${place}${undecided(input, metric, group, figure)}`;
   }
   const tail = [
-    rest.length > 0 ? `also better: ${names(rest)}` : "",
-    worse.length > 0 ? `worse: ${worstOf(worse, (each) => nameOf(input, each.candidate))}` : "",
+    rest.length > 0 ? `also better: ${changes(rest)}` : "",
+    worse.length > 0 ? `worse: ${changes(worse)}` : "",
     same.length > 0 ? `no different: ${names(same)}` : "",
     unclear.length > 0 ? `undecided: ${names(unclear)}` : "",
   ].filter((part) => part !== "");
   const more = tail.length === 0 ? "" : ` (${tail.join("; ")})`;
   if (best !== undefined) {
-    const { ratio, low, high } = best;
-    const interval = `interval ${signed(low)} to ${signed(high)}`;
-    const moreOrLess = ratio > 1 ? "higher" : "lower";
+    const moreOrLess = best.ratio > 1 ? "higher" : "lower";
     return (
-      `${place}${titleOf(metric)}: best with ${nameOf(input, best.candidate)}${figure(best.candidate)}, ` +
-      `${percent(ratio)} ${moreOrLess} than with ${base}${figure(best.base)}, ${interval}${more}`
+      `${place}${titleOf(metric)}: ${nameOf(input, best.candidate)} is better than ${base}, ` +
+      `${percent(best.ratio)} ${moreOrLess} (${[figuresText(input, best), ...tail].join("; ")})`
     );
   }
   const lead =
@@ -194,12 +208,6 @@ function groupPart(
         ? `${titleOf(metric)} does not depend on the choice: nothing differs from ${base}${figure(first.base)} by more than 2%`
         : `${titleOf(metric)}: nothing was shown to be better than ${base}${figure(first.base)}`;
   return `${place}${lead}${same.length === group.length ? "" : more}`;
-}
-
-function worstOf(worse: readonly SweepComparison[], name: (c: SweepComparison) => string): string {
-  const shown = worse.slice(0, mostNamed).map((each) => `${name(each)} ${signed(each.ratio)}`);
-  const left = worse.length - shown.length;
-  return `${shown.join(", ")}${left > 0 ? ` and ${left} more` : ""}`;
 }
 
 /**

@@ -59,7 +59,7 @@ describe("choices", () => {
       ]),
     );
     expect(found).toEqual([
-      "IOPS: best with btree (1.20k), 20% higher than with hybrid (1.00k), interval +18% to +22% (also better: avl; worse: stupid -50%).",
+      "IOPS: btree is better than hybrid, 20% higher (medians 1.20k against 1.00k, interval +18% to +22%; also better: avl +10%; worse: stupid -50%).",
     ]);
   });
 
@@ -88,12 +88,21 @@ describe("choices", () => {
       against(`hybrid-${bs}`, `avl-${bs}`, 1.1, "better"),
     );
     expect(choiceSentences({ ...input(comparisons), entries })[0]).toBe(
-      "IOPS: avl is better than hybrid everywhere and the best, +10% at bs 4k (1.00k against 1.00k, interval +7.8% to +12%); +10% at bs 64k (1.00k against 1.00k, interval +7.8% to +12%).",
+      "IOPS: avl is better than hybrid in every comparison, +10% at bs 4k (medians 1.00k against 1.00k, interval +7.8% to +12%); +10% at bs 64k (medians 1.00k against 1.00k, interval +7.8% to +12%).",
     );
     const [first, second] = comparisons;
     const mixed = [...(first === undefined ? [] : [first]), { ...second, verdict: "worse" }];
     expect(choiceSentences({ ...input(mixed as SweepComparison[]), entries })[0]).toMatch(
-      /^At bs 4k, IOPS: best with avl .*; at bs 64k, IOPS: best with hybrid, 1.00k \(worse/,
+      /^At bs 4k, IOPS: avl is better than hybrid, 10% higher .*; at bs 64k, IOPS: best with hybrid, 1.00k \(worse/,
+    );
+    // One that was not decided has the highest median: nothing is said of it.
+    const three = [...entries, entry("btree-4k", { bs: "4k", allocator: "btree" }, 9000)];
+    const unsure = against("hybrid-4k", "btree-4k", 9, "unclear");
+    const claim = choiceSentences({ ...input([...comparisons, unsure]), entries: three })[0];
+    expect(claim).not.toMatch(/best|btree/);
+    const less = against("hybrid-4k", "btree-4k", 1.05, "better");
+    expect(choiceSentences({ ...input([...comparisons, less]), entries: three })[0]).toMatch(
+      /^IOPS: avl is better .*; also better, by less: btree\.$/,
     );
     const open = comparisons.map((each) => ({ ...each, verdict: "unclear" as const }));
     expect(choiceSentences({ ...input(open), entries })[0]).toBe(
