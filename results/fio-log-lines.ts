@@ -1,4 +1,5 @@
 /** Lines of fio's log files: columns, units and rounding as fio 3.33 writes them. */
+import type { ResolvedJob } from "../workloads/job/model.ts";
 import type { LogRules } from "../workloads/job/rules.ts";
 import type { HistogramRow, WindowRow } from "../workloads/runner/log-plan.ts";
 
@@ -9,14 +10,20 @@ export function logFileName(prefix: string, name: LogName, job: number, perJob: 
   return `${prefix}_${name}${perJob ? `.${job}` : ""}.log`;
 }
 
-/** The logs that a job writes, with the prefix of each. */
-export function logsOf(rules: LogRules): readonly (readonly [LogName, string])[] {
+/**
+ * The logs that a job writes, with the prefix of each. A time that is not measured (`disable_clat`)
+ * has no log, as in fio.
+ */
+export function logsOf({
+  logs: rules,
+  measures,
+}: Pick<ResolvedJob, "logs" | "measures">): readonly (readonly [LogName, string])[] {
   const names: (readonly [LogName, string | null])[] = [
     ["bw", rules.bwPrefix],
     ["iops", rules.iopsPrefix],
-    ["lat", rules.latPrefix],
-    ["slat", rules.latPrefix],
-    ["clat", rules.latPrefix],
+    ["lat", measures.lat ? rules.latPrefix : null],
+    ["slat", measures.slat ? rules.latPrefix : null],
+    ["clat", measures.clat ? rules.latPrefix : null],
     ["clat_hist", rules.histPrefix],
   ];
   return names.flatMap(([name, prefix]) => (prefix === null ? [] : [[name, prefix] as const]));

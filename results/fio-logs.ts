@@ -64,8 +64,7 @@ export interface FioLogsOptions {
 
 /** Final paths of the logs of a job. */
 export function logPaths(job: PlannedJob, directory: string, flat: boolean): readonly string[] {
-  const { logs } = job.resolved;
-  return logsOf(logs).map(([name, prefix]) => pathOf(prefix, name, job, directory, flat));
+  return logsOf(job.resolved).map(([name, prefix]) => pathOf(prefix, name, job, directory, flat));
 }
 
 function pathOf(
@@ -126,7 +125,7 @@ export class FioLogs {
   /** A job begins to measure at this time, ms since 1970. Its files will exist, whatever happens. */
   begin(job: PlannedJob, measuringEpochMs: number): void {
     const { logs: rules, name } = job.resolved;
-    const wanted = logsOf(rules);
+    const wanted = logsOf(job.resolved);
     if (wanted.length === 0) {
       return;
     }

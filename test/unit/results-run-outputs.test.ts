@@ -151,10 +151,12 @@ test("status: records so far, each with more, all readable", async () => {
 });
 
 test("latencies that the job disables are left out of fio's records, not of ours", async () => {
-  const { record } = await run("disabled", ["rw=randread", "disable_clat=1", "disable_slat=1"]);
+  const keys = ["rw=randread", "disable_clat=1", "disable_slat=1", "write_lat_log=d"];
+  const { record } = await run("disabled", keys);
   const read = record.jobs[0]?.["read"] as FioDirection;
   expect([read.clat_ns.N, read.slat_ns.N]).toEqual([0, 0]);
   expect(read.lat_ns.N).toBe(read.total_ios);
+  expect(readdirSync(join(root, "disabled", "logs"))).toEqual(["d_lat.1.log"]);
   expect(record.jobs[0]?.osdyno.read?.service_ns.N).toBe(read.total_ios);
   expect(verifyRun(join(root, "disabled")).disagreements).toEqual([]);
   expect(readRun(join(root, "disabled")).state).toBe("complete");

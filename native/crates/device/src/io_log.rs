@@ -329,7 +329,8 @@ impl IoLog {
             window.pass(index, end_ns, at_ns, port);
         }
         if let Some(histograms) = &mut self.histograms {
-            let end_ns = at_ns.min(histograms.end_ns);
+            // Rounded up: a line of its own, not a second one of the window before.
+            let end_ns = (at_ns.div_ceil(1_000_000) * 1_000_000).min(histograms.end_ns);
             histograms.pass(end_ns, at_ns, port);
         }
         let lost = port.lost();
