@@ -6,9 +6,7 @@ import { exitCodeOf, OsdynoError } from "../engine/base/error.ts";
 type Finish = (code: number) => void;
 
 /** Commands of the contract whose part is not built yet: no typing errors. */
-const laterCommands = ["ceph cluster crush fingerprint fs rados rbd tune"].flatMap((names) =>
-  names.split(" "),
-);
+const laterCommands = ["ceph cluster crush fs rados rbd tune"].flatMap((names) => names.split(" "));
 
 /** Each command's module is loaded only when it is used: a run must not carry the report's libraries. */
 const commands: Readonly<Record<string, (finish: Finish) => Promise<Command>>> = {
@@ -25,6 +23,7 @@ const commands: Readonly<Record<string, (finish: Finish) => Promise<Command>>> =
   fsck: async (finish) => (await import("./commands/fsck.ts")).fsckCommand(finish),
   store: async () => (await import("./commands/store.ts")).storeCommand(),
   writelog: async () => (await import("./commands/writelog.ts")).writelogCommand(),
+  fingerprint: async () => (await import("./commands/fingerprint.ts")).fingerprintCommand(),
   simulate: async (finish) => (await import("./commands/simulate.ts")).simulateCommand(finish),
 };
 

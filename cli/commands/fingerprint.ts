@@ -1,0 +1,175 @@
+/** `osdyno fingerprint DEVICE`: what a device can do, as a profile and a portrait. */
+import { mkdirSync } from "node:fs";
+import { basename, dirname, join, relative, resolve } from "node:path";
+import { Command } from "commander";
+import { OsdynoError } from "../../engine/base/error.ts";
+import {
+  type FingerprintPlan,
+  type FingerprintRequest,
+  fingerprint,
+  planFingerprint,
+} from "../../results/fingerprint/fingerprint.ts";
+import {
+  type FingerprintPlace,
+  fingerprintPlace,
+  placeFacts,
+} from "../../results/fingerprint/place.ts";
+import {
+  configurationLines,
+  portraitText,
+  writePortrait,
+} from "../../results/fingerprint/portrait.ts";
+import { type Profile, profileYaml } from "../../results/fingerprint/profile.ts";
+import { runDirectoryName, runsRoot } from "../../results/run-directory.ts";
+import { formatBytes } from "../../results/units.ts";
+import { writeWhole } from "../../results/whole-file.ts";
+import { judgePath, refusalLine } from "../../workloads/safety.ts";
+import { scratchPlaces } from "../../workloads/scratch.ts";
+import { watchInterrupts } from "../interrupt.ts";
+import { formatSeconds, makeProgress } from "../progress.ts";
+
+interface Flags {
+  readonly capacity?: true;
+  readonly out?: string;
+  readonly destroy?: true;
+  readonly readOnly?: true;
+  readonly budget: string;
+  readonly size?: string;
+  readonly rounds: string;
+  readonly sample: string;
+  readonly seed: string;
+  readonly dryRun?: true;
+  readonly json?: true;
+}
+
+function whole(name: string, text: string, low: number): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < low) {
+    throw new OsdynoError("bad-input", `--${name} ${text}: give a whole number of ${low} or more`);
+  }
+  return value;
+}
+
+function bytes(name: string, text: string): number {
+  const match = /^(\d+(?:\.\d+)?)([kmgt]?)$/i.exec(text);
+  const value = Math.round(
+    Number(match?.[1]) * 1024 ** ["", "k", "m", "g", "t"].indexOf((match?.[2] ?? "").toLowerCase()),
+  );
+  if (match === null || !Number.isSafeInteger(value) || value < 1) {
+    throw new OsdynoError("bad-input", `--${name} ${text}: give bytes such as 512m or 8g`);
+  }
+  return value;
+}
+
+function checkSafe(place: FingerprintPlace, flags: Flags): void {
+  if (place.kind !== "path" || flags.readOnly === true || place.made) {
+    return;
+  }
+  const verdict = judgePath(place.path, {
+    destroy: flags.destroy === true,
+    scratch: scratchPlaces().map(({ path }) => path),
+  });
+  if (!verdict.allowed) {
+    throw new OsdynoError(
+      "unsafe",
+      `${refusalLine(verdict)}; --read-only measures what reads can tell`,
+    );
+  }
+}
+
+function planLines(place: FingerprintPlace, plan: FingerprintPlan, rounds: number): string {
+  const where = place.kind === "synthetic" ? place.text : place.path;
+  const made = place.kind === "path" && place.made ? " (a file that is made and removed)" : "";
+  const written =
+    plan.writeBytes === 0 || place.kind === "synthetic"
+      ? "nothing"
+      : `at most ${formatBytes(plan.writeBytes)}`;
+  return (
+    `fingerprint of ${where}${made}: ${plan.points} points in ${rounds} rounds over ${formatBytes(plan.regionBytes)}, ` +
+    `about ${formatSeconds(plan.seconds)} of samples; writes ${written}\n`
+  );
+}
+
+/** Where the profile goes; a file that is no profile is not replaced. */
+function outOf(flags: Flags, name: string): string {
+  const out = flags.out ?? join("profiles", "devices", `${name}.yaml`);
+  if (!/\.ya?ml$/.test(out)) {
+    throw new OsdynoError("bad-input", `--out ${out}: a profile is a .yaml file; name one`);
+  }
+  return resolve(out);
+}
+
+function finish(profile: Profile, directory: string, out: string, json: boolean): void {
+  if (json) {
+    process.stdout.write(`${JSON.stringify(profile, null, 2)}\n`);
+  } else {
+    const lines = [...portraitText(profile), ...configurationLines(profile)];
+    process.stdout.write(`${lines.join("\n")}\n`);
+  }
+  const shown = (path: string) => {
+    const near = relative(process.cwd(), path);
+    return near.startsWith("..") ? path : near;
+  };
+  process.stderr.write(`profile: ${shown(out)}\nportrait: ${shown(directory)}/report.html\n`);
+}
+
+async function run(device: string, flags: Flags): Promise<void> {
+  const place = fingerprintPlace(device);
+  const rounds = whole("rounds", flags.rounds, 1);
+  const out = outOf(flags, placeFacts(place).name);
+  const name = basename(out).replace(/\.ya?ml$/, "");
+  checkSafe(place, flags);
+  const interrupts = watchInterrupts();
+  const progress = makeProgress(true);
+  const request: FingerprintRequest = {
+    place,
+    readOnly: flags.readOnly === true,
+    rounds,
+    sampleNs: whole("sample", flags.sample, 1) * 1e6,
+    budgetBytes: bytes("budget", flags.budget),
+    sizeBytes: flags.size === undefined ? null : bytes("size", flags.size),
+    seed: whole("seed", flags.seed, 0),
+    signal: interrupts.signal,
+    onStep: (fraction, what) => progress.update(fraction, what),
+  };
+  const startedEpochMs = Date.now();
+  try {
+    const plan = planFingerprint(request);
+    process.stderr.write(planLines(place, plan, rounds));
+    if (flags.dryRun === true) {
+      return;
+    }
+    progress.begin("fingerprint");
+    const found = await fingerprint(request, plan);
+    progress.end();
+    const profile = { ...found, name };
+    const label = `fingerprint-${name}`;
+    const directory = resolve(join(runsRoot, runDirectoryName(startedEpochMs, label)));
+    await writePortrait(directory, profile);
+    mkdirSync(dirname(out), { recursive: true });
+    writeWhole(out, profileYaml(profile));
+    finish(profile, directory, out, flags.json === true);
+  } finally {
+    progress.end();
+    interrupts.release();
+  }
+}
+
+export function fingerprintCommand(): Command {
+  return new Command("fingerprint")
+    .description(
+      "measure what a device can do: a profile, a portrait, and lines for configurations",
+    )
+    .argument("<device>", "a block device, a file, a folder (a file is made in it), or null:?...")
+    .option("--out <file>", "the profile (default: profiles/devices/NAME.yaml)")
+    .option("--destroy", "allow writing to what is not a scratch place")
+    .option("--read-only", "write nothing; figures of reads only")
+    .option("--budget <bytes>", "written at most", "8g")
+    .option("--size <bytes>", "of a file that is made; of a device, the part looked at, at most")
+    .option("--rounds <n>", "samples of each point, each round in an order of its own", "3")
+    .option("--sample <ms>", "length of a sample", "200")
+    .option("--seed <n>", "of the order and of the places", "1")
+    .option("--dry-run", "print what would be done")
+    .option("--json", "print the profile as one JSON document")
+    .action(run);
+}

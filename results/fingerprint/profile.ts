@@ -1,0 +1,148 @@
+/** A device profile: what `osdyno fingerprint` found out, as YAML that people and programs read. */
+import { readFileSync } from "node:fs";
+import { parse, stringify } from "yaml";
+import { z } from "zod";
+import { OsdynoError } from "../../engine/base/error.ts";
+
+const spread = z.strictObject({ median: z.number(), low: z.number(), high: z.number() });
+
+const figure = z.strictObject({
+  id: z.string(),
+  group: z.enum(["size", "order", "depth", "mix", "locality", "flush"]),
+  write_share: z.number(),
+  size_bytes: z.number(),
+  depth: z.number(),
+  order: z.enum(["random", "sequential", "jump"]),
+  jump_bytes: z.number().optional(),
+  iops: spread,
+  bytes_per_second: spread,
+  latency_ns: z.strictObject({
+    mean: spread,
+    min: z.number().optional(),
+    p10: z.number().optional(),
+    p50: z.number().optional(),
+    p90: z.number().optional(),
+    p95: z.number().optional(),
+    p99: z.number().optional(),
+    p99_9: z.number().optional(),
+  }),
+  samples: z.number(),
+});
+
+const sustained = z.strictObject({
+  first_bytes_per_second: z.number(),
+  last_bytes_per_second: z.number(),
+  cliff_after_bytes: z.number().nullable(),
+  written_bytes: z.number(),
+  windows: z.array(z.strictObject({ after_bytes: z.number(), bytes_per_second: z.number() })),
+});
+
+export const deviceClasses = ["hdd", "ssd", "nvme", "pmem"] as const;
+
+const device = z.strictObject({
+  path: z.string(),
+  name: z.string(),
+  model: z.string().nullable(),
+  serial: z.string().nullable(),
+  size_bytes: z.number(),
+  block_bytes: z.number(),
+  scheduler: z.string().nullable(),
+  write_cache: z.boolean().nullable(),
+  rotational: z.boolean().nullable(),
+});
+
+const measured = z.strictObject({
+  tool: z.string(),
+  at: z.string(),
+  host: z.string().nullable(),
+  kernel: z.string().nullable(),
+  clock: z.enum(["real", "virtual"]),
+  engine: z.string(),
+  rounds: z.number(),
+  sample_ns: z.number(),
+  seed: z.number(),
+  region_bytes: z.number(),
+  written_bytes: z.number(),
+  host_ns_per_operation: z.number(),
+  notes: z.array(z.string()),
+});
+
+const ceph = z.strictObject({
+  option: z.string(),
+  iops: spread,
+  rounds: z.number(),
+  command: z.string(),
+  notes: z.array(z.string()),
+});
+
+export const profileSchemaName = "osdyno-device-1";
+
+export const profileSchema = z.strictObject({
+  schema: z.literal(profileSchemaName),
+  name: z.string(),
+  class: z.enum(deviceClasses),
+  class_reason: z.string(),
+  device,
+  measured,
+  linux: z.strictObject({ io_cost_model: z.string(), io_cost_qos: z.string() }).nullable(),
+  ceph: ceph.nullable().optional(),
+  figures: z.array(figure),
+  sustained_write: sustained.nullable(),
+});
+
+export type Profile = z.infer<typeof profileSchema>;
+export type ProfileFigure = z.infer<typeof figure>;
+export type ProfileCapacity = z.infer<typeof ceph>;
+export type ProfileSpread = z.infer<typeof spread>;
+export type ProfileSustained = z.infer<typeof sustained>;
+
+const heading = `What osdyno fingerprint found out about a device. Units stand in the names: _ns nanoseconds,
+_bytes bytes, _per_second a second; depth: operations under way at once; write_share: 0 reads, 1 writes.
+median, low, high: over the rounds, each a sample of its own in an order of its own. Latencies are from
+handing over to having seen the end; percentiles need ten samples beyond them. flush.after.N: a flush that
+follows N writes. jump: each read lies jump_bytes away from the one before. Random reads are of data that
+were written before. sustained_write: 1 MiB writes in order, 8 under way, over the region and over it again.
+`;
+
+/** The profile as YAML with a heading that explains it. */
+export function profileYaml(profile: Profile): string {
+  const comment = heading
+    .trimEnd()
+    .split("\n")
+    .map((line) => `# ${line}`)
+    .join("\n");
+  return `${comment}\n${stringify(rounded(profile), { lineWidth: 0, flowCollectionPadding: false })}`;
+}
+
+/** Seven digits say all there is to say. */
+function rounded(value: unknown): unknown {
+  if (typeof value === "number") {
+    return Number.isInteger(value) ? value : Number(value.toPrecision(7));
+  }
+  if (Array.isArray(value)) {
+    return value.map(rounded);
+  }
+  return value !== null && typeof value === "object"
+    ? Object.fromEntries(Object.entries(value).map(([key, each]) => [key, rounded(each)]))
+    : value;
+}
+
+/** Reads a profile; throws `bad-input` with what is wrong where. */
+export function readProfile(file: string): Profile {
+  let raw: unknown;
+  try {
+    raw = parse(readFileSync(file, "utf8"));
+  } catch (error) {
+    const reason = error instanceof Error ? error.message.split("\n")[0] : String(error);
+    throw new OsdynoError("bad-input", `cannot read a device profile: ${reason}`, { file });
+  }
+  const result = profileSchema.safeParse(raw);
+  if (!result.success) {
+    const issue = result.error.issues[0];
+    const where = issue?.path.join(".") ?? "";
+    throw new OsdynoError("bad-input", `no device profile: ${where}: ${issue?.message ?? ""}`, {
+      file,
+    });
+  }
+  return result.data;
+}
