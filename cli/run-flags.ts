@@ -37,6 +37,11 @@ export const runFlags: readonly RunFlag[] = [
     true,
     "real (default) or virtual: a synthetic device's time jumps from event to event, a day in minutes",
   ),
+  flag(
+    "stages",
+    true,
+    "N: the times in each layer are taken of one operation in N (engine path; 1: of all); off",
+  ),
   flag("destroy", false, "allow writing to what is not a scratch place"),
   flag(
     "threshold",

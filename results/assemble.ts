@@ -32,6 +32,7 @@ import {
   type RunRecord,
   runSchemaName,
 } from "./run-record.ts";
+import { stagesRecord } from "./stages.ts";
 import type { SteadyStates } from "./steady-state.ts";
 
 /**
@@ -193,6 +194,10 @@ function jobRecord(
   );
   const together = latencies(outcomesOf(members, directions), percentiles);
   const verify = mergeVerify(members);
+  const stages = stagesRecord(
+    members.flatMap(({ outcome }) => outcome.stages ?? []),
+    percentiles,
+  );
   // What is counted for a whole store is one job's only if no other ran on it.
   const alone = members.length === all.length;
   const failed = members.find((member) => member.outcome.error !== null)?.outcome.error;
@@ -210,6 +215,7 @@ function jobRecord(
       ...perDirection,
       ...(together === null ? {} : { all: together }),
       ...(steadySpan === null ? {} : { steady: steadySpan }),
+      ...(stages === null ? {} : { stages }),
       generator,
       cpu: cpuOf(members),
       counters: { ...countersOf(members), ...(alone ? input.counters : {}) },

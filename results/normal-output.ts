@@ -7,6 +7,7 @@ import { directions } from "./fio-record.ts";
 import { percentileKey } from "./histogram.ts";
 import { jobMetric, percentileSupported } from "./metrics.ts";
 import type { JobRecord, OsdynoDirection, OsdynoLatency, RunRecord } from "./run-record.ts";
+import { stageLines } from "./stage-text.ts";
 import type { SteadyStateRecord } from "./steady-state.ts";
 import { thresholdLine } from "./threshold.ts";
 import {
@@ -49,6 +50,7 @@ export function normalOutput(record: RunRecord, options: NormalOptions = {}): st
     ...latencyTable(record, colors),
     ...healthTable(record, colors),
     ...steadyLines(record),
+    ...stageLines(record.jobs),
     ...record.disk_util.map((disk) => diskLine(disk as DiskUtilRecord)),
     processLine(record),
     ...notes(record, colors),

@@ -52,6 +52,8 @@ export interface RunSettings {
   readonly path: "native" | "engine";
   /** `virtual`: time jumps from event to event of the synthetic device; with `path` engine only. */
   readonly clock?: "real" | "virtual";
+  /** One operation in so many has the times of its stages taken, on the engine path; 0: none; default 0. */
+  readonly stagesOneIn?: number;
   readonly seed: number | null;
   readonly destroy: boolean;
   /** `--live`: a file, `-` for stdout. */
@@ -443,6 +445,7 @@ async function measure(
     signal: settings.signal,
     layout,
     watch: new FileWatch(pathsOf(plan)),
+    stagesOneIn: settings.stagesOneIn ?? 0,
   };
   return await execute({ ...plan, phases }, options, new RunSinks({ ...sinks, plan }));
 }

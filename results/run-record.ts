@@ -4,6 +4,7 @@
  */
 import type { LintNote } from "../workloads/job/model.ts";
 import type { JobError, VerifyOutcome } from "../workloads/run-outcome.ts";
+import type { OsdynoStages } from "./stages.ts";
 
 export const runSchemaName = "osdyno-run-1";
 
@@ -97,6 +98,8 @@ export interface OsdynoJob {
   readonly all?: OsdynoDirection;
   /** Absent without `steadystate`, and when the job ended before a window was whole. */
   readonly steady?: OsdynoSteady;
+  /** Where the time of the operations went; on the engine path, unless switched off. */
+  readonly stages?: OsdynoStages;
   readonly generator: OsdynoGenerator;
   readonly cpu: OsdynoCpu;
   readonly counters: Readonly<Record<string, number>>;

@@ -123,6 +123,28 @@ const steady = z
   })
   .describe("the window that steadystate judged last; ms since the run's start");
 
+const stageDirection = z.strictObject({
+  ops: count,
+  service_mean_ns: amount,
+  stages: z.array(
+    latency.extend({
+      layer: z.string(),
+      stage: z.string(),
+      kind: z.enum(["queued", "worked"]),
+      share: amount.describe("of the service time of all traced operations"),
+      hdr: z.string().describe("HdrHistogram, base64 of the compressed V2 form"),
+    }),
+  ),
+});
+const stages = z
+  .strictObject({
+    one_in: count.describe("one operation in so many was traced, at random"),
+    read: stageDirection.optional(),
+    write: stageDirection.optional(),
+    trim: stageDirection.optional(),
+  })
+  .describe("where the time of operations went; the shares of a direction add up to 1");
+
 const osdynoJob = z.strictObject({
   sources: z.array(z.string()),
   phase: count,
@@ -131,6 +153,7 @@ const osdynoJob = z.strictObject({
   trim: direction.optional(),
   all: direction.optional(),
   steady: steady.optional(),
+  stages: stages.optional(),
   generator,
   cpu: z.strictObject({ user_ns: amount, system_ns: amount, us_per_io: amount }),
   counters: z.record(z.string(), z.number()),

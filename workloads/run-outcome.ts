@@ -137,6 +137,32 @@ export interface PriorityOutcome {
   readonly lat: PlatRecord;
 }
 
+/** Counts of an HdrHistogram from 1 ns to 1 h with 3 digits, `[bucket, count]`, ascending. */
+export type StageBuckets = readonly (readonly [bucket: number, count: number])[];
+
+/** The times that traced operations spent in one stage of one layer, of those that passed it. */
+export interface StageOutcome extends TimeTotals {
+  readonly layer: string;
+  readonly stage: string;
+  readonly kind: "queued" | "worked";
+  readonly buckets: StageBuckets;
+}
+
+/** Traced operations of one direction; the times of their stages add up to those of their service. */
+export interface DirectionStages {
+  readonly ops: number;
+  readonly serviceNs: number;
+  readonly stages: readonly StageOutcome[];
+}
+
+/** Where the time of operations went; one in `oneIn` was traced, at random. */
+export interface StagesOutcome {
+  readonly oneIn: number;
+  readonly read?: DirectionStages;
+  readonly write?: DirectionStages;
+  readonly trim?: DirectionStages;
+}
+
 export interface JobOutcome {
   readonly name: string;
   /** Start of the job (after its start delay), and its end, ns since the run's start. */
@@ -171,6 +197,8 @@ export interface JobOutcome {
   readonly errors?: ErrorsOutcome;
   /** Absent when no operation has a priority of its own. */
   readonly prios?: readonly PriorityOutcome[];
+  /** On the engine path, when stages are taken and an operation was traced. */
+  readonly stages?: StagesOutcome;
   /** Ended by `stop()` before its own end. */
   readonly stopped: boolean;
   /** Facts the engine found out: e.g. registered buffers refused. One line each. */

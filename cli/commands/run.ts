@@ -30,6 +30,7 @@ import { parseJobs } from "../../workloads/job/parse.ts";
 import { showcmd } from "../../workloads/job/showcmd.ts";
 import { checkMemory, filesOf, seedOfRun } from "../../workloads/planner.ts";
 import { checkSpace } from "../../workloads/runner/layout.ts";
+import { usualStagesOneIn } from "../../workloads/runner/stage-recorder.ts";
 import { scratchDirectory } from "../../workloads/scratch.ts";
 import { readDeviceClass, readSetting, type StackChoice } from "../../workloads/stack.ts";
 import { scanTraces, traceFiles } from "../../workloads/trace/plan.ts";
@@ -106,6 +107,12 @@ function stackOf(own: Own): StackChoice {
   };
 }
 
+/** `--stages`: `off` is 0. */
+function stagesOf(own: Own): number {
+  const text = last(own, "stages");
+  return text === "off" ? 0 : (wholeNumber(own, "stages", 1) ?? usualStagesOneIn);
+}
+
 /** Settings that `run` and `sweep` share. */
 export function settingsOf(own: Own, command: readonly string[], signal: AbortSignal): RunSettings {
   const intervalMs = wholeNumber(own, "interval", 10);
@@ -116,6 +123,7 @@ export function settingsOf(own: Own, command: readonly string[], signal: AbortSi
     target: last(own, "target") ?? null,
     path: choice(own, "path", ["native", "engine"], clock === "virtual" ? "engine" : "native"),
     clock,
+    stagesOneIn: stagesOf(own),
     seed: wholeNumber(own, "seed", 0),
     destroy: own.has("destroy"),
     live: last(own, "live") ?? null,

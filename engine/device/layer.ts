@@ -11,6 +11,7 @@ import { checkOp } from "./check-op.ts";
 import type { DeviceMux } from "./mux.ts";
 import { blankOp, completionArrays, OpTable } from "./op-table.ts";
 import { ReadyQueue } from "./ready-queue.ts";
+import { LayerStages, type StageClock, untraced } from "./stages.ts";
 
 export interface LayerParts {
   readonly facts: DeviceFacts;
@@ -34,6 +35,7 @@ export abstract class LayerDevice implements BlockDevice {
   protected readonly clock: Clock;
   protected readonly table: OpTable;
   protected readonly op: BlockOp = blankOp();
+  protected stages: LayerStages = untraced;
   protected closed = false;
   readonly #muxes: readonly DeviceMux[];
   readonly #ready: ReadyQueue;
@@ -70,6 +72,26 @@ export abstract class LayerDevice implements BlockDevice {
   /** Begins whatever of the layer's own work can be begun, and hands it over. */
   protected abstract pump(): void;
 
+  traceStages(clock: StageClock, layer: string): void {
+    this.stages = new LayerStages(clock, layer);
+  }
+
+  /** The client's operation waits. */
+  protected waitsNow(index: number): void {
+    const trace = this.table.trace[index] as number;
+    if (trace !== 0) {
+      this.stages.queued(trace, this.clock.nowNs());
+    }
+  }
+
+  /** Something is done for the client's operation, since `sinceNs` or just now. */
+  protected worksNow(index: number, sinceNs?: number): void {
+    const trace = this.table.trace[index] as number;
+    if (trace !== 0) {
+      this.stages.worked(trace, sinceNs ?? this.clock.nowNs());
+    }
+  }
+
   /** Frees what is not a device below. */
   protected release(): void {}
 
@@ -87,6 +109,7 @@ export abstract class LayerDevice implements BlockDevice {
     const nowNs = this.clock.nowNs();
     for (const index of this.#queued) {
       this.table.submittedNs[index] = nowNs;
+      this.stages.queued(this.table.trace[index] as number, nowNs);
       this.table.load(index, this.op);
       const refused = checkOp(this.op, this.facts, this.supports, this.arena);
       if (refused === 0) {

@@ -97,6 +97,7 @@ export class QosDevice extends DeviceWrapper {
     for (let place = this.#committed; place < this.#count; place += 1) {
       const index = this.#waiting[(this.#first + place) % this.#waiting.length] as number;
       this.table.submittedNs[index] = nowNs;
+      this.stages.queued(this.table.trace[index] as number, nowNs);
     }
     this.#committed = this.#count;
     this.#pump(nowNs);
@@ -142,6 +143,7 @@ export class QosDevice extends DeviceWrapper {
           // Full: the next poll takes completions out below and comes back here, with its tokens.
           break;
         }
+        this.stages.worked(this.table.trace[index] as number, nowNs);
         const waitedNs = nowNs - (this.table.submittedNs[index] as number);
         this.#throttled += waitedNs > 0 ? 1 : 0;
         this.#waitedNs += waitedNs;

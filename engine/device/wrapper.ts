@@ -9,6 +9,7 @@ import type {
 import type { Clock } from "../port/clock.ts";
 import { blankOp, completionArrays, OpTable } from "./op-table.ts";
 import { ReadyQueue } from "./ready-queue.ts";
+import { LayerStages, type StageClock, untraced } from "./stages.ts";
 
 /**
  * What wrappers that hold operations back or answer them themselves have in common: a table of the
@@ -26,6 +27,7 @@ export abstract class DeviceWrapper implements BlockDevice {
   protected readonly op: BlockOp = blankOp();
   /** Operations that the wrapper completes itself. */
   protected readonly own: ReadyQueue;
+  protected stages: LayerStages = untraced;
   protected closed = false;
   #callback: (() => void) | null = null;
 
@@ -44,6 +46,10 @@ export abstract class DeviceWrapper implements BlockDevice {
 
   abstract submit(op: BlockOp): boolean;
   abstract commit(): number;
+
+  traceStages(clock: StageClock, layer: string): void {
+    this.stages = new LayerStages(clock, layer);
+  }
 
   /** What the wrapper has to do before completions are looked at. */
   protected beforePoll(): void {}

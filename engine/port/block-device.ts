@@ -68,6 +68,8 @@ export interface BlockOp {
    */
   opClass?: number;
   clientId?: number;
+  /** Who takes its times on the way (`engine/device/stages.ts`); absent or 0: nobody. */
+  trace?: number;
 }
 
 /** Completions of the last `poll`, as parallel arrays; valid until the next `poll`. */

@@ -75,6 +75,15 @@ export interface StoreUsage {
   readonly compressedAllocatedBytes: number;
 }
 
+/** What is read into a slot. */
+export interface SlotRange {
+  readonly offsetBytes: number;
+  readonly lengthBytes: number;
+  readonly slot: number;
+  /** Of the operation that it is for (`BlockOp.trace`). */
+  readonly trace?: number;
+}
+
 /**
  * Collections of objects with data, attributes and omap.
  *
@@ -99,12 +108,7 @@ export interface ObjectStore {
     done: Done,
   ): void;
   /** As `read`, to the start of a slot that is lent until the callback. */
-  readSlot(
-    collection: CollectionId,
-    object: ObjectName,
-    range: { readonly offsetBytes: number; readonly lengthBytes: number; readonly slot: number },
-    done: Done,
-  ): void;
+  readSlot(collection: CollectionId, object: ObjectName, range: SlotRange, done: Done): void;
   stat(collection: CollectionId, object: ObjectName, done: DoneWith<ObjectStat>): void;
   attrs(collection: CollectionId, object: ObjectName, done: DoneWith<NamedBytes>): void;
   omap(

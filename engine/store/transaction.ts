@@ -78,6 +78,8 @@ export class TransactionOp {
  * target of clone and clone-range; for every other operation they are ENOENT.
  */
 export class Transaction {
+  /** The trace of the operation that it is of (`BlockOp.trace`); 0: nobody's times are taken. */
+  trace = 0;
   readonly #ops: TransactionOp[] = [];
   #count = 0;
 
@@ -100,6 +102,7 @@ export class Transaction {
       op.keys = noKeys;
     }
     this.#count = 0;
+    this.trace = 0;
     return this;
   }
 

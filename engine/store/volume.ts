@@ -7,6 +7,7 @@
  */
 import { checkOp } from "../device/check-op.ts";
 import { blankOp, completionArrays, OpTable } from "../device/op-table.ts";
+import { noStages, type StageClock } from "../device/stages.ts";
 import {
   type Arena,
   type BlockDevice,
@@ -107,6 +108,9 @@ export class StoreVolume implements BlockDevice {
   readonly #transactions: readonly Transaction[];
   readonly #changed: readonly Done[];
   readonly #read: readonly Done[];
+  #stages = noStages;
+  #waiting = 0;
+  #lookUp = 0;
   #callback: (() => void) | null = null;
   #cancel: CancelTimer | null = null;
   #closed = false;
@@ -142,6 +146,13 @@ export class StoreVolume implements BlockDevice {
     });
   }
 
+  /** Where operations begin; the store tells the rest. */
+  traceStages(clock: StageClock): void {
+    this.#stages = clock;
+    this.#waiting = clock.stage("store", "waiting", "queued");
+    this.#lookUp = clock.stage("store", "look-up", "worked");
+  }
+
   submit(op: BlockOp): boolean {
     const index = this.#closed ? -1 : this.#table.put(op);
     if (index < 0) {
@@ -163,6 +174,8 @@ export class StoreVolume implements BlockDevice {
     for (let position = 0; position < count; position += 1) {
       const index = this.#queued[position] as number;
       this.#table.submittedNs[index] = nowNs;
+      const first = this.#table.kind[index] === opKinds.read ? this.#lookUp : this.#waiting;
+      this.#stages.enter(this.#table.trace[index] as number, first, nowNs);
       this.#start(index);
     }
     this.#driver?.uncork();
@@ -232,6 +245,7 @@ export class StoreVolume implements BlockDevice {
     }
     const transaction = (this.#transactions[index] as Transaction).reset();
     this.#fill(transaction, op);
+    transaction.trace = op.trace ?? 0;
     this.#store.submit(transaction, this.#changed[index] as Done);
   }
 
@@ -294,7 +308,13 @@ export class StoreVolume implements BlockDevice {
         // The last one alone is told without a closure: nearly every read has one piece.
         const only = length === lengthBytes;
         this.#left[index] = only ? 1 : 2;
-        const range = { offsetBytes: within, lengthBytes: length, slot: slot + this.#firstSlot };
+        const range = {
+          offsetBytes: within,
+          lengthBytes: length,
+          slot: slot + this.#firstSlot,
+          // Of several pieces the first one's stages stand for all.
+          trace: op.trace ?? 0,
+        };
         const ended = only
           ? (this.#read[index] as Done)
           : (result: number) => this.#readEnded(index, 0, length, result);

@@ -5,6 +5,8 @@
 import { assert } from "../../engine/base/assert.ts";
 import { SeededRandom } from "../../engine/base/random.ts";
 import { DeviceShare } from "../../engine/device/share.ts";
+import { tapStages } from "../../engine/device/stage-tap.ts";
+import { isTraced, type StageClock } from "../../engine/device/stages.ts";
 import { RealClock } from "../../engine/os/clock.ts";
 import type { BlockDevice } from "../../engine/port/block-device.ts";
 import type { Clock } from "../../engine/port/clock.ts";
@@ -46,6 +48,8 @@ function demandOf(jobs: readonly OpenableJob[]): Demand {
 export interface ChainPlaces {
   readonly stores: StoreSession | null;
   readonly time: VirtualTime | null;
+  /** Null: no stages are taken. */
+  readonly stages: StageClock | null;
 }
 
 /** The devices of a phase's jobs, as far as they are on a chain. */
@@ -110,6 +114,18 @@ export class ChainRun {
     return this.#time === null ? await flow : await this.#time.drive(flow);
   }
 
+  /** The device, which tells its stages by itself or has somebody before it who does. */
+  #traced(device: BlockDevice, stages: StageClock | null, layer: string): BlockDevice {
+    if (stages === null) {
+      return device;
+    }
+    if (isTraced(device)) {
+      device.traceStages(stages, layer);
+      return device;
+    }
+    return tapStages(device, this.#clock, stages, [layer, "service", "worked"]);
+  }
+
   #closeAll(): void {
     for (const device of this.devices) {
       device?.close();
@@ -121,7 +137,7 @@ export class ChainRun {
     { text, layers, options, log }: PlannedChain,
     phase: readonly PlannedJob[],
     specs: readonly OpenableJob[],
-    { stores, time }: ChainPlaces,
+    { stores, time, stages }: ChainPlaces,
   ): Promise<void> {
     const places = [...phase.keys()].filter((place) => phase[place]?.files[0]?.path === text);
     if (places.length === 0) {
@@ -139,10 +155,11 @@ export class ChainRun {
     const imageUri = imageUriOf(text, kind === "file" || kind === "block");
     const context = { options, clock: this.#clock, random, depth, imageUri, log };
     try {
+      device = this.#traced(device, stages, "device");
       for (const layer of asked.toReversed()) {
         const opened = await layer.open(device, context);
         this.#layers.push(opened);
-        device = opened;
+        device = this.#traced(opened, stages, layer.layer);
       }
     } catch (error) {
       device.close();

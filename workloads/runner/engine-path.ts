@@ -7,11 +7,13 @@
 import { assert } from "../../engine/base/assert.ts";
 import { native } from "../../engine/base/native.ts";
 import { blankOp } from "../../engine/device/op-table.ts";
+import type { StageClock } from "../../engine/device/stages.ts";
 import { SubmissionRecords } from "../../engine/hot/ioengine/records.ts";
 import { RealClock } from "../../engine/os/clock.ts";
 import { Reactor, type ReactorTask, type TaskLoop } from "../../engine/os/reactor.ts";
 import type { BlockDevice, BlockOp } from "../../engine/port/block-device.ts";
 import type { NativeOutcome, RunPoll } from "../run-outcome.ts";
+import { StageRecorder } from "./stage-recorder.ts";
 
 /** What the path itself wants to know of a `RunSpec`; the native side reads all of it. */
 export interface EnginePathSpec {
@@ -95,6 +97,7 @@ interface StreamAddon {
 /** Fields of a stream's state, as `native/crates/binding/src/stream.rs` writes them. */
 const stateDone = 0;
 const stateNextNs = 1;
+const stateMeasuring = 2;
 
 /**
  * How often one turn looks again for completions of what it sent: synchronous engines have them at
@@ -111,6 +114,7 @@ interface Shared {
 
 class JobTask implements ReactorTask {
   readonly devices: readonly BlockDevice[];
+  readonly stages: StageRecorder | null;
   done = false;
   nextNs: number;
   readonly #stream: NativeStream;
@@ -128,7 +132,9 @@ class JobTask implements ReactorTask {
     depth: number,
     shared: Shared,
     owner: OpOwner,
+    stages: StageRecorder | null,
   ) {
+    this.stages = stages;
     this.#op = { ...blankOp(), ...owner };
     this.#shared = shared;
     this.#stream = stream;
@@ -193,8 +199,10 @@ class JobTask implements ReactorTask {
   #take(): number {
     let taken = 0;
     for (let file = 0; file < this.devices.length; file += 1) {
-      const count = (this.devices[file] as BlockDevice).poll(this.#depth);
+      const device = this.devices[file] as BlockDevice;
+      const count = device.poll(this.#depth);
       if (count > 0) {
+        this.stages?.completed(device, count);
         this.#stream.deliver(file, count);
         taken += count;
       }
@@ -204,9 +212,11 @@ class JobTask implements ReactorTask {
 
   #send(): number {
     const count = this.#stream.turn();
+    this.stages?.settle(this.#state[stateMeasuring] !== 0);
     const op = this.#op;
     for (let index = 0; index < count; index += 1) {
       const file = this.#records.read(index, op);
+      this.stages?.mark(op);
       if (this.devices[file]?.submit(op) !== true) {
         throw new Error(`the device takes fewer than ${this.#depth} operations at once`);
       }
@@ -287,6 +297,23 @@ function notesOf(
   return notes;
 }
 
+/** Whether and how the stages of operations are taken. */
+export interface StageTracing {
+  /** Which the layers below the jobs tell. */
+  readonly clock: StageClock;
+  /** One operation in so many is traced. */
+  readonly oneIn: number;
+}
+
+/** What was measured, with the stages of each job. */
+function withStages(outcome: NativeOutcome, tasks: readonly JobTask[]): NativeOutcome {
+  const jobs = outcome.jobs.map((job, place) => {
+    const stages = tasks[place]?.stages?.outcome() ?? null;
+    return stages === null ? job : { ...job, stages };
+  });
+  return { ...outcome, jobs };
+}
+
 /**
  * Starts the jobs of a `RunSpec`, job i over `devices[i]`: one device for each of its files, with slots
  * of at least `maxBlock` bytes in one arena that they share. The devices stay open. With a `virtual` loop
@@ -297,6 +324,7 @@ export function startEnginePath(
   devices: readonly (readonly BlockDevice[])[],
   virtual: TaskLoop | null = null,
   owners: readonly OpOwner[] = [],
+  tracing: StageTracing | null = null,
 ): EnginePathRun {
   const addon = native() as unknown as StreamAddon;
   const run = new addon.NativeEngineRun(JSON.stringify(spec));
@@ -316,7 +344,14 @@ export function startEnginePath(
   const shared: Shared = { originNs, stopping: false, reactor };
   const tasks = jobs.map(
     ({ stream, depth, devices: own }, index) =>
-      new JobTask(stream, own, depth, shared, owners[index] ?? nobody),
+      new JobTask(
+        stream,
+        own,
+        depth,
+        shared,
+        owners[index] ?? nobody,
+        tracing === null ? null : new StageRecorder(tracing.clock, depth, tracing.oneIn, index),
+      ),
   );
   for (const task of [...tasks, new CollectTask(run, tasks, spec.intervalNs, originNs)]) {
     shared.reactor.add(task);
@@ -332,9 +367,9 @@ export function startEnginePath(
       run.stopJob(job);
       shared.reactor.wake();
     },
-    snapshot: () => JSON.parse(run.snapshot()) as NativeOutcome,
+    snapshot: () => withStages(JSON.parse(run.snapshot()) as NativeOutcome, tasks),
     takeLog: (job) => run.takeLog(job),
-    result: () => JSON.parse(run.result()) as NativeOutcome,
+    result: () => withStages(JSON.parse(run.result()) as NativeOutcome, tasks),
     done: shared.reactor.run().finally(() => clock.close()),
   };
 }

@@ -1,5 +1,6 @@
 /** Runs a `RunSpec` on the engine path: opens a device for each file of each job, and closes them. */
 import { OsdynoError } from "../../engine/base/error.ts";
+import { isTraced } from "../../engine/device/stages.ts";
 import { SyntheticDevice } from "../../engine/device/synthetic.ts";
 import type { SyntheticSpec } from "../../engine/device/synthetic-spec.ts";
 import { NativeBlockDevice } from "../../engine/hot/ioengine/native-device.ts";
@@ -13,6 +14,7 @@ import {
   type EnginePathRun,
   type EnginePathSpec,
   type OpOwner,
+  type StageTracing,
   startEnginePath,
 } from "./engine-path.ts";
 import type { StoreSession } from "./store-session.ts";
@@ -131,6 +133,8 @@ export interface RunPlaces {
   readonly chained?: readonly (BlockDevice | null)[];
   /** By job: whose its operations are. */
   readonly owners?: readonly OpOwner[];
+  /** Null: no stages are taken. */
+  readonly tracing?: StageTracing | null;
 }
 
 const onFiles: RunPlaces = { time: null, stores: null, targets: [] };
@@ -138,7 +142,7 @@ const onFiles: RunPlaces = { time: null, stores: null, targets: [] };
 /** Starts a run over devices of its own, which are closed when it is done. Throws when one does not open. */
 export function startEngineRun(
   spec: EnginePathSpec & { readonly jobs: readonly OpenableJob[] },
-  { time, stores, targets, chained = [], owners = [] }: RunPlaces = onFiles,
+  { time, stores, targets, chained = [], owners = [], tracing = null }: RunPlaces = onFiles,
 ): EnginePathRun {
   const devices: BlockDevice[][] = [];
   const jobs: readonly OpenableJob[] = spec.jobs;
@@ -153,7 +157,14 @@ export function startEngineRun(
         chained[index] ?? (target === null ? null : (stores?.device(target, job.iodepth) ?? null));
       devices.push(volume === null ? openJobDevices(job, time) : [volume]);
     }
-    const run = startEnginePath(spec, devices, time?.loop() ?? null, owners);
+    if (tracing !== null) {
+      for (const device of devices.flat()) {
+        if (isTraced(device)) {
+          device.traceStages(tracing.clock, "store");
+        }
+      }
+    }
+    const run = startEnginePath(spec, devices, time?.loop() ?? null, owners, tracing);
     return { ...run, done: run.done.finally(closeOwn) };
   } catch (error) {
     closeOwn();

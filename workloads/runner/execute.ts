@@ -1,15 +1,18 @@
 /** Executes a plan phase by phase and tells an observer what comes in. */
 import { OsdynoError } from "../../engine/base/error.ts";
 import { native } from "../../engine/base/native.ts";
+import { StageClock } from "../../engine/device/stages.ts";
 import type { BlockDevice } from "../../engine/port/block-device.ts";
 import type { MeasuredPhase, PlannedJob, PlannedPhase, RunPlan } from "../plan-model.ts";
 import type { IntervalRow, NativeOutcome, RunPoll } from "../run-outcome.ts";
 import { ChainRun } from "./chain-run.ts";
+import type { StageTracing } from "./engine-path.ts";
 import { startEngineRun } from "./engine-run.ts";
 import type { LayoutProgress } from "./layout.ts";
 import { endsRun } from "./native-control.ts";
 import { jobSpec } from "./native-plan.ts";
 import type { RunSpec } from "./native-spec.ts";
+import { tracesAtOnce } from "./stage-recorder.ts";
 import { StoreSession } from "./store-session.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 
@@ -54,6 +57,8 @@ export interface ExecuteOptions {
   readonly hiccups: boolean;
   /** Jobs on synthetic devices in virtual time; null: in real time. */
   readonly time?: VirtualTime | null;
+  /** On the engine path, one operation in so many has the times of its stages taken; 0 or absent: none. */
+  readonly stagesOneIn?: number;
   /** Told as the volumes of stores are laid out: store, bytes done, bytes in all. */
   readonly layout?: LayoutProgress;
   /** Aborting stops the run; what was measured is returned. */
@@ -82,7 +87,13 @@ async function start(
     hiccups: options.hiccups,
   };
   if (plan.path === "engine") {
-    return await startOnEngine(spec, phase, plan, { time: options.time ?? null, stores }, layers);
+    const oneIn = options.stagesOneIn ?? 0;
+    const tracing = oneIn === 0 ? null : { clock: new StageClock(tracesAtOnce), oneIn };
+    if (tracing !== null) {
+      stores?.traceStages(tracing.clock);
+    }
+    const places = { time: options.time ?? null, stores, tracing };
+    return await startOnEngine(spec, phase, plan, places, layers);
   }
   const run = native().startRun(JSON.stringify(spec));
   return {
@@ -109,7 +120,11 @@ async function startOnEngine(
   spec: RunSpec,
   phase: PlannedPhase,
   plan: RunPlan,
-  places: { readonly time: VirtualTime | null; readonly stores: StoreSession | null },
+  places: {
+    readonly time: VirtualTime | null;
+    readonly stores: StoreSession | null;
+    readonly tracing: StageTracing | null;
+  },
   layers: LayerCounters,
 ): Promise<RunningPhase> {
   const targets = phase.jobs.map(
@@ -127,7 +142,8 @@ async function startOnEngine(
     void run.done.catch(settled).then(() => closeAll(onObjects));
     return { ...run, settle: settled };
   }
-  const chains = await ChainRun.open(plan, phase.jobs, spec.jobs, places);
+  const stages = places.tracing?.clock ?? null;
+  const chains = await ChainRun.open(plan, phase.jobs, spec.jobs, { ...places, stages });
   layers.add(chains);
   try {
     const chained = chains.devices.map((device, index) => device ?? onObjects[index] ?? null);

@@ -3,6 +3,7 @@ import { closeSync, ftruncateSync, openSync, readSync, rmSync } from "node:fs";
 import { OsdynoError } from "../../engine/base/error.ts";
 import { flatPerf, type PerfCounters, perfSince } from "../../engine/base/perf-counters.ts";
 import { SeededRandom } from "../../engine/base/random.ts";
+import type { StageClock } from "../../engine/device/stages.ts";
 import { openChecksum } from "../../engine/hot/checksum/registry.ts";
 import type { OptionSet } from "../../engine/options/option-set.ts";
 import type { BlockDevice } from "../../engine/port/block-device.ts";
@@ -335,6 +336,13 @@ export class StoreSession {
   private constructor(stores: readonly OpenStore[]) {
     this.#stores = stores;
     this.#before = stores.map(countersOf);
+  }
+
+  /** Tells the stages of traced operations from now on. */
+  traceStages(clock: StageClock): void {
+    for (const { real } of this.#stores) {
+      real.store.traceStages(clock);
+    }
   }
 
   /** To be called before anything is measured. Throws `io` or `interrupted`. */

@@ -1,6 +1,7 @@
 import { OsdynoError } from "../../base/error.ts";
 import { LayerDevice } from "../../device/layer.ts";
 import type { DeviceMux } from "../../device/mux.ts";
+import type { StageClock } from "../../device/stages.ts";
 import { flagFua, opKinds } from "../../port/block-device.ts";
 import type { CancelTimer, Clock } from "../../port/clock.ts";
 import type { DeviceLane } from "../../port/device-lane.ts";
@@ -63,6 +64,8 @@ export class BufferCache extends LayerDevice {
   #draining: ((errno: number) => void) | null = null;
   #timer: CancelTimer | null = null;
   #timerNs = Number.POSITIVE_INFINITY;
+  /** The stage in which a write is with the image as the cache's own. */
+  #imageStage = 0;
 
   constructor(parts: CacheParts, tuning: ClientCacheTuning, writesThrough: boolean) {
     const { image, clients, io, clock, imageBytes } = parts;
@@ -98,8 +101,13 @@ export class BufferCache extends LayerDevice {
       arena: this.arena,
       readahead: new Readahead(tuning.readahead, imageBytes, pageBytes),
       finish: (index, result) => this.finish(index, result),
+      works: (index) => this.worksNow(index),
+      waits: (index) => this.waitsNow(index),
     });
-    clients.onCompletion((index, result) => this.#lowerDone(index, result));
+    clients.onCompletion((index, result, _submittedNs, completedNs) => {
+      this.worksNow(index, completedNs);
+      this.#lowerDone(index, result);
+    });
   }
 
   get stats(): ClientCacheStats {
@@ -127,6 +135,11 @@ export class BufferCache extends LayerDevice {
 
   override async settle(): Promise<void> {
     await this.drain();
+  }
+
+  override traceStages(clock: StageClock, layer: string): void {
+    super.traceStages(clock, layer);
+    this.#imageStage = clock.stage(layer, "image", "worked");
   }
 
   override counters(): Readonly<Record<string, number>> {
@@ -171,7 +184,13 @@ export class BufferCache extends LayerDevice {
   // Writes
 
   #unpark(): void {
-    while (this.#parked.length > 0 && this.#change(this.#parked[0] as number)) {
+    while (this.#parked.length > 0) {
+      const index = this.#parked[0] as number;
+      this.worksNow(index);
+      if (!this.#change(index)) {
+        this.waitsNow(index);
+        return;
+      }
       this.#parked.shift();
     }
   }
@@ -277,6 +296,10 @@ export class BufferCache extends LayerDevice {
       const start = (this.#pages.page[frame] as number) * pageBytes;
       return sectorsOf(from - start, to - start);
     });
+    const trace = this.table.trace[index] as number;
+    if (trace !== 0) {
+      this.stages.clock.enter(trace, this.#imageStage, this.clock.nowNs());
+    }
     const sent = this.#sender.sendNow(frames, masks, fua && this.#clients.supports.fua, (errno) => {
       this.#wroteThrough(index, frames, masks, fua, errno);
     });

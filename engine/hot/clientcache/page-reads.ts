@@ -21,6 +21,9 @@ export interface ReadParts {
   readonly arena: Arena;
   readonly readahead: Readahead;
   finish(index: number, result: number): void;
+  /** A read goes on; or it waits for somebody else's. */
+  works(index: number): void;
+  waits(index: number): void;
 }
 
 /** A read of the image under way, for a client or ahead of clients. */
@@ -54,7 +57,9 @@ export class PageReads {
   start(index: number): void {
     const { from, to, at } = this.#range(index);
     const pages = this.#on.pages;
+    this.#on.works(index);
     if (this.#on.busy.overlaps(from, to)) {
+      this.#on.waits(index);
       // What the cache had is forgotten, and the image may have something older still.
       this.#heldReads.push(index);
       return;
@@ -79,6 +84,7 @@ export class PageReads {
     }
     for (const ahead of this.#aheads) {
       if (firstMissing < ahead.to && ahead.from < endMissing) {
+        this.#on.waits(index);
         ahead.waiting.push(index);
         return;
       }

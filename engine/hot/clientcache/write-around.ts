@@ -56,7 +56,10 @@ export class WriteAround extends LayerDevice {
     this.#tuning = tuning;
     this.#clients = clients;
     this.#io = io;
-    clients.onCompletion((index, result) => this.#lowerDone(index, result));
+    clients.onCompletion((index, result, _submittedNs, completedNs) => {
+      this.worksNow(index, completedNs);
+      this.#lowerDone(index, result);
+    });
   }
 
   get stats(): ClientCacheStats {
@@ -106,7 +109,13 @@ export class WriteAround extends LayerDevice {
 
   protected override pump(): void {
     // In order: an operation behind one that waits may overlap it.
-    while (this.#parked.length > 0 && this.#begin(this.#parked[0] as number)) {
+    while (this.#parked.length > 0) {
+      const index = this.#parked[0] as number;
+      this.worksNow(index);
+      if (!this.#begin(index)) {
+        this.waitsNow(index);
+        break;
+      }
       this.#parked.shift();
     }
     this.#answerFlushes();

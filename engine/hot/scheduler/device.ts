@@ -167,6 +167,7 @@ export class SchedulerDevice extends DeviceWrapper {
   #enqueue(index: number, nowNs: number): void {
     const { table } = this;
     table.submittedNs[index] = nowNs;
+    this.stages.queued(table.trace[index] as number, nowNs);
     const stripe = Math.floor((table.offsetBytes[index] as number) / this.#stripeBytes);
     const place = spread(stripe) % this.#shards.length;
     this.#shardOf[index] = place;
@@ -201,6 +202,7 @@ export class SchedulerDevice extends DeviceWrapper {
           break;
         }
         this.#startedNs[index] = nowNs;
+        this.stages.worked(this.table.trace[index] as number, nowNs);
         shard.running += 1;
         started += 1;
       }

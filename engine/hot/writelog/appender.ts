@@ -52,6 +52,9 @@ const sumView = new DataView(sumBytes.buffer);
 export interface AppenderEvents {
   /** The operation is done; bytes or a negative errno. */
   finish(index: number, result: number): void;
+  /** The operation's turn has come; then it is with the log's device. */
+  taken(index: number): void;
+  sent(index: number): void;
   /** More entries are durable. */
   advanced(): void;
   /** The next write waits for space. */
@@ -291,6 +294,7 @@ export class Appender {
     }
     for (let number = 0; number < count; number += 1) {
       const index = this.#pending[this.#first + number] as number;
+      this.#events.taken(index);
       this.#addWrite(record, index, at);
       at += this.#dataBytes(index);
       this.#acknowledge(record, index);
@@ -300,6 +304,9 @@ export class Appender {
     ring.head += this.#recordBytes;
     this.#seal(record);
     this.#records.push(record);
+    for (const index of record.clients) {
+      this.#events.sent(index);
+    }
     this.#send(record);
   }
 

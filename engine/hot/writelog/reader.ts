@@ -21,6 +21,7 @@ export class Reader {
   readonly #table: OpTable;
   readonly #lane: DeviceLane;
   readonly #finish: (index: number, result: number) => void;
+  readonly #fromLog: (index: number) => void;
   readonly #op = blankOp();
   /** What is to be laid over a read of the image, by operation. */
   readonly #overlays = new Map<number, readonly Hit[]>();
@@ -31,15 +32,17 @@ export class Reader {
     table: OpTable,
     lane: DeviceLane,
     finish: (index: number, result: number) => void,
+    fromLog: (index: number) => void,
   ) {
     this.#state = state;
     this.#appender = appender;
     this.#table = table;
     this.#lane = lane;
     this.#finish = finish;
+    this.#fromLog = fromLog;
   }
 
-  /** Begins a read; the image's part goes out with the lane's next commit. */
+  /** Begins a read, of which `fromLog` is told when it waits for the log's device; the image's part goes out with the lane's next commit. */
   start(index: number): void {
     const { counters } = this.#state;
     const blocks = (this.#table.lengthBytes[index] as number) / this.#state.unitBytes;
@@ -122,6 +125,9 @@ export class Reader {
           this.#finish(index, failed ? -errnos.EIO : result);
         }
       });
+    }
+    if (left > 0) {
+      this.#fromLog(index);
     }
   }
 

@@ -1,6 +1,7 @@
 import { OsdynoError } from "../../base/error.ts";
 import { LayerDevice, snakeCase } from "../../device/layer.ts";
 import type { DeviceMux } from "../../device/mux.ts";
+import type { StageClock } from "../../device/stages.ts";
 import { errnos, opKinds } from "../../port/block-device.ts";
 import type { DeviceLane } from "../../port/device-lane.ts";
 import { Appender } from "./appender.ts";
@@ -53,6 +54,8 @@ export class WriteLog extends LayerDevice {
   /** Long trims and zeroes, each after everything that came before it, and writes behind the first. */
   readonly #detour: number[] = [];
   #detourBusy = false;
+  /** The stage in which an operation is with the log's device. */
+  #logStage = 0;
   readonly #drained: ((errno: number) => void)[] = [];
 
   /** For `openWriteLog`. `flushed`: the first entry that the image may lack. */
@@ -75,8 +78,11 @@ export class WriteLog extends LayerDevice {
     this.#state = state;
     this.#clients = clients;
     const finish = (index: number, result: number) => this.finish(index, result);
+    const sent = (index: number) => this.#withLog(index);
     this.#appender = new Appender(state, this.table, {
       finish,
+      taken: (index) => this.worksNow(index),
+      sent,
       advanced: () => this.#writeBack.pump(),
       full: () => this.#retirement.pump(),
     });
@@ -84,8 +90,11 @@ export class WriteLog extends LayerDevice {
     this.#retirement = new Retirement(state, this.#appender, this.#writeBack, root, () =>
       this.#appender.pump(),
     );
-    this.#reader = new Reader(state, this.#appender, this.table, clients, finish);
-    clients.onCompletion((tag, result) => this.#lowerDone(tag, result));
+    this.#reader = new Reader(state, this.#appender, this.table, clients, finish, sent);
+    clients.onCompletion((tag, result, _submittedNs, completedNs) => {
+      this.worksNow(tag, completedNs);
+      this.#lowerDone(tag, result);
+    });
   }
 
   get stats(): WriteLogStats {
@@ -100,6 +109,18 @@ export class WriteLog extends LayerDevice {
       persistsOnFlush: this.#appender.persistsOnFlush,
       stopped,
     };
+  }
+
+  override traceStages(clock: StageClock, layer: string): void {
+    super.traceStages(clock, layer);
+    this.#logStage = clock.stage(layer, "log device", "worked");
+  }
+
+  #withLog(index: number): void {
+    const trace = this.table.trace[index] as number;
+    if (trace !== 0) {
+      this.stages.clock.enter(trace, this.#logStage, this.clock.nowNs());
+    }
   }
 
   /** Writes everything back and empties the log, which works on. Throws `io` when it has stopped. */
@@ -162,6 +183,7 @@ export class WriteLog extends LayerDevice {
   protected override start(index: number): void {
     const { kind, lengthBytes } = this.op;
     if (kind === opKinds.read) {
+      this.worksNow(index);
       this.#reader.start(index);
     } else if (this.#state.stopped !== null) {
       this.finish(index, -errnos.EIO);

@@ -103,6 +103,7 @@ export class KvSync implements IoOwner {
       txc.sinceNs = this.#beganNs;
       flush ||= txc.hadIo;
     }
+    this.#enter(flush ? perf.stages.flush : perf.stages.kvCommit, this.#beganNs);
     if (this.#state.failed !== 0) {
       this.#ended(-this.#state.failed);
       return;
@@ -126,9 +127,18 @@ export class KvSync implements IoOwner {
     const { perf } = this.#state;
     this.#flushedNs = perf.now();
     perf.add(perf.kv_flush_lat, this.#flushedNs - this.#beganNs);
+    this.#enter(perf.stages.kvCommit, this.#flushedNs);
     this.#deferred.madeStable(this.#flushing);
     this.#flushing = [];
     this.#commit();
+  }
+
+  /** Those of the group that are traced go over to a stage. */
+  #enter(stage: number, nowNs: number): void {
+    const { clock } = this.#state.perf.stages;
+    for (const { trace } of this.#group) {
+      clock.enter(trace, stage, nowNs);
+    }
   }
 
   #commit(): void {
@@ -183,6 +193,7 @@ export class KvSync implements IoOwner {
     for (const txc of group) {
       perf.add(perf.state_kv_commiting_lat, nowNs - txc.sinceNs);
       txc.sinceNs = nowNs;
+      perf.stages.clock.enter(txc.trace, perf.stages.kvDone, nowNs);
     }
     return nowNs;
   }

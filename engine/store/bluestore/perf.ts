@@ -1,6 +1,8 @@
 /** The times that a store takes of itself, under the names of BlueStore's own counters. */
 import { LatencyHistogram, type PerfTime } from "../../base/perf-counters.ts";
+import type { StageClock } from "../../device/stages.ts";
 import type { Clock } from "../../port/clock.ts";
+import { StoreStages } from "./stages.ts";
 
 /** Of what every small write does, only one in so many is timed, and stands for all of them. */
 export const timedOneIn = 4;
@@ -86,18 +88,34 @@ export class StorePerf implements Readonly<Record<TimeName, LatencyHistogram>> {
   };
   readonly allocations = new Sampler();
   readonly sums = new Sampler();
+  readonly stages = new StoreStages();
   readonly #clock: Clock;
   readonly #enabled: boolean;
+  #timing: boolean;
 
   /** Not `enabled`, no clock is read and no time is kept. */
   constructor(clock: Clock, enabled: boolean) {
     this.#clock = clock;
     this.#enabled = enabled;
+    this.#timing = enabled;
+  }
+
+  /** Tells the stages of traced operations from now on, which takes readings of the clock. */
+  trace(clock: StageClock): void {
+    this.stages.attach(clock);
+    this.#timing = true;
+  }
+
+  /** A traced operation enters a stage now. */
+  enter(trace: number, stage: number): void {
+    if (trace !== 0) {
+      this.stages.clock.enter(trace, stage, this.#clock.nowNs());
+    }
   }
 
   /** For both ends of a time; a read of the clock costs 35 ns. */
   now(): number {
-    return this.#enabled ? this.#clock.nowNs() : 0;
+    return this.#timing ? this.#clock.nowNs() : 0;
   }
 
   add(time: LatencyHistogram, ns: number, times = 1): void {

@@ -101,6 +101,7 @@ export class Pipeline {
     txc.sinceNs = txc.submittedNs;
     txc.heldNs = -1;
     txc.transaction = transaction;
+    txc.trace = transaction.trace;
     txc.done = done;
     this.#nameSequencers(txc, transaction);
     for (const sequencer of txc.sequencers) {
@@ -207,6 +208,9 @@ export class Pipeline {
       head.state = txcStates.aioWait;
       const { perf } = this.#state;
       this.#left(head, perf.state_prepare_lat, perf.now());
+      if (head.ioLeft > 0) {
+        perf.stages.clock.enter(head.trace, perf.stages.write, head.sinceNs);
+      }
       for (const each of head.sequencers) {
         if (each !== sequencer) {
           this.#prepareNext(each);
@@ -233,6 +237,8 @@ export class Pipeline {
     if (txc.prereadLeft > 0) {
       return false;
     }
+    const { perf } = state;
+    perf.enter(txc.trace, perf.stages.prepare);
     try {
       if (!txc.prereadDone) {
         txc.prereadDone = true;
@@ -240,6 +246,7 @@ export class Pipeline {
         if (txc.result === 0) {
           this.#planner.load(txc);
           if (!this.#planner.plan(txc)) {
+            perf.enter(txc.trace, perf.stages.preread);
             return false;
           }
         }
@@ -252,6 +259,7 @@ export class Pipeline {
     }
     const space = this.#hasSpace(txc);
     if (space === "wait") {
+      perf.enter(txc.trace, perf.stages.waiting);
       return false;
     }
     if (space === "none") {
@@ -360,7 +368,9 @@ export class Pipeline {
   /** Its data is on the device: it goes on as soon as those before it in its collections have. */
   #ioEnded(txc: Txc, nowNs: number): void {
     txc.state = txcStates.ioDone;
-    this.#left(txc, this.#state.perf.state_aio_wait_lat, nowNs);
+    const { perf } = this.#state;
+    this.#left(txc, perf.state_aio_wait_lat, nowNs);
+    perf.stages.clock.enter(txc.trace, perf.stages.ioDone, nowNs);
     for (const { prepared } of txc.sequencers) {
       this.#advance(prepared, nowNs);
     }
@@ -396,7 +406,9 @@ export class Pipeline {
         each.prepared.shift();
       }
       head.state = txcStates.kvQueued;
-      this.#left(head, this.#state.perf.state_io_done_lat, nowNs);
+      const { perf } = this.#state;
+      this.#left(head, perf.state_io_done_lat, nowNs);
+      perf.stages.clock.enter(head.trace, perf.stages.kvQueued, nowNs);
       if (head.hadIo && head.result < 0) {
         this.fail(head.result);
       }
@@ -415,6 +427,7 @@ export class Pipeline {
     txc.state = txcStates.kvDone;
     // Its turn began when the one before it in its group was done.
     this.#left(txc, state.perf.state_kv_done_lat, Math.max(txc.sinceNs, this.#finishedNs));
+    state.perf.stages.clock.enter(txc.trace, state.perf.stages.finishing, txc.sinceNs);
     for (const onode of txc.onodes) {
       onode.pending -= 1;
       state.onodes.unuse(onode);

@@ -34,17 +34,18 @@ export class Reader {
 
   /**
    * Reads to `into`, which is the start of `slot` unless that is -1. `done`: bytes, fewer at the
-   * object's end, or a negative errno.
+   * object's end, or a negative errno. `trace`: of the operation that it is for, or 0.
    */
   read(
     onode: Onode,
     offset: number,
     into: Uint8Array,
     slot: number,
+    trace: number,
     done: (result: number) => void,
   ): void {
     const op = this.#spares.pop() ?? new ReadOp(this.#state, (spare) => this.#spares.push(spare));
-    op.begin(onode, offset, into, slot, done);
+    op.begin(onode, offset, into, slot, trace, done);
   }
 }
 
@@ -56,6 +57,7 @@ class ReadOp implements IoOwner {
   #length = 0;
   #into: Uint8Array = noBytes;
   #slot = -1;
+  #trace = 0;
   #done: ((result: number) => void) | null = null;
   #generation = 0;
   #attempts = 0;
@@ -80,9 +82,11 @@ class ReadOp implements IoOwner {
     offset: number,
     into: Uint8Array,
     slot: number,
+    trace: number,
     done: (result: number) => void,
   ): void {
     this.#onode = onode;
+    this.#trace = trace;
     this.#offset = offset;
     this.#length = Math.max(0, Math.min(into.length, onode.sizeBytes - offset));
     this.#into = into;
@@ -91,6 +95,7 @@ class ReadOp implements IoOwner {
     this.#attempts = 0;
     this.#beganNs = this.#state.perf.now();
     this.#askedNs = this.#beganNs;
+    this.#state.perf.stages.clock.enter(trace, this.#state.perf.stages.lookUp, this.#beganNs);
     this.#state.onodes.use(onode);
     this.#generation = this.#state.reclaim.beginRead();
     this.#attempt(onode);
@@ -117,6 +122,9 @@ class ReadOp implements IoOwner {
     }
     for (let at = 0; at < this.#count; at += 1) {
       this.#start(this.#regions[at] as Region);
+    }
+    if (this.#left > 1) {
+      this.#state.perf.enter(this.#trace, this.#state.perf.stages.read);
     }
     io.uncork();
     this.ioDone(0);
@@ -221,6 +229,7 @@ class ReadOp implements IoOwner {
     if (this.#fromDevice > 0) {
       perf.add(perf.read_wait_aio_lat, arrivedNs - this.#askedNs);
     }
+    perf.stages.clock.enter(this.#trace, perf.stages.verify, arrivedNs);
     if (!this.#failed && this.#verify(arrivedNs)) {
       if (this.#attempts > 1) {
         this.#state.counters.reads_with_retries += 1;
@@ -332,6 +341,7 @@ class ReadOp implements IoOwner {
     perf.add(perf.read_lat, perf.now() - this.#beganNs);
     this.#state.onodes.unuse(onode);
     this.#onode = null;
+    this.#trace = 0;
     this.#done = null;
     this.#into = noBytes;
     for (let at = 0; at < this.#count; at += 1) {

@@ -1,5 +1,6 @@
 /** BlueStore: objects directly on a block device, their metadata in a key-value store on it. */
 import type { PerfCounters } from "../../base/perf-counters.ts";
+import type { StageClock } from "../../device/stages.ts";
 import { KvBatch } from "../../hot/kv/kv.ts";
 import type { Arena } from "../../port/block-device.ts";
 import type { CollectionId } from "../collection.ts";
@@ -15,6 +16,7 @@ import {
   type ObjectStore,
   type OmapAnswer,
   type OmapQuery,
+  type SlotRange,
   type StoreUsage,
   storeErrnos,
 } from "../object-store.ts";
@@ -62,6 +64,11 @@ export class BlueStore implements ObjectStore {
     this.state.io.uncork();
   }
 
+  /** Tells the stages of traced operations from now on. */
+  traceStages(clock: StageClock): void {
+    this.state.perf.trace(clock);
+  }
+
   submit(transaction: Transaction, done: Done): void {
     this.#pipeline.submit(transaction, done);
   }
@@ -98,18 +105,13 @@ export class BlueStore implements ObjectStore {
       if (onode === null) {
         done(errno);
       } else {
-        this.#reader.read(onode, offsetBytes, into, -1, done);
+        this.#reader.read(onode, offsetBytes, into, -1, 0, done);
       }
     });
   }
 
-  readSlot(
-    collection: CollectionId,
-    object: ObjectName,
-    range: { readonly offsetBytes: number; readonly lengthBytes: number; readonly slot: number },
-    done: Done,
-  ): void {
-    const { offsetBytes, lengthBytes, slot } = range;
+  readSlot(collection: CollectionId, object: ObjectName, range: SlotRange, done: Done): void {
+    const { offsetBytes, lengthBytes, slot, trace = 0 } = range;
     const { slotBytes, slotCount, bytes } = this.arena;
     if (lengthBytes > slotBytes || slot < 0 || slot >= slotCount) {
       done(-EINVAL);
@@ -121,7 +123,7 @@ export class BlueStore implements ObjectStore {
       if (onode === null) {
         done(errno);
       } else {
-        this.#reader.read(onode, offsetBytes, into, slot, done);
+        this.#reader.read(onode, offsetBytes, into, slot, trace, done);
       }
     });
   }

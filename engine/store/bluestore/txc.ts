@@ -76,6 +76,8 @@ export class Txc implements IoOwner {
   heldNs = -1;
   heldBy: keyof StorePerf["waits"] = "space";
   sequence = 0;
+  /** Of the operation that it is of: see `Transaction.trace`. */
+  trace = 0;
   transaction: Transaction | null = null;
   done: Done | null = null;
   result = 0;
@@ -111,6 +113,7 @@ export class Txc implements IoOwner {
 
   reset(): void {
     this.state = txcStates.prepare;
+    this.trace = 0;
     this.transaction = null;
     this.done = null;
     this.result = 0;

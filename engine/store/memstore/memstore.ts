@@ -16,6 +16,7 @@ import {
   type ObjectStore,
   type OmapAnswer,
   type OmapQuery,
+  type SlotRange,
   type StoreUsage,
   storeErrnos,
 } from "../object-store.ts";
@@ -280,12 +281,7 @@ export class MemStore implements ObjectStore, StoreView {
     done(length);
   }
 
-  readSlot(
-    collection: CollectionId,
-    name: ObjectName,
-    range: { readonly offsetBytes: number; readonly lengthBytes: number; readonly slot: number },
-    done: Done,
-  ): void {
+  readSlot(collection: CollectionId, name: ObjectName, range: SlotRange, done: Done): void {
     const start = range.slot * this.slotBytes;
     if (this.arena === null || range.lengthBytes > this.slotBytes) {
       done(-storeErrnos.EINVAL);

@@ -6,6 +6,7 @@
  */
 import { SeededRandom } from "../../base/random.ts";
 import { blankOp, completionArrays, OpTable } from "../../device/op-table.ts";
+import { noStages, type StageClock } from "../../device/stages.ts";
 import {
   type Arena,
   type BlockDevice,
@@ -80,6 +81,9 @@ export class ObjectDevice implements BlockDevice {
   #ended: number[] = [];
   readonly #endedNs: Float64Array;
   #next = 0;
+  #stages = noStages;
+  #waiting = 0;
+  #lookUp = 0;
   #callback: (() => void) | null = null;
   #cancel: CancelTimer | null = null;
   #closed = false;
@@ -110,6 +114,13 @@ export class ObjectDevice implements BlockDevice {
     this.#endedNs = new Float64Array(depth);
   }
 
+  /** Where operations begin; the store tells the rest. */
+  traceStages(clock: StageClock): void {
+    this.#stages = clock;
+    this.#waiting = clock.stage("store", "waiting", "queued");
+    this.#lookUp = clock.stage("store", "look-up", "worked");
+  }
+
   submit(op: BlockOp): boolean {
     const index = this.#closed ? -1 : this.#table.put(op);
     if (index < 0) {
@@ -130,6 +141,8 @@ export class ObjectDevice implements BlockDevice {
     driver?.cork();
     for (const index of queued) {
       this.#table.submittedNs[index] = nowNs;
+      const first = this.#table.kind[index] === opKinds.read ? this.#lookUp : this.#waiting;
+      this.#stages.enter(this.#table.trace[index] as number, first, nowNs);
       this.#start(index);
     }
     driver?.uncork();
@@ -199,7 +212,7 @@ export class ObjectDevice implements BlockDevice {
       }
     }
     if (running.op === "get") {
-      this.#get(index, running, op.slot);
+      this.#get(index, running, op);
     } else {
       this.#change(index, running, op);
     }
@@ -248,7 +261,7 @@ export class ObjectDevice implements BlockDevice {
     return this.arena.bytes.subarray(start, start + length);
   }
 
-  #get(index: number, running: Running, slot: number): void {
+  #get(index: number, running: Running, { slot, trace = 0 }: BlockOp): void {
     const { verify, firstSlot } = this.#options;
     const { number } = running;
     const set = this.#set;
@@ -256,7 +269,7 @@ export class ObjectDevice implements BlockDevice {
     const { slotBytes } = this.arena;
     running.expected = verify ? set.expected(number) : null;
     const lengthBytes = known < 0 ? slotBytes : Math.min(slotBytes, known);
-    const range = { offsetBytes: 0, lengthBytes, slot: firstSlot + slot };
+    const range = { offsetBytes: 0, lengthBytes, slot: firstSlot + slot, trace };
     set.store.readSlot(set.collection(number), set.name(number), range, (result) =>
       this.#got(index, running, slot, result),
     );
@@ -330,6 +343,7 @@ export class ObjectDevice implements BlockDevice {
         transaction.remove(collection, name);
         set.wasDeleted(number);
     }
+    transaction.trace = op.trace ?? 0;
     set.store.submit(transaction, (result) => {
       // As with gets: nobody knows whether it is there once a change of it has failed.
       const gone = result === -storeErrnos.ENOENT && set.sizeBytes(number) < 0;

@@ -25,8 +25,9 @@ use osdyno_device::spec::RunSpec;
 use crate::records::{SUBMISSION_BYTES, shared_buffer, write_submission};
 use crate::run::take_log;
 
-/// Doubles of a stream's state: 1 when the job is done; when it wants its next turn at the latest.
-const STATE_BYTES: usize = 16;
+/// Doubles of a stream's state: 1 when the job is done; when it wants its next turn at the latest; 1
+/// when what completes is measured, 0 within a warm-up.
+const STATE_BYTES: usize = 24;
 
 fn to_error(error: impl std::fmt::Display) -> Error {
     Error::from_reason(error.to_string())
@@ -272,6 +273,7 @@ impl NativeStream {
     pub fn turn(&mut self) -> Result<u32> {
         let job = self.job.as_mut().ok_or_else(ended)?;
         let turn = job.turn().map_err(to_error)?;
+        let measuring = job.measuring();
         let bridge = job.engine_mut();
         let count = bridge.outgoing().len() as u32;
         for (index, out) in bridge.outgoing().iter().enumerate() {
@@ -290,11 +292,12 @@ impl NativeStream {
         let next_ns = turn
             .arrival_ns
             .map_or(turn.until_ns, |at| at.min(turn.until_ns));
-        // SAFETY: the state's memory is two doubles long and aligned to a page.
+        // SAFETY: the state's memory is three doubles long and aligned to a page.
         unsafe {
             #[expect(clippy::cast_ptr_alignment, reason = "aligned to a page")]
-            let state = self.state.base().cast::<[f64; 2]>();
-            state.write([f64::from(u8::from(turn.done)), next_ns as f64]);
+            let state = self.state.base().cast::<[f64; 3]>();
+            let flag = |set: bool| f64::from(u8::from(set));
+            state.write([flag(turn.done), next_ns as f64, flag(measuring)]);
         }
         Ok(count)
     }

@@ -199,6 +199,12 @@ impl<E: Engine> JobLoop<E> {
         &mut self.engine
     }
 
+    /// What completes now is measured: the job is in no warm-up.
+    #[must_use]
+    pub fn measuring(&self) -> bool {
+        !self.recorder.warmup()
+    }
+
     /// Time that whoever steps the loop spent on nothing but waiting for the next arrival.
     pub fn add_spun(&mut self, by_ns: u64) {
         self.spun_ns += by_ns;

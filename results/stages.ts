@@ -1,0 +1,175 @@
+/**
+ * `osdyno.stages` of a job record: where the time of its operations went, layer by layer. Made of what
+ * was measured; records of clones, repeats and points of a sweep are merged without loss.
+ */
+import { encodeIntoCompressedBase64 } from "hdr-histogram-js";
+import type {
+  Direction,
+  DirectionStages,
+  StageBuckets,
+  StageOutcome,
+  StagesOutcome,
+  TimeTotals,
+} from "../workloads/run-outcome.ts";
+import { emptyHistogram, summarise, withMerged } from "./histogram.ts";
+import type { OsdynoLatency } from "./run-record.ts";
+
+/** Times of the operations that passed a stage, with the histogram that they are of. */
+export interface OsdynoStage extends OsdynoLatency {
+  readonly layer: string;
+  readonly stage: string;
+  readonly kind: "queued" | "worked";
+  /** Of the service time of all traced operations together, 0 to 1. */
+  readonly share: number;
+  /** Base64 of the compressed V2 form, 1 ns to 1 h, 3 digits. */
+  readonly hdr: string;
+}
+
+export interface OsdynoStageDirection {
+  /** Operations whose stages were taken, and the mean of their service times, ns. */
+  readonly ops: number;
+  readonly service_mean_ns: number;
+  /** In the order of the chain, outermost layer first. */
+  readonly stages: readonly OsdynoStage[];
+}
+
+export interface OsdynoStages {
+  /** One operation in so many was traced, at random. */
+  readonly one_in: number;
+  readonly read?: OsdynoStageDirection;
+  readonly write?: OsdynoStageDirection;
+  readonly trim?: OsdynoStageDirection;
+}
+
+/** Outermost first; layers of other names come between. */
+const layerOrder = ["qos", "clientcache", "writelog", "scheduler", "store", "device"];
+/** In the order in which operations pass them, as far as they have one. */
+const stageOrder = [
+  "queue",
+  "work",
+  "log device",
+  "image",
+  "waiting",
+  "look-up",
+  "prepare",
+  "io_done",
+  "kv_queued",
+  "kv_commit",
+  "kv_done",
+  "finishing",
+  "verify",
+  "pre-read",
+  "read",
+  "write",
+  "flush",
+  "service",
+];
+
+const directions: readonly Direction[] = ["read", "write", "trim"];
+
+function encoded(buckets: StageBuckets): string {
+  const histogram = emptyHistogram();
+  for (const [bucket, count] of buckets) {
+    histogram.recordValueWithCount(histogram.valueFromIndex(bucket), count);
+  }
+  return encodeIntoCompressedBase64(histogram);
+}
+
+const placeOf = (list: readonly string[], name: string) => {
+  const place = list.indexOf(name);
+  return place < 0 ? list.length - 1.5 : place;
+};
+
+type Named = Pick<StageOutcome, "layer" | "stage">;
+
+/** In the order of the chain. */
+export function byChain(a: Named, b: Named): number {
+  return (
+    placeOf(layerOrder, a.layer) - placeOf(layerOrder, b.layer) ||
+    a.layer.localeCompare(b.layer) ||
+    placeOf(stageOrder, a.stage) - placeOf(stageOrder, b.stage)
+  );
+}
+
+interface Part extends TimeTotals, Named {
+  readonly kind: "queued" | "worked";
+  readonly hdr: string;
+}
+
+interface PartDirection {
+  readonly ops: number;
+  readonly serviceNs: number;
+  readonly parts: readonly Part[];
+}
+
+function merged(
+  all: readonly PartDirection[],
+  percentiles: readonly number[],
+): OsdynoStageDirection {
+  const ops = all.reduce((sum, each) => sum + each.ops, 0);
+  const serviceNs = all.reduce((sum, each) => sum + each.serviceNs, 0);
+  const byName = new Map<string, Part[]>();
+  for (const part of all.flatMap((each) => each.parts)) {
+    const key = `${part.layer}/${part.stage}`;
+    byName.set(key, [...(byName.get(key) ?? []), part]);
+  }
+  const stages = [...byName.values()].map((parts): OsdynoStage => {
+    const [{ layer, stage, kind }] = parts as [Part];
+    return withMerged(parts, (distribution) => ({
+      layer,
+      stage,
+      kind,
+      share: serviceNs === 0 ? 0 : distribution.totals.sumNs / serviceNs,
+      ...summarise(distribution, percentiles),
+      hdr: encodeIntoCompressedBase64(distribution.histogram),
+    }));
+  });
+  return {
+    ops,
+    service_mean_ns: ops === 0 ? 0 : serviceNs / ops,
+    stages: stages.sort(byChain),
+  };
+}
+
+function measuredPart({ ops, serviceNs, stages }: DirectionStages): PartDirection {
+  const parts = stages.map(({ buckets, ...rest }) => ({ ...rest, hdr: encoded(buckets) }));
+  return { ops, serviceNs, parts };
+}
+
+/** The stages of clones together; null: none has any. */
+export function stagesRecord(
+  outcomes: readonly StagesOutcome[],
+  percentiles: readonly number[],
+): OsdynoStages | null {
+  const [first] = outcomes;
+  if (first === undefined) {
+    return null;
+  }
+  const entries = directions.flatMap((direction) => {
+    const parts = outcomes.flatMap((each) => each[direction] ?? []).map(measuredPart);
+    return parts.length === 0 ? [] : [[direction, merged(parts, percentiles)] as const];
+  });
+  return { one_in: first.oneIn, ...Object.fromEntries(entries) };
+}
+
+function recordedPart({ ops, service_mean_ns: meanNs, stages }: OsdynoStageDirection) {
+  const parts = stages.map(({ layer, stage, kind, N, min, max, mean, stddev, hdr }): Part => {
+    const sumNs = mean * N;
+    const sumSquares = stddev ** 2 * Math.max(0, N - 1) + mean * sumNs;
+    return { layer, stage, kind, count: N, minNs: min, maxNs: max, sumNs, sumSquares, hdr };
+  });
+  return { ops, serviceNs: meanNs * ops, parts };
+}
+
+/** The stages of several records together, jobs, repeats or runs, without loss; null: none has any. */
+export function mergeStages(records: readonly OsdynoStages[]): OsdynoStages | null {
+  const [first] = records;
+  if (first === undefined) {
+    return null;
+  }
+  const entries = directions.flatMap((direction) => {
+    const parts = records.flatMap((each) => each[direction] ?? []).map(recordedPart);
+    return parts.length === 0 ? [] : [[direction, merged(parts, [])] as const];
+  });
+  return { one_in: first.one_in, ...Object.fromEntries(entries) };
+}

@@ -1,0 +1,119 @@
+/** The stage breakdown against laws that are known, in virtual time, and on a store. */
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { RunRecord } from "../../results/run-record.ts";
+import type { OsdynoStageDirection } from "../../results/stages.ts";
+import { Workplace } from "./command.ts";
+
+let place: Workplace;
+let runs = 0;
+beforeEach(() => {
+  place = new Workplace();
+});
+afterEach(() => place.remove());
+
+const base = ["run", "--no-report", "--no-progress", "--name=s", "--bs=4k"];
+const timed = ["--time_based", "--size=64m"];
+
+function run(...args: readonly string[]): RunRecord {
+  runs += 1;
+  const out = `r${runs}`;
+  const done = place.run([...base, ...timed, `--out=${out}`, ...args]);
+  expect(done, done.err).toMatchObject({ code: 0 });
+  return place.record(out);
+}
+
+/** Mean time, us, by stage, over all operations; and whether all of them add up to the service times. */
+function means(record: RunRecord, direction: "read" | "write"): Record<string, number> {
+  const job = record.jobs[0]?.osdyno;
+  const stages = job?.stages?.[direction] as OsdynoStageDirection;
+  const service = job?.[direction]?.service_ns;
+  const sum = stages.stages.reduce((total, { mean, N }) => total + mean * N, 0);
+  expect(sum / (stages.ops * stages.service_mean_ns)).toBeCloseTo(1, 6);
+  const shares = stages.stages.reduce((total, { share }) => total + share, 0);
+  expect(shares).toBeCloseTo(1, 9);
+  if (job?.stages?.one_in === 1) {
+    expect(stages.ops).toBe(service?.N);
+    expect(stages.service_mean_ns).toBeCloseTo(service?.mean ?? 0, 3);
+  }
+  return Object.fromEntries(
+    stages.stages.map(({ layer, stage, mean, N }) => [
+      `${layer} ${stage}`,
+      (mean * N) / stages.ops / 1000,
+    ]),
+  );
+}
+
+describe("in virtual time", () => {
+  const virtual = ["--clock=virtual", "--stages=1", "--runtime=5"];
+
+  test("places of a scheduler: what waits, waits for its turn, and the device takes its time", () => {
+    const record = run(
+      ...virtual,
+      "--target=null:?service=100us",
+      "--rw=randread",
+      "--iodepth=8",
+      "--set=osd_op_queue=fifo",
+      "--set=osd_op_num_shards=1",
+      "--set=osd_op_num_threads_per_shard=2",
+    );
+    // Eight on two places: six wait for the three before each of them.
+    const found = means(record, "read");
+    expect(Math.abs((found["scheduler queue"] ?? 0) - 300)).toBeLessThan(0.1);
+    expect(found).toMatchObject({ "device service": 100, "scheduler work": 0 });
+  });
+
+  test("tokens, a log and what is below, each with its own law", () => {
+    const layers = [
+      "--set=rbd_qos_iops_limit=1000",
+      "--set=rbd_qos_schedule_tick_min=1",
+      "--set=rbd_persistent_cache_path=null:?service=500us&size=64m",
+      "--set=osd_op_queue=fifo",
+      "--target=null:?service=200us",
+      "--iodepth=4",
+    ];
+    const written = means(run(...virtual, ...layers, "--rw=randwrite"), "write");
+    // Four at 1,000 a second take 4 ms each, of which the log's device has 500 us.
+    expect(written["writelog log device"]).toBe(500);
+    const waited = (written["qos queue"] ?? 0) + (written["writelog queue"] ?? 0);
+    expect(Math.abs(waited - 3500)).toBeLessThan(20);
+    expect(written["device service"] ?? 0).toBe(0);
+    // A log that was never written to has nothing that is newer.
+    const read = means(run(...virtual, ...layers, "--rw=randread"), "read");
+    expect(read["device service"]).toBe(200);
+    expect(Math.abs((read["qos queue"] ?? 0) - 3800)).toBeLessThan(20);
+  });
+
+  test("what a warm-up did is not in the stages; raw has one", () => {
+    const target = "--target=null:?service=100us";
+    const ramp = ["--ramp_time=1", "--iodepth=2", "--rw=randread"];
+    const record = run(...virtual, target, ...ramp);
+    expect(means(record, "read")).toEqual({ "device service": 100 });
+  });
+});
+
+test("a store's transactions pass BlueStore's states; what is traced is a part; off is off", () => {
+  const target = "--target=store:s.img?size=512m";
+  const record = run(target, "--rw=randrw", "--iodepth=8", "--runtime=1", "--stages=2");
+  const write = means(record, "write");
+  expect(Object.keys(write)).toEqual(
+    expect.arrayContaining(["store prepare", "store kv_queued", "store kv_commit", "device write"]),
+  );
+  expect(Object.keys(means(record, "read"))).toContain("device read");
+  const { N = 0 } = record.jobs[0]?.osdyno.write?.service_ns ?? {};
+  const { ops = 0 } = record.jobs[0]?.osdyno.stages?.write ?? {};
+  // One in two at random gaps of 1 to 3: within six deviations of the half.
+  expect(Math.abs(ops - N / 2)).toBeLessThan(6 * Math.sqrt(N) + 2);
+  const off = run(target, "--rw=randread", "--runtime=1", "--stages=off");
+  expect(off.jobs[0]?.osdyno.read?.service_ns.N).toBeGreaterThan(0);
+  expect(off.jobs[0]?.osdyno.stages).toBeUndefined();
+  const again = place.run([
+    "run",
+    "--stages=0",
+    ...base.slice(1),
+    "--out=x",
+    target,
+    "--rw=randread",
+  ]);
+  expect(again).toMatchObject({ code: 2 });
+  expect(again.err).toContain("--stages 0");
+});
