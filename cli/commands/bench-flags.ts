@@ -1,4 +1,5 @@
 /** Flags of `osdyno bench` and what its tables share. */
+import { statfsSync } from "node:fs";
 import { OsdynoError } from "../../engine/base/error.ts";
 import type { MedianInterval } from "../../results/stats/order-statistics.ts";
 
@@ -32,4 +33,16 @@ export function range(value: MedianInterval, scale: number, digits: number): str
   const interval =
     value.low === null || value.high === null ? "" : ` [${show(value.low)}, ${show(value.high)}]`;
   return `${show(value.median)}${interval}`;
+}
+
+/** Where Linux keeps files that are nothing but memory, and what statfs says of such a place. */
+export const memoryFolder = "/dev/shm";
+const tmpfsMagic = 0x01021994;
+
+export function onTmpfs(folder: string): boolean {
+  try {
+    return statfsSync(folder).type === tmpfsMagic;
+  } catch {
+    return false;
+  }
 }

@@ -1,5 +1,5 @@
 /** `osdyno bench`: the implementations of a hot path side by side, and the suite that a plug-in must pass. */
-import { mkdirSync, mkdtempSync, rmSync, statfsSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import Table from "cli-table3";
 import { Command } from "commander";
@@ -19,14 +19,11 @@ import { scratchDirectory } from "../../workloads/scratch.ts";
 import { watchInterrupts } from "../interrupt.ts";
 import { makeProgress } from "../progress.ts";
 import { benchAllocator } from "./bench-allocator.ts";
-import { type BenchFlags, range, wholeNumber } from "./bench-flags.ts";
+import { type BenchFlags, memoryFolder, onTmpfs, range, wholeNumber } from "./bench-flags.ts";
 import { benchKv } from "./bench-kv.ts";
 import { benchTheStore } from "./bench-store.ts";
+import { benchTheWriteLogs } from "./bench-writelog.ts";
 import { microBench } from "./micro-bench.ts";
-
-/** Where Linux keeps files that are nothing but memory, and what statfs says of such a place. */
-const memoryFolder = "/dev/shm";
-const tmpfsMagic = 0x01021994;
 
 function tableRow({ cell, figures, reason }: IoEngineRow): string[] {
   const engine = cell.mode === "" ? cell.engine : `${cell.engine} ${cell.mode}`;
@@ -61,14 +58,6 @@ function benchText(bench: IoEngineBench): string {
     ...notes.map((note) => `note: ${note}`),
     "",
   ].join("\n");
-}
-
-function onTmpfs(folder: string): boolean {
-  try {
-    return statfsSync(folder).type === tmpfsMagic;
-  } catch {
-    return false;
-  }
 }
 
 function keep(out: string | undefined, name: string, document: object): void {
@@ -116,6 +105,8 @@ async function bench(text: string, flags: BenchFlags): Promise<void> {
     await benchAllocator(only, flags);
   } else if (hotPath.name === "store") {
     await benchTheStore(only, flags);
+  } else if (hotPath.name === "writelog") {
+    await benchTheWriteLogs(only, flags);
   } else {
     await benchEngines(only, flags);
   }
@@ -219,7 +210,7 @@ export function benchCommand(finish: (code: number) => void): Command {
       "rounds, order alternating; 6 or more give intervals (default: 6; allocator 3)",
     )
     .option("--runtime <ms>", "length of each measurement, ms", "500")
-    .option("--size <mib>", "ioengine, store: size of the scratch file, MiB", "256")
+    .option("--size <mib>", "ioengine, store, writelog: size of the scratch files, MiB", "256")
     .option("--keys <n>", "kv: keys to begin with", "100000")
     .option("--commits <n>", "kv: commits of each measurement", "4000")
     .option("--objects <n>", "store: objects of the store that is mounted; 0: none is", "100000")

@@ -6,6 +6,7 @@ import { compressorKinds } from "../../engine/hot/compressor/registry.ts";
 import { blockEngines } from "../../engine/hot/ioengine/registry.ts";
 import { keyValueEngines } from "../../engine/hot/kv/registry.ts";
 import { schedulerKinds } from "../../engine/hot/scheduler/registry.ts";
+import { writeLogKinds } from "../../engine/hot/writelog/registry.ts";
 import { cacheBench } from "./cache.ts";
 import { checksumBench } from "./checksum.ts";
 import { compressorBench } from "./compressor.ts";
@@ -71,6 +72,13 @@ export const benchedHotPaths: readonly BenchedHotPath[] = [
     describe:
       "the object store over each durable key-value store, beside the raw device: 4 KiB overwrites and reads, 4 MiB writes",
     implementations: () => keyValueEngines().filter(({ uses }) => uses !== "none"),
+    micro: null,
+  },
+  {
+    name: "writelog",
+    describe:
+      "write logs beside their device alone: durable writes of 4 KiB at depths 1, 4 and 16, and of 64 KiB",
+    implementations: writeLogKinds,
     micro: null,
   },
 ];

@@ -10,6 +10,7 @@ import { blockEngines } from "../../engine/hot/ioengine/registry.ts";
 import type { AllocatorBench } from "../../results/bench/allocator.ts";
 import type { IoEngineBench } from "../../results/bench/ioengine.ts";
 import { type StoreBench, storeWorkloads } from "../../results/bench/store.ts";
+import { type WriteLogBench, writeLogWorkloads } from "../../results/bench/writelog.ts";
 
 const main = fileURLToPath(new URL("../../cli/main.ts", import.meta.url));
 
@@ -236,4 +237,26 @@ test("refuses a module that is no plug-in, in one line with its name", () => {
     expect(err.trim().split("\n").at(-1), name).toContain(why);
     expect(err, name).toContain(name);
   }
+});
+
+test("writelog: every workload on both logs beside their devices", () => {
+  const out = join(folder, "writelog");
+  const sizes = ["--rounds=1", "--runtime=40", "--size=8"];
+  const { status, out: text, err } = osdyno("writelog", ...sizes, "--out", out);
+  expect(status, err).toBe(0);
+  const bench = JSON.parse(readFileSync(join(out, "bench-writelog.json"), "utf8")) as WriteLogBench;
+  expect(bench.rows).toHaveLength(2 * writeLogWorkloads.length);
+  for (const row of bench.rows) {
+    expect(text).toContain(row.implementation);
+    expect(row.ratio.median).toBeCloseTo(row.logPerSecond.median / row.alonePerSecond.median);
+    // All that was written is in the log, with at least a header for every 32 writes.
+    expect(row.bytesPerByte.median).toBeGreaterThan(1);
+    expect(row.bytesPerByte.median).toBeLessThan(2.1);
+  }
+  expect(readdirSync(join(out, "charts")).toSorted()).toEqual([
+    "added.svg",
+    "cpu.svg",
+    "ratio.svg",
+  ]);
+  expect(readdirSync(folder).filter((name) => name.startsWith("osdyno-bench-"))).toEqual([]);
 });
