@@ -17,6 +17,22 @@ export interface SweepComparison {
   readonly runs_needed: number | null;
 }
 
+/** Whether a point reached what was required of it, judged by the interval over its runs. */
+export interface SweepRequirement {
+  /** As written, e.g. `write.response.p99 < 2ms`. */
+  readonly threshold: string;
+  readonly metric: string;
+  readonly point: string;
+  /** Over the runs, in the metric's unit; null when no run has the metric. */
+  readonly median: number | null;
+  /** Bounds of the median's 95% interval; null with fewer than 6 runs. */
+  readonly low: number | null;
+  readonly high: number | null;
+  /** `unclear`: the interval holds figures on either side, or there is none. */
+  readonly verdict: "met" | "missed" | "unclear";
+  readonly because: string;
+}
+
 export interface SweepPoint {
   readonly id: string;
   /** Value of every parameter of the matrix, as written. */
@@ -63,4 +79,6 @@ export interface SweepRecord {
   readonly stores?: readonly OwnFile[];
   readonly points: readonly SweepPoint[];
   readonly comparisons: readonly SweepComparison[];
+  /** What points had to reach, when the sweep file requires something. */
+  readonly requirements?: readonly SweepRequirement[];
 }

@@ -52,6 +52,11 @@ export function parseThreshold(text: string): Threshold {
   };
 }
 
+/** Whether a figure, in the metric's unit, keeps a threshold. */
+export function keeps(threshold: Threshold, value: number): boolean {
+  return comparisons[threshold.operator](value, threshold.limit);
+}
+
 /**
  * Checks a run against a threshold. A metric that the run does not have fails it: nothing was
  * shown.
@@ -62,7 +67,7 @@ export function evaluateThreshold(record: RunRecord, threshold: Threshold): Thre
     threshold: threshold.text,
     metric: threshold.metric,
     value,
-    passed: value !== null && comparisons[threshold.operator](value, threshold.limit),
+    passed: value !== null && keeps(threshold, value),
   };
 }
 

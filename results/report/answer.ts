@@ -1,7 +1,8 @@
 /** The answer in a sentence, and the sentences that explain it. */
-import type { SweepComparison } from "../sweep-record.ts";
+import type { SweepComparison, SweepRequirement } from "../sweep-record.ts";
 import { choiceSentences, pickSentences } from "./answer-choice.ts";
 import { growthOf, offeredOf } from "./answer-growth.ts";
+import { requirementSentences } from "./answer-requirements.ts";
 import type { Entry, TimeLine } from "./model.ts";
 import {
   formatBandwidth,
@@ -24,6 +25,7 @@ export interface AnswerInput {
   /** Of the sweep. */
   readonly pick: { readonly parameter: string; readonly within: number } | null;
   readonly baseline: Readonly<Record<string, string>> | null;
+  readonly requirements?: readonly SweepRequirement[];
 }
 
 /** The first sentence stands alone. */
@@ -47,7 +49,11 @@ export function answerOf(input: AnswerInput): readonly string[] {
     const [first = "", ...rest] = plain;
     return [`${label}${first}`, ...rest.map(capital)];
   }
-  const decided = [...pickSentences(input), ...choiceSentences(input)];
+  const decided = [
+    ...requirementSentences(input.requirements ?? [], input.entries),
+    ...pickSentences(input),
+    ...choiceSentences(input),
+  ];
   // Below verdicts, what was merely measured best says nothing more.
   return (decided.length > 0 ? decided : plain).map(capital);
 }

@@ -180,6 +180,7 @@ function modelOf(
       ...{ state, preview, metrics, entries, comparisons, timeLines },
       pick: sweep?.pick ?? null,
       baseline: sweep?.baseline ?? null,
+      requirements: sweep?.requirements ?? [],
     }),
   };
 }

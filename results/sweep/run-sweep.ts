@@ -216,6 +216,7 @@ export async function runSweep(asked: SweepRequest): Promise<SweepResult> {
   const recordOf = (): SweepRecord => ({
     ...empty(request, preview, blocks),
     comparisons: sweep?.standing.comparisons() ?? [],
+    ...(spec.require.length > 0 ? { requirements: sweep?.standing.requirements() ?? [] } : {}),
   });
   let failure: OsdynoError | null = null;
   try {

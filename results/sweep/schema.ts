@@ -58,6 +58,15 @@ export const sweepSchema = z.strictObject({
   metrics: z.array(z.string()).min(1).default(["iops", "response.p99"]),
   baseline: z.record(z.string(), scalar).optional(),
   pick: z.strictObject({ smallest: z.string(), within: percent }).optional(),
+  require: z
+    .array(
+      z.strictObject({
+        threshold: z.string(),
+        at: z.record(z.string(), z.union([scalar, z.array(scalar).min(1)])).default({}),
+        because: z.string().optional(),
+      }),
+    )
+    .default([]),
   preview: z.boolean().default(false),
 });
 

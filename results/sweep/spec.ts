@@ -10,6 +10,7 @@ import { readJobFile } from "../../workloads/job/host-environment.ts";
 import { readDeviceClass } from "../../workloads/stack.ts";
 import { metricFacts, nearestMetric } from "../metrics.ts";
 import { loadPlugIns } from "../plug-ins.ts";
+import { parseThreshold, type Threshold } from "../threshold.ts";
 import { axesOf, type SweepAxis } from "./axes.ts";
 import { SweepDocument } from "./document.ts";
 import { type CheckedSweep, checked, type RuleValues } from "./schema.ts";
@@ -38,6 +39,15 @@ export interface StopRule {
 export interface PickRule {
   readonly parameter: string;
   readonly within: number;
+}
+
+/** What points must reach, e.g. for a device to be fit for a use. */
+export interface Requirement {
+  readonly threshold: Threshold;
+  /** The points it is asked of; all when empty. */
+  readonly at: Rule;
+  /** Why this figure, for the report; empty when the file does not say. */
+  readonly because: string;
 }
 
 export interface SweepSpec {
@@ -70,6 +80,7 @@ export interface SweepSpec {
   readonly metrics: readonly string[];
   readonly baseline: Readonly<Record<string, string>> | null;
   readonly pick: PickRule | null;
+  readonly require: readonly Requirement[];
   readonly preview: boolean;
 }
 
@@ -113,6 +124,10 @@ function checkParameters(
     { keys: ["baseline"], names: Object.keys(spec.baseline ?? {}) },
     { keys: ["prepare", "per"], names: spec.prepare?.per ?? [] },
     { keys: ["pick", "smallest"], names: spec.pick === undefined ? [] : [spec.pick.smallest] },
+    ...spec.require.map(({ at }, index) => ({
+      keys: ["require", index, "at"],
+      names: Object.keys(at),
+    })),
   ];
   for (const { keys, names } of rules) {
     const unknown = names.find((name) => !known.has(name));
@@ -191,6 +206,18 @@ function rulesOf(rule: RuleValues): Rule {
   return Object.fromEntries(
     Object.entries(rule).map(([name, value]) => [name, Array.isArray(value) ? value : [value]]),
   );
+}
+
+function requirementsOf(document: SweepDocument, spec: CheckedSweep): readonly Requirement[] {
+  return spec.require.map(({ threshold, at, because }, index) => {
+    try {
+      return { threshold: parseThreshold(threshold), at: rulesOf(at), because: because ?? "" };
+    } catch (error) {
+      throw error instanceof OsdynoError
+        ? document.refusal(["require", index, "threshold"], `require: ${error.message}`)
+        : error;
+    }
+  });
 }
 
 function pluginsOf(document: SweepDocument, spec: CheckedSweep): readonly string[] {
@@ -275,6 +302,7 @@ export function readSweep(path: string): SweepSpec {
     metrics: spec.metrics,
     baseline: spec.baseline ?? null,
     pick: pick === undefined ? null : { parameter: pick.smallest, within: pick.within },
+    require: requirementsOf(document, spec),
     preview: spec.preview,
   };
 }

@@ -3,9 +3,10 @@ import Table from "cli-table3";
 import { formatMetric, metric, metricFacts, metricSupported } from "../metrics.ts";
 import type { RunRecord } from "../run-record.ts";
 import { medianInterval } from "../stats/order-statistics.ts";
-import type { SweepComparison } from "../sweep-record.ts";
+import type { SweepComparison, SweepRequirement } from "../sweep-record.ts";
 import { judge, relativeWidth } from "./judge.ts";
 import type { Point } from "./points.ts";
+import { judgeRequirements } from "./require.ts";
 import type { SweepSpec } from "./spec.ts";
 
 /** Metrics that the table has room for. */
@@ -27,7 +28,8 @@ export class Standing {
   }
 
   add(point: Point, block: number, record: RunRecord): void {
-    for (const name of this.#spec.metrics) {
+    const required = this.#spec.require.map(({ threshold }) => threshold.metric);
+    for (const name of new Set([...this.#spec.metrics, ...required])) {
       const key = `${point.id}|${name}`;
       const figures = this.#figures.get(key) ?? [];
       figures[block] = metricSupported(record, name) ? metric(record, name) : null;
@@ -43,6 +45,11 @@ export class Standing {
     return this.#preview
       ? []
       : judge({ points: this.#points, metrics, baseline, figures: this.figures });
+  }
+
+  /** Of a preview nothing is judged. */
+  requirements(): SweepRequirement[] {
+    return this.#preview ? [] : judgeRequirements(this.#spec.require, this.#points, this.figures);
   }
 
   /** Whether the first metric's median is known well enough at every point. */
