@@ -97,10 +97,16 @@ function osName(): string | null {
   return line === undefined ? null : line.replace(/^"|"$/g, "");
 }
 
+/** It does not change, and asking takes 20 ms of every run. */
+let hypervisor: Promise<string | null> | undefined;
+
 /** Name of the hypervisor where firmware tables have none: systeminformation asks `lscpu`. */
-async function hypervisorByTool(): Promise<string | null> {
-  const { default: systeminformation } = await import("systeminformation");
-  return (await systeminformation.system()).virtualHost || null;
+function hypervisorByTool(): Promise<string | null> {
+  hypervisor ??= import("systeminformation").then(
+    async ({ default: systeminformation }) =>
+      (await systeminformation.system()).virtualHost || null,
+  );
+  return hypervisor;
 }
 
 /** What the firmware says of the machine; empty on most virtual machines without firmware. */

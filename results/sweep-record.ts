@@ -67,12 +67,23 @@ export interface SweepRecord {
   readonly preview: boolean;
   /** The first one orders the answer. */
   readonly metrics: readonly string[];
+  /** Ratios this near to 1, as a share, count as no difference. */
+  readonly min_effect?: number;
   /** What the points were compared with. */
   readonly baseline?: Readonly<Record<string, string>>;
   /** The smallest value of a parameter that comes within a share of the baseline is the answer. */
   readonly pick?: { readonly parameter: string; readonly within: number };
-  /** Goes on beyond `repeat` until each median of the first metric is known to this share. */
-  readonly until?: { readonly within: number; readonly max_repeat: number };
+  /**
+   * Goes on beyond `repeat` until each median of the first metric is known to the share `within`, or until
+   * none of its comparisons is unclear (`decided`).
+   */
+  readonly until?: {
+    readonly within?: number;
+    readonly decided?: boolean;
+    readonly max_repeat: number;
+  };
+  /** With `until`: after how many runs of each point it was looked, and the level of p values there. */
+  readonly looks?: readonly { readonly runs: number; readonly level: number }[];
   /** Files that the sweep made and its runs may write to, while it is partial. */
   readonly files?: readonly OwnFile[];
   /** Files of stores, which it makes anew for each run; also while it is partial. */

@@ -24,10 +24,11 @@ import { writeScratchFile } from "../../workloads/runner/layout.ts";
 import { scratchDirectory } from "../../workloads/scratch.ts";
 import { watchInterrupts } from "../interrupt.ts";
 import { makeProgress } from "../progress.ts";
+import { calibrateNoise, usualNoiseRepeats } from "./calibrate-noise.ts";
 
 interface CalibrateFlags {
   readonly noise?: true;
-  readonly repeat: string;
+  readonly repeat?: string;
   readonly out?: string;
   readonly json?: true;
   readonly only?: string;
@@ -35,6 +36,9 @@ interface CalibrateFlags {
 }
 
 const scratchBytes = 1 << 30;
+const usualPairs = 8;
+/** Of the built-in cases those by which the noise of a machine is known when nobody says which. */
+const usualNoiseCases = /^rand(read|write) 4k io_uring depth (1|16)$/;
 
 function interval(value: MedianInterval, digits: number): string {
   const range =
@@ -152,7 +156,11 @@ function chosenOf(jobFile: string | undefined, file: string, flags: CalibrateFla
   const cases = all.map((item) => ({ ...item, args: [...item.args, ...bound] }));
   const truths = jobFile === undefined && !noise ? truthCases : [];
   if (only === undefined) {
-    return { cases, truths };
+    const usual = noise && jobFile === undefined;
+    return {
+      cases: usual ? cases.filter(({ name }) => usualNoiseCases.test(name)) : cases,
+      truths,
+    };
   }
   const groups = [
     ...new Set(cases.map((item) => item.group)),
@@ -223,11 +231,11 @@ async function measure(
 
 async function calibrate(jobFile: string | undefined, flags: CalibrateFlags): Promise<number> {
   const noise = flags.noise === true;
-  const repeat = Number(flags.repeat);
+  const repeat = Number(flags.repeat ?? (noise ? usualNoiseRepeats : usualPairs));
   if (!Number.isInteger(repeat) || repeat < 1) {
     throw new OsdynoError(
       "bad-input",
-      `--repeat ${flags.repeat}: give a whole number of pairs, 8 or more`,
+      `--repeat ${flags.repeat}: give a whole number of ${noise ? "runs" : "pairs, 8 or more"}`,
     );
   }
   if (jobFile !== undefined) {
@@ -235,8 +243,12 @@ async function calibrate(jobFile: string | undefined, flags: CalibrateFlags): Pr
   }
   const file = join(scratchDirectory(), `osdyno-calibrate-${process.pid}.dat`);
   const chosen = chosenOf(jobFile, file, flags);
+  if (noise) {
+    const { cases } = chosen;
+    const { out = null, json = false } = flags;
+    return await calibrateNoise({ cases, repeat, file, fileBytes: scratchBytes, out, json });
+  }
   if (
-    !noise &&
     chosen.cases.length > 0 &&
     spawnSync("fio", ["--version"], { stdio: "ignore" }).status !== 0
   ) {
@@ -261,7 +273,7 @@ async function calibrate(jobFile: string | undefined, flags: CalibrateFlags): Pr
     throw failure;
   }
   const reached = results.every((result) => result.reached) && known.every((truth) => truth.holds);
-  return reached || noise ? 0 : 3;
+  return reached ? 0 : 3;
 }
 
 export function calibrateCommand(finish: (code: number) => void): Command {
@@ -270,8 +282,14 @@ export function calibrateCommand(finish: (code: number) => void): Command {
       "fio and osdyno on the same job, alternating; CPU of the whole process on both sides",
     )
     .argument("[jobfile]", "a job of your own; without it the built-in cases and the known truths")
-    .option("--noise", "osdyno against itself: the noise floor of this machine")
-    .option("--repeat <n>", "pairs of runs per case", "8")
+    .option(
+      "--noise",
+      "only osdyno, equal runs: the noise floor of this machine, for sweep and compare (results/noise.json)",
+    )
+    .option(
+      "--repeat <n>",
+      `pairs of runs per case (default ${usualPairs}); with --noise runs (default ${usualNoiseRepeats})`,
+    )
     .option(
       "--only <text>",
       "only these cases: a group (io_uring, path, null, engines, truth) or a part of their names",

@@ -5,6 +5,7 @@ import { checkMetrics, compareSides, usualMetrics } from "../../results/compare/
 import { junitOf } from "../../results/compare/junit.ts";
 import { readSide } from "../../results/compare/sides.ts";
 import { compareText } from "../../results/compare/text.ts";
+import { readNoise } from "../../results/noise-record.ts";
 import { runsRoot } from "../../results/run-directory.ts";
 import { writeWhole } from "../../results/whole-file.ts";
 
@@ -54,6 +55,7 @@ export function compareCommand(finish: (code: number) => void): Command {
       const rules = {
         confidence: share(flags.confidence, "confidence", 0.5, 1),
         minEffect: share(flags.minEffect, "min-effect", 0, 1),
+        noise: readNoise(),
         ...(flags.noise === undefined ? {} : { noiseFloor: share(flags.noise, "noise", 0, 1) }),
       };
       const document = compareSides(

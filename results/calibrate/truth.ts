@@ -22,7 +22,8 @@ export interface TruthResult {
 const command = fileURLToPath(new URL("../../cli/osdyno.mjs", import.meta.url));
 const stallJob = fileURLToPath(new URL("../../profiles/jobs/stall.fio", import.meta.url));
 
-async function record(args: readonly string[], signal: AbortSignal): Promise<RunRecord> {
+/** One run as a process of its own. Throws `io` with its words when it fails, `interrupted`. */
+export async function recordOf(args: readonly string[], signal: AbortSignal): Promise<RunRecord> {
   const folder = mkdtempSync(join(tmpdir(), "osdyno-truth-"));
   try {
     const out = join(folder, "run");
@@ -73,7 +74,7 @@ function compare(
  * response times are spread evenly over 0 ... 1 s for 1,000 of 8,000: p99 922 ms, p99.9 993 ms, mean 63 ms.
  */
 async function stallTruth(signal: AbortSignal): Promise<TruthResult[]> {
-  const run = await record([stallJob], signal);
+  const run = await recordOf([stallJob], signal);
   const response = run.jobs[0]?.osdyno.read?.response_ns;
   const at = (key: string) => response?.percentile[key] ?? Number.NaN;
   return [
@@ -94,7 +95,7 @@ const poissonRates: readonly number[] = Object.freeze([1e3, 1e4, 1e5, 3e5, 1e6])
 async function poissonTruth(rate: number, signal: AbortSignal): Promise<TruthResult[]> {
   const jobs = rate <= 1e3 ? 8 : 1;
   const seconds = Math.min(60, Math.max(5, Math.ceil(400_000 / (rate * jobs))));
-  const run = await record(
+  const run = await recordOf(
     [
       `--name=poisson-${rate}`,
       "--target=null:",
@@ -150,7 +151,7 @@ async function traceTruth(signal: AbortSignal): Promise<TruthResult[]> {
   try {
     const trace = join(folder, "trace");
     writeTrace(trace);
-    const run = await record(
+    const run = await recordOf(
       [
         "--name=trace",
         `--read_iolog=${trace}`,

@@ -1,6 +1,7 @@
 /** Compares two sides in several metrics, and says what speaks against believing it. */
 import { OsdynoError } from "../../engine/base/error.ts";
 import { metric, metricFacts, metricSupported, nearestMetric } from "../metrics.ts";
+import { floorOf, isOf, type NoiseRecord, noiseWarning } from "../noise-record.ts";
 import { changedFacts } from "../report/environment.ts";
 import { holm } from "../stats/adjust.ts";
 import { medianInterval } from "../stats/order-statistics.ts";
@@ -14,8 +15,10 @@ export interface CompareRules {
   readonly confidence: number;
   /** The smallest ratio that matters, as a share. */
   readonly minEffect: number;
-  /** Share by which equal runs of this machine differ, if it was measured. */
+  /** Share below which nothing is believed, because the user says so. */
   readonly noiseFloor?: number;
+  /** How equal runs of this machine differ, if it was measured: smaller differences are warned of. */
+  readonly noise?: NoiseRecord | null;
 }
 
 export interface MetricComparison {
@@ -37,6 +40,8 @@ export interface MetricComparison {
   readonly verdict: Verdict;
   readonly reason: string;
   readonly runs_needed: number | null;
+  /** The difference is smaller than those between equal runs of this machine. */
+  readonly below_noise?: true;
 }
 
 export interface CompareDocument {
@@ -114,16 +119,34 @@ export function compareSides(
     }
   }
   const ps = holm(measured.map(({ difference }) => difference.p));
+  const comparisons = measured.map((each, place) =>
+    comparisonOf(each, base.name, candidate.name, ps[place] ?? each.difference.p, rules),
+  );
+  const noisy = comparisons.map((each) => warningOfNoise(each, base, rules.noise ?? null));
   return {
     schema: "osdyno-compare-1",
     confidence: rules.confidence,
     min_effect: rules.minEffect,
-    comparisons: measured.map((each, place) =>
-      comparisonOf(each, base.name, candidate.name, ps[place] ?? each.difference.p, rules),
+    comparisons: comparisons.map((each, place) =>
+      noisy[place] === null ? each : { ...each, below_noise: true },
     ),
     left_out: leftOut,
-    warnings: warningsOf(base, candidate),
+    warnings: [...warningsOf(base, candidate), ...noisy.filter((line) => line !== null)],
   };
+}
+
+/** Of what is called better or worse although equal runs differ as much here. */
+function warningOfNoise(
+  { metric: name, ratio, verdict, base_runs: ours, candidate_runs: theirs }: MetricComparison,
+  { runs: [first] }: Side,
+  noise: NoiseRecord | null,
+): string | null {
+  const called = verdict === "better" || verdict === "worse";
+  if (!called || noise === null || first === undefined || !isOf(noise, first.record)) {
+    return null;
+  }
+  const floor = floorOf(noise, name, first.record.job.text);
+  return noiseWarning(floor, ratio, Math.min(ours, theirs));
 }
 
 function comparisonOf(
@@ -185,5 +208,16 @@ function warningsOf(base: Side, candidate: Side): string[] {
       warnings.push(`${side.name}: a run is named twice`);
     }
   }
-  return warnings;
+  const order = orderWarning(base, candidate);
+  return order === null ? warnings : [...warnings, order];
+}
+
+/** Runs of one side all before those of the other: what drifts meanwhile looks like a difference. */
+function orderWarning(base: Side, candidate: Side): string | null {
+  const times = ({ runs }: Side) => runs.map(({ record }) => Date.parse(record.started));
+  const [ours, theirs] = [times(base), times(candidate)];
+  const apart = Math.max(...ours) < Math.min(...theirs) || Math.max(...theirs) < Math.min(...ours);
+  return apart && ours.length > 1 && theirs.length > 1
+    ? "all runs of one side were made before those of the other: a machine that changed meanwhile looks like a difference; a sweep with both as its points makes them in turn"
+    : null;
 }

@@ -9,8 +9,11 @@ function interval({ low, high }: MetricComparison): string {
   return low === null || high === null ? "-" : `${signed(low)} to ${signed(high)}`;
 }
 
-function verdictText({ verdict, runs_needed: needed }: MetricComparison): string {
-  return needed === null ? verdict : `${verdict} (needs about ${needed} runs a side)`;
+function verdictText(comparison: MetricComparison): string {
+  const { verdict, runs_needed: needed, base_runs: base, candidate_runs: candidate } = comparison;
+  return needed === null
+    ? verdict
+    : `${verdict} (needs about ${Math.max(1, needed - Math.min(base, candidate))} more runs a side)`;
 }
 
 /** The table, then why, what was left out, and what to be careful about. */

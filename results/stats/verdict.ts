@@ -3,6 +3,7 @@
  * sure that is, and what follows. The rules are those of harness.md 5.2.
  */
 import { cliffsDelta, rankSum, shiftOf } from "./rank-sum.ts";
+import { mostPairs, signFlips } from "./sign-flips.ts";
 import { pairedRatio } from "./signed-rank.ts";
 
 export type Verdict = "better" | "worse" | "same" | "unclear";
@@ -34,6 +35,18 @@ export interface Difference {
 /** The fewest runs a side of which an interval at 95% is told. */
 export const leastRuns = 6;
 
+/** The fewest pairs, or runs a side, whose ranks can decide anything at this confidence; at least six. */
+export function fewestRuns(confidence: number, paired: boolean): number {
+  // Of all arrangements two are the most extreme ones.
+  let arrangements = 2;
+  let runs = 1;
+  for (; runs < leastRuns || 2 / arrangements > 1 - confidence + 1e-12; runs += 1) {
+    const next = runs + 1;
+    arrangements *= paired ? 2 : (2 * next * (2 * next - 1)) / next ** 2;
+  }
+  return runs;
+}
+
 const above = (values: readonly number[]) => values.filter((value) => value > 0);
 
 /** Compares figures above 0; with `paired`, those at one place are of one block. `null`: nothing to compare. */
@@ -52,17 +65,18 @@ export function differenceOf(
     }
     const a = both.map(([value]) => value);
     const b = both.map(([, value]) => value);
+    const sizes = { runs: both.length, paired: true, cliffsDelta: cliffsDelta(a, b) };
     const { ratio, low, high, p } = pairedRatio(a, b, confidence);
+    if (both.length <= mostPairs) {
+      const flips = signFlips(
+        both.map(([x, y]) => Math.log(y / x)),
+        confidence,
+      );
+      const [from = null, to = null] = flips.interval?.map(Math.exp) ?? [];
+      return { ...sizes, ratio, low: from, high: to, p: flips.p };
+    }
     const known = Number.isFinite(high);
-    return {
-      runs: both.length,
-      paired: true,
-      ratio,
-      low: known ? low : null,
-      high: known ? high : null,
-      p,
-      cliffsDelta: cliffsDelta(a, b),
-    };
+    return { ...sizes, ratio, low: known ? low : null, high: known ? high : null, p };
   }
   const a = above(base);
   const b = above(candidate);
@@ -99,9 +113,10 @@ export function decide(difference: Difference, p: number, rules: VerdictRules): 
   const { runs, ratio, low, high, paired } = difference;
   const { confidence, margin, better, noiseFloor = 0 } = rules;
   const what = paired ? "pairs of runs" : "runs a side";
-  if (low === null || high === null || runs < leastRuns) {
-    const reason = `${runs} ${what}; an interval needs ${leastRuns}`;
-    return { verdict: "unclear", reason, runsNeeded: leastRuns };
+  const fewest = fewestRuns(confidence, paired);
+  if (low === null || high === null || runs < fewest) {
+    const reason = `${runs} ${what}; an interval needs ${fewest}`;
+    return { verdict: "unclear", reason, runsNeeded: Math.max(fewest, runs + 1) };
   }
   if (low > 1 - margin && high < 1 + margin) {
     const reason = `the whole interval lies within ${percent(1 + margin)} of no difference`;
@@ -112,16 +127,33 @@ export function decide(difference: Difference, p: number, rules: VerdictRules): 
     const reason = `${percent(ratio)} is less than equal runs differ on this machine (${percent(1 + noiseFloor)})`;
     return { verdict: "unclear", reason, runsNeeded: null };
   }
-  if (significant) {
-    const sided = ratio > 1 ? "higher" : "lower";
+  const sided = ratio > 1 ? "higher" : "lower";
+  if (significant && Math.abs(ratio - 1) >= margin) {
     const reason = `${percent(ratio)} ${sided}, p ${p.toPrecision(2)} after adjustment`;
     const verdict = better === "none" ? "unclear" : better === sided ? "better" : "worse";
     return { verdict, reason, runsNeeded: null };
   }
-  // An interval narrows with the root of the number of runs; it must reach the estimate's distance.
+  const reason = significant
+    ? `${percent(ratio)} ${sided}, which is less than what counts (${percent(1 + margin)}), but it may be more`
+    : "the interval contains no difference as well as one that would matter";
+  return { verdict: "unclear", reason, runsNeeded: runsToDecide(difference, low, high, margin) };
+}
+
+/**
+ * An interval narrows with the root of the number of runs. It is to leave out either no difference, or, when
+ * the estimate is within the margin, the margin; of an estimate close to it no closer than half the margin
+ * is asked for, as the estimate is uncertain itself.
+ */
+function runsToDecide(
+  { runs, ratio }: Difference,
+  low: number,
+  high: number,
+  margin: number,
+): number {
   const width = Math.log(high / low) / 2;
-  const wanted = Math.max(Math.abs(Math.log(ratio)), Math.log(1 + margin));
-  const needed = Math.max(runs + 1, Math.ceil(runs * (width / wanted) ** 2));
-  const reason = "the interval contains no difference as well as one that would matter";
-  return { verdict: "unclear", reason, runsNeeded: needed };
+  const distance = Math.abs(Math.log(ratio));
+  const most = Math.log(1 + margin);
+  const wanted = distance >= most ? distance : Math.max(most - distance, most / 2);
+  // With no margin nothing is ever the same.
+  return wanted === 0 ? runs + 1 : Math.max(runs + 1, Math.ceil(runs * (width / wanted) ** 2));
 }

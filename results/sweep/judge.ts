@@ -19,11 +19,14 @@ export interface JudgeInput {
   /** Values of the base's parameters; null: nothing is compared. */
   readonly baseline: Readonly<Record<string, string>> | null;
   readonly figures: FiguresOf;
+  /** Of the intervals and of the p values' level; more than the usual one at looks before the end. */
+  readonly confidence?: number;
+  /** Ratios this near to 1, as a share, are no difference that anybody would act on. */
+  readonly margin?: number;
 }
 
-const confidence = 0.95;
-/** Ratios this near to 1 are no difference that anybody would act on. */
-const margin = 0.02;
+const usualConfidence = 0.95;
+const usualMargin = 0.02;
 
 /** The point that this one is compared with; null for a base and where there is none. */
 export function baseOf(
@@ -74,7 +77,14 @@ function pairedP(base: readonly number[], candidate: readonly number[]): number 
  * interval by ranks that does not hold 1, and a p by the t test on logarithms that is small enough after
  * adjustment for all comparisons of the metric.
  */
-export function judge({ points, metrics, baseline, figures }: JudgeInput): SweepComparison[] {
+export function judge({
+  points,
+  metrics,
+  baseline,
+  figures,
+  confidence = usualConfidence,
+  margin = usualMargin,
+}: JudgeInput): SweepComparison[] {
   if (baseline === null) {
     return [];
   }
@@ -126,6 +136,6 @@ export function relativeWidth(figures: readonly (number | null)[]): number | nul
   if (values.length === 0) {
     return null;
   }
-  const { median, low, high } = medianInterval(values, confidence);
+  const { median, low, high } = medianInterval(values, usualConfidence);
   return low === null || high === null || median === 0 ? null : (high - low) / 2 / median;
 }

@@ -6,7 +6,13 @@ import { parseJobs } from "../../workloads/job/parse.ts";
 import { commandLine } from "../../workloads/job/place.ts";
 import type { RunPlan } from "../../workloads/plan-model.ts";
 import { plainStack, readDeviceClass, type StackChoice } from "../../workloads/stack.ts";
-import { type RunEvents, type RunRequest, type RunSettings, safePlan } from "../perform.ts";
+import {
+  type PerformedRun,
+  type RunEvents,
+  type RunRequest,
+  type RunSettings,
+  safePlan,
+} from "../perform.ts";
 import { type Point, pointsOf } from "./points.ts";
 import type { Preparation } from "./prepare.ts";
 import type { SweepSpec } from "./spec.ts";
@@ -31,6 +37,8 @@ export interface SweepRequest {
   /** For reading the jobs: variables, includes. */
   readonly environment: JobEnvironment;
   readonly events: SweepEvents;
+  /** Performs one run (default: `performRun`): where a model of a machine stands in for the machine. */
+  readonly perform?: (run: RunRequest) => Promise<PerformedRun>;
 }
 
 export interface SweepEvents extends RunEvents {

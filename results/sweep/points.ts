@@ -150,14 +150,27 @@ export function pointsOf(spec: SweepSpec, variables: Readonly<Record<string, str
   return points;
 }
 
-/** `order[r]` lists the places of the points in block r: each block holds all, shuffled by the seed. */
+/**
+ * `order[r]` lists the places of the points in block r: each block holds all, shuffled by the seed, and
+ * every second one in the reverse order of the one before. So every point has the same mean place over two
+ * blocks (of two points: ABBA or BAAB), and a steady drift of the machine changes no ratio.
+ */
 export function blocksOf(count: number, repeat: number, unit: () => number): number[][] {
-  return Array.from({ length: repeat }, () => {
-    const order = Array.from({ length: count }, (_, place) => place);
-    for (let last = count - 1; last > 0; last -= 1) {
-      const other = Math.floor(unit() * (last + 1));
-      [order[last], order[other]] = [order[other] ?? 0, order[last] ?? 0];
-    }
-    return order;
-  });
+  const blocks: number[][] = [];
+  for (let block = 0; block < repeat; block += 1) {
+    const before = blocks.at(-1);
+    blocks.push(
+      block % 2 === 1 && before !== undefined ? before.toReversed() : shuffled(count, unit),
+    );
+  }
+  return blocks;
+}
+
+function shuffled(count: number, unit: () => number): number[] {
+  const order = Array.from({ length: count }, (_, place) => place);
+  for (let last = count - 1; last > 0; last -= 1) {
+    const other = Math.floor(unit() * (last + 1));
+    [order[last], order[other]] = [order[other] ?? 0, order[last] ?? 0];
+  }
+  return order;
 }

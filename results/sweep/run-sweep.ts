@@ -82,7 +82,7 @@ class Sweep {
       return block < repeat;
     }
     const late = until.timeSeconds !== null && this.#seconds() > until.timeSeconds;
-    return block < until.maxRepeat && !late && !this.standing.precise(until.within);
+    return block < until.maxRepeat && !late && !this.standing.enough(block);
   }
 
   #checkBudget(): void {
@@ -102,7 +102,8 @@ class Sweep {
       clearRun(directory, run);
       await this.stage.ready(point);
       events.point(point, block + 1, this.completed, total);
-      const performed = await performRun(runRequest(this.request, point, block + 1, this.files));
+      const { perform = performRun } = this.request;
+      const performed = await perform(runRequest(this.request, point, block + 1, this.files));
       if (performed.failure !== null) {
         throw performed.failure;
       }

@@ -50,11 +50,17 @@ export const sweepSchema = z.strictObject({
   repeat: z.number().int().min(1).max(1000).default(1),
   until: z
     .strictObject({
-      within: percent,
+      within: percent.optional(),
+      decided: z.boolean().default(false),
       max_repeat: z.number().int().min(1).max(1000).default(30),
       time: time.optional(),
     })
+    .refine(
+      ({ within, decided, time: limit }) => within !== undefined || decided || limit !== undefined,
+      "say when to end: within: 2%, decided: true, or time: 20m",
+    )
     .optional(),
+  min_effect: percent.pipe(z.number().lt(1, "less than 100%")).default(0.02),
   metrics: z.array(z.string()).min(1).default(["iops", "response.p99"]),
   baseline: z.record(z.string(), scalar).optional(),
   pick: z.strictObject({ smallest: z.string(), within: percent }).optional(),

@@ -27,10 +27,12 @@ export interface PrepareSpec {
   readonly line: number;
 }
 
-/** Goes on beyond `repeat` blocks until the main metric is known well enough. */
+/** Goes on beyond `repeat` blocks until the main metric is known well enough; looks are fixed beforehand. */
 export interface StopRule {
-  /** Half-width of the interval of each point's median, as a share of it. */
-  readonly within: number;
+  /** Half-width of the interval of each point's median, as a share of it; null: not asked for. */
+  readonly within: number | null;
+  /** Ends when no comparison of the main metric is unclear. */
+  readonly decided: boolean;
   readonly maxRepeat: number;
   readonly timeSeconds: number | null;
 }
@@ -77,6 +79,8 @@ export interface SweepSpec {
   readonly exclude: readonly Rule[];
   readonly repeat: number;
   readonly until: StopRule | null;
+  /** Ratios this near to 1, as a share, are no difference that anybody would act on. */
+  readonly minEffect: number;
   readonly metrics: readonly string[];
   readonly baseline: Readonly<Record<string, string>> | null;
   readonly pick: PickRule | null;
@@ -272,6 +276,12 @@ export function readSweep(path: string): SweepSpec {
   checkParameters(document, spec, axes);
   checkOptions(document, spec, axes);
   const { prepare, until, pick } = spec;
+  if (until?.decided === true && spec.baseline === undefined) {
+    throw document.refusal(
+      ["until", "decided"],
+      "until.decided: needs a baseline: to compare with",
+    );
+  }
   return {
     file: path,
     name: spec.name,
@@ -295,10 +305,12 @@ export function readSweep(path: string): SweepSpec {
       until === undefined
         ? null
         : {
-            within: until.within,
+            within: until.within ?? null,
+            decided: until.decided,
             maxRepeat: Math.max(until.max_repeat, spec.repeat),
             timeSeconds: until.time ?? null,
           },
+    minEffect: spec.min_effect,
     metrics: spec.metrics,
     baseline: spec.baseline ?? null,
     pick: pick === undefined ? null : { parameter: pick.smallest, within: pick.within },

@@ -2,12 +2,14 @@
 import Table from "cli-table3";
 import { formatMetric, metric, metricFacts, metricSupported } from "../metrics.ts";
 import type { RunRecord } from "../run-record.ts";
+import { lookAt } from "../stats/looks.ts";
 import { medianInterval } from "../stats/order-statistics.ts";
 import type { SweepComparison, SweepRequirement } from "../sweep-record.ts";
 import { judge, relativeWidth } from "./judge.ts";
 import type { Point } from "./points.ts";
 import { judgeRequirements } from "./require.ts";
 import type { SweepSpec } from "./spec.ts";
+import { levelAt, looksOf } from "./stop.ts";
 
 /** Metrics that the table has room for. */
 const mostShown = 3;
@@ -20,6 +22,8 @@ export class Standing {
   readonly #preview: boolean;
   /** By point and metric: figures by block, null without one. */
   readonly #figures = new Map<string, (number | null)[]>();
+  /** Blocks that were begun. */
+  #blocks = 0;
 
   constructor(spec: SweepSpec, points: readonly Point[], preview: boolean) {
     this.#spec = spec;
@@ -28,6 +32,7 @@ export class Standing {
   }
 
   add(point: Point, block: number, record: RunRecord): void {
+    this.#blocks = Math.max(this.#blocks, block + 1);
     const required = this.#spec.require.map(({ threshold }) => threshold.metric);
     for (const name of new Set([...this.#spec.metrics, ...required])) {
       const key = `${point.id}|${name}`;
@@ -41,10 +46,23 @@ export class Standing {
     Array.from(this.#figures.get(`${point}|${name}`) ?? [], (value) => value ?? null);
 
   comparisons(): SweepComparison[] {
-    const { metrics, baseline } = this.#spec;
+    const { metrics, baseline, minEffect: margin } = this.#spec;
+    const points = this.#points;
+    const confidence = 1 - levelAt(looksOf(this.#spec), this.#blocks);
     return this.#preview
       ? []
-      : judge({ points: this.#points, metrics, baseline, figures: this.figures });
+      : judge({ points, metrics, baseline, figures: this.figures, confidence, margin });
+  }
+
+  /** Whether a stop rule is satisfied after so many blocks; only ever at a look. */
+  enough(blocks: number): boolean {
+    const { until } = this.#spec;
+    if (until === null || lookAt(looksOf(this.#spec), blocks) === null) {
+      return false;
+    }
+    const { within, decided } = until;
+    const asked = within !== null || decided;
+    return asked && (within === null || this.#precise(within)) && (!decided || this.#decided());
   }
 
   /** Of a preview nothing is judged. */
@@ -53,12 +71,18 @@ export class Standing {
   }
 
   /** Whether the first metric's median is known well enough at every point. */
-  precise(within: number): boolean {
+  #precise(within: number): boolean {
     const [name = ""] = this.#spec.metrics;
     return this.#points.every((point) => {
       const width = relativeWidth(this.figures(point.id, name));
       return width !== null && width <= within;
     });
+  }
+
+  #decided(): boolean {
+    const [name = ""] = this.#spec.metrics;
+    const own = this.comparisons().filter(({ metric: each }) => each === name);
+    return own.every(({ verdict }) => verdict !== "unclear");
   }
 
   /** The points with the medians so far, the best of the first metric on top, and the verdicts. */
@@ -89,19 +113,20 @@ export class Standing {
       });
       const label = Object.values(point.parameters).join(", ") || point.id;
       const runs = String(values(point, first).length);
-      table.push([label, runs, ...figures, verdictText(verdicts.get(point.id))]);
+      table.push([label, runs, ...figures, verdictText(verdicts.get(point.id), Number(runs))]);
     }
     const left = measured.length - mostRows;
     return `${table.toString()}${left > 0 ? `\n... and ${left} more` : ""}`;
   }
 }
 
-function verdictText(comparison: SweepComparison | undefined): string {
+function verdictText(comparison: SweepComparison | undefined, runs: number): string {
   if (comparison === undefined) {
     return "";
   }
-  const { verdict, ratio, low, high } = comparison;
+  const { verdict, ratio, low, high, runs_needed: needed } = comparison;
   const change = (value: number) => `${value >= 1 ? "+" : ""}${((value - 1) * 100).toFixed(1)}%`;
   const range = low === high ? "" : ` [${change(low)}, ${change(high)}]`;
-  return `${verdict}: ${change(ratio)}${range}`;
+  const more = needed === null ? "" : `; needs about ${Math.max(1, needed - runs)} more runs`;
+  return `${verdict}: ${change(ratio)}${range}${more}`;
 }

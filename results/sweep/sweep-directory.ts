@@ -9,6 +9,7 @@ import type { OwnFile, SweepRecord } from "../sweep-record.ts";
 import { writeWhole } from "../whole-file.ts";
 import type { Point } from "./points.ts";
 import type { SweepSpec } from "./spec.ts";
+import { looksOf } from "./stop.ts";
 
 export const sweepSchemaName = "osdyno-sweep-1";
 
@@ -63,7 +64,7 @@ export function openRecord(asked: AskedSweep): SweepRecord {
       parameters.set(name, known.includes(value) ? known : [...known, value]);
     }
   }
-  const { baseline, pick, until } = spec;
+  const { baseline, pick } = spec;
   return {
     schema: sweepSchemaName,
     state: "partial",
@@ -76,15 +77,31 @@ export function openRecord(asked: AskedSweep): SweepRecord {
     repeat: spec.repeat,
     preview: asked.preview,
     metrics: spec.metrics,
+    min_effect: spec.minEffect,
     ...(baseline === null ? {} : { baseline }),
     ...(pick === null ? {} : { pick }),
-    ...(until === null ? {} : { until: { within: until.within, max_repeat: until.maxRepeat } }),
+    ...untilOf(spec),
     points: points.map((point) => ({
       id: point.id,
       parameters: point.parameters,
       runs: Array.from({ length: blocks }, (_, block) => runPath(point, block)),
     })),
     comparisons: [],
+  };
+}
+
+function untilOf(spec: SweepSpec): Pick<SweepRecord, "until" | "looks"> {
+  if (spec.until === null) {
+    return {};
+  }
+  const { within, decided, maxRepeat } = spec.until;
+  return {
+    until: {
+      ...(within === null ? {} : { within }),
+      ...(decided ? { decided } : {}),
+      max_repeat: maxRepeat,
+    },
+    looks: looksOf(spec),
   };
 }
 

@@ -26,6 +26,8 @@ export interface RunningPhase {
   result(): NativeOutcome;
   /** Brings layers above targets to their end, after the jobs'. Throws `io`. */
   settle(): Promise<void>;
+  /** Settles when the jobs have ended, so that nobody waits for the next poll; null: not told. */
+  readonly done: Promise<void> | null;
 }
 
 const settled = async (): Promise<void> => {};
@@ -104,6 +106,7 @@ async function start(
     snapshot: () => JSON.parse(run.snapshot()) as NativeOutcome,
     result: () => JSON.parse(run.result()) as NativeOutcome,
     settle: settled,
+    done: null,
   };
 }
 
@@ -182,18 +185,32 @@ class LayerCounters {
   }
 }
 
-function pause(signal: AbortSignal): Promise<void> {
-  return new Promise((done) => {
-    const wake = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", wake);
-      done();
-    };
-    const timer = setTimeout(wake, pollEveryMs);
-    if (!signal.aborted) {
-      signal.addEventListener("abort", wake);
-    }
-  });
+/** The time between two polls of a phase; over when its jobs have ended or somebody stops them. */
+class Pauses {
+  readonly #signal: AbortSignal;
+  #wake = (): void => {};
+
+  constructor(signal: AbortSignal, ended: Promise<void> | null) {
+    this.#signal = signal;
+    // Once a phase: what is attached to a promise stays until it settles.
+    const wake = () => this.#wake();
+    void ended?.then(wake, wake);
+  }
+
+  pause(): Promise<void> {
+    return new Promise((done) => {
+      this.#wake = () => {
+        clearTimeout(timer);
+        this.#signal.removeEventListener("abort", this.#wake);
+        this.#wake = () => {};
+        done();
+      };
+      const timer = setTimeout(this.#wake, pollEveryMs);
+      if (!this.#signal.aborted) {
+        this.#signal.addEventListener("abort", this.#wake);
+      }
+    });
+  }
 }
 
 /** A job failed: the phases after it do not start, as in fio. */
@@ -277,6 +294,7 @@ async function executePhases(
       return { phases: measured, problem: startError(error) };
     }
     const shift = offsetNs;
+    const pauses = new Pauses(options.signal, run.done);
     let gone: OsdynoError | null = null;
     for (;;) {
       const poll = run.poll();
@@ -302,7 +320,7 @@ async function executePhases(
       if (options.signal.aborted || gone !== null) {
         run.stop();
       }
-      await pause(options.signal);
+      await pauses.pause();
     }
     const outcome = run.result();
     measured.push({ jobs, outcome, offsetNs });
