@@ -223,4 +223,31 @@ describe("an object workload", () => {
     expect(got.filter((result) => result < 0)).toEqual([]);
     expect(at.set.mismatches).toBe(0);
   });
+
+  it("judges gets that changes overtake, but not by a change that turns out to have failed", async () => {
+    const at = await bench({ ...noMix, get: 50, put: 50 });
+    const { set, store, clock } = at;
+    const put = { kind: change, object: 3, bytes: 9000 } as const;
+    const look = { kind: get, object: 3, bytes: 1 } as const;
+    await perform(at, [put]);
+    // Of gets between puts that are all under way each is judged, by the put before it.
+    const before = set.checked;
+    expect(await perform(at, [look, put, look, put, look])).toEqual([9000, 9000, 9000, 9000, 9000]);
+    expect(set.checked).toBe(before + 3);
+    // A put that is refused, which is told only after the get has ended.
+    const submit = store.submit.bind(store);
+    store.submit = (_, done) => {
+      clock.at(clock.nowNs() + 1e6, () => done(-28));
+    };
+    expect((await perform(at, [put, look])).sort((a, b) => a - b)).toEqual([-28, 9000]);
+    expect(set.mismatches).toBe(0);
+    // One that is told to have been done, and was not.
+    store.submit = (_, done) => {
+      clock.at(clock.nowNs() + 1e6, () => done(0));
+    };
+    const wrong = await perform(at, [put, look]);
+    expect(wrong.sort((a, b) => a - b)).toEqual([-mismatchErrno, 9000]);
+    expect(set.mismatches).toBe(1);
+    store.submit = submit;
+  });
 });

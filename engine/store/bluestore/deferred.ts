@@ -79,6 +79,8 @@ export interface DeferredHost {
   /** A record has been written, but not yet for good. */
   written(): void;
   failed(errno: number): void;
+  /** Calls back when the reads that are under way have ended. */
+  whenReadsEnd(then: () => void): void;
 }
 
 export class DeferredQueue implements IoOwner {
@@ -99,6 +101,9 @@ export class DeferredQueue implements IoOwner {
   #removing: DeferredRecord[] = [];
   #timer: CancelTimer | null = null;
   #eager = false;
+  /** The next batch waits for reads. */
+  #behindReads = false;
+  #stopped = false;
   /** Records that have not gone, by disk block: until then a crash would write it again. */
   readonly #blocks = new Map<number, number>();
   /** Bytes of records that have not gone. */
@@ -189,13 +194,24 @@ export class DeferredQueue implements IoOwner {
     return this.#eager;
   }
 
-  /** Sends what is queued, unless a batch is on its way: two could overtake each other. */
+  /**
+   * Sends what is queued, unless a batch is on its way: two could overtake each other. Reads under way
+   * have a right to what is written over, those that begin meanwhile take the new from memory.
+   */
   submit(): void {
-    if (this.#running.length > 0 || this.#queued.length === 0) {
+    if (this.#running.length > 0 || this.#queued.length === 0 || this.#behindReads) {
       return;
     }
-    this.#timer?.();
-    this.#timer = null;
+    this.cancel();
+    this.#behindReads = true;
+    this.#host.whenReadsEnd(this.#send);
+  }
+
+  readonly #send = (): void => {
+    this.#behindReads = false;
+    if (this.#stopped) {
+      return;
+    }
     this.#running = this.#queued;
     this.#queued = [];
     this.#entered(this.#running, this.#perf.state_deferred_queued_lat);
@@ -214,7 +230,7 @@ export class DeferredQueue implements IoOwner {
       this.#io.write(offsetBytes, bytes, -1, this, 0);
     }
     this.#io.uncork();
-  }
+  };
 
   ioDone(result: number): void {
     if (result < 0) {
@@ -314,5 +330,11 @@ export class DeferredQueue implements IoOwner {
   cancel(): void {
     this.#timer?.();
     this.#timer = null;
+  }
+
+  /** Nothing is sent any more. */
+  stop(): void {
+    this.#stopped = true;
+    this.cancel();
   }
 }

@@ -33,6 +33,11 @@ export class InFlight {
     return this.#blocks.size === 0;
   }
 
+  /** No block is here or in the buffers. */
+  get nothing(): boolean {
+    return this.#blocks.size === 0 && this.#buffers.empty;
+  }
+
   has(offsetBytes: number): boolean {
     return this.#blocks.size > 0 && this.#blocks.has(offsetBytes / this.blockBytes);
   }
@@ -71,7 +76,7 @@ export class InFlight {
     at: number,
     missing: (offsetBytes: number, lengthBytes: number, at: number) => void,
   ): void {
-    if (this.#blocks.size === 0 && this.#buffers.empty) {
+    if (this.nothing) {
       missing(offsetBytes, lengthBytes, at);
       return;
     }

@@ -56,6 +56,7 @@ export class Pipeline {
     this.deferred = new DeferredQueue(io, inFlight, clock, options, perf, {
       written: () => this.#sync.kick(),
       failed: (errno) => this.fail(errno),
+      whenReadsEnd: (then) => state.reclaim.whenReadsEnd(then),
     });
     state.reclaim.onFreed = () => {
       if (this.#throttled.length > 0 || this.#sync.waitsForDiscard) {
@@ -530,7 +531,7 @@ export class Pipeline {
   }
 
   stop(): void {
-    this.deferred.cancel();
+    this.deferred.stop();
     this.#sync.stop();
     this.#state.memory.stop();
   }

@@ -161,7 +161,7 @@ export class Planner {
   #read(txc: Txc, onode: Onode, op: number, offset: number, length: number): void {
     const bytes = new Uint8Array(length);
     txc.prereadLeft += 1;
-    this.#reader.read(onode, offset, bytes, -1, 0, (result) => {
+    this.#reader.read(onode, offset, length, bytes, -1, 0, (result) => {
       // Without it the data goes to a new place, and what cannot be read stays as it is.
       if (result >= 0) {
         txc.preread.push({ onode, op, offsetBytes: offset, bytes });

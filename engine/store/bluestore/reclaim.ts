@@ -1,6 +1,7 @@
 /**
  * Released space on its way back to the allocator: it waits until the reads have ended that were under
- * way when it was released, since they may still look at it, and until the device has discarded it.
+ * way when it was released, since they may still look at it, and until the device has discarded it. What
+ * is written over in place waits for such reads likewise.
  */
 import { type Allocator, ExtentList } from "../../hot/allocator/allocator.ts";
 
@@ -13,6 +14,9 @@ export class Reclaim {
   /** Released while reads of the current generation ran; while those of the one before ran. */
   #heldNow = new ExtentList();
   #heldBefore = new ExtentList();
+  /** Called when the reads have ended of the current generation, and of the one before. */
+  #thenNow: (() => void)[] = [];
+  #thenBefore: (() => void)[] = [];
   freeBytes: number;
   /** Released and not yet free. */
   heldBytes = 0;
@@ -38,13 +42,28 @@ export class Reclaim {
     } else {
       this.#readsBefore -= 1;
     }
-    if (this.#heldBytesAny()) {
+    if (this.#waits) {
       this.#turn();
     }
   }
 
-  #heldBytesAny(): boolean {
-    return this.#heldNow.count > 0 || this.#heldBefore.count > 0;
+  get #waits(): boolean {
+    return (
+      this.#heldNow.count > 0 ||
+      this.#heldBefore.count > 0 ||
+      this.#thenNow.length > 0 ||
+      this.#thenBefore.length > 0
+    );
+  }
+
+  /** Calls back, at once or later, when the reads that are under way now have ended. */
+  whenReadsEnd(then: () => void): void {
+    if (this.#readsNow === 0 && this.#readsBefore === 0) {
+      then();
+    } else {
+      this.#thenNow.push(then);
+      this.#turn();
+    }
   }
 
   release(extents: ExtentList): void {
@@ -64,7 +83,10 @@ export class Reclaim {
 
   /** Once the reads of the generation before have ended, the current one becomes it. */
   #turn(): void {
-    while (this.#readsBefore === 0 && this.#heldBytesAny()) {
+    while (this.#readsBefore === 0 && this.#waits) {
+      const ended = this.#thenBefore;
+      this.#thenBefore = this.#thenNow;
+      this.#thenNow = [];
       this.#freeHeld(this.#heldBefore);
       const spare = this.#heldBefore;
       this.#heldBefore = this.#heldNow;
@@ -72,6 +94,9 @@ export class Reclaim {
       this.#readsBefore = this.#readsNow;
       this.#readsNow = 0;
       this.#generation += 1;
+      for (const then of ended) {
+        then();
+      }
     }
   }
 

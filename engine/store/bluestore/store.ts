@@ -55,6 +55,11 @@ export class BlueStore implements ObjectStore {
     this.#pipeline = new Pipeline(opened.state, this.#reader, opened.deferredSequence);
   }
 
+  /** Tells the stages of traced operations from now on. */
+  traceStages(clock: StageClock): void {
+    this.state.perf.trace(clock);
+  }
+
   /** Until `uncork`, operations on the device are gathered: for callers that submit many at once. */
   cork(): void {
     this.state.io.cork();
@@ -64,13 +69,20 @@ export class BlueStore implements ObjectStore {
     this.state.io.uncork();
   }
 
-  /** Tells the stages of traced operations from now on. */
-  traceStages(clock: StageClock): void {
-    this.state.perf.trace(clock);
-  }
-
   submit(transaction: Transaction, done: Done): void {
     this.#pipeline.submit(transaction, done);
+  }
+
+  /** The object's onode, or a negative errno. */
+  #look(collection: CollectionId, object: ObjectName): Onode | number {
+    const { state } = this;
+    state.memory.used();
+    try {
+      const inside = state.range(collection)?.contains(object) === true;
+      return (inside ? state.find(object) : null) ?? -ENOENT;
+    } catch (error) {
+      return state.damaged(error, `object ${object.name}`);
+    }
   }
 
   /** The object's onode behind all that was submitted, or an errno. */
@@ -80,17 +92,12 @@ export class BlueStore implements ObjectStore {
     then: (errno: number, onode: Onode | null) => void,
   ): void {
     this.#pipeline.barrier(collection, () => {
-      const { state } = this;
-      state.memory.used();
-      let onode: Onode | null = null;
-      let errno = 0;
-      try {
-        onode = state.range(collection)?.contains(object) === true ? state.find(object) : null;
-        errno = onode === null ? -ENOENT : 0;
-      } catch (error) {
-        errno = state.damaged(error, `object ${object.name}`);
+      const found = this.#look(collection, object);
+      if (typeof found === "number") {
+        then(found, null);
+      } else {
+        then(0, found);
       }
-      then(errno, onode);
     });
   }
 
@@ -105,27 +112,27 @@ export class BlueStore implements ObjectStore {
       if (onode === null) {
         done(errno);
       } else {
-        this.#reader.read(onode, offsetBytes, into, -1, 0, done);
+        this.#reader.read(onode, offsetBytes, into.length, into, -1, 0, done);
       }
     });
   }
 
   readSlot(collection: CollectionId, object: ObjectName, range: SlotRange, done: Done): void {
     const { offsetBytes, lengthBytes, slot, trace = 0 } = range;
-    const { slotBytes, slotCount, bytes } = this.arena;
+    const { slotBytes, slotCount } = this.arena;
     if (lengthBytes > slotBytes || slot < 0 || slot >= slotCount) {
       done(-EINVAL);
       return;
     }
-    const start = slot * slotBytes;
-    const into = bytes.subarray(start, start + lengthBytes);
-    this.#find(collection, object, (errno, onode) => {
-      if (onode === null) {
-        done(errno);
+    const read = (): void => {
+      const found = this.#look(collection, object);
+      if (typeof found === "number") {
+        done(found);
       } else {
-        this.#reader.read(onode, offsetBytes, into, slot, trace, done);
+        this.#reader.read(found, offsetBytes, lengthBytes, null, slot, trace, done);
       }
-    });
+    };
+    this.#pipeline.barrier(collection, read);
   }
 
   stat(collection: CollectionId, object: ObjectName, done: DoneWith<ObjectStat>): void {

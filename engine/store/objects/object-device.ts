@@ -280,17 +280,29 @@ export class ObjectDevice implements BlockDevice {
     // Nobody knows whether it is there once a change of it has failed.
     const gone = result === -storeErrnos.ENOENT && set.sizeBytes(running.number) < 0;
     const moved = gone ? 0 : result;
-    const { expected } = running;
-    if (moved >= 0 && expected !== null && !set.overtaken(running.number, expected)) {
-      set.checked += 1;
-      if (!this.#right(expected, this.#slotBytes(slot, moved))) {
-        set.mismatches += 1;
-        this.#complete(index, -mismatchErrno);
-        return;
-      }
-    }
+    const { expected, number } = running;
     running.bytes = Math.max(0, moved);
-    this.#ends(index, running, moved);
+    const missing = moved === -storeErrnos.ENOENT;
+    if (expected === null || (moved < 0 && !missing)) {
+      this.#ends(index, running, moved);
+    } else if (!missing && this.#right(expected, this.#slotBytes(slot, moved))) {
+      set.checked += 1;
+      this.#ends(index, running, moved);
+    } else {
+      set.whenSettled(number, expected, () => this.#differs(index, running, expected, moved));
+    }
+  }
+
+  /** A get found something else, or nothing: that is wrong unless a change before it has failed. */
+  #differs(index: number, running: Running, expected: Expected, moved: number): void {
+    const set = this.#set;
+    if (set.doubtful(running.number, expected)) {
+      this.#ends(index, running, running.bytes);
+      return;
+    }
+    set.checked += 1;
+    set.mismatches += 1;
+    this.#complete(index, moved < 0 ? moved : -mismatchErrno);
   }
 
   /** A get of an object larger than a slot has its first part. */
@@ -310,6 +322,7 @@ export class ObjectDevice implements BlockDevice {
     const name = set.name(number);
     const transaction = running.transaction.reset();
     const slot = this.#options.firstSlot + op.slot;
+    set.begins(number);
     switch (running.op) {
       case "put": {
         const bytes = this.#slotBytes(op.slot, op.lengthBytes);
@@ -347,9 +360,7 @@ export class ObjectDevice implements BlockDevice {
     set.store.submit(transaction, (result) => {
       // As with gets: nobody knows whether it is there once a change of it has failed.
       const gone = result === -storeErrnos.ENOENT && set.sizeBytes(number) < 0;
-      if (result < 0 && !gone) {
-        set.isUncertain(number);
-      }
+      set.ends(number, result < 0 && !gone);
       this.#ends(index, running, result < 0 && !gone ? result : running.bytes);
     });
   }

@@ -36,12 +36,27 @@ interface Contents {
   sums: Uint8Array | null;
 }
 
-/** What a get will find that nothing overtakes. */
+/** What a get will find: the store's reads see all that was submitted before them, and nothing after. */
 export interface Expected {
   readonly sizeBytes: number;
   readonly sums: Uint8Array;
-  /** Changes of the set before it, the last one of this object. */
+  /** The last change of the object before it, and how many had failed by then. */
   readonly change: number;
+  readonly failures: number;
+}
+
+/** Changes of an object that are under way, oldest first, and how many have failed. */
+interface Changes {
+  last: number;
+  failures: number;
+  readonly open: number[];
+}
+
+/** Somebody who waits for the changes of an object up to one. */
+interface Waiter {
+  readonly number: number;
+  readonly change: number;
+  readonly then: () => void;
 }
 
 /** Names lie well spread over the collections. */
@@ -62,9 +77,10 @@ export class ObjectSet {
   /** By number: 1 = it is there. */
   #present = new Uint8Array(1024);
   readonly #contents = new Map<number, Contents>();
-  /** Number of the last change of each object, among the set's. */
-  readonly #changes = new Map<number, number>();
+  /** Kept when reads are verified, of objects that were changed. */
+  readonly #changes = new Map<number, Changes>();
   #change = 0;
+  #waiters: Waiter[] = [];
   readonly #names = new Map<number, ObjectName>();
   readonly #collections: readonly CollectionId[];
   presentCount = 0;
@@ -181,14 +197,12 @@ export class ObjectSet {
   /** The object now holds these bytes and no others. */
   wasPut(number: number, bytes: Uint8Array): void {
     this.#mark(number, true);
-    this.#changed(number);
     const sums = this.verified ? this.sumsOf(bytes) : null;
     this.#contents.set(number, { sizeBytes: bytes.length, sums });
   }
 
   /** These bytes were written within the object, from a multiple of `sumChunkBytes` on. */
   wasWritten(number: number, offsetBytes: number, bytes: Uint8Array): void {
-    this.#changed(number);
     const contents = this.#contents.get(number);
     if (contents === undefined) {
       return;
@@ -212,38 +226,67 @@ export class ObjectSet {
 
   wasDeleted(number: number): void {
     this.#mark(number, false);
-    this.#changed(number);
     this.#contents.delete(number);
-  }
-
-  /** An operation on it failed: what it holds is not known, nor whether it is there. */
-  isUncertain(number: number): void {
-    this.#changed(number);
-    this.#mark(number, true);
-    this.#contents.set(number, { sizeBytes: -1, sums: null });
   }
 
   /** What a get that is submitted now will find; null: not known. */
   expected(number: number): Expected | null {
     const contents = this.#contents.get(number);
-    return contents === undefined || contents.sums === null
-      ? null
-      : { sizeBytes: contents.sizeBytes, sums: contents.sums, change: this.#changeOf(number) };
+    if (contents === undefined || contents.sums === null) {
+      return null;
+    }
+    const { last = 0, failures = 0 } = this.#changes.get(number) ?? {};
+    return { sizeBytes: contents.sizeBytes, sums: contents.sums, change: last, failures };
   }
 
-  /** It was changed while the get was under way, which may have found one or the other. */
-  overtaken(number: number, expected: Expected): boolean {
-    return this.#changeOf(number) !== expected.change;
+  /** A change that it counted on has failed: what the get should have found is not known. */
+  doubtful(number: number, expected: Expected): boolean {
+    return (this.#changes.get(number)?.failures ?? 0) !== expected.failures;
   }
 
-  #changeOf(number: number): number {
-    return this.#changes.get(number) ?? 0;
+  /** Calls back once it is known how the changes ended that a get counts on. */
+  whenSettled(number: number, { change }: Expected, then: () => void): void {
+    if (this.#settled(number, change)) {
+      then();
+    } else {
+      this.#waiters.push({ number, change, then });
+    }
   }
 
-  #changed(number: number): void {
+  #settled(number: number, change: number): boolean {
+    const first = this.#changes.get(number)?.open[0];
+    return first === undefined || first > change;
+  }
+
+  /** A change is submitted. What it makes of the object is told by `wasPut` and the like. */
+  begins(number: number): void {
     if (this.verified) {
       this.#change += 1;
-      this.#changes.set(number, this.#change);
+      const changes = this.#changes.get(number) ?? { last: 0, failures: 0, open: [] };
+      changes.last = this.#change;
+      changes.open.push(this.#change);
+      this.#changes.set(number, changes);
+    }
+  }
+
+  /** The oldest change under way of the object has ended: they do so in order. */
+  ends(number: number, failed: boolean): void {
+    if (failed) {
+      this.#mark(number, true);
+      this.#contents.set(number, { sizeBytes: -1, sums: null });
+    }
+    const changes = this.#changes.get(number);
+    if (changes === undefined) {
+      return;
+    }
+    changes.open.shift();
+    changes.failures += failed ? 1 : 0;
+    if (this.#waiters.length > 0) {
+      const ready = this.#waiters.filter((each) => this.#settled(each.number, each.change));
+      this.#waiters = this.#waiters.filter((each) => !ready.includes(each));
+      for (const { then } of ready) {
+        then();
+      }
     }
   }
 
