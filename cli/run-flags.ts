@@ -40,7 +40,7 @@ export const runFlags: readonly RunFlag[] = [
   flag(
     "stages",
     true,
-    "N: the times in each layer are taken of one operation in N (engine path; 1: of all); off",
+    "of how many operations the times in each layer are taken (engine path): auto (default), off, N (one in N)",
   ),
   flag("destroy", false, "allow writing to what is not a scratch place"),
   flag(

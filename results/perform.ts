@@ -5,6 +5,7 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { OsdynoError } from "../engine/base/error.ts";
+import type { StageClock } from "../engine/device/stages.ts";
 import type { ParsedJobs } from "../workloads/job/model.ts";
 import {
   hasPath,
@@ -19,6 +20,7 @@ import { type Execution, execute, type Standing } from "../workloads/runner/exec
 import { FileWatch } from "../workloads/runner/file-watch.ts";
 import { holesNote, layOut } from "../workloads/runner/layout.ts";
 import { jobSpec } from "../workloads/runner/native-plan.ts";
+import { StageRecorder } from "../workloads/runner/stage-recorder.ts";
 import { checkVirtual, virtualTime } from "../workloads/runner/virtual-time.ts";
 import { judgeWrites, refuseUnsafe } from "../workloads/safety.ts";
 import { scratchPlaces } from "../workloads/scratch.ts";
@@ -52,8 +54,11 @@ export interface RunSettings {
   readonly path: "native" | "engine";
   /** `virtual`: time jumps from event to event of the synthetic device; with `path` engine only. */
   readonly clock?: "real" | "virtual";
-  /** One operation in so many has the times of its stages taken, on the engine path; 0: none; default 0. */
-  readonly stagesOneIn?: number;
+  /**
+   * One operation in so many has the times of its stages taken, on the engine path; `auto`: as many as cost
+   * nothing to speak of; 0 and default: none.
+   */
+  readonly stagesOneIn?: number | "auto";
   readonly seed: number | null;
   readonly destroy: boolean;
   /** `--live`: a file, `-` for stdout. */
@@ -437,6 +442,7 @@ async function measure(
     .map((phase) => ({ jobs: phase.jobs.filter((job) => !job.resolved.createOnly) }))
     .filter((phase) => phase.jobs.length > 0);
   const virtual = settings.clock === "virtual";
+  const oneIn = settings.stagesOneIn ?? 0;
   const options = {
     intervalNs: intervalNsOf(plan, settings),
     // A generator in virtual time is never late.
@@ -445,7 +451,12 @@ async function measure(
     signal: settings.signal,
     layout,
     watch: new FileWatch(pathsOf(plan)),
-    stagesOneIn: settings.stagesOneIn ?? 0,
+    ...(oneIn === 0
+      ? {}
+      : {
+          stages: (clock: StageClock, depth: number, job: number) =>
+            new StageRecorder(clock, depth, oneIn, job),
+        }),
   };
   return await execute({ ...plan, phases }, options, new RunSinks({ ...sinks, plan }));
 }

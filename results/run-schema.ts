@@ -124,7 +124,8 @@ const steady = z
   .describe("the window that steadystate judged last; ms since the run's start");
 
 const stageDirection = z.strictObject({
-  ops: count,
+  traced: count,
+  ops: count.describe("what the traced ones stand for"),
   service_mean_ns: amount,
   stages: z.array(
     latency.extend({
@@ -138,7 +139,7 @@ const stageDirection = z.strictObject({
 });
 const stages = z
   .strictObject({
-    one_in: count.describe("one operation in so many was traced, at random"),
+    one_in: count.describe("one operation in so many was traced, at random, or more"),
     read: stageDirection.optional(),
     write: stageDirection.optional(),
     trim: stageDirection.optional(),

@@ -26,7 +26,9 @@ export interface OsdynoStage extends OsdynoLatency {
 }
 
 export interface OsdynoStageDirection {
-  /** Operations whose stages were taken, and the mean of their service times, ns. */
+  /** Operations whose stages were taken. */
+  readonly traced: number;
+  /** What they stand for, which all figures are of; and the mean of the service times, ns. */
   readonly ops: number;
   readonly service_mean_ns: number;
   /** In the order of the chain, outermost layer first. */
@@ -34,7 +36,7 @@ export interface OsdynoStageDirection {
 }
 
 export interface OsdynoStages {
-  /** One operation in so many was traced, at random. */
+  /** One operation in so many was traced, at random, or more while they were few. */
   readonly one_in: number;
   readonly read?: OsdynoStageDirection;
   readonly write?: OsdynoStageDirection;
@@ -97,6 +99,7 @@ interface Part extends TimeTotals, Named {
 }
 
 interface PartDirection {
+  readonly traced: number;
   readonly ops: number;
   readonly serviceNs: number;
   readonly parts: readonly Part[];
@@ -125,51 +128,53 @@ function merged(
     }));
   });
   return {
+    traced: all.reduce((sum, each) => sum + each.traced, 0),
     ops,
     service_mean_ns: ops === 0 ? 0 : serviceNs / ops,
     stages: stages.sort(byChain),
   };
 }
 
-function measuredPart({ ops, serviceNs, stages }: DirectionStages): PartDirection {
+function measuredPart({ traced, ops, serviceNs, stages }: DirectionStages): PartDirection {
   const parts = stages.map(({ buckets, ...rest }) => ({ ...rest, hdr: encoded(buckets) }));
-  return { ops, serviceNs, parts };
+  return { traced, ops, serviceNs, parts };
 }
+
+const widest = (all: readonly number[]) => Math.max(...all);
 
 /** The stages of clones together; null: none has any. */
 export function stagesRecord(
   outcomes: readonly StagesOutcome[],
   percentiles: readonly number[],
 ): OsdynoStages | null {
-  const [first] = outcomes;
-  if (first === undefined) {
+  if (outcomes.length === 0) {
     return null;
   }
   const entries = directions.flatMap((direction) => {
     const parts = outcomes.flatMap((each) => each[direction] ?? []).map(measuredPart);
     return parts.length === 0 ? [] : [[direction, merged(parts, percentiles)] as const];
   });
-  return { one_in: first.oneIn, ...Object.fromEntries(entries) };
+  return { one_in: widest(outcomes.map(({ oneIn }) => oneIn)), ...Object.fromEntries(entries) };
 }
 
-function recordedPart({ ops, service_mean_ns: meanNs, stages }: OsdynoStageDirection) {
+function recordedPart(direction: OsdynoStageDirection): PartDirection {
+  const { traced, ops, service_mean_ns: meanNs, stages } = direction;
   const parts = stages.map(({ layer, stage, kind, N, min, max, mean, stddev, hdr }): Part => {
     const sumNs = mean * N;
     const sumSquares = stddev ** 2 * Math.max(0, N - 1) + mean * sumNs;
     return { layer, stage, kind, count: N, minNs: min, maxNs: max, sumNs, sumSquares, hdr };
   });
-  return { ops, serviceNs: meanNs * ops, parts };
+  return { traced, ops, serviceNs: meanNs * ops, parts };
 }
 
 /** The stages of several records together, jobs, repeats or runs, without loss; null: none has any. */
 export function mergeStages(records: readonly OsdynoStages[]): OsdynoStages | null {
-  const [first] = records;
-  if (first === undefined) {
+  if (records.length === 0) {
     return null;
   }
   const entries = directions.flatMap((direction) => {
     const parts = records.flatMap((each) => each[direction] ?? []).map(recordedPart);
     return parts.length === 0 ? [] : [[direction, merged(parts, [])] as const];
   });
-  return { one_in: first.one_in, ...Object.fromEntries(entries) };
+  return { one_in: widest(records.map((each) => each.one_in)), ...Object.fromEntries(entries) };
 }

@@ -140,7 +140,7 @@ export interface PriorityOutcome {
 /** Counts of an HdrHistogram from 1 ns to 1 h with 3 digits, `[bucket, count]`, ascending. */
 export type StageBuckets = readonly (readonly [bucket: number, count: number])[];
 
-/** The times that traced operations spent in one stage of one layer, of those that passed it. */
+/** The times that operations spent in one stage of one layer, of those that passed it. */
 export interface StageOutcome extends TimeTotals {
   readonly layer: string;
   readonly stage: string;
@@ -148,14 +148,18 @@ export interface StageOutcome extends TimeTotals {
   readonly buckets: StageBuckets;
 }
 
-/** Traced operations of one direction; the times of their stages add up to those of their service. */
+/**
+ * Operations of one direction: `traced` of them stand for `ops`, which the other figures are of. The times
+ * of the stages add up to those of the service.
+ */
 export interface DirectionStages {
+  readonly traced: number;
   readonly ops: number;
   readonly serviceNs: number;
   readonly stages: readonly StageOutcome[];
 }
 
-/** Where the time of operations went; one in `oneIn` was traced, at random. */
+/** Where the time of operations went; one in `oneIn` was traced, at random, or more. */
 export interface StagesOutcome {
   readonly oneIn: number;
   readonly read?: DirectionStages;

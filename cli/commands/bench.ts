@@ -21,6 +21,7 @@ import { makeProgress } from "../progress.ts";
 import { benchAllocator } from "./bench-allocator.ts";
 import { type BenchFlags, memoryFolder, onTmpfs, range, wholeNumber } from "./bench-flags.ts";
 import { benchKv } from "./bench-kv.ts";
+import { benchTheStages } from "./bench-stages.ts";
 import { benchTheStore } from "./bench-store.ts";
 import { benchTheWriteLogs } from "./bench-writelog.ts";
 import { microBench } from "./micro-bench.ts";
@@ -107,6 +108,8 @@ async function bench(text: string, flags: BenchFlags): Promise<void> {
     await benchTheStore(only, flags);
   } else if (hotPath.name === "writelog") {
     await benchTheWriteLogs(only, flags);
+  } else if (hotPath.name === "stages") {
+    await benchTheStages(only, flags);
   } else {
     await benchEngines(only, flags);
   }

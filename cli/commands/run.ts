@@ -30,7 +30,6 @@ import { parseJobs } from "../../workloads/job/parse.ts";
 import { showcmd } from "../../workloads/job/showcmd.ts";
 import { checkMemory, filesOf, seedOfRun } from "../../workloads/planner.ts";
 import { checkSpace } from "../../workloads/runner/layout.ts";
-import { usualStagesOneIn } from "../../workloads/runner/stage-recorder.ts";
 import { scratchDirectory } from "../../workloads/scratch.ts";
 import { readDeviceClass, readSetting, type StackChoice } from "../../workloads/stack.ts";
 import { scanTraces, traceFiles } from "../../workloads/trace/plan.ts";
@@ -108,9 +107,9 @@ function stackOf(own: Own): StackChoice {
 }
 
 /** `--stages`: `off` is 0. */
-function stagesOf(own: Own): number {
-  const text = last(own, "stages");
-  return text === "off" ? 0 : (wholeNumber(own, "stages", 1) ?? usualStagesOneIn);
+function stagesOf(own: Own): number | "auto" {
+  const text = last(own, "stages") ?? "auto";
+  return text === "auto" ? "auto" : text === "off" ? 0 : (wholeNumber(own, "stages", 1) ?? 0);
 }
 
 /** Settings that `run` and `sweep` share. */

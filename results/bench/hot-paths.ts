@@ -12,6 +12,7 @@ import { checksumBench } from "./checksum.ts";
 import { compressorBench } from "./compressor.ts";
 import type { MicroPlan } from "./micro.ts";
 import { schedulerBench } from "./scheduler.ts";
+import { stageSubjects } from "./stages.ts";
 
 export interface BenchedHotPath {
   readonly name: string;
@@ -79,6 +80,13 @@ export const benchedHotPaths: readonly BenchedHotPath[] = [
     describe:
       "write logs beside their device alone: durable writes of 4 KiB at depths 1, 4 and 16, and of 64 KiB",
     implementations: writeLogKinds,
+    micro: null,
+  },
+  {
+    name: "stages",
+    describe:
+      "what the stage breakdown of a run costs at depth 64, switched on and off within runs",
+    implementations: () => stageSubjects,
     micro: null,
   },
 ];

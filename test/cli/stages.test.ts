@@ -44,7 +44,7 @@ function means(record: RunRecord, direction: "read" | "write"): Record<string, n
 }
 
 describe("in virtual time", () => {
-  const virtual = ["--clock=virtual", "--stages=1", "--runtime=5"];
+  const virtual = ["--clock=virtual", "--stages=1", "--runtime=2"];
 
   test("places of a scheduler: what waits, waits for its turn, and the device takes its time", () => {
     const record = run(
@@ -83,6 +83,26 @@ describe("in virtual time", () => {
     expect(Math.abs((read["qos queue"] ?? 0) - 3800)).toBeLessThan(20);
   });
 
+  test("at high rates a part of the operations stands for all", () => {
+    const target = "--target=null:?service=20us&jitter=exp";
+    const record = run(
+      ...virtual.toSpliced(1, 1),
+      target,
+      "--runtime=1",
+      "--rw=randread",
+      "--iodepth=16",
+    );
+    const { one_in: oneIn = 0, read } = record.jobs[0]?.osdyno.stages ?? {};
+    const { N = 0, mean = 0, percentile } = record.jobs[0]?.osdyno.read?.service_ns ?? {};
+    // 800,000 a second, of which at most 20,000 are traced; the first few thousand before that is known.
+    expect(oneIn).toBe(64);
+    expect(Math.abs((read?.ops ?? 0) / N - 1)).toBeLessThan(0.02);
+    expect(read?.traced).toBeLessThan(N / 20);
+    expect(Math.abs((read?.service_mean_ns ?? 0) / mean - 1)).toBeLessThan(0.03);
+    const median = read?.stages[0]?.percentile["50.000000"] ?? 0;
+    expect(Math.abs(median / (percentile?.["50.000000"] ?? 1) - 1)).toBeLessThan(0.05);
+  });
+
   test("what a warm-up did is not in the stages; raw has one", () => {
     const target = "--target=null:?service=100us";
     const ramp = ["--ramp_time=1", "--iodepth=2", "--rw=randread"];
@@ -100,9 +120,10 @@ test("a store's transactions pass BlueStore's states; what is traced is a part; 
   );
   expect(Object.keys(means(record, "read"))).toContain("device read");
   const { N = 0 } = record.jobs[0]?.osdyno.write?.service_ns ?? {};
-  const { ops = 0 } = record.jobs[0]?.osdyno.stages?.write ?? {};
-  // One in two at random gaps of 1 to 3: within six deviations of the half.
-  expect(Math.abs(ops - N / 2)).toBeLessThan(6 * Math.sqrt(N) + 2);
+  const { ops = 0, traced = 0 } = record.jobs[0]?.osdyno.stages?.write ?? {};
+  expect(ops).toBe(2 * traced);
+  // Random gaps of 1 to 3: within six deviations.
+  expect(Math.abs(ops - N)).toBeLessThan(6 * Math.sqrt(2 * N) + 4);
   const off = run(target, "--rw=randread", "--runtime=1", "--stages=off");
   expect(off.jobs[0]?.osdyno.read?.service_ns.N).toBeGreaterThan(0);
   expect(off.jobs[0]?.osdyno.stages).toBeUndefined();

@@ -99,6 +99,7 @@ function direction(queuedNs: readonly number[], workedNs: readonly number[]): Di
   };
   const all = [...queuedNs, ...workedNs];
   return {
+    traced: workedNs.length,
     ops: workedNs.length,
     serviceNs: all.reduce((sum, ns) => sum + ns, 0),
     stages: [stageOf("device", workedNs), stageOf("scheduler", queuedNs)],
@@ -120,7 +121,7 @@ test("records of clones and of repeats merge without loss, in the order of the c
   const parts = [a, b].map((read) => stagesRecord([{ oneIn: 4, read }], []));
   const repeats = mergeStages(parts.flatMap((each) => each ?? []));
   expect(repeats?.read?.stages.map(({ layer }) => layer)).toEqual(["scheduler", "device"]);
-  expect(repeats?.read).toMatchObject({ ops: 4, service_mean_ns: 18_000 / 4 });
+  expect(repeats?.read).toMatchObject({ traced: 4, ops: 4, service_mean_ns: 18_000 / 4 });
   for (const [place, stage] of (repeats?.read?.stages ?? []).entries()) {
     const expected = together?.read?.stages[place];
     expect(stage.hdr).toBe(expected?.hdr);

@@ -13,7 +13,7 @@ import { RealClock } from "../../engine/os/clock.ts";
 import { Reactor, type ReactorTask, type TaskLoop } from "../../engine/os/reactor.ts";
 import type { BlockDevice, BlockOp } from "../../engine/port/block-device.ts";
 import type { NativeOutcome, RunPoll } from "../run-outcome.ts";
-import { StageRecorder } from "./stage-recorder.ts";
+import type { StageTaker } from "./stage-recorder.ts";
 
 /** What the path itself wants to know of a `RunSpec`; the native side reads all of it. */
 export interface EnginePathSpec {
@@ -114,7 +114,7 @@ interface Shared {
 
 class JobTask implements ReactorTask {
   readonly devices: readonly BlockDevice[];
-  readonly stages: StageRecorder | null;
+  readonly stages: StageTaker | null;
   done = false;
   nextNs: number;
   readonly #stream: NativeStream;
@@ -132,7 +132,7 @@ class JobTask implements ReactorTask {
     depth: number,
     shared: Shared,
     owner: OpOwner,
-    stages: StageRecorder | null,
+    stages: StageTaker | null,
   ) {
     this.stages = stages;
     this.#op = { ...blankOp(), ...owner };
@@ -214,9 +214,11 @@ class JobTask implements ReactorTask {
     const count = this.#stream.turn();
     this.stages?.settle(this.#state[stateMeasuring] !== 0);
     const op = this.#op;
+    const marking = this.stages?.begins(count) === true ? this.stages : null;
+    op.trace = 0;
     for (let index = 0; index < count; index += 1) {
       const file = this.#records.read(index, op);
-      this.stages?.mark(op);
+      marking?.mark(op);
       if (this.devices[file]?.submit(op) !== true) {
         throw new Error(`the device takes fewer than ${this.#depth} operations at once`);
       }
@@ -301,8 +303,8 @@ function notesOf(
 export interface StageTracing {
   /** Which the layers below the jobs tell. */
   readonly clock: StageClock;
-  /** One operation in so many is traced. */
-  readonly oneIn: number;
+  /** Takes those of a job by its place, with so many operations under way. */
+  readonly taker: (clock: StageClock, depth: number, job: number) => StageTaker;
 }
 
 /** What was measured, with the stages of each job. */
@@ -350,7 +352,7 @@ export function startEnginePath(
         depth,
         shared,
         owners[index] ?? nobody,
-        tracing === null ? null : new StageRecorder(tracing.clock, depth, tracing.oneIn, index),
+        tracing === null ? null : tracing.taker(tracing.clock, depth, index),
       ),
   );
   for (const task of [...tasks, new CollectTask(run, tasks, spec.intervalNs, originNs)]) {

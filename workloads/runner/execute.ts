@@ -59,8 +59,8 @@ export interface ExecuteOptions {
   readonly hiccups: boolean;
   /** Jobs on synthetic devices in virtual time; null: in real time. */
   readonly time?: VirtualTime | null;
-  /** On the engine path, one operation in so many has the times of its stages taken; 0 or absent: none. */
-  readonly stagesOneIn?: number;
+  /** On the engine path: takes the stages of each job's operations; absent: nobody does. */
+  readonly stages?: StageTracing["taker"];
   /** Told as the volumes of stores are laid out: store, bytes done, bytes in all. */
   readonly layout?: LayoutProgress;
   /** Aborting stops the run; what was measured is returned. */
@@ -89,8 +89,8 @@ async function start(
     hiccups: options.hiccups,
   };
   if (plan.path === "engine") {
-    const oneIn = options.stagesOneIn ?? 0;
-    const tracing = oneIn === 0 ? null : { clock: new StageClock(tracesAtOnce), oneIn };
+    const { stages: taker } = options;
+    const tracing = taker === undefined ? null : { clock: new StageClock(tracesAtOnce), taker };
     if (tracing !== null) {
       stores?.traceStages(tracing.clock);
     }

@@ -34,11 +34,12 @@ export class StageTimes {
   sumSquares = 0;
   readonly #chunks: (Uint32Array | null)[] = new Array<Uint32Array | null>(chunks).fill(null);
 
-  add(timeNs: number): void {
+  /** `times`: it stands for so many that were not taken. */
+  add(timeNs: number, times = 1): void {
     const ns = Math.min(Math.max(0, Math.round(timeNs)), highestNs);
-    this.count += 1;
-    this.sumNs += ns;
-    this.sumSquares += ns * ns;
+    this.count += times;
+    this.sumNs += ns * times;
+    this.sumSquares += ns * ns * times;
     if (ns < this.minNs) {
       this.minNs = ns;
     }
@@ -53,7 +54,7 @@ export class StageTimes {
       this.#chunks[number] = chunk;
     }
     const at = bucket & (half - 1);
-    chunk[at] = (chunk[at] as number) + 1;
+    chunk[at] = (chunk[at] as number) + times;
   }
 
   /** Buckets that are not empty, ascending. */
