@@ -6,7 +6,7 @@ import { exitCodeOf, OsdynoError } from "../engine/base/error.ts";
 type Finish = (code: number) => void;
 
 /** Commands of the contract whose part is not built yet: no typing errors. */
-const laterCommands = ["ceph cluster crush fs rados rbd tune"].flatMap((names) => names.split(" "));
+const laterCommands = ["ceph cluster crush fs rados rbd"].flatMap((names) => names.split(" "));
 
 /** Each command's module is loaded only when it is used: a run must not carry the report's libraries. */
 const commands: Readonly<Record<string, (finish: Finish) => Promise<Command>>> = {
@@ -25,6 +25,7 @@ const commands: Readonly<Record<string, (finish: Finish) => Promise<Command>>> =
   writelog: async () => (await import("./commands/writelog.ts")).writelogCommand(),
   fingerprint: async () => (await import("./commands/fingerprint.ts")).fingerprintCommand(),
   simulate: async (finish) => (await import("./commands/simulate.ts")).simulateCommand(finish),
+  tune: async (finish) => (await import("./commands/tune.ts")).tuneCommand(finish),
 };
 
 async function program(name: string | undefined, finish: Finish): Promise<Command> {

@@ -52,7 +52,7 @@ const sweepFlags: readonly RunFlag[] = [
 ];
 
 /** `90`, `90s`, `20m`, `2h` in seconds. */
-function seconds(text: string): number {
+export function seconds(text: string): number {
   const match = /^(\d+(?:\.\d+)?)(s|m|h)?$/.exec(text);
   if (match === null) {
     throw new OsdynoError("bad-input", `--budget ${text}: give a time such as 90s, 20m or 2h`);

@@ -148,7 +148,7 @@ ${figures}
 </section>`;
 }
 
-async function figure(chart: Chart): Promise<Markup> {
+export async function figure(chart: Chart): Promise<Markup> {
   const wide = await renderInline(chart.spec("wide"));
   const phone = await renderInline(chart.spec("phone"));
   const classed = (svg: string, form: string) =>

@@ -27,18 +27,18 @@ export function renderMarkdown(model: ReportModel): string {
 }
 
 /** What Markdown or HTML would read as markup. */
-function escapeText(text: string): string {
+export function escapeText(text: string): string {
   return text.replace(/[\\`*_<>|[\]~#]/g, (char) => `\\${char}`).replaceAll("\n", " ");
 }
 
-function fenced(text: string, language: string): string {
+export function fenced(text: string, language: string): string {
   const longest = Math.max(2, ...[...text.matchAll(/`+/g)].map((match) => match[0].length));
   const fence = "`".repeat(longest + 1);
   return `${fence}${language}\n${text}\n${fence}`;
 }
 
 /** Markdown inside is read as Markdown only after an empty line. */
-function fold(title: string, content: string): string {
+export function fold(title: string, content: string): string {
   const safe = title.replace(/[&<>]/g, (c) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;" })[c] ?? c);
   return `<details>\n<summary>${safe}</summary>\n\n${content}\n\n</details>`;
 }

@@ -6,10 +6,10 @@ import { OsdynoError } from "../../engine/base/error.ts";
 /** A sweep file is not larger than this. */
 const mostBytes = 1 << 20;
 
-function read(file: string): string {
+function read(file: string, kind: string): string {
   try {
     if (statSync(file).size > mostBytes) {
-      throw new OsdynoError("bad-input", "larger than 1 MiB: not a sweep file", { file });
+      throw new OsdynoError("bad-input", `larger than 1 MiB: not a ${kind} file`, { file });
     }
     return readFileSync(file, "utf8");
   } catch (error) {
@@ -18,8 +18,8 @@ function read(file: string): string {
     }
     const { code } = error as NodeJS.ErrnoException;
     const words: Readonly<Record<string, string>> = {
-      ENOENT: "no such sweep file",
-      EISDIR: "this is a directory, not a sweep file",
+      ENOENT: `no such ${kind} file`,
+      EISDIR: `this is a directory, not a ${kind} file`,
     };
     throw new OsdynoError("bad-input", words[code ?? ""] ?? `cannot be read (${code})`, { file });
   }
@@ -31,11 +31,18 @@ export class SweepDocument {
   readonly #lines = new LineCounter();
   readonly #document: Document;
 
-  /** Reads the file; throws `bad-input` with file and line when it is no YAML. */
-  constructor(path: string) {
+  /** What keys are called here that elsewhere have another name. */
+  readonly #names: Readonly<Record<string, string>>;
+
+  /**
+   * Reads the file; throws `bad-input` with file and line when it is no YAML. `kind` is what messages
+   * call it; `names`: what first keys that callers ask for are called in this file.
+   */
+  constructor(path: string, kind = "sweep", names: Readonly<Record<string, string>> = {}) {
     this.path = path;
+    this.#names = names;
     const options = { lineCounter: this.#lines, prettyErrors: false };
-    this.#document = parseDocument(read(path), options);
+    this.#document = parseDocument(read(path, kind), options);
     const syntax = this.#document.errors[0];
     if (syntax !== undefined) {
       throw this.#at(syntax.pos[0], syntax.message);
@@ -57,7 +64,10 @@ export class SweepDocument {
   #offset(keys: readonly PropertyKey[]): number {
     let node: unknown = this.#document.contents;
     let offset = 0;
-    for (const name of keys) {
+    const [first, ...rest] = keys;
+    const there = isMap(node) && typeof first === "string" && node.has(first);
+    const own = typeof first === "string" && !there ? (this.#names[first] ?? first) : first;
+    for (const name of own === undefined ? [] : [own, ...rest]) {
       if (isMap(node)) {
         const pair = node.items.find(({ key }) => isScalar(key) && String(key.value) === name);
         const key = pair?.key;

@@ -31,6 +31,8 @@ export interface SweepRequest {
   readonly sections: readonly string[];
   /** End before the next run when this much time has passed, seconds. */
   readonly budgetSeconds: number | null;
+  /** Files that something before this sweep made: its runs may write to them. */
+  readonly ownFiles?: readonly string[];
   readonly settings: Omit<RunSettings, "label">;
   /** Values for `${...}` in the sweep, e.g. SCRATCH. */
   readonly variables: Readonly<Record<string, string>>;

@@ -181,8 +181,8 @@ export function preparationsOf(request: SweepRequest): readonly Preparation[] {
 }
 
 /** What an earlier part of the sweep made and is still there; its stores are emptied, to be made anew. */
-function leftBehind(known: SweepRecord | null) {
-  const files = stillOwn(known?.files ?? []);
+function leftBehind(known: SweepRecord | null, given: readonly string[]) {
+  const files = [...given, ...stillOwn(known?.files ?? [])];
   const stores = stillOwn(known?.stores ?? []);
   for (const path of stores) {
     truncateSync(path, 0);
@@ -198,7 +198,7 @@ export async function runSweep(asked: SweepRequest): Promise<SweepResult> {
     openRecord({ spec, points, command: of.settings.command, seed: of.seed, preview, blocks });
   const known = knownSweep(directory, asked.resume, empty(asked, spec.preview, spec.repeat));
   const request = withSeed(asked, known);
-  const before = leftBehind(known);
+  const before = leftBehind(known, asked.ownFiles ?? []);
   const plans = plansOf(request, [...before.files, ...before.stores]);
   plans.forEach(checkMemory);
   checkSpace(plans, true);

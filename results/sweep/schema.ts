@@ -3,7 +3,7 @@ import { z } from "zod";
 import { nearestName } from "../../engine/base/nearest-name.ts";
 import type { SweepDocument } from "./document.ts";
 
-const scalar = z.union([z.string(), z.number(), z.boolean()]).transform(String);
+export const scalar = z.union([z.string(), z.number(), z.boolean()]).transform(String);
 /** Job keys and options with the values that one named value of an axis sets together. */
 const settings = z.record(z.string(), scalar);
 const range = z.strictObject({
@@ -15,10 +15,10 @@ const range = z.strictObject({
 const axis = z.union([z.array(scalar).min(1), range, z.record(z.string(), settings)]);
 /** Of a parameter: a value, several, or a comparison such as `< 64k`. */
 const rule = z.record(z.string(), z.union([scalar, z.array(scalar).min(1)]));
-const percent = scalar
+export const percent = scalar
   .pipe(z.string().regex(/^\d+(\.\d+)?%$/, "give a percentage, e.g. 5%"))
   .transform((text) => Number(text.slice(0, -1)) / 100);
-const time = scalar
+export const time = scalar
   .pipe(z.string().regex(/^\d+(\.\d+)?(s|m|h)$/, "give a time such as 90s, 20m or 2h"))
   .transform(secondsOf);
 
@@ -86,31 +86,47 @@ const laterKeys: Readonly<Record<string, string>> = {
   host: "host knobs",
 };
 
-/** Against the schema; a key that there is not, or not yet, is refused by name. */
+/** What a kind of file is called, and which keys it cannot be without. */
+interface FileKind {
+  readonly kind: string;
+  readonly needs: string;
+}
+
+/** Against the schema of a sweep file. */
 export function checked(document: SweepDocument): CheckedSweep {
+  return checkedAs(document, sweepSchema, { kind: "sweep", needs: "name:, job: and matrix:" });
+}
+
+/** Against a schema; a key that there is not, or not yet, is refused by name. */
+export function checkedAs<T extends z.ZodRawShape>(
+  document: SweepDocument,
+  schema: z.ZodObject<T>,
+  { kind, needs }: FileKind,
+): z.infer<z.ZodObject<T>> {
   const { raw } = document;
   if (raw === null || typeof raw !== "object" || Array.isArray(raw)) {
-    const what = raw === null || raw === undefined ? "the sweep file is empty" : "this is no sweep";
-    throw document.refusal([], `${what}; it needs name:, job: and matrix:`);
+    const empty = raw === null || raw === undefined;
+    const what = empty ? `the ${kind} file is empty` : `this is no ${kind}`;
+    throw document.refusal([], `${what}; it needs ${needs}`);
   }
   for (const key of Object.keys(raw)) {
     if (Object.hasOwn(laterKeys, key)) {
       throw document.refusal([key], `${key}: not in this version (${laterKeys[key]})`);
     }
-    if (!Object.hasOwn(sweepSchema.shape, key)) {
-      const guess = nearestName(key, Object.keys(sweepSchema.shape));
+    if (!Object.hasOwn(schema.shape, key)) {
+      const guess = nearestName(key, Object.keys(schema.shape));
       const hint = guess === null ? "" : `; did you mean ${guess}?`;
       throw document.refusal([key], `${key}: no such key${hint}`);
     }
   }
-  const result = sweepSchema.safeParse(raw);
+  const result = schema.safeParse(raw);
   if (!result.success) {
     const issue = result.error.issues[0];
     const keys = issue?.path ?? [];
-    const [first = "sweep"] = keys;
+    const [first = kind] = keys;
     const missing = !Object.hasOwn(raw, first);
-    const message = missing ? "is missing; a sweep needs name: and job:" : wordsOf(issue);
-    throw document.refusal(keys, `${keys.join(".") || "sweep"}: ${message}`);
+    const message = missing ? `is missing; a ${kind} needs ${needs}` : wordsOf(issue);
+    throw document.refusal(keys, `${keys.join(".") || kind}: ${message}`);
   }
   return result.data;
 }
@@ -119,7 +135,7 @@ function wordsOf(issue: z.core.$ZodIssue | undefined): string {
   if (issue?.code === "unrecognized_keys") {
     return `no such key: ${issue.keys.join(", ")}`;
   }
-  if (issue?.code === "invalid_union" && issue.path[0] === "matrix") {
+  if (issue?.code === "invalid_union" && ["matrix", "space"].includes(String(issue.path[0]))) {
     return "give a list of values, {from, to, step or factor}, or named sets of keys";
   }
   return issue?.message ?? "not valid";

@@ -254,7 +254,11 @@ function jobOf(document: SweepDocument, job: string): SweepSpec["job"] {
  */
 export async function loadSweepPlugIns(path: string): Promise<void> {
   const document = new SweepDocument(path);
-  for (const [place, file] of pluginsOf(document, checked(document)).entries()) {
+  await loadPlugInsOf(document, checked(document));
+}
+
+export async function loadPlugInsOf(document: SweepDocument, spec: CheckedSweep): Promise<void> {
+  for (const [place, file] of pluginsOf(document, spec).entries()) {
     try {
       await loadPlugIns([file]);
     } catch (error) {
@@ -268,7 +272,11 @@ export async function loadSweepPlugIns(path: string): Promise<void> {
 /** Reads and checks a sweep file; throws `bad-input` with file and line. */
 export function readSweep(path: string): SweepSpec {
   const document = new SweepDocument(path);
-  const spec = checked(document);
+  return specOf(document, checked(document));
+}
+
+/** What a file of the right shape means; throws `bad-input` with file and line. */
+export function specOf(document: SweepDocument, spec: CheckedSweep): SweepSpec {
   checkMetrics(document, spec);
   const job = jobOf(document, spec.job);
   const mentions = JSON.stringify([job.text, spec.matrix, spec.zip, spec.targets, spec.set]);
@@ -283,7 +291,7 @@ export function readSweep(path: string): SweepSpec {
     );
   }
   return {
-    file: path,
+    file: document.path,
     name: spec.name,
     question: spec.question.trim(),
     job,

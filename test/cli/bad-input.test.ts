@@ -202,7 +202,6 @@ describe("commands", () => {
   test.each([
     [["resuls"], /^unknown command 'resuls' \(Did you mean results\?\)$/],
     [["nonsense"], /^unknown command 'nonsense'$/],
-    [["tune", "a"], /^tune: this command is not in this version$/],
     [["devices", "--jsn"], /^unknown option '--jsn' \(Did you mean --json\?\)$/],
     [["results", "frob"], /^unknown command 'frob'$/],
     [["results", "show"], /^missing required argument 'run'$/],

@@ -1,0 +1,226 @@
+/** `osdyno tune`: searches a space of options, job keys and host knobs, and confirms what it finds. */
+import { join, relative, resolve } from "node:path";
+import { Command } from "commander";
+import { OsdynoError } from "../../engine/base/error.ts";
+import { loadPlugIns } from "../../results/plug-ins.ts";
+import { drawReport } from "../../results/report/draw.ts";
+import { runDirectoryName, runsRoot } from "../../results/run-directory.ts";
+import type { SweepRequest } from "../../results/sweep/plan-sweep.ts";
+import type { TuneRequest } from "../../results/tune/request.ts";
+import { checkedPlans, confirmingRuns, runTune } from "../../results/tune/run-tune.ts";
+import { methods } from "../../results/tune/search.ts";
+import { sizeOf } from "../../results/tune/space.ts";
+import { loadTunePlugIns, readTune, type TuneSpec } from "../../results/tune/spec.ts";
+import { boardText } from "../../results/tune/standing.ts";
+import { spaceOf } from "../../results/tune/trials.ts";
+import { formatBytes } from "../../results/units.ts";
+import { jobInputs } from "../../workloads/job/arguments.ts";
+import { hostEnvironment } from "../../workloads/job/host-environment.ts";
+import { scratchDirectory } from "../../workloads/scratch.ts";
+import { checkFioFlags, fioFlags } from "../fio-flags.ts";
+import { watchInterrupts } from "../interrupt.ts";
+import { type Outputs, outputsOf, writeResult } from "../outputs.ts";
+import { formatSeconds, makeProgress, quietProgress } from "../progress.ts";
+import { runEvents } from "../run-events.ts";
+import { flagLines, laterFlags, type RunFlag, refuseLaterFlags, runFlags } from "../run-flags.ts";
+import { type SplitArguments, splitArguments } from "../split-arguments.ts";
+import { last, settingsOf } from "./run.ts";
+import { seconds } from "./sweep.ts";
+
+type Own = SplitArguments["own"];
+
+/** What a flag means here, where that is not what it means for one run. */
+const tuneHelp: Readonly<Record<string, string>> = {
+  seed: "seed of the search, of the order of the confirmation and of the runs (default: the file's)",
+  out: "the tuning's directory (default: results/runs/<time>-<name>)",
+  "output-format": "normal (default): the answer; json: tune.json",
+  "dry-run": "print the space, the runs and the time, and check every value",
+};
+
+const shared: readonly string[] = [
+  ...["section", "target", "set", "preset", "plugin", "device-class", "seed", "label", "out"],
+  ...["path", "clock", "destroy", "output-format", "output", "json", "interval", "dry-run"],
+  ...["no-progress", "no-report", "help"],
+];
+
+const tuneFlags: readonly RunFlag[] = [
+  ...runFlags
+    .filter(({ name }) => shared.includes(name))
+    .map((flag) => ({ ...flag, help: tuneHelp[flag.name] ?? flag.help })),
+  { name: "method", value: true, help: `${methods.join(", ")} (default: the file's)` },
+  { name: "budget", value: true, help: "time for everything, e.g. 20m (default: the file's)" },
+  { name: "resume", value: true, help: "finish the tuning in this directory" },
+];
+
+/** The tune file and fio keys that override it. */
+function tuneArguments(jobs: readonly string[]): { file: string; overrides: readonly string[] } {
+  const [file, ...overrides] = jobs;
+  if (file === undefined || file.startsWith("-")) {
+    const hint = "name the tune file first (osdyno list profiles shows some)";
+    throw new OsdynoError("bad-input", hint);
+  }
+  const stray = jobInputs(overrides, (name) => name).find((input) => input.kind === "file");
+  if (stray !== undefined) {
+    const what = `${stray.name}: a tuning takes one file and fio keys as --KEY=VALUE`;
+    throw new OsdynoError("bad-input", what);
+  }
+  return { file, overrides };
+}
+
+/** The file with what the command line says instead. */
+function withFlags(tune: TuneSpec, own: Own): TuneSpec {
+  const name = last(own, "method");
+  const method = name === undefined ? tune.method : methods.find((each) => each === name);
+  if (method === undefined) {
+    throw new OsdynoError("bad-input", `--method ${name}: give one of ${methods.join(", ")}`);
+  }
+  const time = last(own, "budget");
+  const budget = time === undefined ? tune.budget : { ...tune.budget, seconds: seconds(time) };
+  return { ...tune, method, budget };
+}
+
+function requestOf(
+  own: Own,
+  jobs: readonly string[],
+  command: readonly string[],
+  signal: AbortSignal,
+): { tune: TuneSpec; base: Omit<SweepRequest, "events"> } {
+  const { file, overrides } = tuneArguments(jobs);
+  const tune = withFlags(readTune(file), own);
+  const settings = settingsOf(own, command, signal);
+  const resume = last(own, "resume");
+  const name = settings.label === "" ? tune.sweep.name : settings.label;
+  const out = resume ?? last(own, "out") ?? join(runsRoot, runDirectoryName(Date.now(), name));
+  const host = hostEnvironment();
+  const variables = { SCRATCH: host.variables["SCRATCH"] ?? scratchDirectory() };
+  return {
+    tune,
+    base: {
+      spec: tune.sweep,
+      directory: resolve(out),
+      resume: resume !== undefined,
+      seed: settings.seed ?? tune.seed,
+      overrides,
+      sections: own.get("section") ?? [],
+      budgetSeconds: null,
+      settings: { ...settings, report: false },
+      variables,
+      environment: { ...host, variables: { ...host.variables, ...variables } },
+    },
+  };
+}
+
+const quietEvents = { point() {}, standing() {}, preparing() {} };
+
+/** What will be done; plans the default and every value, and creates nothing. */
+function dryText({ tune, base }: TuneRequest): string {
+  const plans = checkedPlans({ tune, base }, []);
+  const space = spaceOf(tune);
+  const each = plans[0]?.plan.expectedSeconds ?? null;
+  const { runs, seconds: time } = tune.budget;
+  const total =
+    runs === null || each === null ? "not known" : `about ${formatSeconds(runs * (each + 1))}`;
+  const asked = [
+    ...(runs === null ? [] : [`${runs} runs`]),
+    ...(time === null ? [] : [`${formatSeconds(time)} of time`]),
+  ];
+  return [
+    ...space.map(({ name, values }) => `${name}: ${values.join(", ")}`),
+    `space: ${sizeOf(space)} configurations; ${plans.length - 1} values of ${space.length} parameters checked`,
+    `goals: ${tune.goals.map(({ direction, metric }) => `${direction} ${metric}`).join(", ")}`,
+    ...(tune.limits.length === 0
+      ? []
+      : [`limits: ${tune.limits.map(({ text }) => text).join(", ")}`]),
+    `search: ${tune.method}; budget ${asked.join(", ")}, of which ${confirmingRuns(tune)} runs are the confirmation`,
+    `time: ${total}`,
+    "",
+  ].join("\n");
+}
+
+async function measure(
+  request: { readonly tune: TuneSpec; readonly base: Omit<SweepRequest, "events"> },
+  own: Own,
+  outputs: Outputs,
+): Promise<number> {
+  const progress = makeProgress(!own.has("no-progress"));
+  const events = runEvents(progress);
+  const point: SweepRequest["events"]["point"] = ({ id, parameters }, repetition, done, total) => {
+    const what = Object.entries(parameters)
+      .map(([name, value]) => `${name}=${value}`)
+      .join(", ");
+    events.begin(`${done + 1}/${total} ${id} (${repetition}) ${what}`);
+  };
+  const preparing: SweepRequest["events"]["preparing"] = ({ bytes }) =>
+    events.begin(`preparing a store: ${formatBytes(bytes)} are written and deleted`);
+  const standing: SweepRequest["events"]["standing"] = (text, whole) => progress.board(text, whole);
+  try {
+    const { tune, base } = request;
+    const result = await runTune({
+      tune,
+      base: { ...base, events: { ...events, point, preparing, standing } },
+    });
+    progress.end();
+    const { record, directory, failure, completed } = result;
+    if (completed === 0 && failure !== null) {
+      throw failure;
+    }
+    if (!own.has("no-report")) {
+      await drawReport(directory);
+    }
+    const text =
+      outputs.format === "normal"
+        ? [...record.answer, "", boardText(record)].join("\n")
+        : JSON.stringify(record, null, 2);
+    writeResult(outputs, `${text}\n`);
+    const shown = relative(process.cwd(), directory);
+    process.stderr.write(`results: ${shown.startsWith("..") ? directory : shown}\n`);
+    if (failure !== null) {
+      throw failure;
+    }
+    return 0;
+  } finally {
+    progress.end();
+  }
+}
+
+async function tune(args: readonly string[]): Promise<number> {
+  checkFioFlags(args);
+  const { own, jobs } = splitArguments(args, [...tuneFlags, ...fioFlags, ...laterFlags]);
+  refuseLaterFlags(own);
+  await loadPlugIns(own.get("plugin") ?? []);
+  await loadTunePlugIns(tuneArguments(jobs).file);
+  const outputs = outputsOf(own);
+  const interrupts = watchInterrupts();
+  try {
+    const request = requestOf(own, jobs, ["tune", ...args], interrupts.signal);
+    if (own.has("dry-run")) {
+      const events = { ...runEvents(quietProgress()), ...quietEvents };
+      const { base } = request;
+      writeResult(outputs, dryText({ tune: request.tune, base: { ...base, events } }));
+      return 0;
+    }
+    return await measure(request, own, outputs);
+  } finally {
+    interrupts.release();
+  }
+}
+
+export function tuneCommand(finish: (code: number) => void): Command {
+  const command = new Command("tune")
+    .description("search for the best configuration, and confirm it against the default")
+    .usage("FILE.yaml [fio keys as --KEY=VALUE] [options]")
+    .argument("[file]")
+    .allowUnknownOption()
+    .allowExcessArguments()
+    .helpOption(false)
+    .action(async () => {
+      const args = process.argv.slice(process.argv.indexOf("tune") + 1);
+      if (args.includes("--help") || args.includes("-h")) {
+        command.outputHelp();
+        return;
+      }
+      finish(await tune(args));
+    });
+  command.addHelpText("after", `\n${flagLines(tuneFlags)}`);
+  return command;
+}

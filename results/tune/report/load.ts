@@ -1,0 +1,117 @@
+/** What the report of a tuning is drawn from: its record, and the runs as a sweep's report sees them. */
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { loadReport } from "../../report/load.ts";
+import type { Caveat, ReportModel } from "../../report/model.ts";
+import { median } from "../problem.ts";
+import { defaultId, tunedName } from "../trials.ts";
+import { readTuneRecord, recordName } from "../tune-directory.ts";
+import type { TuneImportance, TuneRecord, TuneTrial } from "../tune-record.ts";
+import { answerName } from "../write-answer.ts";
+
+export interface TuneReport {
+  readonly record: TuneRecord;
+  /** Every run, those of the confirmation among them. */
+  readonly runs: ReportModel;
+  readonly caveats: readonly Caveat[];
+  /** Files of the answer by name; empty without one. */
+  readonly answer: Readonly<Record<string, string>>;
+}
+
+export function isTuneDirectory(dir: string): boolean {
+  return existsSync(join(dir, recordName));
+}
+
+/** Said of sweeps, whose every point must have its runs; a search is meant to leave points early. */
+const ofSweeps: readonly Caveat["kind"][] = ["few-runs", "few-samples", "unsteady"];
+
+const answerFiles = ["ceph.conf", "ceph-config-set.sh", "profile.yaml"] as const;
+
+export function loadTuneReport(dir: string): TuneReport {
+  const record = readTuneRecord(dir);
+  const runs = loadReport(dir);
+  const answer = answerFiles.flatMap((name) => {
+    const file = join(dir, answerName, name);
+    return existsSync(file) ? [[name, readFileSync(file, "utf8")] as const] : [];
+  });
+  return {
+    record,
+    runs: { ...runs, answer: record.answer },
+    caveats: [
+      ...ownCaveats(record),
+      ...runs.caveats.filter(({ kind }) => !ofSweeps.includes(kind)),
+    ],
+    answer: Object.fromEntries(answer),
+  };
+}
+
+function ownCaveats({ trials, steps, goals }: TuneRecord): readonly Caveat[] {
+  const failed = trials.filter(({ failed: why }) => why !== undefined);
+  const [first] = failed;
+  const [goal] = goals;
+  const references = steps.flatMap(({ why, figures }) =>
+    why === "reference" && goal !== undefined ? (figures?.[goal.metric] ?? []) : [],
+  );
+  return [
+    ...(first === undefined
+      ? []
+      : [
+          {
+            kind: "note",
+            weight: "mind",
+            text: `${failed.length} of ${trials.length} configurations could not run; the first: ${first.failed}`,
+          } as const,
+        ]),
+    ...driftOf(references),
+  ];
+}
+
+/** A share of the default's own figures beyond which the machine was not the same all the time. */
+const muchDrift = 0.1;
+
+/** The default's first runs against its last ones. */
+function driftOf(references: readonly number[]): readonly Caveat[] {
+  const half = Math.floor(references.length / 2);
+  if (half < 2) {
+    return [];
+  }
+  const change = median(references.slice(-half)) / median(references.slice(0, half)) - 1;
+  const text =
+    `The default's own runs changed by ${(100 * change).toFixed(0)}% from the first half of the search to the ` +
+    "second: the machine was not the same all the time. The confirmation, in pairs, is not touched by it.";
+  return Math.abs(change) < muchDrift ? [] : [{ kind: "changed-host", weight: "mind", text }];
+}
+
+/** One parameter of the winner. */
+export interface Setting {
+  readonly name: string;
+  /** As the default has it; `-` where it is left as it is. */
+  readonly standard: string;
+  readonly tuned: string;
+  /** Of the first goal. */
+  readonly importance: TuneImportance | null;
+}
+
+export function winnerOf({ trials, chosen, leading }: TuneRecord): TuneTrial | null {
+  const [id] = [...chosen, ...leading];
+  return trials.find((trial) => trial.id === id) ?? null;
+}
+
+export function settingsOf(record: TuneRecord): readonly Setting[] {
+  const winner = winnerOf(record);
+  const standard = record.trials.find(({ id }) => id === defaultId)?.parameters ?? {};
+  const [goal] = record.goals;
+  return Object.entries(winner?.parameters ?? {}).map(([name, tuned]) => ({
+    name,
+    standard: standard[name] ?? "default",
+    tuned,
+    importance:
+      record.importance.find((each) => each.parameter === name && each.metric === goal?.metric) ??
+      null,
+  }));
+}
+
+/** Comparisons of the first winner with the default. */
+export function winnersComparisons({ comparisons }: TuneRecord) {
+  return comparisons.filter(({ candidate }) => candidate === tunedName);
+}

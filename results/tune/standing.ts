@@ -1,0 +1,51 @@
+/** The table of a search that goes on: the best configurations so far beside the default. */
+import Table from "cli-table3";
+import { formatMetric, metricFacts } from "../metrics.ts";
+import { parseThreshold } from "../threshold.ts";
+import { settingsText } from "./answer.ts";
+import { mediansOf } from "./conclude.ts";
+import { costOf, feasible, type Limit } from "./problem.ts";
+import { defaultId } from "./trials.ts";
+import type { TuneRecord } from "./tune-record.ts";
+
+const mostRows = 8;
+const mostMetrics = 4;
+
+function limitsOf(record: TuneRecord): readonly Limit[] {
+  return record.limits.map((text) => {
+    const { metric, operator, limit } = parseThreshold(text);
+    return { metric, operator, bound: limit };
+  });
+}
+
+/** Configurations that keep the limits first, by the first goal's median of their runs. */
+export function boardText(record: TuneRecord): string {
+  const limits = limitsOf(record);
+  const [goal] = record.goals;
+  const rows = record.trials.map((trial) => {
+    const runs = record.steps.filter((step) => step.trial === trial.id).map((step) => step.figures);
+    const figures = mediansOf(record.metrics, runs);
+    const cost = goal === undefined ? null : costOf(goal, figures[goal.metric]);
+    return { trial, runs, figures, keeps: feasible(limits, runs), cost: cost ?? Infinity };
+  });
+  const isDefault = (row: (typeof rows)[number]) => (row.trial.id === defaultId ? 0 : 1);
+  rows.sort(
+    (a, b) => isDefault(a) - isDefault(b) || Number(b.keeps) - Number(a.keeps) || a.cost - b.cost,
+  );
+  const names = record.metrics.slice(0, mostMetrics);
+  const table = new Table({
+    head: ["", "runs", ...names.map((name) => metricFacts(name)?.label ?? name), "", "settings"],
+    style: { head: [], border: [], compact: true },
+    colAligns: ["left", "right", ...names.map(() => "right" as const), "left", "left"],
+  });
+  for (const { trial, runs, figures, keeps } of rows.slice(0, mostRows)) {
+    const cells = names.map((name) => {
+      const value = figures[name] ?? null;
+      return value === null ? "-" : formatMetric(name, value);
+    });
+    const mark = trial.failed !== undefined ? "failed" : keeps ? "" : "breaks a limit";
+    table.push([trial.id, String(runs.length), ...cells, mark, settingsText(trial.parameters)]);
+  }
+  const left = rows.length - mostRows;
+  return `${table.toString()}${left > 0 ? `\n... and ${left} more` : ""}`;
+}

@@ -1,0 +1,165 @@
+/**
+ * The answer as files for others to use: a fragment of `ceph.conf`, `ceph config set` lines, and a sweep file
+ * that measures the tuned configuration against the default again. Where the default was not beaten, the
+ * lines are there as comments and say so.
+ */
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { stringify } from "yaml";
+import type { OptionDefinition, OptionLayer, OptionValue } from "../../engine/options/option.ts";
+import { findOption } from "../../engine/options/registry.ts";
+import { parseOptionValue } from "../../engine/options/value.ts";
+import { fillIn } from "../sweep/values.ts";
+import { writeWhole } from "../whole-file.ts";
+import { brokenLimits } from "./answer.ts";
+import type { TuneRequest } from "./request.ts";
+import { defaultId, defaultPoint, pointOf, settingsOf, sideName, tunedName } from "./trials.ts";
+import type { TuneRecord } from "./tune-record.ts";
+
+export const answerName = "answer";
+
+/** Which of Ceph's processes reads an option of a layer. */
+const sections: Readonly<Record<OptionLayer, "osd" | "client" | "mon" | "mds" | "global">> = {
+  store: "osd",
+  scheduler: "osd",
+  osd: "osd",
+  qos: "client",
+  clientcache: "client",
+  writelog: "client",
+  rbd: "client",
+  rados: "client",
+  messenger: "global",
+  mon: "mon",
+  mds: "mds",
+  log: "global",
+};
+
+const takesEffect: Readonly<Record<OptionDefinition["change"], string>> = {
+  runtime: "",
+  startup: "after a restart",
+  create: "only where an OSD or image is made anew",
+};
+
+export interface TunedOption {
+  readonly name: string;
+  readonly value: OptionValue;
+  readonly section: string;
+  /** When a change takes effect; empty: at once. */
+  readonly note: string;
+}
+
+/** Options among settings, with their values as Ceph reads them: bytes, seconds, true or false. */
+export function tunedOptions(settings: Readonly<Record<string, string>>): readonly TunedOption[] {
+  return Object.entries(settings).flatMap(([name, text]) => {
+    const option = findOption(name);
+    if (option === undefined) {
+      return [];
+    }
+    const value = parseOptionValue(option, text);
+    const note = takesEffect[option.change];
+    return [{ name: option.name, value, section: sections[option.layer], note }];
+  });
+}
+
+const lines = (parts: readonly string[]) => `${parts.join("\n")}\n`;
+const comment = (texts: readonly string[]) => texts.map((text) => `# ${text}`);
+
+export function cephConf(
+  options: readonly TunedOption[],
+  head: readonly string[],
+  valid: boolean,
+): string {
+  const names = [...new Set(options.map(({ section }) => section))];
+  const off = valid ? "" : "# ";
+  const body = names.flatMap((section) => [
+    "",
+    `${off}[${section}]`,
+    ...options
+      .filter((each) => each.section === section)
+      .flatMap(({ name, value, note }) => [
+        ...(note === "" ? [] : [`# ${note}:`]),
+        `${off}${name} = ${value}`,
+      ]),
+  ]);
+  return lines([...comment(head), ...body]);
+}
+
+export function cephCommands(
+  options: readonly TunedOption[],
+  head: readonly string[],
+  valid: boolean,
+): string {
+  const off = valid ? "" : "# ";
+  const body = options.map(({ name, value, section, note }) => {
+    const who = section === "global" ? "global" : section;
+    const quoted = /^[\w.+-]+$/.test(String(value)) ? String(value) : `'${value}'`;
+    return `${off}ceph config set ${who} ${name} ${quoted}${note === "" ? "" : `  # ${note}`}`;
+  });
+  return lines(["#!/bin/sh", ...comment(head), ...body]);
+}
+
+/** A sweep file of the default and the tuned configuration, with everything that both share. */
+function profileOf({ tune, base }: TuneRequest, tuned: ReturnType<typeof pointOf>): string {
+  const { sweep, confirm } = tune;
+  const settings = settingsOf(tune, tuned);
+  const standard = defaultPoint(tune, base.variables);
+  const { target } = base.settings;
+  const filled = fillIn(sweep.job.text, tuned.parameters);
+  // A job that mentions a parameter has no place for two values of it: the tuned one alone is kept.
+  const alone = filled !== sweep.job.text;
+  const shared = {
+    name: `${sweep.name}-${tunedName}`,
+    question: "Is the tuned configuration still better than the default here?",
+    job: filled.endsWith("\n") ? filled : `${filled}\n`,
+    ...(target !== null
+      ? { targets: [target] }
+      : sweep.targets.length === 0
+        ? {}
+        : { targets: sweep.targets }),
+    ...(sweep.preset === null ? {} : { preset: sweep.preset }),
+    ...(sweep.deviceClass === null ? {} : { device_class: sweep.deviceClass }),
+    ...(sweep.plugins.length === 0 ? {} : { plugins: sweep.plugins }),
+  };
+  const { prepare } = sweep;
+  const rest = {
+    ...(Object.keys(sweep.set).length === 0 ? {} : { set: sweep.set }),
+    ...(prepare === null
+      ? {}
+      : { prepare: { fill: `${Number((100 * prepare.fill).toPrecision(6))}%`, age: prepare.age } }),
+    metrics: sweep.metrics,
+    repeat: confirm.pairs,
+    matrix: {
+      [sideName]: {
+        ...(alone ? {} : { [defaultId]: settingsOf(tune, standard) }),
+        [tunedName]: settings,
+      },
+    },
+    ...(alone ? {} : { baseline: { [sideName]: defaultId } }),
+  };
+  return stringify({ ...shared, ...rest }, { lineWidth: 100 });
+}
+
+/** Writes `answer/`; nothing without a winner. */
+export function writeAnswer(request: TuneRequest, record: TuneRecord): void {
+  const { tune, base } = request;
+  const [winner] = [...record.chosen, ...record.leading];
+  const choice = record.trials.find(({ id }) => id === winner)?.choice;
+  if (choice === undefined || choice === null) {
+    return;
+  }
+  const tuned = pointOf(tune, choice, tunedName, base.variables);
+  const options = tunedOptions(settingsOf(tune, tuned));
+  const confirmed = record.confirmed.find(({ configuration }) => configuration === tunedName);
+  const broken = brokenLimits(record, tunedName).length > 0;
+  const valid = confirmed?.verdict === "better" && !broken;
+  const head = [
+    `osdyno tune ${record.name}: ${record.answer[0] ?? ""}`,
+    ...(valid ? [] : ["The default was not shown to be beaten: nothing here is in force."]),
+  ];
+  const folder = join(base.directory, answerName);
+  mkdirSync(folder, { recursive: true });
+  writeWhole(join(folder, "ceph.conf"), cephConf(options, head, valid));
+  writeWhole(join(folder, "ceph-config-set.sh"), cephCommands(options, head, valid));
+  const profile = `${lines(comment(head))}${profileOf(request, tuned)}`;
+  writeWhole(join(folder, "profile.yaml"), profile);
+}

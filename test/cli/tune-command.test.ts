@@ -1,0 +1,187 @@
+/** `osdyno tune` as a user types it, on the synthetic device in virtual time. */
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { SweepRecord } from "../../results/sweep-record.ts";
+import type { TuneRecord } from "../../results/tune/tune-record.ts";
+import { until, Workplace } from "./command.ts";
+
+let place: Workplace;
+beforeEach(() => {
+  place = new Workplace();
+});
+afterEach(() => place.remove());
+
+const head = ["name: t", "question: Which depth?", "job: |", "  [j]", "  size=1m", "  rw=randread"];
+const time = ["  time_based", "  runtime=2"];
+const target = "targets: ['null:?service=20ms&jitter=exp&channels=4&size=1m']";
+const space = ["space:", "  iodepth: {from: 1, to: 32, factor: 2}", "  bs: [4k, 8k]"];
+const goal = ["objective: {maximise: iops}", "budget: 22", "confirm: {pairs: 6}"];
+const whole = [...head, ...time, target, ...space, ...goal];
+
+const write = (...lines: readonly string[]) => place.write("t.yaml", `${lines.join("\n")}\n`);
+const recordOf = (directory: string) =>
+  JSON.parse(place.read(directory, "tune.json")) as TuneRecord;
+const virtual = ["--clock=virtual", "--no-report"];
+
+test("finds the depth that fills the device, confirms it, and writes it down", () => {
+  write(...whole, "subject_to: ['response.p90 < 200ms']");
+  const { code, out, err } = place.run(["tune", "t.yaml", "--out=a", "--clock=virtual"]);
+  expect({ code, err: code === 0 ? "" : err }).toEqual({ code: 0, err: "" });
+  const record = recordOf("a");
+  expect(record).toMatchObject({ state: "complete", method: "model", seed: 1, choices: 12 });
+  // Four channels: from four outstanding on nothing is gained, and 32 wait too long.
+  const trial = record.trials.find(({ id }) => id === record.chosen[0]);
+  expect(["4", "8", "16"]).toContain(trial?.parameters["iodepth"]);
+  expect(record.confirmed).toMatchObject([{ configuration: "tuned", verdict: "better" }]);
+  expect(record.comparisons.find(({ metric }) => metric === "iops")?.low).toBeGreaterThan(2);
+  expect(record.steps).toHaveLength(10);
+  expect(record.steps.filter(({ why }) => why === "reference").map(({ trial: id }) => id)).toEqual([
+    "default",
+    "default",
+  ]);
+  expect(record.importance[0]).toMatchObject({ metric: "iops", parameter: "iodepth" });
+  expect(record.answer[0]).toMatch(/^iodepth=\d+, bs=\dk is better than the default: IOPS \+/);
+  expect(out).toContain(record.answer.join("\n"));
+  expect(err).toMatch(/^1\/22 default \(1\)/m);
+  // What reads sweeps reads it.
+  const sweep = JSON.parse(place.read("a", "sweep.json")) as SweepRecord;
+  expect(sweep.points.map(({ id }) => id)).toContain("confirm-default");
+  expect(place.run(["results", "verify", "a"]).code).toBe(0);
+  const compare = ["compare", "a#confirm-default", "--with", "a#confirm-tuned", "--metric=iops"];
+  expect(place.run(compare).out).toContain("better");
+  // The profile is a sweep of both sides.
+  const dry = place.run(["sweep", "a/answer/profile.yaml", "--dry-run", "--clock=virtual"]);
+  expect(dry.out).toMatch(/^point default$[\s\S]*^point tuned$/m);
+  expect(place.read("a", "report.html")).toContain("</html>");
+});
+
+test("options of Ceph become ceph.conf and commands", () => {
+  const set = ["set: {osd_op_queue: wpq}"];
+  const options = ["space:", "  osd_op_num_shards: [1, 16]"];
+  write(...head, "  iodepth=64", ...time, target, ...set, ...options, ...goal);
+  const { code } = place.run(["tune", "t.yaml", "--out=a", ...virtual]);
+  expect(code).toBe(0);
+  const conf = place.read("a", "answer", "ceph.conf");
+  const won = recordOf("a").confirmed[0]?.verdict === "better";
+  expect(conf).toMatch(won ? /^osd_op_num_shards = \d+$/m : /^# osd_op_num_shards = \d+$/m);
+  expect(conf).toContain("[osd]");
+  const commands = place.read("a", "answer", "ceph-config-set.sh");
+  expect(commands).toMatch(
+    /^(# )?ceph config set osd osd_op_num_shards \d+ {2}# after a restart$/m,
+  );
+});
+
+test("one seed, one search; interrupted and resumed it is the same one", async () => {
+  write(...whole);
+  expect(place.run(["tune", "t.yaml", "--out=a", "--seed=3", ...virtual]).code).toBe(0);
+  const going = place.start(["tune", "t.yaml", "--out=b", "--seed=3", ...virtual]);
+  await until("five runs are there", () => /^6\/22/m.test(going.err()));
+  going.child.kill("SIGINT");
+  const { code, err } = await going.done;
+  expect(code).toBe(130);
+  expect(err).toMatch(/osdyno: stopped by SIGINT\n$/);
+  const cut = recordOf("b");
+  expect(cut).toMatchObject({ state: "partial", chosen: [] });
+  expect(cut.answer[0]).toMatch(/^Partial results: No verdict yet/);
+  expect(place.run(["tune", "t.yaml", "--resume=b", "--seed=4"]).err).toBe(
+    "osdyno: --seed 4: the tuning to resume has seed 3; leave --seed out\n",
+  );
+  expect(place.run(["tune", "t.yaml", "--resume=b", ...virtual]).code).toBe(0);
+  const [once, twice] = [recordOf("a"), recordOf("b")];
+  expect(twice.steps).toEqual(once.steps);
+  expect(twice.comparisons).toEqual(once.comparisons);
+  expect(twice.answer).toEqual(once.answer);
+  write(...whole, "baseline: {bs: 4k}");
+  const other = place.run(["tune", "t.yaml", "--resume=b"]);
+  expect({ code: other.code, err: other.err }).toMatchObject({ code: 2 });
+  expect(other.err).toMatch(/it holds another tuning/);
+}, 120_000);
+
+test("two goals: the front, and its knee against the default", () => {
+  const two = ["objective: {maximise: iops, minimise: response.p50}"];
+  write(...head, ...time, target, ...space, ...two, "budget: 24", "confirm: {pairs: 6}");
+  const { code, out } = place.run(["tune", "t.yaml", "--out=a", "--method=lhs", ...virtual]);
+  expect(code).toBe(0);
+  const record = recordOf("a");
+  expect(record.front.length).toBeGreaterThan(1);
+  expect(record.front).toContain(record.chosen[0]);
+  expect(out).toMatch(/are not beaten in both goals/);
+});
+
+test("--dry-run tells what would be done and creates nothing", () => {
+  write(...whole);
+  const { code, out } = place.run(["tune", "t.yaml", "--dry-run"]);
+  expect(code).toBe(0);
+  expect(out).toMatch(/^space: 12 configurations; 8 values of 2 parameters checked$/m);
+  expect(out).toMatch(/^search: model; budget 22 runs, of which 12 runs are the confirmation$/m);
+  expect(place.files()).toEqual(["t.yaml"]);
+});
+
+describe("refuses, with the line", () => {
+  const before = [...head, ...time, target];
+  test.each([
+    ["nothing", [], /^t\.yaml:1: the tuning file is empty; it needs name:, job:, space:/],
+    ["no space", [...before, ...goal], /^t\.yaml:1: space: is missing; a tuning needs/],
+    ["an empty space", [...before, "space: {}", ...goal], /^t\.yaml:10: space: give at least one/],
+    ["a sweep's key", [...whole, "matrix: {bs: [4k]}"], /^t\.yaml:16: matrix: no such key/],
+    [
+      "an unknown metric",
+      [...before, ...space, "objective: {maximise: iosp}"],
+      /^t\.yaml:13: objective: maximise: no metric iosp; did you mean iops\?/,
+    ],
+    [
+      "the wrong direction",
+      [...before, ...space, "objective: {maximise: response.p99}"],
+      /^t\.yaml:13: objective: maximise: of response\.p99 lower is better; did you mean minimise\?/,
+    ],
+    [
+      "three goals",
+      [...before, ...space, "objective: {maximise: [iops, bw], minimise: rss_bytes}"],
+      /^t\.yaml:13: objective: give one or two metrics/,
+    ],
+    [
+      "a limit",
+      [...whole, "subject_to: ['response.p99 < 2']"],
+      /^t\.yaml:16: subject_to: threshold .* is no value of response\.p99/,
+    ],
+    [
+      "an option",
+      [...before, "space:", "  bluestore_alocator: [avl]", ...goal],
+      /^t\.yaml:11: there is no option or job key bluestore_alocator; did you mean bluestore_allocator\?/,
+    ],
+    [
+      "a value",
+      [...before, "space:", "  bs: [4k, 0]", ...goal],
+      /^t\.yaml:11: bs=0: must be at least 1/,
+    ],
+    [
+      "a baseline",
+      [...whole, "baseline: {rw: write}"],
+      /^t\.yaml:16: baseline: rw is not in the space; .* set:/,
+    ],
+    [
+      "a small budget",
+      [...before, ...space, "objective: {maximise: iops}", "budget: 20"],
+      /^t\.yaml: budget: 20 runs: the confirmation takes 20 of them; give at least 26/,
+    ],
+    ["few pairs", [...whole.slice(0, -1), "confirm: {pairs: 5}"], /needs 6 pairs/],
+  ])("%s", (_what, lines, line) => {
+    write(...lines);
+    const { code, out, err } = place.run(["tune", "t.yaml"]);
+    expect(err).toMatch(/^osdyno: [^\n]+\n$/);
+    expect(err.slice("osdyno: ".length, -1)).toMatch(line);
+    expect({ code, out }).toEqual({ code: 2, out: "" });
+    expect(place.files()).toEqual(["t.yaml"]);
+  });
+
+  test.each([
+    [["--method=magic"], /^--method magic: give one of model, grid/],
+    [["--resume=nowhere"], /there is no tune\.json$/],
+    [["other.yaml"], /^other\.yaml: a tuning takes one file/],
+  ])("%j", (args, line) => {
+    write(...whole);
+    const { code, err } = place.run(["tune", "t.yaml", ...args]);
+    expect(code).toBe(2);
+    expect(err.slice("osdyno: ".length, -1)).toMatch(line);
+    expect(place.files()).toEqual(["t.yaml"]);
+  });
+});
