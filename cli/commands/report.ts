@@ -2,11 +2,11 @@
 import { join } from "node:path";
 import { Command, Option } from "commander";
 import { OsdynoError } from "../../engine/base/error.ts";
-import { loadReport } from "../../results/report/load.ts";
 import { writeSite } from "../../results/report/site.ts";
 import {
+  drawingOf,
   type ReportFormat,
-  renderReport,
+  renderDrawing,
   reportFormats,
   writeReport,
 } from "../../results/report/write.ts";
@@ -20,7 +20,7 @@ interface Flags {
 
 export function reportCommand(): Command {
   return new Command("report")
-    .description("draw the report of a run, its repeats or a sweep")
+    .description("draw the report of a run, its repeats, a sweep or a tuning")
     .argument("[dir...]", "directories that run or sweep made")
     .addOption(
       new Option("--format <format>", "html, md, json: a document; svg, png: one file per chart")
@@ -68,7 +68,7 @@ async function site(dirs: readonly string[], out: string, flags: Flags): Promise
 async function reportOne(dir: string, flags: Flags, position: number | null): Promise<void> {
   const { format, out } = flags;
   if ((format === "md" || format === "json") && out === undefined) {
-    process.stdout.write(await renderReport(loadReport(dir), format));
+    process.stdout.write(await renderDrawing(drawingOf(dir), format));
     return;
   }
   const charts = format === "svg" || format === "png";

@@ -2,6 +2,8 @@
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
 import { OsdynoError } from "../../engine/base/error.ts";
+import { renderTuneHtml } from "../tune/report/html.ts";
+import { isTuneDirectory, loadTuneReport } from "../tune/report/load.ts";
 import { renderHtml } from "./html.ts";
 import { html, type Markup, nothing, pageOf } from "./html-markup.ts";
 import { styleSheet } from "./html-style.ts";
@@ -51,9 +53,11 @@ export async function writeSite(dirs: readonly string[], out: string): Promise<W
   let added = 0;
   for (const { dir, given } of dirs.flatMap(expand)) {
     try {
-      const model = loadReport(dir);
+      const tuning = isTuneDirectory(dir) ? loadTuneReport(dir) : null;
+      const model = tuning?.runs ?? loadReport(dir);
       const href = freeHref(model, entries);
-      writeAside(join(out, href), await renderHtml(model));
+      const page = tuning === null ? await renderHtml(model) : await renderTuneHtml(tuning);
+      writeAside(join(out, href), page);
       entries.set(href, entryOf(model, href));
       added += 1;
     } catch (error) {

@@ -4,7 +4,9 @@ import { dirname, join } from "node:path";
 import { OsdynoError } from "../../engine/base/error.ts";
 import { temporarySuffix } from "../growing-file.ts";
 import { sealAdded } from "../seal.ts";
-import { chartsOf } from "./charts.ts";
+import { tuneDrawing } from "../tune/report/drawing.ts";
+import { isTuneDirectory, loadTuneReport } from "../tune/report/load.ts";
+import { type Chart, chartsOf } from "./charts.ts";
 import { renderHtml } from "./html.ts";
 import { loadReport } from "./load.ts";
 import { renderMarkdown } from "./markdown.ts";
@@ -27,7 +29,31 @@ export interface ReportOptions {
 export interface WrittenReport {
   /** Paths written, in the order of the report. */
   readonly files: readonly string[];
-  readonly model: ReportModel;
+}
+
+/** What there is to be drawn of a directory, in every format. */
+export interface Drawing {
+  readonly name: string;
+  readonly charts: readonly Chart[];
+  readonly html: () => Promise<string>;
+  readonly markdown: () => string;
+  /** For `--format json`. */
+  readonly model: unknown;
+}
+
+/** Reads `dir`. @throws OsdynoError `bad-input` when it holds no results */
+export function drawingOf(dir: string): Drawing {
+  return isTuneDirectory(dir) ? tuneDrawing(loadTuneReport(dir)) : plainDrawing(loadReport(dir));
+}
+
+function plainDrawing(model: ReportModel): Drawing {
+  return {
+    name: model.name,
+    charts: chartsOf(model),
+    html: () => renderHtml(model),
+    markdown: () => renderMarkdown(model),
+    model,
+  };
 }
 
 /**
@@ -38,47 +64,46 @@ export async function writeReport(
   dir: string,
   options: ReportOptions = {},
 ): Promise<WrittenReport> {
-  const model = loadReport(dir);
+  const drawing = drawingOf(dir);
   const format = options.format ?? "html";
   const written =
     format === "svg" || format === "png"
-      ? await writeCharts(model, format, options.out ?? join(dir, "charts"))
-      : [await writeText(model, format, options.out ?? join(dir, `report.${format}`))];
+      ? await writeCharts(drawing, format, options.out ?? join(dir, "charts"))
+      : [await writeText(drawing, format, options.out ?? join(dir, `report.${format}`))];
   if (options.out === undefined) {
     sealAdded(dir, written);
   }
-  return { files: written, model };
+  return { files: written };
 }
 
 /** The report as text. */
-export async function renderReport(
-  model: ReportModel,
-  format: Exclude<ReportFormat, "svg" | "png">,
-): Promise<string> {
+export async function renderReport(model: ReportModel, format: TextFormat): Promise<string> {
+  return await renderDrawing(plainDrawing(model), format);
+}
+
+type TextFormat = Exclude<ReportFormat, "svg" | "png">;
+
+export async function renderDrawing(drawing: Drawing, format: TextFormat): Promise<string> {
   switch (format) {
     case "html":
-      return await renderHtml(model);
+      return await drawing.html();
     case "md":
-      return renderMarkdown(model);
+      return drawing.markdown();
     case "json":
-      return `${JSON.stringify(model, null, 2)}\n`;
+      return `${JSON.stringify(drawing.model, null, 2)}\n`;
   }
 }
 
-async function writeText(
-  model: ReportModel,
-  format: Exclude<ReportFormat, "svg" | "png">,
-  file: string,
-): Promise<string> {
+async function writeText(drawing: Drawing, format: TextFormat, file: string): Promise<string> {
   if (existsSync(file) && statSync(file).isDirectory()) {
     throw new OsdynoError("bad-input", `--out ${file}: it is a directory; name a file in it`);
   }
-  writeAside(file, await renderReport(model, format));
+  writeAside(file, await renderDrawing(drawing, format));
   return file;
 }
 
 async function writeCharts(
-  model: ReportModel,
+  { name, charts }: Drawing,
   format: "svg" | "png",
   dir: string,
 ): Promise<readonly string[]> {
@@ -86,10 +111,10 @@ async function writeCharts(
     throw new OsdynoError("bad-input", `--out ${dir}: it is a file; charts need a directory`);
   }
   const files: string[] = [];
-  for (const chart of chartsOf(model)) {
+  for (const chart of charts) {
     // Alone, a chart needs its title and a ground of its own.
     const title = {
-      text: `${model.name}: ${chart.title}`,
+      text: `${name}: ${chart.title}`,
       anchor: "start",
       fontSize: 14,
       offset: 12,

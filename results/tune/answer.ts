@@ -118,7 +118,7 @@ function importanceText({ parameter, share, effect, best }: TuneImportance): str
   return (
     `${parameter} (${percentOf(share.value)} of the differences between runs, ` +
     `${percentOf(share.low)} to ${percentOf(share.high)}; best at ${best}, ` +
-    `${effect.value.toFixed(2)} times the worst)`
+    `${effect.value.toFixed(2)} times as good as the worst)`
   );
 }
 

@@ -1,6 +1,7 @@
 /** The report of a tuning as one HTML file, in the house's page. */
-import type { Chart } from "../../report/charts.ts";
+
 import { effectsChart } from "../../report/chart-effects.ts";
+import type { Chart } from "../../report/charts.ts";
 import { figure } from "../../report/html.ts";
 import {
   deviceSection,
@@ -21,7 +22,12 @@ import { settingsOf, type TuneReport } from "./load.ts";
 
 /** Charts in the order of the page. */
 export function tuneCharts({ record, runs }: TuneReport): readonly Chart[] {
-  const charts = [effectsChart(runs), traceChart(record), importanceChart(record), goalsChart(record)];
+  const charts = [
+    effectsChart(runs),
+    traceChart(record),
+    importanceChart(record),
+    goalsChart(record),
+  ];
   return charts.filter((chart) => chart !== null);
 }
 
@@ -43,9 +49,13 @@ ${caveats(report)}
 ${settings(record)}
 ${files(report)}
 ${verdicts(record)}
-${figures.length === 0 ? nothing : html`<section aria-labelledby="charts"><h2 id="charts">Charts</h2>
+${
+  figures.length === 0
+    ? nothing
+    : html`<section aria-labelledby="charts"><h2 id="charts">Charts</h2>
 ${figures}
-</section>`}
+</section>`
+}
 ${trials(record)}
 ${method(record)}
 ${healthSection(runs)}
@@ -65,7 +75,8 @@ ${repeatSection(runs)}
 
 function header({ record, runs }: TuneReport): Markup {
   const badge = record.state === "partial" ? html`<span class="badge">partial</span>` : nothing;
-  const question = record.question === "" ? nothing : html`<p class="question">${record.question}</p>`;
+  const question =
+    record.question === "" ? nothing : html`<p class="question">${record.question}</p>`;
   const started = runs.started.replace("T", " ").replace(/(\.\d+)?Z$/, " UTC");
   return html`<header>
 <h1>${record.name}${badge}</h1>
@@ -117,7 +128,14 @@ function settings(record: TuneRecord): Markup {
           ];
     return html`<tr><th scope="row">${name}</th><td>${standard}</td><td class="best">${tuned}</td>${share.map((text) => html`<td>${text}</td>`)}</tr>`;
   });
-  const heads = ["Parameter", "Default", "Found", "Share of the differences", "Best value (how likely)", "Best against worst"];
+  const heads = [
+    "Parameter",
+    "Default",
+    "Found",
+    "Share of the differences",
+    "Best value (how likely)",
+    "Best against worst",
+  ];
   return html`<section aria-labelledby="settings"><h2 id="settings">The configuration found</h2>
 <p class="note">Shares and best values are those of the model over the whole space, each with its 95% interval; a
 value whose share begins at nothing may be left at its default.</p>

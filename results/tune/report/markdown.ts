@@ -24,7 +24,9 @@ export function renderTuneMarkdown({ record, runs, caveats, answer }: TuneReport
     `**${escapeText(first)}**`,
     ...rest.map(escapeText),
     caveats
-      .map(({ weight, text }) => `- ${weight === "serious" ? "**Warning:** " : ""}${escapeText(text)}`)
+      .map(
+        ({ weight, text }) => `- ${weight === "serious" ? "**Warning:** " : ""}${escapeText(text)}`,
+      )
       .join("\n"),
     settingsTable(record),
     verdictsTable(record),
@@ -65,13 +67,15 @@ function verdictsTable(record: TuneRecord): string {
   if (record.comparisons.length === 0) {
     return "";
   }
-  const rows = record.comparisons.map(({ metric, candidate, ratio, low, high, verdict, reason }) => [
-    metricHeading(metric),
-    candidate,
-    ratio.toFixed(3),
-    `${low.toFixed(3)} to ${high.toFixed(3)}`,
-    `${verdict}: ${reason}`,
-  ]);
+  const rows = record.comparisons.map(
+    ({ metric, candidate, ratio, low, high, verdict, reason }) => [
+      metricHeading(metric),
+      candidate,
+      ratio.toFixed(3),
+      `${low.toFixed(3)} to ${high.toFixed(3)}`,
+      `${verdict}: ${reason}`,
+    ],
+  );
   const heads = ["Metric", "Configuration", "Ratio", "Interval", "Verdict"];
   const kept = record.kept.map(
     ({ configuration, limit, kept: good, runs }) =>
