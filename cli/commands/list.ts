@@ -38,7 +38,7 @@ function opening(file: string): string {
 }
 
 function profileRows(): Row[] {
-  return ["jobs", "sweeps", "devices", "clusters"].flatMap((folder) => {
+  return ["jobs", "sweeps", "tune", "devices", "clusters"].flatMap((folder) => {
     let names: string[];
     try {
       names = readdirSync(join(profiles, folder)).sort();
@@ -110,7 +110,7 @@ const lists: Readonly<Record<string, { readonly title: string; readonly rows: ()
     title: "presets: sets of options (osdyno options)",
     rows: () => presets.map(({ name, describe }) => ({ name, description: describe })),
   },
-  profiles: { title: "job and sweep files that come with osdyno", rows: profileRows },
+  profiles: { title: "job, sweep and tune files that come with osdyno", rows: profileRows },
   scheduler: {
     title: "hot path: op scheduler (osd_op_queue)",
     rows: () => kinds(schedulerKinds()),

@@ -1,5 +1,5 @@
 /** Measures configurations one at a time, each on a store or file in the state that it should have. */
-import { rmSync } from "node:fs";
+import { existsSync, rmSync, truncateSync } from "node:fs";
 import { OsdynoError } from "../../engine/base/error.ts";
 import type { RunPlan } from "../../workloads/plan-model.ts";
 import { checkMemory } from "../../workloads/planner.ts";
@@ -78,6 +78,10 @@ export class Measuring {
 
   async #perform(point: Point, run: string, repetition: number): Promise<RunRecord> {
     const request = this.#request;
+    // As a plan sees it, a store that the run before left is somebody's.
+    for (const path of [...this.#stores].filter(existsSync)) {
+      truncateSync(path, 0);
+    }
     const asked = runRequest(request, point, repetition, [...this.#files, ...this.#stores]);
     const plan = safePlan(asked);
     checkMemory(plan);

@@ -1,22 +1,14 @@
 /** Two things that cannot be had together: both goals with their front, or the goal beside its first limit. */
-import {
-  countLabel,
-  type Form,
-  formWidth,
-  ink,
-  nsLabel,
-  palette,
-  softInk,
-  styled,
-} from "../../report/chart-style.ts";
+import { type Form, formWidth, ink, palette, softInk, styled } from "../../report/chart-style.ts";
 import type { Chart } from "../../report/charts.ts";
 import { markCode } from "../../report/mark-codes.ts";
-import { formatMetric, isTime, metricHeading, metricTitle } from "../../report/units.ts";
+import { formatMetric, metricHeading, metricTitle } from "../../report/units.ts";
 import { parseThreshold } from "../../threshold.ts";
 import { settingsText } from "../answer.ts";
 import { mediansOf } from "../conclude.ts";
 import { defaultId } from "../trials.ts";
 import type { TuneRecord } from "../tune-record.ts";
+import { figureScale } from "./figure-scale.ts";
 import { winnerOf } from "./load.ts";
 
 const kinds = ["default", "tuned", "on the front", "beaten", "measured", "breaks a limit"] as const;
@@ -87,18 +79,19 @@ function rowsOf(record: TuneRecord, [across, up]: readonly [string, string]): re
 }
 
 function axisOf(field: string, metric: string, values: readonly number[]): object {
-  const wide = Math.max(...values) / Math.min(...values) > 5;
   return {
     field,
     type: "quantitative",
     title: metricHeading(metric),
-    scale: { type: wide ? "log" : "linear", zero: false, nice: true },
-    axis: { labelExpr: isTime(metric) ? nsLabel : countLabel, tickCount: 6 },
+    ...figureScale(metric, values),
   };
 }
 
 function specOf(record: TuneRecord, axes: readonly [string, string], form: Form) {
-  const rows = rowsOf(record, axes);
+  // What the eye looks for is drawn last, over the rest.
+  const rows = [...rowsOf(record, axes)].sort(
+    (a, b) => kinds.indexOf(b.kind) - kinds.indexOf(a.kind),
+  );
   const [across, up] = axes;
   const bound = record.limits.map(parseThreshold).find(({ metric }) => metric === across)?.limit;
   const xs = [...rows.map((row) => row.x), ...(bound === undefined ? [] : [bound])];
@@ -134,7 +127,7 @@ function specOf(record: TuneRecord, axes: readonly [string, string], form: Form)
         ]),
     {
       data: { values: rows },
-      mark: { type: "point", filled: true, size: 65, opacity: 0.9 },
+      mark: { type: "point", filled: true, size: 70, opacity: 0.95 },
       encoding: {
         x,
         y,

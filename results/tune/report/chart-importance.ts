@@ -37,7 +37,7 @@ function rowsOf(record: TuneRecord, metric: string): readonly Row[] {
     .filter((each) => each.metric === metric)
     .map(({ parameter, share, effect, best }) => {
       const range = `${percentOf(share.low)} to ${percentOf(share.high)}`;
-      const tip = `${parameter}: ${percentOf(share.value)} (${range}); best at ${best}, ${effect.value.toFixed(2)} times the worst`;
+      const tip = `${parameter}: ${percentOf(share.value)} (${range}); best at ${best}, ${effect.value.toFixed(2)} times as good as the worst`;
       const { value, low, high } = share;
       return { label: parameter, share: value, low, high, code: markCode({ entry: -1, tip }) };
     });
@@ -91,7 +91,7 @@ function cell(rows: readonly Row[], facts: CellFacts): object {
     height: rowPx * names.length,
     layer: [
       {
-        mark: { type: "bar", color: palette[0], height: { band: 0.6 } },
+        mark: { type: "bar", color: palette[4], height: { band: 0.6 } },
         encoding: { x, y, description: { field: "code", type: "nominal" } },
       },
       {

@@ -1,20 +1,12 @@
 /** The trace of a search: every run in its order, the default's own runs, and the best so far. */
-import {
-  countLabel,
-  type Form,
-  formWidth,
-  ink,
-  nsLabel,
-  palette,
-  softInk,
-  styled,
-} from "../../report/chart-style.ts";
+import { type Form, formWidth, ink, palette, softInk, styled } from "../../report/chart-style.ts";
 import type { Chart } from "../../report/charts.ts";
 import { markCode } from "../../report/mark-codes.ts";
-import { formatMetric, isTime, metricHeading } from "../../report/units.ts";
+import { formatMetric, metricHeading } from "../../report/units.ts";
 import { settingsText } from "../answer.ts";
 import { costOf, type Goal, median } from "../problem.ts";
 import type { TuneRecord } from "../tune-record.ts";
+import { figureScale } from "./figure-scale.ts";
 
 const kinds = ["search", "repeat", "breaks a limit", "default"] as const;
 const colours = [palette[0], palette[4], softInk, palette[1]];
@@ -89,8 +81,6 @@ function cell(record: TuneRecord, goal: Goal, form: Form, labelled: boolean): ob
   const rows = rowsOf(record, goal);
   const standard = rows.filter(({ kind }) => kind === "default").map(({ figure }) => figure);
   const figures = rows.map(({ figure }) => figure);
-  const [low, high] = [Math.min(...figures), Math.max(...figures)];
-  const type = high / low > 5 ? "log" : "linear";
   const x = {
     field: "number",
     type: "quantitative",
@@ -102,8 +92,7 @@ function cell(record: TuneRecord, goal: Goal, form: Form, labelled: boolean): ob
     field: "figure",
     type: "quantitative",
     title: metricHeading(goal.metric),
-    scale: { type, zero: false, nice: true },
-    axis: { labelExpr: isTime(goal.metric) ? nsLabel : countLabel, tickCount: 6 },
+    ...figureScale(goal.metric, figures),
   };
   const there = kinds.filter((kind) => rows.some((row) => row.kind === kind));
   const pick = <T>(list: readonly T[]) => there.map((kind) => list[kinds.indexOf(kind)]);

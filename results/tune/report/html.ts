@@ -11,9 +11,11 @@ import {
 } from "../../report/html-machine.ts";
 import { html, type Markup, nothing, pageOf } from "../../report/html-markup.ts";
 import { styleSheet } from "../../report/html-style.ts";
+import type { ReportModel } from "../../report/model.ts";
 import { pageScript, scriptHash } from "../../report/page-script.ts";
 import { formatMetric, formatSeconds, metricHeading } from "../../report/units.ts";
 import { percentOf, settingsText } from "../answer.ts";
+import { confirmName } from "../tune-directory.ts";
 import type { TuneRecord } from "../tune-record.ts";
 import { goalsChart } from "./chart-goals.ts";
 import { importanceChart } from "./chart-importance.ts";
@@ -23,12 +25,21 @@ import { settingsOf, type TuneReport } from "./load.ts";
 /** Charts in the order of the page. */
 export function tuneCharts({ record, runs }: TuneReport): readonly Chart[] {
   const charts = [
-    effectsChart(runs),
+    effectsChart(ofConfirmation(runs)),
     traceChart(record),
     importanceChart(record),
     goalsChart(record),
   ];
   return charts.filter((chart) => chart !== null);
+}
+
+/** The runs as the chart of effects sees them: the configurations of the confirmation, by their names. */
+function ofConfirmation(runs: ReportModel): ReportModel {
+  const prefix = `${confirmName}-`;
+  const entries = runs.entries
+    .filter(({ point }) => point.startsWith(prefix))
+    .map((entry) => ({ ...entry, label: entry.point.slice(prefix.length), facet: "" }));
+  return { ...runs, entries };
 }
 
 /** Draws the whole page. Deterministic: the same results give the same bytes. */
@@ -100,10 +111,17 @@ ${items}
 </ul></section>`;
 }
 
+/** Headings of columns that hold words. */
+const texts = ["Configuration", "Settings", "Verdict"];
+
 /** A table that scrolls sideways on a phone. */
 function table(name: string, heads: readonly string[], rows: readonly Markup[]): Markup {
   const [first = "", ...more] = heads;
-  const head = more.map((title) => html`<th scope="col">${title}</th>`);
+  const head = more.map((title) =>
+    texts.includes(title)
+      ? html`<th scope="col" class="text">${title}</th>`
+      : html`<th scope="col">${title}</th>`,
+  );
   return html`<div class="scroll" tabindex="0" role="group" aria-label="${name}, scrolls sideways"><table>
 <caption class="hidden">${name}</caption>
 <thead><tr><th scope="col" class="text">${first}</th>${head}</tr></thead>
@@ -160,10 +178,13 @@ function verdicts(record: TuneRecord): Markup {
     return nothing;
   }
   const rows = record.comparisons.map((each) => {
-    const { metric, candidate, ratio, low, high, p, verdict, reason, runs_needed: needed } = each;
-    const more = needed === null ? "" : `; ${needed} pairs would decide`;
+    const { metric, candidate, ratio, low, high, p, verdict } = each;
     return html`<tr><th scope="row">${metricHeading(metric)}</th><td class="text">${candidate}</td><td>${ratio.toFixed(3)}</td>
-<td>${low.toFixed(3)} to ${high.toFixed(3)}</td><td>${p.toPrecision(2)}</td><td class="text"><b>${verdict}</b>: ${reason}${more}</td></tr>`;
+<td>${low.toFixed(3)} to ${high.toFixed(3)}</td><td>${p.toPrecision(2)}</td><td class="text"><b>${verdict}</b></td></tr>`;
+  });
+  const reasons = record.comparisons.map(({ metric, candidate, reason, runs_needed: needed }) => {
+    const more = needed === null ? "" : `; ${needed} pairs would decide`;
+    return html`<li>${metricHeading(metric)}, ${candidate}: ${reason}${more}</li>`;
   });
   const kept = record.kept.map(
     ({ configuration, limit, kept: good, runs, median }) =>
@@ -179,6 +200,9 @@ ${table("Limits", ["Limit", "Configuration", "Kept", "Median"], kept)}`;
 <p class="note">${record.planned.pairs} blocks of fresh runs, which the search has not seen, each with the default and the
 found configuration in random order. Ratio of the found one to the default with its 95% interval.</p>
 ${table("Verdicts of the confirmation", ["Metric", "Configuration", "Ratio", "Interval", "p", "Verdict"], rows)}
+<ul>
+${reasons}
+</ul>
 ${limits}</section>`;
 }
 
