@@ -57,6 +57,7 @@ const tuneSchema = z.strictObject({
       candidates: z.number().int().min(1).max(10).default(1),
     })
     .default({ pairs: 10, candidates: 1 }),
+  min_effect: shape.min_effect,
   seed: z.number().int().min(0).default(1),
 });
 
@@ -78,6 +79,8 @@ export function sweepOf(tune: CheckedTune, metrics: readonly string[]): CheckedS
     exclude: tune.exclude,
     repeat: 1,
     metrics: [...metrics],
+    min_effect: tune.min_effect,
+    require: [],
     preview: false,
   };
 }

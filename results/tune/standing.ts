@@ -10,6 +10,8 @@ import type { TuneRecord } from "./tune-record.ts";
 
 const mostRows = 8;
 const mostMetrics = 4;
+/** Characters of the settings; all of them stand in the report. */
+const mostText = 100;
 
 function limitsOf(record: TuneRecord): readonly Limit[] {
   return record.limits.map((text) => {
@@ -44,7 +46,9 @@ export function boardText(record: TuneRecord): string {
       return value === null ? "-" : formatMetric(name, value);
     });
     const mark = trial.failed !== undefined ? "failed" : keeps ? "" : "breaks a limit";
-    table.push([trial.id, String(runs.length), ...cells, mark, settingsText(trial.parameters)]);
+    const settings = settingsText(trial.parameters);
+    const shown = settings.length > mostText ? `${settings.slice(0, mostText)}...` : settings;
+    table.push([trial.id, String(runs.length), ...cells, mark, shown]);
   }
   const left = rows.length - mostRows;
   return `${table.toString()}${left > 0 ? `\n... and ${left} more` : ""}`;
