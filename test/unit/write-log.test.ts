@@ -167,14 +167,46 @@ describe("a device that fails", () => {
   });
 
   it("a bit that has turned over in the log is never returned, nor written back", async () => {
-    const slow = { effect: "error", errno: 5, kinds: [opKinds.write], times: null } as const;
+    // The first four writes back are tried four times: what comes behind them waits meanwhile.
+    const slow = { effect: "error", errno: 5, kinds: [opKinds.write], times: 12 } as const;
     const world = worldOf({ imageFaults: [slow] });
     await create(world);
     const log = await open(world);
-    expect(await one(world, log, opKinds.write, 2, 0x55)).toBe(blockBytes);
-    // Behind the roots and one control block.
-    world.disks.get("log")?.disk.rot(8192 + 4096 + 100, 0x10);
-    expect(await one(world, log, opKinds.read, 2)).toBe(-errnos.EIO);
+    for (let block = 0; block < 30; block += 1) {
+      expect(await one(world, log, opKinds.write, block, 0x55)).toBe(blockBytes);
+    }
+    // Each record is a control block and one of data. The last twelve or so are still in memory.
+    world.disks.get("log")?.disk.rot(8192 + 2 * 4096 * 10 + 4096 + 100, 0x10);
+    world.disks.get("log")?.disk.rot(8192 + 2 * 4096 * 29 + 4096 + 100, 0x10);
+    expect(await one(world, log, opKinds.read, 10)).toBe(-errnos.EIO);
+    expect(await one(world, log, opKinds.read, 29)).toBe(blockBytes);
+    expect(firstByte(log)).toBe(0x55);
+    await expect(world.run(log.drain())).rejects.toThrow(/entry 11 of the log is damaged/);
+    const byte = new Uint8Array(1);
+    const image = world.disks.get("image")?.disk.image;
+    image?.read(10 * blockBytes, byte);
+    expect(byte[0]).toBe(0);
+    image?.read(2 * blockBytes, byte);
+    expect(byte[0]).toBe(0x55);
+  });
+
+  it("what cannot be read of the log fails alone", async () => {
+    const slow = { effect: "error", errno: 5, kinds: [opKinds.write], times: 12 } as const;
+    // In the middle of what write-back reads at once.
+    const range = { offsetBytes: 8192 + 2 * 4096 * 5 + 4096, lengthBytes: 4096 };
+    // Making the log writes there too.
+    const latent = { effect: "latent", kinds: [opKinds.write], nth: 2 } as const;
+    const world = worldOf({ imageFaults: [slow], logFaults: [{ ...latent, range }] });
+    await create(world);
+    const log = await open(world);
+    for (let block = 0; block < 30; block += 1) {
+      expect(await one(world, log, opKinds.write, block, 0x66)).toBe(blockBytes);
+    }
+    await expect(world.run(log.drain())).rejects.toThrow(/entry 6 of the log .*cannot be read/);
+    for (const block of [4, 6, 7]) {
+      expect(await one(world, log, opKinds.read, block)).toBe(blockBytes);
+      expect(firstByte(log)).toBe(0x66);
+    }
   });
 });
 

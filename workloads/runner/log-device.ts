@@ -11,6 +11,8 @@ import { makesLog, type PlannedLog } from "../log-place.ts";
 
 const depth = 32;
 const leastSlotBytes = 256 << 10;
+/** For records that stay in memory until they are written back; with long slots fewer of them stay. */
+const memoryBytes = 16 << 20;
 
 /** A device for a log of which writes of up to `slotBytes` are put down. */
 export function openLogDevice(
@@ -19,7 +21,9 @@ export function openLogDevice(
   slotBytes: number,
   clock: LayerContext["clock"],
 ): BlockDevice {
-  const geometry = { depth, slotBytes: Math.max(leastSlotBytes, slotBytes + 16_384), blockBytes };
+  const longest = Math.max(leastSlotBytes, slotBytes + 16_384);
+  const slotCount = Math.max(depth, Math.floor(memoryBytes / longest));
+  const geometry = { depth, slotBytes: longest, slotCount, blockBytes };
   if (log.model !== null) {
     return new SyntheticDevice({ spec: log.model, clock, data: true, ...geometry });
   }
@@ -30,7 +34,6 @@ export function openLogDevice(
     path,
     write: true,
     direct: !pmem,
-    slotCount: depth,
     ...geometry,
   });
 }

@@ -3,47 +3,18 @@ import { assert } from "../../base/assert.ts";
 import type { OpTable } from "../../device/op-table.ts";
 import { flagFua, opKinds } from "../../port/block-device.ts";
 import {
-  controlBlockBytes,
-  controlEntryAt,
-  encodeControlBlock,
-  encodeEntry,
   entriesPerRecord,
   entryBytes,
   entryFlags,
   firstAreaBytes,
+  type HeaderTarget,
 } from "./log-format.ts";
+import { type Layout, type LogRecord, layouts, RecordMemory, writeHeaders } from "./log-record.ts";
 import type { LogState } from "./log-state.ts";
 import type { RingPiece } from "./ring.ts";
 
-/** A record on its way to the device. */
-interface LogRecord {
-  readonly firstEntry: number;
-  endEntry: number;
-  /** Operations that are told when it is durable. */
-  readonly clients: number[];
-  readonly position: number;
-  readonly pieces: readonly RingPiece[];
-  /** Of the log's arena, one a piece, then those of the entry table; empty once they are written. */
-  slots: number[];
-  writesLeft: number;
-  written: boolean;
-  durable: boolean;
-}
-
-/** How a mode lays out its records. */
-interface Layout {
-  /** Before the data of a record. */
-  readonly headBytes: number;
-  /** Data begin on multiples of it. */
-  readonly alignBytes: number;
-  /** Entries are in a table of their own. */
-  readonly table: boolean;
-}
-
-export const layouts = Object.freeze({
-  ssd: { headBytes: controlBlockBytes, alignBytes: 4096, table: false },
-  pmem: { headBytes: 0, alignBytes: 512, table: true },
-} satisfies Record<string, Layout>);
+/** Of the slots of memory, those that records may keep once they are durable: others want to read. */
+const keptShare = 0.75;
 
 const sumBytes = new Uint8Array(4);
 const sumView = new DataView(sumBytes.buffer);
@@ -67,6 +38,9 @@ export class Appender {
   readonly #events: AppenderEvents;
   readonly #layout: Layout;
   readonly #records: LogRecord[] = [];
+  readonly #memory: RecordMemory;
+  /** The memory of the log's device. */
+  readonly #target: HeaderTarget;
   /** Operations that wait for a record, from `#first` on. */
   #pending: number[] = [];
   #first = 0;
@@ -91,6 +65,11 @@ export class Appender {
     this.#layout = layouts[state.mode];
     this.#persistOnFlush = state.tuning.persist === "flush";
     this.#durable = state.entries.next;
+    const { bytes, slotCount } = state.logIo.lane.arena;
+    this.#target = { bytes, view: new DataView(bytes.buffer, bytes.byteOffset, bytes.length) };
+    const most = Math.floor(slotCount * keptShare);
+    const release = (slot: number) => state.logIo.release(slot);
+    this.#memory = new RecordMemory(state.entries, most, release);
   }
 
   get durable(): number {
@@ -150,12 +129,13 @@ export class Appender {
         this.#events.full();
         break;
       }
-      const slots = this.#takeSlots(taken);
+      const pieces = state.ring.cut(state.ring.head, this.#recordBytes);
+      const slots = this.#takeSlots(pieces.length);
       if (slots === null) {
         break;
       }
       this.#throttling = false;
-      this.#append(taken, slots);
+      this.#append(taken, pieces, slots);
     }
     if (this.#first > 0 && this.#first === this.#pending.length) {
       this.#pending = [];
@@ -168,16 +148,22 @@ export class Appender {
     return this.#throttling;
   }
 
-  /** The data of an entry that are still in memory; `null`: they are on the device. */
+  /** The data of an entry that are still in memory, valid until the next turn; `null`: they are on the device. */
   inMemory(sequence: number, slot: number): Uint8Array | null {
+    const { entries, logIo } = this.#state;
+    const at = entries.memoryAt[slot] as number;
+    const lengthBytes = entries.lengthBytes[slot] as number;
+    if (at >= 0) {
+      return this.#target.bytes.subarray(at, at + lengthBytes);
+    }
+    // In pieces: only those under way are put together again.
     const record = this.#records.find(
       ({ firstEntry, endEntry }) => sequence >= firstEntry && sequence < endEntry,
     );
     if (record === undefined || record.slots.length === 0) {
       return null;
     }
-    const { entries, logIo } = this.#state;
-    const into = new Uint8Array(entries.lengthBytes[slot] as number);
+    const into = new Uint8Array(lengthBytes);
     const from = (entries.position[slot] as number) - record.position;
     for (const [number, piece] of record.pieces.entries()) {
       const start = Math.max(from, piece.fromBytes);
@@ -199,6 +185,10 @@ export class Appender {
     ];
     this.#pending = [];
     this.#first = 0;
+    // Nothing becomes durable any more, and reads want their memory.
+    for (const record of this.#records.filter(({ written }) => written)) {
+      this.#memory.forget(record);
+    }
     for (const index of indices) {
       this.#events.finish(index, -errno);
     }
@@ -252,43 +242,45 @@ export class Appender {
   }
 
   /** Slots for the pieces of the record and for its part of the entry table; `null`: not now. */
-  #takeSlots(count: number): number[] | null {
-    const { ring, logIo } = this.#state;
-    const pieces = ring.cut(ring.head, this.#recordBytes).length;
-    const wanted = pieces + (this.#layout.table && count > 0 ? 1 : 0);
+  #takeSlots(pieces: number): number[] | null {
+    const { lane } = this.#state.logIo;
+    const wanted = pieces + (this.#layout.table ? 1 : 0);
     const slots: number[] = [];
     while (slots.length < wanted) {
-      const slot = logIo.lane.takeSlot();
-      if (slot < 0) {
+      const slot = lane.takeSlot();
+      if (slot >= 0) {
+        slots.push(slot);
+      } else if (!this.#memory.drop()) {
         for (const taken of slots) {
-          logIo.lane.giveSlot(taken);
+          lane.giveSlot(taken);
         }
         return null;
       }
-      slots.push(slot);
     }
     return slots;
   }
 
-  #append(count: number, slots: number[]): void {
+  #append(count: number, pieces: readonly RingPiece[], slots: number[]): void {
     const state = this.#state;
     const { entries, ring } = state;
-    const firstEntry = entries.next;
+    const { headBytes, table } = this.#layout;
     const record: LogRecord = {
-      firstEntry,
+      firstEntry: entries.next,
       endEntry: 0,
       clients: [],
       position: ring.head,
-      pieces: ring.cut(ring.head, this.#recordBytes),
+      bytes: this.#recordBytes,
+      pieces,
+      tableSlot: table ? (slots.pop() as number) : -1,
       slots,
       writesLeft: 0,
       written: false,
       durable: false,
     };
-    if (this.#layout.headBytes > 0) {
-      state.logIo.bytesOf(slots[0] as number).fill(0, 0, this.#layout.headBytes);
+    if (headBytes > 0) {
+      state.logIo.bytesOf(slots[0] as number).fill(0, 0, headBytes);
     }
-    let at = this.#layout.headBytes;
+    let at = headBytes;
     if (this.#withSyncPoint) {
       this.#addSyncPoint(record);
     }
@@ -301,8 +293,8 @@ export class Appender {
     }
     this.#first += count;
     record.endEntry = entries.next;
-    ring.head += this.#recordBytes;
-    this.#seal(record);
+    ring.head += record.bytes;
+    writeHeaders(state, this.#target, record, this.#durable);
     this.#records.push(record);
     for (const index of record.clients) {
       this.#events.sent(index);
@@ -341,7 +333,7 @@ export class Appender {
       const from = (this.#table.slot[index] as number) * image.arena.slotBytes;
       state.arenaSums.checksum(from, lengthBytes, lengthBytes, sumBytes, 0);
       entries.dataSum[slot] = sumView.getUint32(0, true);
-      this.#copyIn(record, at, image.arena.bytes.subarray(from, from + lengthBytes));
+      entries.memoryAt[slot] = this.#copyIn(record, at, from, lengthBytes);
     }
     entries.flags[slot] = flags;
     this.#place(record, slot);
@@ -363,17 +355,23 @@ export class Appender {
     entries.opensRecord[slot] = entries.next - 1 === record.firstEntry ? 1 : 0;
   }
 
-  #copyIn(record: LogRecord, at: number, bytes: Uint8Array): void {
-    const { logIo } = this.#state;
-    for (const [number, piece] of record.pieces.entries()) {
+  /** From the image's memory to `at` in the record's; returns where that is, -1: in more than one piece. */
+  #copyIn(record: LogRecord, at: number, from: number, lengthBytes: number): number {
+    const { logIo, image } = this.#state;
+    const source = image.arena.bytes;
+    for (let number = 0; number < record.pieces.length; number += 1) {
+      const piece = record.pieces[number] as RingPiece;
       const start = Math.max(at, piece.fromBytes);
-      const end = Math.min(at + bytes.length, piece.fromBytes + piece.lengthBytes);
+      const end = Math.min(at + lengthBytes, piece.fromBytes + piece.lengthBytes);
       if (start < end) {
-        const whole = start === at && end === at + bytes.length;
-        const part = whole ? bytes : bytes.subarray(start - at, end - at);
-        logIo.bytesOf(record.slots[number] as number).set(part, start - piece.fromBytes);
+        const to = (record.slots[number] as number) * logIo.slotBytes + start - piece.fromBytes;
+        this.#target.bytes.set(source.subarray(from + start - at, from + end - at), to);
+        if (end - start === lengthBytes) {
+          return to;
+        }
       }
     }
+    return -1;
   }
 
   /** Tells the client at once when durability is a matter of flushes. */
@@ -386,61 +384,28 @@ export class Appender {
     }
   }
 
-  /** Writes the headers of the record's entries. */
-  #seal(record: LogRecord): void {
-    const { entries, stamp, logIo } = this.#state;
-    const { table } = this.#layout;
-    const slotOfHeaders = record.slots[table ? record.slots.length - 1 : 0] as number;
-    const bytes = logIo.bytesOf(slotOfHeaders);
-    for (let sequence = record.firstEntry; sequence < record.endEntry; sequence += 1) {
-      const slot = entries.slotOf(sequence);
-      const number = sequence - record.firstEntry;
-      encodeEntry(
-        bytes,
-        table ? number * entryBytes : controlEntryAt(number),
-        {
-          sequence,
-          flags: entries.flags[slot] as number,
-          imageOffsetBytes: entries.imageOffsetBytes[slot] as number,
-          lengthBytes: entries.lengthBytes[slot] as number,
-          position: entries.position[slot] as number,
-          dataSum: entries.dataSum[slot] as number,
-          generation: entries.generation[slot] as number,
-          durableEntry: this.#durable,
-        },
-        stamp,
-      );
-    }
-    if (!table) {
-      const { firstEntry, endEntry, position } = record;
-      encodeControlBlock(
-        bytes,
-        {
-          count: endEntry - firstEntry,
-          firstEntry,
-          position,
-          recordBytes: this.#recordBytes,
-        },
-        stamp,
-      );
-    }
-  }
-
   #send(record: LogRecord): void {
-    const { logIo, entries, counters } = this.#state;
-    const { fua } = logIo.lane.supports;
-    const done = (errno: number) => this.#wrote(record, errno);
+    const { logIo } = this.#state;
     record.writesLeft = record.slots.length;
-    for (const [number, slot] of record.slots.entries()) {
-      const piece = record.pieces[number];
-      const bytes = piece?.lengthBytes ?? (record.endEntry - record.firstEntry) * entryBytes;
-      const offset =
-        piece?.offsetBytes ?? firstAreaBytes + (record.firstEntry % entries.capacity) * entryBytes;
-      counters.logWrites += 1;
-      counters.logWriteBytes += bytes;
-      logIo.write(slot, offset, bytes, fua, done);
+    for (let number = 0; number < record.slots.length; number += 1) {
+      const { offsetBytes, lengthBytes } = record.pieces[number] as RingPiece;
+      this.#write(record, record.slots[number] as number, offsetBytes, lengthBytes);
+    }
+    if (record.tableSlot >= 0) {
+      record.writesLeft += 1;
+      const { firstEntry, endEntry, tableSlot } = record;
+      const offsetBytes = firstAreaBytes + (firstEntry % this.#state.entries.capacity) * entryBytes;
+      this.#write(record, tableSlot, offsetBytes, (endEntry - firstEntry) * entryBytes);
     }
     logIo.commit();
+  }
+
+  #write(record: LogRecord, slot: number, offsetBytes: number, lengthBytes: number): void {
+    const { logIo, counters } = this.#state;
+    const { fua } = logIo.lane.supports;
+    counters.logWrites += 1;
+    counters.logWriteBytes += lengthBytes;
+    logIo.write(slot, offsetBytes, lengthBytes, fua, (errno) => this.#wrote(record, errno));
   }
 
   #wrote(record: LogRecord, errno: number): void {
@@ -452,11 +417,13 @@ export class Appender {
     if (record.writesLeft > 0) {
       return;
     }
-    for (const slot of record.slots.splice(0)) {
-      state.logIo.release(slot);
+    if (record.tableSlot >= 0) {
+      state.logIo.release(record.tableSlot);
+      record.tableSlot = -1;
     }
     record.written = true;
     if (state.stopped !== null) {
+      this.#memory.forget(record);
       return;
     }
     if (state.logIo.lane.supports.fua) {
@@ -499,6 +466,7 @@ export class Appender {
       for (const index of record.clients) {
         this.#events.finish(index, this.#table.lengthBytes[index] as number);
       }
+      this.#memory.keep(record);
     }
     while ((this.#waiting[0]?.entry ?? Number.POSITIVE_INFINITY) <= this.#durable) {
       this.#events.finish((this.#waiting.shift() as { index: number }).index, 0);

@@ -24,6 +24,8 @@ export class Entries {
   readonly readers: Uint16Array;
   /** The image has it, flushed or not. */
   readonly written: Uint8Array;
+  /** Where its data are in the memory of the log's device; -1: nowhere, or not in one piece. */
+  readonly memoryAt: Float64Array;
   first: number;
   next: number;
   /** The first entry whose slot is not to be used again yet: that of the root on the device. */
@@ -46,6 +48,7 @@ export class Entries {
     this.liveBlocks = new Uint32Array(capacity);
     this.readers = new Uint16Array(capacity);
     this.written = new Uint8Array(capacity);
+    this.memoryAt = new Float64Array(capacity);
   }
 
   get size(): number {
@@ -80,6 +83,7 @@ export class Entries {
     this.readers[slot] = 0;
     this.written[slot] = 0;
     this.opensRecord[slot] = 0;
+    this.memoryAt[slot] = -1;
     return slot;
   }
 

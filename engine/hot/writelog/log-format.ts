@@ -198,14 +198,20 @@ export function decodeRoot(bytes: Uint8Array): Root | RootFault {
   };
 }
 
-/** Writes an entry's 64 bytes to `bytes` at `at`. */
+/** Memory that headers are written to. */
+export interface HeaderTarget {
+  readonly bytes: Uint8Array;
+  /** Of all of `bytes`. */
+  readonly view: DataView;
+}
+
+/** Writes an entry's 64 bytes at `at`. */
 export function encodeEntry(
-  bytes: Uint8Array,
+  { bytes, view }: HeaderTarget,
   at: number,
   entry: EntryHeader,
   { logId, epoch }: LogStamp,
 ): void {
-  const view = viewOf(bytes);
   view.setUint32(at + 4, logId, true);
   writeU64(view, at + 8, entry.sequence);
   writeU64(view, at + 16, entry.imageOffsetBytes);
@@ -249,21 +255,21 @@ export function decodeEntry(
   };
 }
 
-/** Completes a control block whose entries are in `bytes` already. */
+/** Completes the control block at `at`, whose entries are there already. */
 export function encodeControlBlock(
-  bytes: Uint8Array,
+  { bytes, view }: HeaderTarget,
+  at: number,
   { count, firstEntry, position, recordBytes }: ControlBlock,
   { logId, epoch }: LogStamp,
 ): void {
-  const view = viewOf(bytes);
-  view.setUint32(0, controlMagic, true);
-  view.setUint32(8, logId, true);
-  view.setUint32(12, epoch, true);
-  writeU64(view, 16, firstEntry);
-  writeU64(view, 24, position);
-  writeU64(view, 32, recordBytes);
-  view.setUint32(40, count, true);
-  view.setUint32(4, crc32c(bytes, 8, entryBytes * (1 + count)), true);
+  view.setUint32(at, controlMagic, true);
+  view.setUint32(at + 8, logId, true);
+  view.setUint32(at + 12, epoch, true);
+  writeU64(view, at + 16, firstEntry);
+  writeU64(view, at + 24, position);
+  writeU64(view, at + 32, recordBytes);
+  view.setUint32(at + 40, count, true);
+  view.setUint32(at + 4, crc32c(bytes, at + 8, at + entryBytes * (1 + count)), true);
 }
 
 /** Offset in the control block of its entry `index`. */

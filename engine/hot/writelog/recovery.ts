@@ -2,7 +2,6 @@
 import { OsdynoError } from "../../base/error.ts";
 import type { Checksum } from "../checksum/checksum.ts";
 import type { LaneIo } from "../kv/lane-io.ts";
-import { layouts } from "./appender.ts";
 import type { Entries } from "./entries.ts";
 import {
   controlBlockBytes,
@@ -16,6 +15,8 @@ import {
   firstAreaBytes,
   type Root,
 } from "./log-format.ts";
+import { layouts } from "./log-record.ts";
+import { LogScan, readRing } from "./log-scan.ts";
 import type { Ring } from "./ring.ts";
 
 const sumBytes = new Uint8Array(4);
@@ -27,15 +28,8 @@ interface FoundRecord {
   readonly endPosition: number;
 }
 
-/** Reads ranges of the ring, which may wrap. */
-async function readRing(ring: Ring, position: number, lengthBytes: number): Promise<Uint8Array> {
-  const bytes = new Uint8Array(lengthBytes);
-  const parts = ring.cut(position, lengthBytes).map(async (piece) => {
-    bytes.set(await ring.io.readRange(piece.offsetBytes, piece.lengthBytes), piece.fromBytes);
-  });
-  await Promise.all(parts);
-  return bytes;
-}
+/** Of the entry table, read at once. */
+const tablePartBytes = 64 << 10;
 
 export class Recovery {
   readonly #root: Root;
@@ -45,6 +39,9 @@ export class Recovery {
   /** Bytes of a record at most. */
   readonly #longest: number;
   readonly #recordsInFlight: number;
+  /** The ring, and the entry table by the bytes of all entries before. */
+  readonly #data: LogScan;
+  readonly #table: LogScan;
   #next: number;
   #position: number;
 
@@ -62,29 +59,54 @@ export class Recovery {
     this.#recordsInFlight = limits.recordsInFlight;
     this.#next = root.firstEntry;
     this.#position = root.firstPosition;
+    const { firstEntry, firstPosition, entryCapacity } = root;
+    const inRing = (position: number, bytes: number) => readRing(ring, position, bytes);
+    this.#data = new LogScan(inRing, firstPosition, firstPosition + ring.bytes);
+    const tableBytes = (entry: number) => entry * entryBytes;
+    this.#table = new LogScan(
+      (position, bytes) => this.#readTable(position, bytes),
+      tableBytes(firstEntry),
+      tableBytes(firstEntry + entryCapacity),
+      tablePartBytes,
+    );
   }
 
   /** Fills `entries` and sets the ring's ends. Throws `io` when what was acknowledged is not all there. */
   async run(entries: Entries): Promise<void> {
+    let known = 0;
+    for (let before = -1; before < this.#next; ) {
+      before = this.#next;
+      await this.#walk(entries);
+      known = Math.max(this.#root.durableEntry, await this.#durableByLater());
+      if (known <= this.#next) {
+        break;
+      }
+      // Of a log that is in use, what was read ahead may be older than what was found behind it.
+      this.#data.forget();
+      this.#table.forget();
+    }
+    this.#ring.tail = this.#root.firstPosition;
+    this.#ring.head = this.#position;
+    if (known > this.#next) {
+      throw new OsdynoError(
+        "io",
+        `entry ${this.#next} of the write log on ${this.#io.lane.facts.name} was acknowledged and is damaged: ${known - this.#next} or more entries are lost; osdyno writelog invalidate gives up the whole log`,
+      );
+    }
+  }
+
+  /** On from where it stands to the first entry that does not count. */
+  async #walk(entries: Entries): Promise<void> {
     for (;;) {
       const record = this.#root.mode === "ssd" ? await this.#control() : await this.#tableEntry();
       if (record === null || record.endPosition - this.#root.firstPosition > this.#ring.bytes) {
-        break;
+        return;
       }
       for (const [number, entry] of record.entries.entries()) {
         this.#keep(entries, entry, record, number);
       }
       this.#next += record.entries.length;
       this.#position = record.endPosition;
-    }
-    this.#ring.tail = this.#root.firstPosition;
-    this.#ring.head = this.#position;
-    const known = Math.max(this.#root.durableEntry, await this.#durableByLater());
-    if (known > this.#next) {
-      throw new OsdynoError(
-        "io",
-        `entry ${this.#next} of the write log on ${this.#io.lane.facts.name} was acknowledged and is damaged: ${known - this.#next} or more entries are lost; osdyno writelog invalidate gives up the whole log`,
-      );
     }
   }
 
@@ -113,46 +135,44 @@ export class Recovery {
   }
 
   async #control(): Promise<FoundRecord | null> {
-    const block = await readRing(this.#ring, this.#position, controlBlockBytes);
-    const found = decodeControlBlock(block, this.#root.logId);
+    const block = await this.#data.bytes(this.#position, controlBlockBytes);
+    const found = block === null ? null : decodeControlBlock(block, this.#root.logId);
     if (found === null) {
       return null;
     }
     const { control, epoch } = found;
+    const { count, recordBytes } = control;
     if (
       control.firstEntry !== this.#next ||
       control.position !== this.#position ||
+      recordBytes < controlBlockBytes ||
       !this.#epochFits(epoch, this.#next)
     ) {
       return null;
     }
-    const data = await readRing(
-      this.#ring,
-      this.#position + controlBlockBytes,
-      control.recordBytes - controlBlockBytes,
-    );
+    const record = await this.#data.bytes(this.#position, recordBytes);
+    if (record === null) {
+      return null;
+    }
     const entries: EntryHeader[] = [];
-    for (let number = 0; number < control.count; number += 1) {
-      const decoded = decodeEntry(block, controlEntryAt(number), this.#root.logId);
+    for (let number = 0; number < count; number += 1) {
+      const decoded = decodeEntry(record, controlEntryAt(number), this.#root.logId);
       if (decoded === null || !this.#fits(decoded.entry, epoch, this.#next + number)) {
         return null;
       }
-      const from = decoded.entry.position - this.#position - controlBlockBytes;
-      if (!this.#whole(decoded.entry, data, from)) {
+      const from = decoded.entry.position - this.#position;
+      if (!this.#whole(decoded.entry, record, from)) {
         return null;
       }
       entries.push(decoded.entry);
     }
-    const endPosition = this.#position + control.recordBytes;
+    const endPosition = this.#position + recordBytes;
     return { entries, position: this.#position, endPosition };
   }
 
   async #tableEntry(): Promise<FoundRecord | null> {
-    if (this.#next - this.#root.firstEntry >= this.#root.entryCapacity) {
-      return null;
-    }
-    const bytes = await this.#readTable(this.#next, 1);
-    const decoded = decodeEntry(bytes, 0, this.#root.logId);
+    const bytes = await this.#table.bytes(this.#next * entryBytes, entryBytes);
+    const decoded = bytes === null ? null : decodeEntry(bytes, 0, this.#root.logId);
     if (decoded === null || !this.#fits(decoded.entry, decoded.epoch, this.#next)) {
       return null;
     }
@@ -161,11 +181,9 @@ export class Recovery {
     const { alignBytes } = layouts.pmem;
     const length = hasData ? Math.ceil(entry.lengthBytes / alignBytes) * alignBytes : 0;
     if (hasData) {
-      if (entry.position !== this.#position) {
-        return null;
-      }
-      const data = await readRing(this.#ring, entry.position, length);
-      if (!this.#whole(entry, data, 0)) {
+      const data =
+        entry.position === this.#position ? await this.#data.bytes(this.#position, length) : null;
+      if (data === null || !this.#whole(entry, data, 0)) {
         return null;
       }
     }
@@ -188,13 +206,19 @@ export class Recovery {
     return this.#checksum.verify(bytes, entry.lengthBytes, sumBytes) < 0;
   }
 
-  async #readTable(sequence: number, count: number): Promise<Uint8Array> {
-    const at = firstAreaBytes + (sequence % this.#root.entryCapacity) * entryBytes;
-    const { blockBytes } = this.#io.lane.facts;
-    const start = Math.floor(at / blockBytes) * blockBytes;
-    const end = Math.ceil((at + count * entryBytes) / blockBytes) * blockBytes;
-    const bytes = await this.#io.readRange(start, end - start);
-    return bytes.subarray(at - start, at - start + count * entryBytes);
+  /** A range of the entry table, by the bytes of all entries before it: it goes round. */
+  async #readTable(position: number, lengthBytes: number): Promise<Uint8Array> {
+    const whole = this.#root.entryCapacity * entryBytes;
+    const within = position % whole;
+    const first = Math.min(lengthBytes, whole - within);
+    const head = await this.#io.readRange(firstAreaBytes + within, first);
+    if (first === lengthBytes) {
+      return head;
+    }
+    const bytes = new Uint8Array(lengthBytes);
+    bytes.set(head);
+    bytes.set(await this.#io.readRange(firstAreaBytes, lengthBytes - first), first);
+    return bytes;
   }
 
   /**
@@ -241,8 +265,12 @@ export class Recovery {
       entryCapacity - (this.#next - firstEntry),
     );
     let known = 0;
+    const bytes =
+      count > 0
+        ? await this.#readTable(this.#next * entryBytes, count * entryBytes)
+        : new Uint8Array(0);
     for (let sequence = this.#next; sequence < this.#next + count; sequence += 1) {
-      const decoded = decodeEntry(await this.#readTable(sequence, 1), 0, logId);
+      const decoded = decodeEntry(bytes, (sequence - this.#next) * entryBytes, logId);
       if (decoded !== null && this.#fits(decoded.entry, decoded.epoch, sequence)) {
         known = Math.max(known, decoded.entry.durableEntry);
       }

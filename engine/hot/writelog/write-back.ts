@@ -6,7 +6,7 @@
 import { assert } from "../../base/assert.ts";
 import { errnos, opKinds } from "../../port/block-device.ts";
 import type { Appender } from "./appender.ts";
-import { entryData } from "./entry-data.ts";
+import { EntryWindow } from "./entry-data.ts";
 import { entryFlags } from "./log-format.ts";
 import type { LogState } from "./log-state.ts";
 
@@ -24,6 +24,7 @@ export class WriteBack {
   readonly #state: LogState;
   readonly #appender: Appender;
   readonly #advanced: () => void;
+  readonly #data: EntryWindow;
   readonly #underWay: UnderWay[] = [];
   #bytesUnderWay = 0;
   /** The next entry to begin with; below `#written` the image has everything. */
@@ -39,6 +40,7 @@ export class WriteBack {
   constructor(state: LogState, appender: Appender, flushed: number, advanced: () => void) {
     this.#state = state;
     this.#appender = appender;
+    this.#data = new EntryWindow(state, appender);
     this.#advanced = advanced;
     this.#next = flushed;
     this.#written = flushed;
@@ -183,7 +185,7 @@ export class WriteBack {
       this.#send(under, slot, lent);
       return;
     }
-    entryData(this.#state, this.#appender, sequence, (data) => {
+    this.#data.data(sequence, (data) => {
       if (data === null) {
         imageIo.release(lent);
         this.#state.stop(`entry ${sequence} of the log is damaged or cannot be read`);
