@@ -27,6 +27,11 @@ export const runFlags: readonly RunFlag[] = [
     true,
     "hdd, ssd, nvme or pmem, instead of what is found out; decides defaults",
   ),
+  flag(
+    "shape",
+    true,
+    "the device behaves like this one: hdd-7200, sata-ssd, nvme, pmem, or a profile of osdyno fingerprint",
+  ),
   flag("repeat", true, "independent runs, each in a directory of its own"),
   flag("seed", true, "seed of the operation stream; replaces randseed"),
   flag("label", true, "part of the run directory's name"),
@@ -91,7 +96,6 @@ export const runFlags: readonly RunFlag[] = [
 
 /** Flags of the contract whose part is not built yet: known, refused by name. */
 export const laterFlags: readonly RunFlag[] = [
-  flag("shape", true, "the synthetic device as a wrapper (not in this version)"),
   flag("load-curve", false, "latency at 10 to 100% of the highest rate (not in this version)"),
 ];
 

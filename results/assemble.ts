@@ -205,6 +205,7 @@ function jobRecord(
     ...healthNotes(generator),
     ...(failed ? [`ended early: ${failed.message}`] : []),
     ...members.flatMap((member) => member.outcome.notes),
+    ...shapeNotes(input.counters),
   ];
   return {
     ...fioJobRecord(members, group, input.intervals, elapsedSeconds),
@@ -268,6 +269,20 @@ function cpuOf(members: readonly MeasuredJob[]): OsdynoCpu {
     system_ns: systemNs,
     us_per_io: ios === 0 ? 0 : (userNs + systemNs) / 1000 / ios,
   };
+}
+
+/** Of operations that a shape held back, so many may be late before it is told. */
+const lateShapeShare = 0.01;
+
+/** A host that was slower than the shape it was to be. */
+function shapeNotes(counters: RunInput["counters"] = {}): string[] {
+  const late = counters["shape.host_slower"] ?? 0;
+  const all = counters["shape.operations"] ?? 0;
+  return late <= lateShapeShare * all
+    ? []
+    : [
+        `host slower than shape: ${((100 * late) / all).toFixed(1)}% of the operations came more than a tenth later than the shape says`,
+      ];
 }
 
 function countersOf(members: readonly MeasuredJob[]): Record<string, number> {

@@ -299,7 +299,11 @@ async function measured(
     label: settings.label,
     seed: seedOfRun(parsed.jobs, settings.seed),
     target: targetText(plan),
-    chain: [...new Set(plan.chains.flatMap(({ layers }) => layers)), targetText(plan)],
+    chain: [
+      ...new Set(plan.chains.flatMap(({ layers }) => layers)),
+      ...(settings.stack?.shape === undefined ? [] : [`shape ${settings.stack.shape.text}`]),
+      targetText(plan),
+    ],
     options: recordOptions([
       ...plan.stores,
       ...plan.chains.filter(({ text }) => plan.stores.every((store) => store.text !== text)),

@@ -7,6 +7,7 @@ import { type PlannedLog, plannedLog } from "./log-place.ts";
 import type { PlannedJob } from "./plan-model.ts";
 import { refuse } from "./planned-path.ts";
 import { resolveExisting } from "./scratch.ts";
+import type { NamedShape } from "./shape-profile.ts";
 import { deviceClassOf, kindOfClass, type StackChoice } from "./stack.ts";
 import type { PlannedStore } from "./store-plan.ts";
 
@@ -19,6 +20,8 @@ export interface PlannedChain {
   readonly options: OptionSet;
   /** The write log of a chain that has one. */
   readonly log: PlannedLog | null;
+  /** Of the device below the layers; a store has it below itself. */
+  readonly shape: NamedShape | null;
 }
 
 function optionsOf(
@@ -40,7 +43,7 @@ function optionsOf(
 }
 
 /** A job whose operations can pass a chain: on one target, and alike what else is on it. */
-function checkJob(job: PlannedJob, others: readonly PlannedJob[], layers: readonly OptionLayer[]) {
+function checkJob(job: PlannedJob, others: readonly PlannedJob[], layers: readonly string[]) {
   const { resolved, files } = job;
   const names = layers.join(", ");
   if (resolved.objects !== null) {
@@ -106,11 +109,12 @@ export function chainsOf(
     const settings = store?.settings ?? [...stack.settings, ...settingsOf(job)];
     const asked = layersAsked(settings);
     // With all of them switched off the jobs go the same way, for the comparison.
-    if (file === undefined || layersNamed(settings).length === 0) {
+    const shape = store === undefined ? (stack.shape ?? null) : null;
+    if (file === undefined || (layersNamed(settings).length === 0 && shape === null)) {
       continue;
     }
     const layers = asked.map(({ layer }) => layer);
-    checkJob(job, jobs, layers);
+    checkJob(job, jobs, shape === null ? layers : [...layers, "a shape"]);
     if (!chains.has(file.path)) {
       const onDevice = file.kind === "file" || file.kind === "block";
       const options =
@@ -124,7 +128,7 @@ export function chainsOf(
       if (log !== null && (file.created || (store !== undefined && store.make !== null))) {
         refuseOldWrites(log, imageUriOf(file.path, onDevice));
       }
-      chains.set(file.path, { text: file.path, layers, options, log });
+      chains.set(file.path, { text: file.path, layers, options, log, shape });
     }
   }
   return [...chains.values()];

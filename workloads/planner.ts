@@ -6,6 +6,7 @@ import { createHash } from "node:crypto";
 import { type Dirent, readdirSync } from "node:fs";
 import { totalmem } from "node:os";
 import { join, resolve } from "node:path";
+import { syntheticDefaults } from "../engine/device/synthetic-spec.ts";
 import { mixByDirection } from "../engine/store/objects/object-mix.ts";
 import { layersNamed } from "./chain.ts";
 import { chainsOf } from "./chain-plan.ts";
@@ -289,8 +290,12 @@ function targetOf(job: ResolvedJob, options: PlanOptions): Target | null {
   const text = options.target ?? job.target;
   if (text !== null) {
     const target = parseTarget(text);
+    const stack = options.stack ?? plainStack;
+    if (target.kind === "null" && target.model === null && stack.shape !== undefined) {
+      return { ...target, model: { ...syntheticDefaults, size: stack.shape.shape.sizeBytes } };
+    }
     return target.kind === "store"
-      ? targetWith(absoluteStore(target, options.directory), options.stack ?? plainStack)
+      ? targetWith(absoluteStore(target, options.directory), stack)
       : target;
   }
   if (job.ioengine === "null") {
@@ -419,7 +424,8 @@ export function planRun(jobs: readonly ResolvedJob[], options: PlanOptions): Run
   const onStore = jobs.some((job) => targetOf(job, options)?.kind === "store");
   const stack = options.stack ?? plainStack;
   const logged = jobs.some((job) => logOf(targetOf(job, options)) !== undefined);
-  const layered = logged || layersNamed(stack.settings).length > 0;
+  const shaped = stack.shape !== undefined;
+  const layered = logged || shaped || layersNamed(stack.settings).length > 0;
   const path = onStore || layered ? "engine" : options.path;
   for (const job of jobs) {
     const refusal = refusalOf(job, path, path === options.path);
@@ -462,7 +468,16 @@ export function planRun(jobs: readonly ResolvedJob[], options: PlanOptions): Run
     stores,
     notes: [
       ...(onStore || chains.length > 0 ? [] : withoutLayers(stack)),
-      ...(elsewhere ? ["layers above a target are on the engine path: --path engine"] : []),
+      ...(elsewhere
+        ? [
+            `${shaped ? "a shape and " : ""}layers above a target are on the engine path: --path engine`,
+          ]
+        : []),
+      ...(stack.shape === undefined
+        ? []
+        : [
+            `modelled: the shape ${stack.shape.text} says how long the device takes, not the device`,
+          ]),
     ],
     ...expected(phases),
   };

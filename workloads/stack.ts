@@ -11,6 +11,7 @@ import {
 } from "../engine/options/option-set.ts";
 import type { DeviceClass } from "../engine/port/block-device.ts";
 import { lookUp } from "./planned-path.ts";
+import type { NamedShape } from "./shape-profile.ts";
 
 /** `--preset`, `--set`, `--device-class`; of a sweep's point as well. */
 export interface StackChoice {
@@ -18,6 +19,8 @@ export interface StackChoice {
   /** Later ones hold. */
   readonly settings: readonly OptionSetting[];
   readonly deviceClass: DeviceClass | null;
+  /** `--shape`: what the device below everything behaves like; absent: like itself. */
+  readonly shape?: NamedShape;
 }
 
 export const plainStack: StackChoice = Object.freeze({
@@ -50,6 +53,10 @@ export function readSetting(text: string, origin: string): OptionSetting {
 export function deviceClassOf(path: string, stack: StackChoice): ClassDecision {
   if (stack.deviceClass !== null) {
     return { deviceClass: stack.deviceClass, classReason: "--device-class" };
+  }
+  if (stack.shape !== undefined) {
+    const { text, shape } = stack.shape;
+    return { deviceClass: shape.deviceClass, classReason: `the shape ${text}` };
   }
   const context = probeContext();
   if (lookUp(path) !== null) {

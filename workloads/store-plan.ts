@@ -11,6 +11,7 @@ import type { ResolvedJob } from "./job/model.ts";
 import type { PlannedFile, PlannedJob } from "./plan-model.ts";
 import { refuse } from "./planned-path.ts";
 import { resolveExisting } from "./scratch.ts";
+import type { NamedShape } from "./shape-profile.ts";
 import { deviceClassOf, kindOfClass, type StackChoice } from "./stack.ts";
 import {
   objectBytesOf,
@@ -37,6 +38,8 @@ export interface PlannedStore {
   readonly options: OptionSet;
   /** What was set, from which the options come. */
   readonly settings: readonly OptionSetting[];
+  /** What its main device behaves like; `null`: like itself. */
+  readonly shape: NamedShape | null;
 }
 
 /** Why a store that is there does not do, as the end of a sentence; null: it does. */
@@ -117,12 +120,39 @@ export function storeFile(
   };
 }
 
+/** What is under a shape is reached through the engine: RocksDB goes to its device by itself. */
+function settingsOf(
+  target: StoreTarget,
+  stack: StackChoice,
+  place: StorePlace,
+): readonly OptionSetting[] {
+  const settings = [...target.settings, ...stack.settings];
+  if (stack.shape === undefined) {
+    return settings;
+  }
+  const kv = settings.findLast(({ name }) => name === "bluestore_kvbackend")?.value;
+  const there = place.kind === "store" && unlike(target, place) === null ? place.label.kv : kv;
+  if (there === "rocksdb") {
+    throw new OsdynoError(
+      "bad-input",
+      `target ${target.text}: --shape acts on waltree and memory only, and this store's metadata are in RocksDB; make it anew with bluestore_kvbackend=waltree`,
+    );
+  }
+  return there === undefined
+    ? [...settings, { name: "bluestore_kvbackend", value: "waltree", origin: "--shape" }]
+    : settings;
+}
+
 function planned(target: StoreTarget, neededBytes: number, stack: StackChoice): PlannedStore {
   const path = resolveExisting(target.path);
   const place = storePlace(path);
   const device = deviceClassOf(path, stack);
-  const settings = [...target.settings, ...stack.settings];
-  const options = optionsOf(target, stack, kindOfClass(device.deviceClass));
+  const settings = settingsOf(target, stack, place);
+  const options = optionsOf(
+    { ...target, settings },
+    { ...stack, settings: [] },
+    kindOfClass(device.deviceClass),
+  );
   checkHotPaths(options);
   const there = place.kind === "store" && unlike(target, place) === null;
   const sizeBytes = storeBytes(target, place) ?? storeBytesFor(neededBytes);
@@ -134,7 +164,8 @@ function planned(target: StoreTarget, neededBytes: number, stack: StackChoice): 
     );
   }
   const make = there ? null : { sizeBytes, objectBytes: objectBytesOf(target) };
-  return { text, path, place, make, objectBytes, device, options, settings };
+  const shape = stack.shape ?? null;
+  return { text, path, place, make, objectBytes, device, options, settings, shape };
 }
 
 /** The stores of planned jobs. Throws `bad-input` for one that two jobs describe differently. */

@@ -25,6 +25,7 @@ import { formatBytes } from "../../results/units.ts";
 import { writeWhole } from "../../results/whole-file.ts";
 import { judgePath, refusalLine } from "../../workloads/safety.ts";
 import { scratchPlaces } from "../../workloads/scratch.ts";
+import { readShape } from "../../workloads/shape-profile.ts";
 import { watchInterrupts } from "../interrupt.ts";
 import { formatSeconds, makeProgress } from "../progress.ts";
 
@@ -33,13 +34,22 @@ interface Flags {
   readonly out?: string;
   readonly destroy?: true;
   readonly readOnly?: true;
-  readonly budget: string;
+  readonly budget?: string;
   readonly size?: string;
+  readonly shape?: string;
+  readonly clock?: string;
   readonly rounds: string;
   readonly sample: string;
   readonly seed: string;
   readonly dryRun?: true;
   readonly json?: true;
+}
+
+function clockOf({ clock }: Flags): "real" | "virtual" {
+  if (clock !== undefined && clock !== "real" && clock !== "virtual") {
+    throw new OsdynoError("bad-input", `--clock ${clock}: choose real, virtual`);
+  }
+  return clock ?? "virtual";
 }
 
 function whole(name: string, text: string, low: number): number {
@@ -78,10 +88,10 @@ function checkSafe(place: FingerprintPlace, flags: Flags): void {
 }
 
 function planLines(place: FingerprintPlace, plan: FingerprintPlan, rounds: number): string {
-  const where = place.kind === "synthetic" ? place.text : place.path;
+  const where = place.kind === "path" ? place.path : place.text;
   const made = place.kind === "path" && place.made ? " (a file that is made and removed)" : "";
   const written =
-    plan.writeBytes === 0 || place.kind === "synthetic"
+    plan.writeBytes === 0 || place.kind !== "path"
       ? "nothing"
       : `at most ${formatBytes(plan.writeBytes)}`;
   return (
@@ -114,9 +124,12 @@ function finish(profile: Profile, directory: string, out: string, json: boolean)
 }
 
 async function run(device: string, flags: Flags): Promise<void> {
-  const place = fingerprintPlace(device);
+  const shape = flags.shape === undefined ? null : readShape(flags.shape, process.cwd());
+  const place = fingerprintPlace(device, shape !== null, clockOf(flags));
   const rounds = whole("rounds", flags.rounds, 1);
-  const out = outOf(flags, placeFacts(place).name);
+  const facts = placeFacts(place);
+  const out = outOf(flags, shape === null ? facts.name : `${basename(shape.text, ".yaml")}-shaped`);
+  const turns = (shape?.shape.deviceClass ?? facts.class) === "hdd";
   const name = basename(out).replace(/\.ya?ml$/, "");
   checkSafe(place, flags);
   const interrupts = watchInterrupts();
@@ -126,8 +139,10 @@ async function run(device: string, flags: Flags): Promise<void> {
     readOnly: flags.readOnly === true,
     rounds,
     sampleNs: whole("sample", flags.sample, 1) * 1e6,
-    budgetBytes: bytes("budget", flags.budget),
+    budgetBytes: bytes("budget", flags.budget ?? (turns ? "64g" : "8g")),
     sizeBytes: flags.size === undefined ? null : bytes("size", flags.size),
+    shape,
+    turns,
     seed: whole("seed", flags.seed, 0),
     signal: interrupts.signal,
     onStep: (fraction, what) => progress.update(fraction, what),
@@ -164,8 +179,13 @@ export function fingerprintCommand(): Command {
     .option("--out <file>", "the profile (default: profiles/devices/NAME.yaml)")
     .option("--destroy", "allow writing to what is not a scratch place")
     .option("--read-only", "write nothing; figures of reads only")
-    .option("--budget <bytes>", "written at most", "8g")
+    .option("--budget <bytes>", "written at most (default: 8g, of a disk that turns 64g)")
     .option("--size <bytes>", "of a file that is made; of a device, the part looked at, at most")
+    .option(
+      "--shape <profile>",
+      "the device behaves like this one: hdd-7200, sata-ssd, nvme, pmem, FILE",
+    )
+    .option("--clock <kind>", "of null: with a shape: virtual (default), or real over memory")
     .option("--rounds <n>", "samples of each point, each round in an order of its own", "3")
     .option("--sample <ms>", "length of a sample", "200")
     .option("--seed <n>", "of the order and of the places", "1")

@@ -31,6 +31,7 @@ import { showcmd } from "../../workloads/job/showcmd.ts";
 import { checkMemory, filesOf, seedOfRun } from "../../workloads/planner.ts";
 import { checkSpace } from "../../workloads/runner/layout.ts";
 import { scratchDirectory } from "../../workloads/scratch.ts";
+import { readShape } from "../../workloads/shape-profile.ts";
 import { readDeviceClass, readSetting, type StackChoice } from "../../workloads/stack.ts";
 import { scanTraces, traceFiles } from "../../workloads/trace/plan.ts";
 import { dryRun } from "../dry-run.ts";
@@ -99,10 +100,12 @@ function parseArguments(own: Own, jobs: readonly string[]): ParsedArguments {
 
 function stackOf(own: Own): StackChoice {
   const deviceClass = last(own, "device-class");
+  const shape = last(own, "shape");
   return {
     preset: last(own, "preset") ?? null,
     settings: (own.get("set") ?? []).map((text) => readSetting(text, "--set")),
     deviceClass: deviceClass === undefined ? null : readDeviceClass(deviceClass),
+    ...(shape === undefined ? {} : { shape: readShape(shape, process.cwd()) }),
   };
 }
 

@@ -5,6 +5,8 @@
  */
 import { SeededRandom } from "../base/random.ts";
 import { type Fault, FaultDevice } from "../device/fault.ts";
+import { ShapedDevice } from "../device/shape.ts";
+import type { ShapeSpec } from "../device/shape-spec.ts";
 import { type SyntheticSpec, syntheticDefaults } from "../device/synthetic-spec.ts";
 import type { BlockDevice } from "../port/block-device.ts";
 import { VirtualClock } from "./clock.ts";
@@ -41,10 +43,12 @@ export interface DiskSpec {
   readonly slotBytes?: number;
   /** Default: `depth`. */
   readonly slotCount?: number;
-  /** Default: 4096. */
+  /** Default: the shape's, else 4096. A crash tears writes at 512 bytes, or at blocks that are smaller. */
   readonly blockBytes?: number;
   /** Default: true. */
   readonly fua?: boolean;
+  /** What it behaves like; its service times are the shape's then. Absent: `service`. */
+  readonly shape?: ShapeSpec;
   /** Faults as they are planned, see `engine/device/fault.ts`. */
   readonly faults?: readonly Fault[];
 }
@@ -114,8 +118,7 @@ export class World {
       clock: this.clock,
       spec: {
         ...syntheticDefaults,
-        serviceNs: 50_000,
-        jitter: "exp",
+        ...(spec.shape === undefined ? ({ serviceNs: 50_000, jitter: "exp" } as const) : {}),
         seed: this.random.fork(spec.name).below(2 ** 32),
         ...spec.service,
         size: spec.sizeBytes,
@@ -123,17 +126,24 @@ export class World {
       depth,
       slotBytes: spec.slotBytes ?? 16_384,
       slotCount: spec.slotCount ?? depth,
-      blockBytes: spec.blockBytes ?? 4096,
+      blockBytes: spec.blockBytes ?? spec.shape?.blockBytes ?? 4096,
       fua: spec.fua ?? true,
       image: this.#images.get(spec.name) ?? null,
       recorder: this.recorder,
       trace: this.trace,
     });
     const faults = [...(spec.faults ?? []), ...this.#profileFaults(spec)];
-    const device = faults.length === 0 ? disk : new FaultDevice(disk, faults, this.clock);
+    const shaped = spec.shape === undefined ? disk : this.#shaped(disk, spec.shape, spec.name);
+    const device = faults.length === 0 ? shaped : new FaultDevice(shaped, faults, this.clock);
     const made = { device, disk };
     this.#disks.set(spec.name, made);
     return made;
+  }
+
+  /** Effects are the disk's, at once; when an operation completes is the shape's. */
+  #shaped(below: BlockDevice, shape: ShapeSpec, name: string): BlockDevice {
+    const seed = this.random.fork(`shape of ${name}`).below(2 ** 32);
+    return new ShapedDevice({ below, shape, clock: this.clock, seed, earlyNs: 0 });
   }
 
   #profileFaults({ name, sizeBytes }: DiskSpec): readonly Fault[] {

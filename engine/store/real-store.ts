@@ -2,6 +2,8 @@
 import { rmSync } from "node:fs";
 import { OsdynoError } from "../base/error.ts";
 import type { PerfCounters, PerfSection } from "../base/perf-counters.ts";
+import type { ShapedDevice } from "../device/shape.ts";
+import type { ShapeSpec } from "../device/shape-spec.ts";
 import type { OptionSet } from "../options/option-set.ts";
 import { RealClock } from "../os/clock.ts";
 import { processMemory } from "../os/memory-meter.ts";
@@ -30,6 +32,8 @@ export interface RealStoreRequest {
   /** Largest transfer of the store's user, and slots that are the user's. */
   readonly slotBytes: number;
   readonly userSlots: number;
+  /** What the main device behaves like; absent: like itself. */
+  readonly shape?: ShapeSpec;
 }
 
 /** Memory that the store's own slots may take, unless they are too few then. */
@@ -56,6 +60,8 @@ export function openParts(
   const { path, options, random, userSlots } = request;
   const slotBytes = roundedSlotBytes(request.slotBytes);
   const own = Math.max(16, Math.min(96, Math.floor(ownSlotBytes / slotBytes)));
+  const clock = new RealClock();
+  const { shape } = request;
   const devices = new StoreDevices({
     path,
     others: otherPaths(options, label),
@@ -64,6 +70,7 @@ export function openParts(
     slotBytes,
     ownSlots: own,
     userSlots,
+    ...(shape === undefined ? {} : { shape: { spec: shape, clock, seed: random.below(2 ** 32) } }),
     main: {
       ...(request.sizeBytes === 0 ? {} : { sizeBytes: request.sizeBytes }),
       facts: { name: path, deviceClass: request.deviceClass, classReason: request.classReason },
@@ -74,7 +81,6 @@ export function openParts(
     label === null
       ? kvOfNewStore(options, sizeBytes, devices.db !== null)
       : { name: options.isSet(kvOption) ? options.text(kvOption) : label.kv, note: null };
-  const clock = new RealClock();
   const parts: BlueStoreParts = {
     clock,
     random,
@@ -134,6 +140,37 @@ function volumeSection(counters: VolumeCounters): PerfSection {
   };
 }
 
+/** What the shape of the main device did, if it has one. */
+function shapeSection(shaped: ShapedDevice | null): PerfCounters {
+  if (shaped === null) {
+    return {};
+  }
+  const told = shaped.counters();
+  const value = (name: string) => told[`shape.${name}`] ?? 0;
+  return {
+    shape: {
+      operations: {
+        kind: "counter",
+        unit: "operations",
+        description: "operations that the shape held back for their time",
+        value: value("operations"),
+      },
+      host_slower: {
+        kind: "counter",
+        unit: "operations",
+        description: "operations that came more than a tenth later than the shape says",
+        value: value("host_slower"),
+      },
+      host_slower_max_ns: {
+        kind: "gauge",
+        unit: "ns",
+        description: "the latest of them",
+        value: value("host_slower_max_ns"),
+      },
+    },
+  };
+}
+
 /** A store that is open, with its device. */
 export class RealStore {
   readonly store: BlueStore;
@@ -190,6 +227,7 @@ export class RealStore {
     return {
       ...this.store.perfCounters(),
       volume: volumeSection(this.volumeCounters),
+      ...shapeSection(this.#opened.devices.main.shaped),
     };
   }
 

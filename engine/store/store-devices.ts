@@ -3,11 +3,14 @@ import { closeSync, openSync, readSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import { OsdynoError } from "../base/error.ts";
 import { DeviceMux } from "../device/mux.ts";
+import { ShapedDevice, timerSlackNs } from "../device/shape.ts";
+import type { ShapeSpec } from "../device/shape-spec.ts";
 import { blockEngine, type OpenOptions, openBlockDevice } from "../hot/ioengine/registry.ts";
 import type { KvDevice } from "../hot/kv/kv.ts";
 import type { OptionSet } from "../options/option-set.ts";
 import { type Hold, holdFile } from "../os/hold.ts";
 import type { BlockDevice } from "../port/block-device.ts";
+import type { Clock } from "../port/clock.ts";
 import type { DeviceLane } from "../port/device-lane.ts";
 import { type DeviceLabel, decodeLabel, labelBytes } from "./bluestore/label.ts";
 
@@ -28,12 +31,16 @@ export interface StoreDevicesRequest {
   readonly userSlots: number;
   /** Further facts of the main device. */
   readonly main: Pick<OpenOptions, "facts" | "sizeBytes">;
+  /** What the main device behaves like; absent: like itself. */
+  readonly shape?: { readonly spec: ShapeSpec; readonly clock: Clock; readonly seed: number };
 }
 
 /** One open device. */
 export interface OpenDevice {
   readonly path: string;
   readonly device: BlockDevice;
+  /** What it did, where it is of a shape. */
+  readonly shaped: ShapedDevice | null;
   readonly mux: DeviceMux;
   /** The store's, and the key-value store's. */
   readonly lane: DeviceLane;
@@ -197,12 +204,22 @@ function open(
     slotCount: own + (main === null ? 0 : request.userSlots),
     ...(main ?? { facts: { name: path } }),
   };
-  const device = openDirect(engine, how, notes);
+  const below = openDirect(engine, how, notes);
+  const shaped = main === null ? null : shapedOver(below, request);
+  const device = shaped ?? below;
   const mux = new DeviceMux(device, { capacity: deviceDepth, selfDriven: true });
   const kvSlots = Math.max(4, Math.floor(own / (main === null ? 2 : 6)));
   const kvLane = mux.lane({ depth: kvDepth, slots: kvSlots });
   const lane = mux.lane({ depth: deviceDepth - kvDepth, slots: own - kvSlots });
-  return { path, device, mux, lane, kvLane };
+  return { path, device, shaped, mux, lane, kvLane };
+}
+
+function shapedOver(below: BlockDevice, { shape }: StoreDevicesRequest): ShapedDevice | null {
+  if (shape === undefined) {
+    return null;
+  }
+  const { spec, clock, seed } = shape;
+  return new ShapedDevice({ below, shape: spec, clock, seed, earlyNs: timerSlackNs });
 }
 
 export function roundedSlotBytes(wantedBytes: number): number {

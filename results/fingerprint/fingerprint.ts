@@ -2,19 +2,21 @@
 import { closeSync, ftruncateSync, openSync, rmSync } from "node:fs";
 import { hostname, release } from "node:os";
 import { OsdynoError } from "../../engine/base/error.ts";
-import { SyntheticDevice } from "../../engine/device/synthetic.ts";
+import { ShapedDevice, timerSlackNs } from "../../engine/device/shape.ts";
 import { NativeBlockDevice } from "../../engine/hot/ioengine/native-device.ts";
 import { RealClock } from "../../engine/os/clock.ts";
 import type { BlockDevice } from "../../engine/port/block-device.ts";
-import { VirtualClock } from "../../engine/sim/clock.ts";
+import { type NamedShape, shapeToYaml } from "../../workloads/shape-profile.ts";
 import { figureOf, sustainedOf } from "./figures.ts";
+import { fitShape } from "./fit.ts";
 import { ioCostLines } from "./io-cost.ts";
 import { runLoad, type Stand } from "./load.ts";
 import { type Measured, type MeasureOptions, measureDevice, sampledWrites } from "./measure.ts";
 import { type FingerprintPlace, type PlaceFacts, placeFacts } from "./place.ts";
 import { pointsFor } from "./points.ts";
 import { type Profile, profileSchemaName } from "./profile.ts";
-import { realStand, standDepth, standSlotBytes, standSlots, virtualStand } from "./stand.ts";
+import { realStand, standDepth, standSlotBytes, standSlots } from "./stand.ts";
+import { openVirtual } from "./virtual.ts";
 
 export interface FingerprintRequest {
   readonly place: FingerprintPlace;
@@ -24,6 +26,10 @@ export interface FingerprintRequest {
   readonly budgetBytes: number;
   /** Of a file that is made; also what of a device is looked at, at most. `null`: by the budget. */
   readonly sizeBytes: number | null;
+  /** The device behaves like this one, over what the place is. */
+  readonly shape: NamedShape | null;
+  /** It turns. */
+  readonly turns: boolean;
   readonly seed: number;
   readonly signal: AbortSignal;
   readonly onStep: MeasureOptions["onStep"];
@@ -33,6 +39,8 @@ export interface FingerprintPlan {
   readonly regionBytes: number;
   /** Bytes written at most. */
   readonly writeBytes: number;
+  /** Of these, by the write that goes on and on. */
+  readonly streamBytes: number;
   /** Seconds of the samples; the writing of the region comes on top. */
   readonly seconds: number;
   readonly points: number;
@@ -43,42 +51,67 @@ const virtualSampleOps = 3000;
 const usualSampleOps = 1 << 30;
 const leastRegion = 64 << 20;
 const blockGuess = 512;
+/** Without `--size`. */
+const memoryBytes = 1 << 30;
 
 function sampleOpsOf({ place }: FingerprintRequest): number {
   return place.kind === "synthetic" ? virtualSampleOps : usualSampleOps;
 }
 
+/** Bytes that there are to measure on. */
+function wholeOf({ place, shape }: FingerprintRequest): number {
+  if (place.kind === "memory") {
+    return Math.min(memoryBytes, shape?.shape.sizeBytes ?? memoryBytes);
+  }
+  const own = place.kind === "synthetic" ? place.spec.size : place.sizeBytes;
+  return shape !== null && place.kind === "synthetic" ? shape.shape.sizeBytes : own;
+}
+
+/** Of disks that turn what is written does not change what is read: all of them is looked at. */
+function needsFilling({ place, readOnly, shape, turns }: FingerprintRequest): boolean {
+  return place.kind === "path" && !readOnly && !turns && shape === null;
+}
+
+function regionOf(request: FingerprintRequest, streamBytes: number): number {
+  const { place, sizeBytes } = request;
+  const whole = wholeOf(request);
+  const room = place.kind === "path" && place.made ? Math.floor(whole * 0.9) : whole;
+  // The rest of the budget fills the region and goes on for half as much again.
+  const most = needsFilling(request) ? Math.floor((streamBytes * 2) / 3) : room;
+  const made = place.kind === "path" && place.made ? Math.max(0, streamBytes) : room;
+  const region = Math.min(room, most, made, sizeBytes ?? Number.POSITIVE_INFINITY);
+  const unit = region < 4 << 20 ? 4096 : 4 << 20;
+  return Math.max(0, region - (region % unit));
+}
+
 /** What the fingerprint is going to do. Throws `bad-input` when the budget does not suffice. */
 export function planFingerprint(request: FingerprintRequest): FingerprintPlan {
-  const { place, readOnly, rounds, budgetBytes } = request;
-  const whole = place.kind === "synthetic" ? place.spec.size : place.sizeBytes;
+  const { place, readOnly, rounds, budgetBytes, turns } = request;
+  const whole = wholeOf(request);
   const needs = {
     blockBytes: blockGuess,
     regionBytes: whole,
     queueDepth: standDepth,
     fua: true,
+    turns,
     readOnly,
   };
   const samples = readOnly ? 0 : sampledWrites(needs, rounds, sampleOpsOf(request));
   const left = budgetBytes - samples;
-  // The rest of the budget fills the region and goes on for half as much again.
-  const most = place.kind === "synthetic" || readOnly ? whole : Math.floor((left * 2) / 3);
-  const room = place.kind === "path" && place.made ? Math.floor(whole * 0.9) : whole;
-  const wanted = request.sizeBytes ?? Number.POSITIVE_INFINITY;
-  const region = Math.min(room, most, wanted);
-  const regionBytes = region - (region % (4 << 20 > region ? 4096 : 4 << 20));
+  const regionBytes = regionOf(request, left);
   if (regionBytes < Math.min(leastRegion, whole)) {
     throw new OsdynoError(
       "bad-input",
-      place.kind === "path" && place.made && room < leastRegion
+      place.kind === "path" && place.made && whole < 2 * leastRegion
         ? `no room for a file of ${leastRegion} bytes`
-        : `--budget leaves ${Math.max(0, regionBytes)} bytes to fill beside ${samples} bytes of samples; raise it, or lower --rounds`,
+        : `--budget leaves ${Math.max(0, left)} bytes to fill beside ${samples} bytes of samples; raise it, or lower --rounds`,
     );
   }
   const points = pointsFor({ ...needs, regionBytes }).length;
   return {
     regionBytes,
     writeBytes: readOnly ? 0 : Math.max(budgetBytes, samples),
+    streamBytes: readOnly ? 0 : Math.max(0, left),
     seconds: (points * rounds * request.sampleNs) / 1e9,
     points,
   };
@@ -108,10 +141,12 @@ function hostNsOf(clock: RealClock): number {
       order: "random",
       durability: "none",
       writesPerFlush: 1,
+      from: null,
       seed: 1,
     } as const;
-    runLoad(stand, load, { ns: 5e7, ops: 50_000, leastOps: 100 });
-    const { elapsedNs, ops, meanNs } = runLoad(stand, load, { ns: 1e8, ops: 1e5, leastOps: 100 });
+    const limits = { warmOps: 0, ns: 1e8, ops: 1e5, leastOps: 100 };
+    runLoad(stand, load, { ...limits, ns: 5e7 });
+    const { elapsedNs, ops, meanNs } = runLoad(stand, load, limits);
     return Math.max(0, Math.round(elapsedNs / ops - meanNs));
   } finally {
     device.close();
@@ -146,70 +181,102 @@ interface Opened {
   readonly clock: "real" | "virtual";
   readonly engine: string;
   readonly hostNs: number;
+  counters(): Readonly<Record<string, number>>;
   close(): void;
 }
 
 function openSynthetic(request: FingerprintRequest, regionBytes: number): Opened {
-  const { place } = request;
+  const { place, shape, seed } = request;
   if (place.kind !== "synthetic") {
     throw new Error("internal error: this place is no synthetic device");
   }
-  const clock = new VirtualClock(1e9);
-  const device: BlockDevice = new SyntheticDevice({
-    spec: place.spec,
-    clock,
-    depth: standDepth,
-    slotBytes: standSlotBytes,
-    slotCount: 1,
+  const stand = openVirtual({
+    shape: shape?.shape ?? null,
+    spec: { ...place.spec, size: wholeOf(request) },
+    regionBytes,
+    hostNs: 0,
+    seed,
   });
   return {
-    stand: virtualStand(device, clock, regionBytes, 0),
+    stand,
     clock: "virtual",
-    engine: "the synthetic device",
+    engine: shape === null ? "the synthetic device" : `the shape ${shape.text}`,
     hostNs: 0,
-    close: () => device.close(),
+    counters: () => ({}),
+    close: () => stand.device.close(),
   };
 }
 
+/** What is below the shape, or the device itself. */
+function openBelow(
+  { place, readOnly }: FingerprintRequest,
+  regionBytes: number,
+): NativeBlockDevice {
+  if (place.kind === "path") {
+    return openPath(place.path, !readOnly, regionBytes);
+  }
+  return new NativeBlockDevice({
+    engine: { kind: "memory", size: regionBytes },
+    sizeBytes: regionBytes,
+    depth: standDepth,
+    slotBytes: standSlotBytes,
+    slotCount: standSlots,
+  });
+}
+
 function openReal(request: FingerprintRequest, regionBytes: number): Opened {
-  const { place, readOnly } = request;
-  if (place.kind !== "path") {
-    throw new Error("internal error: this place has no path");
-  }
+  const { place, shape, seed } = request;
   const clock = new RealClock();
-  if (place.made) {
-    makeFile(place.path, regionBytes);
-  }
   const remove = () => {
-    if (place.made) {
+    clock.close();
+    if (place.kind === "path" && place.made) {
       rmSync(place.path, { force: true });
     }
   };
   try {
+    if (place.kind === "path" && place.made) {
+      makeFile(place.path, regionBytes);
+    }
     const hostNs = hostNsOf(clock);
-    const device = openPath(place.path, !readOnly, regionBytes);
+    const below = openBelow(request, regionBytes);
+    const device: BlockDevice =
+      shape === null
+        ? below
+        : new ShapedDevice({ below, shape: shape.shape, clock, seed, earlyNs: timerSlackNs });
+    const engine = place.kind === "path" ? "io_uring, direct" : "memory";
     return {
       stand: realStand(device, clock, regionBytes),
       clock: "real",
-      engine: "io_uring, direct",
+      engine: shape === null ? engine : `the shape ${shape.text} over ${engine}`,
       hostNs,
+      counters: () => (device instanceof ShapedDevice ? device.counters() : {}),
       close: () => {
         device.close();
-        clock.close();
         remove();
       },
     };
   } catch (error) {
-    clock.close();
     remove();
     throw error;
   }
 }
 
+/** How much of a shape's time the host could not keep. */
+function hostNotes(counters: Readonly<Record<string, number>>): string[] {
+  const slower = counters["shape.host_slower"] ?? 0;
+  const all = counters["shape.operations"] ?? 0;
+  return slower === 0
+    ? []
+    : [
+        `host slower than shape: ${((100 * slower) / all).toFixed(2)}% of ${all} operations came more than a tenth later than the model says`,
+      ];
+}
+
 function notesOf(request: FingerprintRequest, facts: PlaceFacts): string[] {
-  const { place, readOnly } = request;
+  const { place, readOnly, shape } = request;
   return [
-    ...(place.kind === "synthetic"
+    ...(shape === null ? [] : [`modelled: every time is that of the shape ${shape.text}`]),
+    ...(place.kind === "synthetic" && shape === null
       ? ["modelled: the synthetic device in virtual time, no hardware was measured"]
       : []),
     ...(readOnly
@@ -236,46 +303,85 @@ export async function fingerprint(
     const { stand } = opened;
     const measured: Measured = await measureDevice(stand, {
       readOnly,
+      turns: request.turns,
       rounds,
       sampleNs,
       sampleOps: sampleOpsOf(request),
-      budgetBytes: plan.writeBytes,
+      streamBytes: plan.streamBytes,
       seed,
       signal: request.signal,
       onStep: request.onStep,
     });
-    const figures = measured.points.map(figureOf);
-    return {
-      schema: profileSchemaName,
-      name: facts.name,
-      class: facts.class,
-      class_reason: facts.classReason,
-      device: {
-        ...facts.device,
-        size_bytes: place.kind === "synthetic" || place.made ? plan.regionBytes : place.sizeBytes,
-        block_bytes: stand.device.facts.blockBytes,
-      },
-      measured: {
-        tool: "osdyno fingerprint",
-        at: new Date().toISOString(),
-        host: opened.clock === "real" ? hostname() : null,
-        kernel: opened.clock === "real" ? release() : null,
-        clock: opened.clock,
-        engine: opened.engine,
-        rounds,
-        sample_ns: sampleNs,
-        seed,
-        region_bytes: plan.regionBytes,
-        written_bytes: measured.writtenBytes,
-        host_ns_per_operation: opened.hostNs,
-        notes: notesOf(request, facts),
-      },
-      linux: ioCostLines(figures, facts.deviceNumber ?? "MAJOR:MINOR"),
-      ceph: null,
-      figures,
-      sustained_write: sustainedOf(measured.windows),
-    };
+    const profile = profileOf(request, plan, facts, opened, measured);
+    return { ...profile, ...modelOf(request, plan, opened, profile, measured) };
   } finally {
     opened.close();
   }
+}
+
+function profileOf(
+  request: FingerprintRequest,
+  plan: FingerprintPlan,
+  facts: PlaceFacts,
+  opened: Opened,
+  measured: Measured,
+): Profile {
+  const { place, rounds, sampleNs, seed, shape } = request;
+  const figures = measured.points.map(figureOf);
+  const real = opened.clock === "real";
+  return {
+    schema: profileSchemaName,
+    name: facts.name,
+    class: shape?.shape.deviceClass ?? facts.class,
+    class_reason: shape === null ? facts.classReason : `the shape ${shape.text}`,
+    device: {
+      ...facts.device,
+      size_bytes: place.kind !== "path" || place.made ? plan.regionBytes : place.sizeBytes,
+      block_bytes: opened.stand.device.facts.blockBytes,
+    },
+    measured: {
+      tool: "osdyno fingerprint",
+      at: new Date().toISOString(),
+      host: real ? hostname() : null,
+      kernel: real ? release() : null,
+      clock: opened.clock,
+      engine: opened.engine,
+      rounds,
+      sample_ns: sampleNs,
+      seed,
+      region_bytes: plan.regionBytes,
+      written_bytes: measured.writtenBytes,
+      host_ns_per_operation: opened.hostNs,
+      notes: [...notesOf(request, facts), ...hostNotes(opened.counters())],
+    },
+    linux: ioCostLines(figures, facts.deviceNumber ?? "MAJOR:MINOR"),
+    ceph: null,
+    figures,
+    sustained_write: sustainedOf(measured.windows),
+  };
+}
+
+/** What is modelled in virtual time is known; what was measured is fitted. */
+function modelOf(
+  request: FingerprintRequest,
+  plan: FingerprintPlan,
+  { clock, hostNs }: Opened,
+  profile: Profile,
+  { points }: Measured,
+): Pick<Profile, "shape" | "fit"> {
+  const { shape, seed, readOnly } = request;
+  if (shape !== null && clock === "virtual") {
+    return { shape: shapeToYaml(shape.shape) };
+  }
+  if (readOnly) {
+    return {};
+  }
+  const fitted = fitShape({
+    ...profile,
+    regionBytes: plan.regionBytes,
+    hostNs,
+    points: points.map(({ point }) => point),
+    seed,
+  });
+  return { shape: shapeToYaml(fitted.shape), fit: fitted.fit };
 }

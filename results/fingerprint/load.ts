@@ -34,14 +34,20 @@ export interface Load {
   readonly bytes: number;
   readonly depth: number;
   readonly order: Order;
+  /** Where loads in order begin, as a share of the region; `null`: anywhere. */
+  readonly from: number | null;
   readonly durability: Durability;
   /** Writes before a flush; 1 without. 0: nothing but flushes. */
   readonly writesPerFlush: number;
   readonly seed: number;
 }
 
-/** The load ends after `ns` or `ops`, whichever comes first, but not before `leastOps`. */
+/**
+ * Of what follows `warmOps`, which are not kept: the load ends after `ns` or `ops`, whichever comes first, but
+ * not before `leastOps`.
+ */
 export interface LoadLimits {
+  readonly warmOps: number;
   readonly ns: number;
   readonly ops: number;
   readonly leastOps: number;
@@ -71,7 +77,11 @@ class Places {
     this.#load = load;
     this.#random = random;
     this.#blocks = Math.floor(regionBytes / load.bytes);
-    this.#next = this.#random.below(this.#blocks);
+    const { from } = load;
+    this.#next =
+      from === null
+        ? this.#random.below(this.#blocks)
+        : Math.min(this.#blocks - 1, Math.floor(from * this.#blocks));
   }
 
   /** Offset in bytes, a multiple of the load's size. */
@@ -144,15 +154,14 @@ class LoadRun {
       this.#free.push(tag);
     }
     // Until every place has been filled once over the depth is not what it is asked for.
-    this.#skip = 2 * load.depth;
+    this.#skip = Math.max(load.depth, limits.warmOps);
     const { bytes } = stand.device.arena;
     this.#stamp = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
   run(): LoadResult {
     const { device } = this.#stand;
-    const startNs = this.#stand.nowNs();
-    this.#beganNs = startNs;
+    this.#beganNs = this.#stand.nowNs();
     let over = false;
     while (!over || this.#open > 0) {
       if (!over) {
@@ -166,7 +175,7 @@ class LoadRun {
       }
       const nowNs = this.#stand.nowNs();
       const { ns, ops, leastOps } = this.#limits;
-      over ||= this.#count >= ops || (this.#count >= leastOps && nowNs - startNs >= ns);
+      over ||= this.#count >= ops || (this.#count >= leastOps && nowNs - this.#beganNs >= ns);
     }
     return this.#result();
   }
@@ -284,6 +293,21 @@ class LoadRun {
       writtenBytes: this.#written,
     };
   }
+}
+
+/** Nothing that was written before is on its way any more. Throws `io`. */
+export function settle(stand: Stand): void {
+  const load: Load = {
+    writeShare: 1,
+    bytes: stand.device.facts.blockBytes,
+    depth: 1,
+    order: "random",
+    from: 0,
+    durability: "flush",
+    writesPerFlush: 0,
+    seed: 0,
+  };
+  runLoad(stand, load, { warmOps: 0, ns: 0, ops: 1, leastOps: 1 });
 }
 
 export function runLoad(stand: Stand, load: Load, limits: LoadLimits): LoadResult {

@@ -2,25 +2,27 @@
 import { OsdynoError } from "../../engine/base/error.ts";
 import { SeededRandom } from "../../engine/base/random.ts";
 import { opKinds } from "../../engine/port/block-device.ts";
-import { type LoadResult, runLoad, type Stand } from "./load.ts";
+import { type LoadResult, runLoad, type Stand, settle } from "./load.ts";
 import {
-  leastSampleOps,
+  leastOpsOf,
   opsOf,
   type Point,
   type PointNeeds,
   pointsFor,
+  warmOpsOf,
   writesOf,
 } from "./points.ts";
 
 export interface MeasureOptions {
   readonly readOnly: boolean;
+  readonly turns: boolean;
   readonly rounds: number;
   /** Of one sample, ns. */
   readonly sampleNs: number;
   /** Operations of one sample at most. */
   readonly sampleOps: number;
-  /** Bytes that may be written in all. */
-  readonly budgetBytes: number;
+  /** Written in order, over the region and over it again. */
+  readonly streamBytes: number;
   readonly seed: number;
   readonly signal: AbortSignal;
   readonly onStep: (fraction: number, what: string) => void;
@@ -46,17 +48,18 @@ export interface Measured {
   readonly writtenBytes: number;
 }
 
-const windowBytes = 64 << 20;
-const windowsOfRegion = 32;
+/** Stretches of the write that goes on. */
+const windowCount = 64;
 
-export function needsOf({ device, regionBytes }: Stand, readOnly: boolean): PointNeeds {
-  const { blockBytes, queueDepth } = device.facts;
-  return { blockBytes, regionBytes, queueDepth, fua: device.supports.fua, readOnly };
+export function needsOf(stand: Stand, readOnly: boolean, turns: boolean): PointNeeds {
+  const { blockBytes, queueDepth } = stand.device.facts;
+  const { fua } = stand.device.supports;
+  return { blockBytes, regionBytes: stand.regionBytes, queueDepth, fua, turns, readOnly };
 }
 
 /** Bytes that the samples alone may write. */
 export function sampledWrites(needs: PointNeeds, rounds: number, sampleOps: number): number {
-  const each = pointsFor(needs).map((point) => writesOf(point, sampleOps));
+  const each = pointsFor(needs).map((point) => writesOf(point, sampleOps, needs.turns));
   return rounds * each.reduce((sum, bytes) => sum + bytes, 0);
 }
 
@@ -69,10 +72,7 @@ export function writeOn(
 ): WriteWindow[] {
   const op = { kind: opKinds.write, flags: 0, offsetBytes: 0, lengthBytes: 0, slot: 0, tag: 0 };
   const bytes = Math.min(1 << 20, regionBytes);
-  const perWindow = Math.max(
-    bytes,
-    Math.min(windowBytes, Math.floor(regionBytes / windowsOfRegion)),
-  );
+  const perWindow = Math.max(bytes, Math.floor(totalBytes / windowCount));
   const depth = Math.min(8, device.facts.queueDepth);
   const windows: WriteWindow[] = [];
   let [sent, done, open, offset] = [0, 0, 0, 0];
@@ -138,19 +138,18 @@ function shuffled<T>(items: readonly T[], random: SeededRandom): T[] {
 
 /** Measures a device. Throws `io` or `interrupted`. */
 export async function measureDevice(stand: Stand, options: MeasureOptions): Promise<Measured> {
-  const { rounds, sampleNs, sampleOps, budgetBytes, signal, onStep, readOnly } = options;
-  const needs = needsOf(stand, readOnly);
+  const { rounds, sampleNs, sampleOps, streamBytes, signal, onStep, readOnly, turns } = options;
+  const needs = needsOf(stand, readOnly, turns);
   const points = pointsFor(needs);
   const random = new SeededRandom(options.seed);
-  const streamed = readOnly ? 0 : budgetBytes - sampledWrites(needs, rounds, sampleOps);
   const fillShare = readOnly ? 0 : 0.2;
   const windows: WriteWindow[] = [];
   let writtenBytes = 0;
-  if (streamed > 0) {
+  if (streamBytes > 0) {
     onStep(0, "writing the region, and on while the budget lasts");
     await breathe();
     // What is not written may be read faster than anything that is.
-    windows.push(...writeOn(stand, Math.max(streamed, stand.regionBytes), signal, () => {}));
+    windows.push(...writeOn(stand, streamBytes, signal, () => {}));
     writtenBytes += windows.reduce((sum, { bytes }) => sum + bytes, 0);
   }
   const results = new Map<Point, LoadResult[]>(points.map((point) => [point, []]));
@@ -161,7 +160,16 @@ export async function measureDevice(stand: Stand, options: MeasureOptions): Prom
       await breathe();
       interrupted(signal);
       onStep(fillShare + ((1 - fillShare) * done) / total, point.id);
-      const limits = { ns: sampleNs, ops: opsOf(point, sampleOps), leastOps: leastSampleOps };
+      const leastOps = leastOpsOf(point, turns);
+      const limits = {
+        warmOps: warmOpsOf(point, turns),
+        ns: sampleNs,
+        ops: Math.max(leastOps, opsOf(point, sampleOps)),
+        leastOps,
+      };
+      if (!readOnly) {
+        settle(stand);
+      }
       const result = runLoad(stand, { ...point.load, seed: random.below(2 ** 32) }, limits);
       writtenBytes += result.writtenBytes;
       results.get(point)?.push(result);

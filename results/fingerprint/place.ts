@@ -8,13 +8,15 @@ import {
   probeContext,
   probeDevice,
 } from "../../engine/device/probe.ts";
-import type { SyntheticSpec } from "../../engine/device/synthetic-spec.ts";
+import { type SyntheticSpec, syntheticDefaults } from "../../engine/device/synthetic-spec.ts";
 import { blockDeviceBytes } from "../../workloads/planned-path.ts";
 import { parseTarget } from "../../workloads/target.ts";
 import type { Profile } from "./profile.ts";
 
 export type FingerprintPlace =
   | { readonly kind: "synthetic"; readonly text: string; readonly spec: SyntheticSpec }
+  /** Memory of this process, in real time: what a shape is put over. */
+  | { readonly kind: "memory"; readonly text: string }
   | {
       readonly kind: "path";
       readonly path: string;
@@ -38,17 +40,30 @@ function freeBytes(path: string): number {
 }
 
 /** Reads what stands on the command line; touches nothing. Throws `bad-input`. */
-export function fingerprintPlace(text: string): FingerprintPlace {
+export function fingerprintPlace(
+  text: string,
+  shaped: boolean,
+  clock: "real" | "virtual",
+): FingerprintPlace {
   const isPath = /^[./~]/.test(text) || !/^[a-z-]+:/.test(text);
   const target = isPath ? null : parseTarget(text);
   if (target?.kind === "null") {
-    if (target.model === null) {
+    if (target.model === null && !shaped) {
       throw new OsdynoError(
         "bad-input",
-        "fingerprint null:: it completes at once and has no figures; give it some, e.g. null:?service=50us",
+        "fingerprint null:: it completes at once and has no figures; give it some, e.g. null:?service=50us, or --shape nvme",
       );
     }
-    return { kind: "synthetic", text, spec: target.model };
+    if (clock === "real") {
+      if (!shaped || target.model !== null) {
+        throw new OsdynoError(
+          "bad-input",
+          `fingerprint ${text} --clock real: in real time null: is memory, which needs a --shape and no parameters`,
+        );
+      }
+      return { kind: "memory", text: "memory" };
+    }
+    return { kind: "synthetic", text, spec: target.model ?? syntheticDefaults };
   }
   if (target !== null && target.kind !== "raw") {
     throw new OsdynoError(
@@ -110,15 +125,15 @@ function factsOfProbe(path: string, probe: DeviceProbe): PlaceFacts {
 
 /** What is known of the device under the place; a file that is made need not be there yet. */
 export function placeFacts(place: FingerprintPlace): PlaceFacts {
-  if (place.kind === "synthetic") {
+  if (place.kind !== "path") {
     return {
-      name: "synthetic",
+      name: place.kind,
       deviceNumber: null,
       class: "ssd",
-      classReason: "synthetic device",
+      classReason: `${place.kind} device`,
       device: {
         path: place.text,
-        name: "synthetic",
+        name: place.kind,
         model: null,
         serial: null,
         scheduler: null,

@@ -24,6 +24,7 @@ const plain: Omit<Load, "seed"> = {
   bytes: usualBytes,
   depth: 1,
   order: "random",
+  from: null,
   durability: "none",
   writesPerFlush: 1,
 };
@@ -33,6 +34,8 @@ export interface PointNeeds {
   readonly regionBytes: number;
   readonly queueDepth: number;
   readonly fua: boolean;
+  /** A disk that turns: its places differ, and its cache has to be filled before writes show what it does. */
+  readonly turns: boolean;
   /** Nothing may be written. */
   readonly readOnly: boolean;
 }
@@ -55,13 +58,17 @@ function orderPoints(needs: PointNeeds, writeShare: number): Point[] {
     [usualBytes, 64],
     [streamBytes, streamDepth],
   ] as const;
-  return shapes
+  const points = shapes
     .filter(([bytes]) => bytes * 16 <= needs.regionBytes)
     .map(([bytes, depth]) => ({
       id: `${kindOf(writeShare)}.sequential.${bytes}.${depth}`,
       group: "order" as const,
-      load: { ...plain, writeShare, bytes, depth, order: "sequential" as const },
+      load: { ...plain, writeShare, bytes, depth, order: "sequential" as const, from: 0 },
     }));
+  const stream = points.at(-1);
+  return stream === undefined || !needs.turns
+    ? points
+    : [...points, { ...stream, id: `${stream.id}.end`, load: { ...stream.load, from: 0.95 } }];
 }
 
 function depthPoints(needs: PointNeeds, writeShare: number): Point[] {
@@ -137,6 +144,19 @@ export function pointsFor(needs: PointNeeds): Point[] {
 /** What one sample of a point may write at most, bytes: enough operations, but no more than that. */
 const sampleBytes = 32 << 20;
 export const leastSampleOps = 16;
+/** Of a disk that turns: few operations scatter by as much as the whole way and a turn. */
+const leastTurningOps = 240;
+
+export function leastOpsOf({ load }: Point, turns: boolean): number {
+  return turns ? Math.max(leastTurningOps, load.depth) : leastSampleOps;
+}
+
+/** Operations that fill the cache of a disk that turns, before those that are kept. */
+export function warmOpsOf({ load }: Point, turns: boolean): number {
+  const { writeShare, bytes, durability } = load;
+  const warm = turns && writeShare > 0 && durability === "none";
+  return warm ? Math.min(1500, Math.ceil((600 << 20) / bytes)) : 0;
+}
 
 /** Bytes of writes for each operation that is kept: those before a flush count. */
 function writesEach({ load }: Point): number {
@@ -155,8 +175,10 @@ export function opsOf(point: Point, opsAtMost: number): number {
 }
 
 /** Bytes that a sample writes at most, those before and after what is measured with them. */
-export function writesOf(point: Point, opsAtMost: number): number {
+export function writesOf(point: Point, opsAtMost: number, turns: boolean): number {
   const { writeShare, bytes, depth } = point.load;
   const each = writesEach(point);
-  return writeShare === 0 || each === 0 ? 0 : opsOf(point, opsAtMost) * each + 4 * depth * bytes;
+  const kept = Math.max(opsOf(point, opsAtMost), leastOpsOf(point, turns));
+  const more = (warmOpsOf(point, turns) + 4 * depth) * bytes;
+  return writeShare === 0 || each === 0 ? 0 : kept * each + more;
 }

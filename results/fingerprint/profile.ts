@@ -1,6 +1,6 @@
 /** A device profile: what `osdyno fingerprint` found out, as YAML that people and programs read. */
 import { readFileSync } from "node:fs";
-import { parse, stringify } from "yaml";
+import { Document, isMap, isScalar, isSeq, type Node, parse, visit } from "yaml";
 import { z } from "zod";
 import { OsdynoError } from "../../engine/base/error.ts";
 
@@ -75,6 +75,13 @@ const ceph = z.strictObject({
   notes: z.array(z.string()),
 });
 
+const fit = z.strictObject({
+  points: z.number(),
+  within_10_percent: z.number(),
+  worst: z.number(),
+  beyond: z.array(z.strictObject({ id: z.string(), ratio: z.number() })),
+});
+
 export const profileSchemaName = "osdyno-device-1";
 
 export const profileSchema = z.strictObject({
@@ -86,6 +93,10 @@ export const profileSchema = z.strictObject({
   measured,
   linux: z.strictObject({ io_cost_model: z.string(), io_cost_qos: z.string() }).nullable(),
   ceph: ceph.nullable().optional(),
+  /** See `engine/device/shape-spec.ts`; `workloads/shape-profile.ts` reads it. */
+  shape: z.unknown().optional(),
+  /** Of the shape, fingerprinted in virtual time, against the figures: operations a second. */
+  fit: fit.optional(),
   figures: z.array(figure),
   sustained_write: sustained.nullable(),
 });
@@ -93,6 +104,7 @@ export const profileSchema = z.strictObject({
 export type Profile = z.infer<typeof profileSchema>;
 export type ProfileFigure = z.infer<typeof figure>;
 export type ProfileCapacity = z.infer<typeof ceph>;
+export type ProfileFit = z.infer<typeof fit>;
 export type ProfileSpread = z.infer<typeof spread>;
 export type ProfileSustained = z.infer<typeof sustained>;
 
@@ -101,7 +113,8 @@ _bytes bytes, _per_second a second; depth: operations under way at once; write_s
 median, low, high: over the rounds, each a sample of its own in an order of its own. Latencies are from
 handing over to having seen the end; percentiles need ten samples beyond them. flush.after.N: a flush that
 follows N writes. jump: each read lies jump_bytes away from the one before. Random reads are of data that
-were written before. sustained_write: 1 MiB writes in order, 8 under way, over the region and over it again.
+were written before. shape: the device as a model, see engine/device/shape-spec.ts; fit: how near the
+model's own figures come, ratio: operations a second of the model by those measured. sustained_write: 1 MiB writes in order, 8 under way, over the region and over it again.
 `;
 
 /** The profile as YAML with a heading that explains it. */
@@ -111,7 +124,25 @@ export function profileYaml(profile: Profile): string {
     .split("\n")
     .map((line) => `# ${line}`)
     .join("\n");
-  return `${comment}\n${stringify(rounded(profile), { lineWidth: 0, flowCollectionPadding: false })}`;
+  const document = new Document(rounded(profile));
+  for (const key of ["figures", "sustained_write"]) {
+    const node = document.get(key);
+    const list = isMap(node) ? node.get("windows") : node;
+    // One line a figure: a screen shows them all.
+    for (const item of isSeq(list) ? list.items : []) {
+      (item as { flow?: boolean }).flow = true;
+    }
+  }
+  visit(document.get("shape") as Node | null, (_, node) => {
+    if (isMap(node) && node.has("at")) {
+      node.flow = true;
+    }
+    // Pairs of a rank and a multiple.
+    if (isSeq(node) && node.items.every((each) => isScalar(each))) {
+      node.flow = true;
+    }
+  });
+  return `${comment}\n${document.toString({ lineWidth: 0, flowCollectionPadding: false })}`;
 }
 
 /** Seven digits say all there is to say. */

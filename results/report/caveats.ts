@@ -17,11 +17,14 @@ export interface CaveatInput {
   /** Runs that were to attain a steady state and did not. */
   readonly unsteady: readonly string[];
   readonly changedFacts: readonly string[];
+  /** Shapes that stood for devices, by name. */
+  readonly shapes: readonly string[];
 }
 
 /** Serious ones first. */
 export function findCaveats(input: CaveatInput): readonly Caveat[] {
   const found = [
+    ...aboutShapes(input.shapes),
     ...aboutState(input),
     ...aboutGenerator(input.runs),
     ...aboutLoop(input.entries),
@@ -31,6 +34,14 @@ export function findCaveats(input: CaveatInput): readonly Caveat[] {
     ...found.filter((caveat) => caveat.weight === "serious"),
     ...found.filter((caveat) => caveat.weight === "mind"),
   ];
+}
+
+function aboutShapes(shapes: readonly string[]): readonly Caveat[] {
+  const which = shapes.length === 1 ? "the shape" : "the shapes";
+  const text =
+    `Modelled: ${which} ${names(shapes)} said how long the device took. What lies above the device was ` +
+    "measured, the device was not.";
+  return shapes.length === 0 ? [] : [{ kind: "modelled", weight: "serious", text }];
 }
 
 function aboutState(input: CaveatInput): readonly Caveat[] {

@@ -102,6 +102,13 @@ function findPoints(dir: string, sweep: SweepRecord): Found {
   return { points, lost };
 }
 
+/** Shapes that runs were made on, as their chains name them. */
+function shapesOf(found: readonly FoundRun[]): readonly string[] {
+  const layers = found.flatMap((run) => run.files.record.chain ?? []);
+  const shapes = layers.filter((layer) => layer.startsWith("shape "));
+  return [...new Set(shapes.map((layer) => layer.slice("shape ".length)))];
+}
+
 function modelOf(
   kind: ReportModel["kind"],
   dir: string,
@@ -175,6 +182,7 @@ function modelOf(
       missing,
       unsteady: found.filter((run) => neverSteady(run.files.record)).map((run) => run.path),
       changedFacts: changedFacts(environments),
+      shapes: shapesOf(found),
     }),
     answer: answerOf({
       ...{ state, preview, metrics, entries, comparisons, timeLines },

@@ -148,6 +148,7 @@ export interface Caveat {
     | "unsteady"
     | "changed-host"
     | "missing-files"
+    | "modelled"
     | "note";
   /** `serious`: figures may be wrong; `mind`: know it before you use them. */
   readonly weight: "serious" | "mind";

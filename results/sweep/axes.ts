@@ -8,13 +8,13 @@ import type { AxisValues, CheckedSweep } from "./schema.ts";
 import { rangeValues } from "./values.ts";
 
 /** Parameters that are neither job keys nor options. */
-export const ownParameters = ["target", "preset", "device_class"] as const;
+export const ownParameters = ["target", "preset", "device_class", "shape"] as const;
 
 /** One value of an axis: what it is called, and what it sets. */
 export interface AxisValue {
   /** Of each of the axis's parameters the name of its value. */
   readonly parameters: Readonly<Record<string, string>>;
-  /** Job keys, options, `preset` and `device_class`. */
+  /** Job keys, options, `preset`, `device_class` and `shape`. */
   readonly settings: Readonly<Record<string, string>>;
 }
 

@@ -1,10 +1,11 @@
 /** From a sweep's points to runs: each point's job as it will be performed, and what is wrong with it. */
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { OsdynoError } from "../../engine/base/error.ts";
 import type { JobEnvironment } from "../../workloads/job/environment.ts";
 import { parseJobs } from "../../workloads/job/parse.ts";
 import { commandLine } from "../../workloads/job/place.ts";
 import type { RunPlan } from "../../workloads/plan-model.ts";
+import { readShape } from "../../workloads/shape-profile.ts";
 import { plainStack, readDeviceClass, type StackChoice } from "../../workloads/stack.ts";
 import {
   type PerformedRun,
@@ -95,16 +96,20 @@ export interface StackParts {
   readonly options: Readonly<Record<string, string>>;
   readonly preset: string | null;
   readonly deviceClass: string | null;
+  readonly shape: string | null;
 }
 
 /** The options of a run; the command line holds over the file. */
-export function stackOf({ settings }: SweepRequest, parts: StackParts): StackChoice {
+export function stackOf({ settings, spec }: SweepRequest, parts: StackParts): StackChoice {
   const given = settings.stack ?? plainStack;
   const own = Object.entries(parts.options).map(([name, value]) => {
     return { name, value, origin: "sweep" };
   });
   const deviceClass = parts.deviceClass === null ? null : readDeviceClass(parts.deviceClass);
+  const shape =
+    given.shape ?? (parts.shape === null ? null : readShape(parts.shape, dirname(spec.file)));
   return {
+    ...(shape === null ? {} : { shape }),
     preset: given.preset ?? parts.preset,
     settings: [...own, ...given.settings],
     deviceClass: given.deviceClass ?? deviceClass,

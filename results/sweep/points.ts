@@ -15,6 +15,7 @@ export interface Point {
   readonly options: Readonly<Record<string, string>>;
   readonly preset: string | null;
   readonly deviceClass: string | null;
+  readonly shape: string | null;
   readonly target: string | null;
 }
 
@@ -97,7 +98,7 @@ function sortedOut(settings: Readonly<Record<string, string>>) {
   const job: Record<string, string> = {};
   const options: Record<string, string> = {};
   for (const [name, value] of Object.entries(settings)) {
-    if (name !== "preset" && name !== "device_class") {
+    if (name !== "preset" && name !== "device_class" && name !== "shape") {
       (findOption(name) === undefined ? job : options)[name] = value;
     }
   }
@@ -133,6 +134,7 @@ export function pointsOf(spec: SweepSpec, variables: Readonly<Record<string, str
       );
       const { job, options } = sortedOut(filled);
       const preset = filled["preset"] ?? spec.preset;
+      const shape = filled["shape"] ?? spec.shape;
       points.push({
         id: idOf(all, taken),
         parameters: all,
@@ -140,6 +142,7 @@ export function pointsOf(spec: SweepSpec, variables: Readonly<Record<string, str
         options,
         preset: preset === "none" ? null : preset,
         deviceClass: filled["device_class"] ?? spec.deviceClass,
+        shape: shape === "none" ? null : shape,
         target: target === null ? null : fillIn(target, values),
       });
     }

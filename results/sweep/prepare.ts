@@ -22,6 +22,8 @@ export interface Preparation {
   readonly options: Readonly<Record<string, string>>;
   readonly preset: string | null;
   readonly deviceClass: string | null;
+  /** Of the device under the store, which decides what the store is made with. */
+  readonly shape: string | null;
   readonly target: string | null;
   /** Bytes that are written and deleted. */
   readonly bytes: number;
@@ -94,7 +96,7 @@ export function preparationOf(spec: SweepSpec, point: Point, plan: RunPlan): Pre
   const own = prepare.per.map((name) => `${name}=${point.parameters[name] ?? notActing}`);
   const form = JSON.stringify([
     ...[store.text, bytes, job, own],
-    ...[Object.entries(options).sort(), point.preset, point.deviceClass],
+    ...[Object.entries(options).sort(), point.preset, point.deviceClass, point.shape],
   ]);
   return {
     key: createHash("sha256").update(form).digest("hex").slice(0, 12),
@@ -105,6 +107,7 @@ export function preparationOf(spec: SweepSpec, point: Point, plan: RunPlan): Pre
         point.options,
     preset: point.preset,
     deviceClass: point.deviceClass,
+    shape: point.shape,
     target: point.target,
     bytes: filled + aged,
     storeBytes: bytes,

@@ -35,6 +35,7 @@ export const sweepSchema = z.strictObject({
   set: settings.default({}),
   preset: z.string().optional(),
   device_class: z.string().optional(),
+  shape: z.string().optional(),
   plugins: z.array(z.string()).default([]),
   prepare: z
     .strictObject({
@@ -82,7 +83,6 @@ export type RuleValues = z.infer<typeof rule>;
 
 /** Keys of `cli.md` that belong to parts that are not there yet. */
 const laterKeys: Readonly<Record<string, string>> = {
-  shape: "the synthetic device as a wrapper",
   host: "host knobs",
 };
 

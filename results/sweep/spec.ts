@@ -7,6 +7,7 @@ import { nearestName } from "../../engine/base/nearest-name.ts";
 import { findOption, optionNamed, presetNamed } from "../../engine/options/registry.ts";
 import { parseOptionValue } from "../../engine/options/value.ts";
 import { readJobFile } from "../../workloads/job/host-environment.ts";
+import { readShape } from "../../workloads/shape-profile.ts";
 import { readDeviceClass } from "../../workloads/stack.ts";
 import { metricFacts, nearestMetric } from "../metrics.ts";
 import { loadPlugIns } from "../plug-ins.ts";
@@ -70,6 +71,8 @@ export interface SweepSpec {
   readonly setLine: number;
   readonly preset: string | null;
   readonly deviceClass: string | null;
+  /** What the device behaves like: a profile's name or file. */
+  readonly shape: string | null;
   /** Files of plug-ins, found. */
   readonly plugins: readonly string[];
   readonly prepare: PrepareSpec | null;
@@ -179,6 +182,13 @@ function checkOptions(
       () => readDeviceClass(deviceClass),
     );
   }
+  const { shape } = spec;
+  if (shape !== undefined && shape !== "none") {
+    at(
+      () => document.refusal(["shape"], ""),
+      () => readShape(shape, dirname(document.path)),
+    );
+  }
   if (preset !== undefined) {
     at(
       () => document.refusal(["preset"], ""),
@@ -197,6 +207,9 @@ function checkOptions(
         }
         if (name === "device_class") {
           at(refusal, () => readDeviceClass(value));
+        }
+        if (name === "shape" && value !== "none") {
+          at(refusal, () => readShape(value, dirname(document.path)));
         }
         if (name === "preset" && value !== "none") {
           at(refusal, () => presetNamed(value));
@@ -301,6 +314,7 @@ export function specOf(document: SweepDocument, spec: CheckedSweep): SweepSpec {
     setLine: document.line("set"),
     preset: spec.preset ?? null,
     deviceClass: spec.device_class ?? null,
+    shape: spec.shape ?? null,
     plugins: pluginsOf(document, spec),
     prepare: prepare === undefined ? null : { ...prepare, line: document.line("prepare") },
     axes,

@@ -1,7 +1,11 @@
-/** `osdyno fingerprint`: what a synthetic device is known to do must stand in its profile. */
+/**
+ * `osdyno fingerprint` and `--shape`: what a synthetic device is known to do must stand in its profile, and
+ * what a profile says must come out of a run on its shape.
+ */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type Profile, readProfile } from "../../results/fingerprint/profile.ts";
+import { readShape } from "../../workloads/shape-profile.ts";
 import { Workplace } from "./command.ts";
 
 let place: Workplace;
@@ -45,6 +49,18 @@ describe("fingerprint", () => {
     );
   });
 
+  test("of a file: what is measured, a shape that is fitted to it, and nothing left behind", () => {
+    const args = ["--budget", "1100m", "--size", "64m", "--rounds", "1", "--sample", "5"];
+    const done = place.run(["fingerprint", ".", "--out", "disk.yaml", ...args]);
+    expect(done, done.err).toMatchObject({ code: 0 });
+    const profile = readProfile(place.path("disk.yaml"));
+    expect(profile.measured).toMatchObject({ clock: "real", region_bytes: 64 << 20 });
+    expect(profile.measured.written_bytes).toBeLessThanOrEqual(1100 << 20);
+    expect(profile.fit?.points).toBe(profile.figures.length);
+    expect(place.files().some((name) => name.includes("osdyno-fingerprint-"))).toBe(false);
+    expect(readShape(place.path("disk.yaml"), place.root).shape.kind).toBe("solid");
+  });
+
   test("refuses what has no figures, a file that is not scratch, a budget too small", () => {
     const outcome = (...args: readonly string[]) => {
       const { code, err } = place.run(["fingerprint", ...args]);
@@ -63,5 +79,71 @@ describe("fingerprint", () => {
       line: expect.stringContaining("--budget"),
     });
     expect(existsSync(place.path("new"))).toBe(false);
+  });
+});
+
+describe("--shape", () => {
+  const job = ["--name=s", "--rw=randread", "--time_based", "--no-progress", "--no-report"];
+
+  test("in virtual time gives the figures of the profile, as modelled", () => {
+    const args = ["--target=null:", "--shape=hdd-7200", "--clock=virtual", "--runtime=600"];
+    const done = place.run(["run", ...job, ...args, "--iodepth=32", "--out=r"]);
+    expect(done, done.err).toMatchObject({ code: 0 });
+    const record = place.record("r");
+    const expected = figure(readProfile(readShape("hdd-7200", "/").file), "read.random.4096.32");
+    const found = (record.jobs[0]?.osdyno.read?.service_ns.N ?? 0) / 600;
+    expect(Math.abs(found / expected.iops.median - 1)).toBeLessThan(0.1);
+    expect(record.chain).toEqual(["shape hdd-7200", "null:"]);
+    expect(record.osdyno.counters?.["shape.operations"]).toBeGreaterThan(0);
+    expect(JSON.stringify(record)).toContain("modelled: the shape hdd-7200");
+  });
+
+  test("in real time makes a file, and a store on one, as slow as the disk", () => {
+    const shape = ["--shape=hdd-7200", "--runtime=1", "--iodepth=1", "--size=64m"];
+    const raw = place.run(["run", ...job, ...shape, "--filename=f", "--direct=0", "--out=raw"]);
+    expect(raw, raw.err).toMatchObject({ code: 0 });
+    // Half a turn alone is 4 ms: nothing reads faster, whatever is below.
+    expect(place.record("raw").jobs[0]?.osdyno.read?.service_ns.mean).toBeGreaterThan(2e6);
+    const target = "--target=store:s.img?size=512m";
+    const store = place.run(["run", ...job, ...shape, target, "--rw=randwrite", "--out=store"]);
+    expect(store, store.err).toMatchObject({ code: 0 });
+    const record = place.record("store");
+    expect(record.options?.["bluestore_kvbackend"]).toMatchObject({ value: "waltree" });
+    expect(record.options?.["bluestore_kvbackend"]).toMatchObject({ origin: "--shape" });
+    expect(record.jobs[0]?.osdyno.write?.service_ns.mean).toBeGreaterThan(2e6);
+    expect(record.osdyno.counters?.["shape.operations"]).toBeGreaterThan(0);
+  });
+
+  test("is an axis of a sweep", () => {
+    const lines = [
+      "name: shapes",
+      "job: |",
+      "  [a]",
+      "  rw=randread",
+      "  runtime=2",
+      "  time_based",
+      "targets: ['null:']",
+      "matrix: {shape: [nvme, sata-ssd]}",
+    ];
+    place.write("s.yaml", lines.join("\n"));
+    const done = place.run(["sweep", "s.yaml", "--clock=virtual", "--out=s", "--no-progress"]);
+    expect(done, done.err).toMatchObject({ code: 0 });
+    const iops = (name: string) =>
+      place.record(`s/points/${name}/1`).jobs[0]?.osdyno.read?.service_ns.N ?? 0;
+    expect(iops("nvme")).toBeGreaterThan(1.2 * iops("sata_ssd"));
+    expect(place.read("s", "report.html")).toContain("Modelled: the shapes nvme, sata-ssd");
+  });
+
+  test("refuses shapes that there are not, and profiles without one", () => {
+    const shaped = (name: string) =>
+      place.run(["run", ...job, "--target=null:", `--shape=${name}`, "--runtime=1"]);
+    expect(shaped("nvm")).toMatchObject({ code: 2, err: expect.stringContaining("nvme") });
+    place.write("bare.yaml", "schema: osdyno-device-1\n");
+    expect(shaped("bare.yaml")).toMatchObject({
+      code: 2,
+      err: expect.stringContaining("no shape"),
+    });
+    place.write("odd.yaml", "shape: {kind: disk, size_bytes: -1}\n");
+    expect(shaped("odd.yaml")).toMatchObject({ code: 2, err: expect.stringContaining("shape.") });
   });
 });

@@ -4,6 +4,8 @@ import { SeededRandom } from "../../engine/base/random.ts";
 import { FaultDevice } from "../../engine/device/fault.ts";
 import { MemoryDevice } from "../../engine/device/memory.ts";
 import { QosDevice } from "../../engine/device/qos.ts";
+import { ShapedDevice } from "../../engine/device/shape.ts";
+import type { ShapeSpec } from "../../engine/device/shape-spec.ts";
 import { DeviceShare } from "../../engine/device/share.ts";
 import { SyntheticDevice } from "../../engine/device/synthetic.ts";
 import { type SyntheticSpec, syntheticDefaults } from "../../engine/device/synthetic-spec.ts";
@@ -150,6 +152,48 @@ const qos = (limit: number) => (inner: BlockDevice, clock: Clock) =>
     tickMinMs: 1,
   });
 
+/** Small ones of their kind, whose caches and queues fill up. */
+const turning: ShapeSpec = {
+  ...{ kind: "disk", deviceClass: "hdd", sizeBytes: 256 * blockBytes, blockBytes, queueDepth: 4 },
+  turnsPerMinute: 60_000_000,
+  seek: [
+    { at: 0, ns: 1000 },
+    { at: 1, ns: 20_000 },
+  ],
+  ...{ outerBytesPerSecond: 1e9, innerBytesPerSecond: 5e8, linkBytesPerSecond: 2e9 },
+  ...{ commandNs: 500, readAheadBytes: 4 * blockBytes, cacheBytes: 8192, cacheOperations: 4 },
+};
+const law = {
+  sizes: [{ at: 4096, ns: 2000 }],
+  ...{ depths: [], usualBytes: 4096, inOrder: [], controllerNs: 100, bytesPerSecond: 1e9 },
+  spread: [
+    [0, 0.5],
+    [1, 2],
+  ] as const,
+};
+const flash: ShapeSpec = {
+  ...{ kind: "solid", deviceClass: "nvme", sizeBytes: 256 * blockBytes, blockBytes },
+  ...{ queueDepth: 8, read: law, write: law, trimNs: 700, flushNs: 900, flushes: [], fuaNs: 300 },
+  mix: [[0.5, 1.2]],
+  cache: { bytes: 8192, drainBytesPerSecond: 5e8 },
+  dies: {
+    ...{ count: 4, stripeBytes: 1024, pageBytes: 1024, readNs: 3000, programNs: 9000 },
+    ...{ programBytes: 4096, suspendNs: 2000 },
+  },
+  collection: {
+    spareShare: 0.2,
+    blockBytes: 16_384,
+    eraseNs: 9000,
+    lowShare: 0.05,
+    idleShare: 0.1,
+  },
+  ...{ lineBytes: 256, partialLineNs: 100 },
+};
+
+function shaped(shape: ShapeSpec): (inner: BlockDevice, clock: Clock) => BlockDevice {
+  return (below, clock) => new ShapedDevice({ below, shape, clock, seed: 3, earlyNs: 0 });
+}
+
 /** A part of a device that nobody else uses at present. */
 function shared(inner: BlockDevice): BlockDevice {
   return new DeviceShare(inner, inner.facts.queueDepth).view(inner.facts.queueDepth);
@@ -186,6 +230,9 @@ export const modelSubjects: readonly ConformanceSubject[] = [
   wrapped("qos, never reached", virtual, qos(1e9)),
   wrapped("qos, biting", virtual, qos(5000)),
   wrapped("a share", virtual, shared),
+  wrapped("a disk that turns, virtual clock", virtual, shaped(turning)),
+  wrapped("a flash device, virtual clock", virtual, shaped(flash)),
+  wrapped("a flash device over memory, real clock", real, shaped(flash), memory),
   wrapped(
     "throttle over fault over memory, real clock",
     real,

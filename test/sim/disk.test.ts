@@ -6,6 +6,7 @@ import type { SimDisk } from "../../engine/sim/disk.ts";
 import type { DiskImage } from "../../engine/sim/image.ts";
 import { survivals } from "../../engine/sim/volatile-writes.ts";
 import { World } from "../../engine/sim/world.ts";
+import { readShape } from "../../workloads/shape-profile.ts";
 import { settle } from "../conformance/kv-subjects.ts";
 
 const seed = Number(process.env["OSDYNO_SEED"] ?? Math.floor(Date.now() / 86_400_000));
@@ -211,4 +212,59 @@ test("one seed gives one trace, another seed another", async () => {
 test("a flow that waits for what never comes is an error, not a hang", async () => {
   const where = world();
   await expect(where.run(new Promise(() => {}))).rejects.toThrow("never comes");
+});
+
+describe("a simulated disk of a shape", () => {
+  /** Writes one line after the other, each waited for; when all are done, and the history's hash. */
+  function history(name: string, of: number, blocks = 1) {
+    const where = world(of);
+    const { shape } = readShape(name, "/");
+    const sizeBytes = 64 * blockBytes;
+    const { device, disk } = where.disk({
+      name: "disk",
+      sizeBytes,
+      shape: { ...shape, sizeBytes },
+    });
+    const lengthBytes = blocks * shape.blockBytes;
+    for (let line = 0; line < 48; line += 1) {
+      device.arena.bytes.fill(line + 1, 0, lengthBytes);
+      const op = { kind: opKinds.write, flags: 0, offsetBytes: line * lengthBytes, lengthBytes };
+      expect(device.submit({ ...op, slot: 0, tag: line })).toBe(true);
+      device.commit();
+      while (device.poll(1) === 0) {
+        device.onReady(() => {});
+        where.clock.step();
+      }
+    }
+    return { ns: where.clock.nowNs(), hash: where.traceHash, device, disk };
+  }
+
+  test("takes the shape's time, the same for the same seed", () => {
+    const [pmem, again, turning] = [history("pmem", 7), history("pmem", 7), history("hdd-7200", 7)];
+    expect(pmem).toMatchObject({ ns: again.ns, hash: again.hash });
+    // 64 bytes: 180 ns, and a part of a line of 256 that is read first.
+    expect(Math.abs(pmem.ns / (48 * 380) - 1)).toBeLessThan(0.05);
+    expect(turning.ns).toBeGreaterThan(100 * pmem.ns);
+    expect(turning.device.facts.deviceClass).toBe("hdd");
+  });
+
+  test("of persistent memory tears at its lines, and only there", () => {
+    const { disk } = history("pmem", 9, 4);
+    expect(disk.facts.blockBytes).toBe(64);
+    const image = disk.crash("torn", new SeededRandom(9));
+    const bytes = new Uint8Array(256);
+    let torn = 0;
+    for (let write = 0; write < 48; write += 1) {
+      image.read(write * 256, bytes);
+      const lines = [0, 1, 2, 3].map((line) => [
+        ...new Set(bytes.subarray(line * 64, line * 64 + 64)),
+      ]);
+      for (const values of lines) {
+        expect(values.length, `a line of write ${write} is torn within`).toBe(1);
+        expect([0, write + 1]).toContain(values[0]);
+      }
+      torn += new Set(lines.flat()).size > 1 ? 1 : 0;
+    }
+    expect(torn).toBeGreaterThan(0);
+  });
 });

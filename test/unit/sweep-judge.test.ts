@@ -9,7 +9,14 @@ import { judge, relativeWidth } from "../../results/sweep/judge.ts";
 import type { Point } from "../../results/sweep/points.ts";
 
 function point(id: string, parameters: Record<string, string>): Point {
-  const nothing = { settings: {}, options: {}, preset: null, deviceClass: null, target: null };
+  const nothing = {
+    settings: {},
+    options: {},
+    preset: null,
+    deviceClass: null,
+    shape: null,
+    target: null,
+  };
   return { id, parameters, ...nothing };
 }
 

@@ -4,6 +4,7 @@
  */
 import { assert } from "../../engine/base/assert.ts";
 import { SeededRandom } from "../../engine/base/random.ts";
+import { ShapedDevice, timerSlackNs } from "../../engine/device/shape.ts";
 import { DeviceShare } from "../../engine/device/share.ts";
 import { tapStages } from "../../engine/device/stage-tap.ts";
 import { isTraced, type StageClock } from "../../engine/device/stages.ts";
@@ -134,7 +135,7 @@ export class ChainRun {
   }
 
   async #open(
-    { text, layers, options, log }: PlannedChain,
+    { text, layers, options, log, shape }: PlannedChain,
     phase: readonly PlannedJob[],
     specs: readonly OpenableJob[],
     { stores, time, stages }: ChainPlaces,
@@ -150,11 +151,23 @@ export class ChainRun {
     const deep = { ...job, maxBlock, iodepth: depth + spare, slots: depth + spare };
     let device =
       stores?.device(text, depth + spare) ?? (openJobDevices(deep, time)[0] as BlockDevice);
-    const random = new SeededRandom(phase[places[0] ?? 0]?.seed ?? 0).fork("layers");
+    const seed = phase[places[0] ?? 0]?.seed ?? 0;
+    const random = new SeededRandom(seed).fork("layers");
     const kind = phase[places[0] ?? 0]?.files[0]?.kind;
     const imageUri = imageUriOf(text, kind === "file" || kind === "block");
     const context = { options, clock: this.#clock, random, depth, imageUri, log };
     try {
+      if (shape !== null) {
+        const shaped = new ShapedDevice({
+          below: device,
+          shape: shape.shape,
+          clock: this.#clock,
+          seed: random.below(2 ** 32),
+          earlyNs: time === null ? timerSlackNs : 0,
+        });
+        this.#layers.push(shaped);
+        device = shaped;
+      }
       device = this.#traced(device, stages, "device");
       for (const layer of asked.toReversed()) {
         const opened = await layer.open(device, context);

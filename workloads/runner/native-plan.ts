@@ -1,4 +1,5 @@
 /** From a planned job to the specification that the native side executes. */
+import { syntheticDefaults } from "../../engine/device/synthetic-spec.ts";
 import { blockEngine } from "../../engine/hot/ioengine/registry.ts";
 import { mixByDirection } from "../../engine/store/objects/object-mix.ts";
 import type { ArrivalRule, PerDirection, ResolvedJob } from "../job/model.ts";
@@ -142,12 +143,14 @@ function engineSpec(job: PlannedJob): EngineSpec {
   }
   if (first?.kind === "synthetic") {
     const target = parseTarget(first.path);
-    if (target.kind === "null" && target.model !== null) {
-      const size = Math.max(target.model.size, first.fileBytes);
+    if (target.kind === "null") {
+      // Under a shape it may be one without any figures of its own.
+      const model = target.model ?? syntheticDefaults;
+      const size = Math.max(model.size, first.fileBytes);
       // A replicate is a draw of its own, unless the target fixes the seed.
       const fixed = /[?&]seed=/.test(target.text);
-      const seed = fixed ? target.model.seed : job.seed % 2 ** 32;
-      return { kind: "synthetic", model: { ...target.model, size, seed } };
+      const seed = fixed ? model.seed : job.seed % 2 ** 32;
+      return { kind: "synthetic", model: { ...model, size, seed } };
     }
   }
   return fileEngineSpec(job.resolved);

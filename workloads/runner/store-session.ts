@@ -119,6 +119,7 @@ class OpenStore {
       sizeBytes: make?.sizeBytes ?? 0,
       slotBytes: demand.slotBytes,
       userSlots: demand.slots,
+      ...(planned.shape === null ? {} : { shape: planned.shape.shape }),
     };
     if (make !== null) {
       makeFile(path, make.sizeBytes, place);
