@@ -19,6 +19,7 @@ const point = (id: string): Point => ({
   options: {},
   preset: null,
   deviceClass: null,
+  shape: null,
   target: null,
 });
 const points = [point("a"), point("b")];
