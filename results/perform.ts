@@ -40,7 +40,7 @@ import type { LoadedPlugIn } from "./plug-ins.ts";
 import { drawReport } from "./report/draw.ts";
 import { logPartsName, logsName, RunWriter } from "./run-directory.ts";
 import type { RunRecord } from "./run-record.ts";
-import { RunSinks, type RunSinksParts } from "./run-sinks.ts";
+import { type RunFollower, RunSinks, type RunSinksParts } from "./run-sinks.ts";
 import { SteadyStates } from "./steady-state.ts";
 import { evaluateThreshold, type Threshold } from "./threshold.ts";
 
@@ -102,6 +102,8 @@ export interface RunRequest {
   readonly events: RunEvents;
   /** Files that earlier runs of the same command created: this one may write to them. */
   readonly ownFiles?: readonly string[];
+  /** Looks on, and may end the run. */
+  readonly follow?: RunFollower;
 }
 
 export interface PerformedRun {
@@ -348,6 +350,7 @@ async function measured(
       intervals,
       logs,
       steady,
+      follow: request.follow ?? null,
       progress: events.progress,
       status: status === undefined ? null : { everyMs: status.everyMs, show },
     });

@@ -28,6 +28,14 @@ const statusPatienceMs = 500;
 /** Below this share of its length a window at the job's end is no sample. */
 const wholeShare = 0.99;
 
+/** Looks on while a run measures, and may end it. */
+export interface RunFollower {
+  /** An interval of a job has ended; warm-ups are told of too. */
+  interval(row: IntervalRow, job: PlannedJob): void;
+  /** Asked several times a second: every job is to end now. */
+  ended(): boolean;
+}
+
 export interface RunSinksParts {
   readonly plan: RunPlan;
   readonly writer: RunWriter;
@@ -36,6 +44,7 @@ export interface RunSinksParts {
   readonly intervals: IntervalStatistics;
   readonly logs: FioLogs;
   readonly steady: SteadyStates;
+  readonly follow: RunFollower | null;
   readonly progress: (poll: RunPoll, jobs: readonly PlannedJob[]) => void;
   /** `--status-interval`; null: not asked for. */
   readonly status: { readonly everyMs: number; readonly show: (standing: Standing) => void } | null;
@@ -75,13 +84,14 @@ export class RunSinks implements RunObserver {
   }
 
   intervals(rows: readonly IntervalRow[], jobs: readonly PlannedJob[]): void {
-    const { monitor, intervals, writer, live } = this.parts;
+    const { monitor, intervals, writer, live, follow } = this.parts;
     const machine = monitor.sample();
     for (const row of rows) {
       const job = jobs[row.job];
       if (job !== undefined) {
         intervals.add(job.index, row);
         writer.interval(job, row, machine);
+        follow?.interval(row, job);
         live?.interval(this.names.get(job.index) ?? job.resolved.name, row, machine);
       }
     }
@@ -134,7 +144,10 @@ export class RunSinks implements RunObserver {
   }
 
   shouldStop(jobs: readonly PlannedJob[]): readonly number[] {
-    return jobs.flatMap((job, place) => (this.parts.steady.attained(job.index) ? [place] : []));
+    const ended = this.parts.follow?.ended() ?? false;
+    return jobs.flatMap((job, place) =>
+      ended || this.parts.steady.attained(job.index) ? [place] : [],
+    );
   }
 
   standing(standing: Standing): void {

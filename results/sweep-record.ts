@@ -1,4 +1,5 @@
 /** The shape of `sweep.json`: which points a sweep has, where their runs are, and what was decided. */
+import type { SniaRecord } from "./snia/record.ts";
 
 /** Verdict of one metric of two points; made by the comparison, absent in previews. */
 export interface SweepComparison {
@@ -92,4 +93,6 @@ export interface SweepRecord {
   readonly comparisons: readonly SweepComparison[];
   /** What points had to reach, when the sweep file requires something. */
   readonly requirements?: readonly SweepRequirement[];
+  /** Of a test of the SNIA PTS, whose steps are the points. */
+  readonly snia?: SniaRecord;
 }

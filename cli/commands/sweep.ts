@@ -8,6 +8,7 @@ import { drawReport } from "../../results/report/draw.ts";
 import { loadReport } from "../../results/report/load.ts";
 import { runDirectoryName, runsRoot } from "../../results/run-directory.ts";
 import { readRun } from "../../results/run-schema.ts";
+import { isSniaFile } from "../../results/snia/spec.ts";
 import { type SweepRequest, sweepPoints } from "../../results/sweep/plan-sweep.ts";
 import { preparationsOf, runSweep, type SweepResult } from "../../results/sweep/run-sweep.ts";
 import { loadSweepPlugIns, readSweep, type SweepSpec } from "../../results/sweep/spec.ts";
@@ -26,6 +27,7 @@ import { parsedJson, parsedText } from "../parse-only.ts";
 import { makeProgress, quietProgress } from "../progress.ts";
 import { runEvents } from "../run-events.ts";
 import { flagLines, laterFlags, type RunFlag, refuseLaterFlags, runFlags } from "../run-flags.ts";
+import { sniaSweep } from "../snia.ts";
 import { type SplitArguments, splitArguments } from "../split-arguments.ts";
 import { judgeThresholds, last, settingsOf, wholeNumber } from "./run.ts";
 
@@ -49,6 +51,11 @@ const sweepFlags: readonly RunFlag[] = [
     .map((flag) => ({ ...flag, help: sweepHelp[flag.name] ?? flag.help })),
   { name: "resume", value: true, help: "finish the sweep in this directory" },
   { name: "budget", value: true, help: "start no further run after this time, e.g. 20m" },
+  {
+    name: "scale",
+    value: true,
+    help: "of a test of the SNIA PTS: none, or capacity=SIZE,minute=TIME,cycles=N instead of the file's",
+  },
 ];
 
 /** `90`, `90s`, `20m`, `2h` in seconds. */
@@ -215,11 +222,24 @@ async function sweep(args: readonly string[]): Promise<number> {
   const { own, jobs } = splitArguments(args, [...sweepFlags, ...fioFlags, ...laterFlags]);
   refuseLaterFlags(own);
   await loadPlugIns(own.get("plugin") ?? []);
-  await loadSweepPlugIns(sweepArguments(jobs).file);
+  if (!isSniaFile(sweepArguments(jobs).file)) {
+    await loadSweepPlugIns(sweepArguments(jobs).file);
+  }
   const outputs = outputsOf(own);
   const interrupts = watchInterrupts();
+  const command = ["sweep", ...args];
   try {
-    const request = sweepRequest(own, jobs, ["sweep", ...args], interrupts.signal);
+    const { file, overrides } = sweepArguments(jobs);
+    if (isSniaFile(file)) {
+      const budget = last(own, "budget");
+      const budgetSeconds = budget === undefined ? null : seconds(budget);
+      const { signal } = interrupts;
+      return await sniaSweep({ file, overrides, own, command, budgetSeconds, signal }, outputs);
+    }
+    if (own.has("scale")) {
+      throw new OsdynoError("bad-input", `--scale is for tests of the SNIA PTS; ${file} is none`);
+    }
+    const request = sweepRequest(own, jobs, command, interrupts.signal);
     const events = { ...runEvents(quietProgress()), point() {}, standing() {}, preparing() {} };
     const points = () => sweepPoints({ ...request, events });
     if (own.has("showcmd")) {

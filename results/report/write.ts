@@ -4,6 +4,8 @@ import { dirname, join } from "node:path";
 import { OsdynoError } from "../../engine/base/error.ts";
 import { temporarySuffix } from "../growing-file.ts";
 import { sealAdded } from "../seal.ts";
+import { sniaDrawing } from "../snia/drawing.ts";
+import { holdsSnia, loadSnia } from "../snia/load.ts";
 import { tuneDrawing } from "../tune/report/drawing.ts";
 import { isTuneDirectory, loadTuneReport } from "../tune/report/load.ts";
 import { type Chart, chartsOf } from "./charts.ts";
@@ -43,6 +45,9 @@ export interface Drawing {
 
 /** Reads `dir`. @throws OsdynoError `bad-input` when it holds no results */
 export function drawingOf(dir: string): Drawing {
+  if (holdsSnia(dir)) {
+    return sniaDrawing(loadSnia(dir));
+  }
   return isTuneDirectory(dir) ? tuneDrawing(loadTuneReport(dir)) : plainDrawing(loadReport(dir));
 }
 

@@ -1,0 +1,118 @@
+/** Figures of the standard's tables, from the files of a run. */
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { readHistogramLogFile } from "../histogram-log.ts";
+import { jobMetric, percentileSupported } from "../metrics.ts";
+import type { JobRecord, RunRecord } from "../run-record.ts";
+import { sniaPercentiles } from "./cells.ts";
+import type { CellFigures } from "./record.ts";
+
+function figuresOf(job: JobRecord): CellFigures {
+  const all = job.osdyno.all?.response_ns;
+  const ios = all?.N ?? 0;
+  const percentile: Record<string, number> = {};
+  for (const each of sniaPercentiles) {
+    const value = all?.percentile[each.toFixed(6)];
+    if (value !== undefined && percentileSupported(ios, each)) {
+      percentile[each.toFixed(6)] = value;
+    }
+  }
+  return {
+    cell: job.jobname,
+    ios,
+    iops: jobMetric(job, "iops") ?? 0,
+    bw_bytes: jobMetric(job, "bw") ?? 0,
+    latency_mean_ns: all?.mean ?? 0,
+    latency_max_ns: all?.max ?? 0,
+    percentile,
+  };
+}
+
+/** Of every cell of a run. */
+export function cellsOf(record: RunRecord): readonly CellFigures[] {
+  return record.jobs.map(figuresOf);
+}
+
+/** Bytes that the jobs of a run wrote. */
+export function writtenBytes(record: RunRecord): number {
+  return record.osdyno.totals.write?.bytes ?? 0;
+}
+
+/** What happened in one interval of a run, all threads and directions together. */
+export interface Sample {
+  /** Since the run's start, s. */
+  readonly startSeconds: number;
+  readonly lengthSeconds: number;
+  readonly ios: number;
+  readonly meanNs: number;
+  readonly maxNs: number;
+}
+
+interface Sums {
+  start: number;
+  length: number;
+  ios: number;
+  sumNs: number;
+  maxNs: number;
+}
+
+/**
+ * The intervals of a run in order, of the jobs whose names begin with one of `cells`. What completes after
+ * the last whole interval was under way in it and counts there.
+ */
+export function samplesOf(
+  runDirectory: string,
+  sampleSeconds: number,
+  cell: string,
+): readonly Sample[] {
+  const directory = join(runDirectory, "hist");
+  const names = existsSync(directory) ? readdirSync(directory).sort() : [];
+  const samples = new Map<number, Sums>();
+  let last = 0;
+  const stumps: { place: number; ios: number; sumNs: number; maxNs: number }[] = [];
+  for (const name of names) {
+    const job = /^(.*)\.(?:read|write)\.response\.hlog$/.exec(name)?.[1];
+    if (job === undefined || job.replace(/\.\d+$/, "") !== cell) {
+      continue;
+    }
+    for (const interval of readHistogramLogFile(join(directory, name))) {
+      const { histogram, startSeconds, lengthSeconds } = interval;
+      const ios = histogram.totalCount;
+      const sumNs = ios === 0 ? 0 : histogram.mean * ios;
+      const maxNs = ios === 0 ? 0 : histogram.maxValue;
+      const place = Math.round(startSeconds / sampleSeconds);
+      if (lengthSeconds < 0.5 * sampleSeconds) {
+        stumps.push({ place: Math.max(0, place - 1), ios, sumNs, maxNs });
+        continue;
+      }
+      last = Math.max(last, place);
+      const sums = samples.get(place);
+      if (sums === undefined) {
+        samples.set(place, { start: startSeconds, length: lengthSeconds, ios, sumNs, maxNs });
+      } else {
+        addTo(sums, ios, sumNs, maxNs);
+      }
+    }
+  }
+  for (const { place, ios, sumNs, maxNs } of stumps) {
+    const sums = samples.get(Math.min(place, last));
+    if (sums !== undefined) {
+      addTo(sums, ios, sumNs, maxNs);
+    }
+  }
+  return [...samples.entries()]
+    .sort(([a], [b]) => a - b)
+    .map(([, { start, length, ios, sumNs, maxNs }]) => ({
+      startSeconds: start,
+      lengthSeconds: length,
+      ios,
+      meanNs: ios === 0 ? 0 : sumNs / ios,
+      maxNs,
+    }));
+}
+
+function addTo(sums: Sums, ios: number, sumNs: number, maxNs: number): void {
+  sums.ios += ios;
+  sums.sumNs += sumNs;
+  sums.maxNs = Math.max(sums.maxNs, maxNs);
+}

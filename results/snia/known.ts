@@ -1,0 +1,61 @@
+/** What an earlier part of a test left in a directory. */
+import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { OsdynoError } from "../../engine/base/error.ts";
+import { temporarySuffix } from "../growing-file.ts";
+import { checkOut } from "../run-directory.ts";
+import type { SweepRecord } from "../sweep-record.ts";
+import type { SniaDevice } from "./device.ts";
+import type { SniaSizes } from "./procedures.ts";
+import type { SniaSpec } from "./spec.ts";
+
+/** Everything that makes two tests the same one. */
+function shapeOf(snia: SweepRecord["snia"]): string {
+  return JSON.stringify([
+    ...[snia?.test, snia?.edition, snia?.class, snia?.target, snia?.capacity_bytes],
+    ...[snia?.active_bytes, snia?.minute_seconds, snia?.cycles, snia?.threads, snia?.depth],
+  ]);
+}
+
+/**
+ * The record of the test to resume; null for a new one, whose directory must be free. Throws `bad-input`
+ * when there is none, or another one; changes nothing but half a first record.
+ */
+export function knownSnia(
+  directory: string,
+  resume: boolean,
+  spec: SniaSpec,
+  device: SniaDevice,
+  sizes: SniaSizes,
+): SweepRecord | null {
+  const path = join(directory, "sweep.json");
+  if (!existsSync(path)) {
+    if (resume) {
+      throw new OsdynoError("bad-input", `--resume ${directory}: there is no sweep.json`);
+    }
+    const half = `sweep.json${temporarySuffix}`;
+    if (existsSync(directory) && readdirSync(directory).join() === half) {
+      rmSync(join(directory, half));
+    }
+    checkOut(directory, "sweep");
+    return null;
+  }
+  if (!resume) {
+    throw new OsdynoError(
+      "bad-input",
+      `${directory} holds a sweep already; use --resume ${directory} or another --out`,
+    );
+  }
+  const known = JSON.parse(readFileSync(path, "utf8")) as SweepRecord;
+  const asked = shapeOf({
+    ...({ edition: spec.edition, test: spec.test, class: spec.deviceClass } as const),
+    ...{ target: device.target, capacity_bytes: sizes.capacityBytes },
+    ...{ active_bytes: sizes.activeBytes, minute_seconds: spec.scale.minuteSeconds },
+    ...{ cycles: spec.scale.cycles, threads: spec.threads, depth: spec.depth },
+  } as NonNullable<SweepRecord["snia"]>);
+  if (known.snia === undefined || shapeOf(known.snia) !== asked) {
+    const what = `${known.name} holds another test, target or scale`;
+    throw new OsdynoError("bad-input", `--resume ${directory}: ${what}; start anew with --out`);
+  }
+  return known;
+}

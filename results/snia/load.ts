@@ -1,0 +1,242 @@
+/** Reads the directory of a test into what its report is made of, and from nothing else. */
+import { existsSync } from "node:fs";
+import { basename, join, resolve } from "node:path";
+import { OsdynoError } from "../../engine/base/error.ts";
+import { deviceFacts } from "../report/device-facts.ts";
+import { factGroups } from "../report/environment.ts";
+import type { FactGroup } from "../report/model.ts";
+import { readJson } from "../report/run-files.ts";
+import type { RunRecord } from "../run-record.ts";
+import { completeRun } from "../sweep/sweep-directory.ts";
+import type { SweepRecord } from "../sweep-record.ts";
+import { samplesOf } from "./figures.ts";
+import { idleSeconds } from "./procedures.ts";
+import type { CellFigures, SniaRecord, SniaRun, SniaVerdict } from "./record.ts";
+
+/** Rounds of one step, with what decides about them. */
+export interface RoundsModel {
+  readonly section: string;
+  readonly verdict: SniaVerdict;
+  /** Of each followed figure its value round by round. */
+  readonly followed: readonly { readonly label: string; readonly values: readonly number[] }[];
+  /** Of each cell its figures round by round. */
+  readonly byRound: readonly { readonly cell: string; readonly rounds: readonly CellFigures[] }[];
+  /** Means over the window that was judged last; of `latency_max_ns` the largest. */
+  readonly cells: readonly CellFigures[];
+}
+
+/** One sample of a run that is looked at over time. */
+export interface SeriesPoint {
+  /** Since the step's first run began; idle time between runs is left out. */
+  readonly seconds: number;
+  readonly iops: number;
+  readonly bw_bytes: number;
+  readonly mean_ns: number;
+  readonly max_ns: number;
+  /** Written up to its end, in the mean. */
+  readonly written_bytes: number;
+}
+
+export interface SeriesModel {
+  readonly id: string;
+  readonly title: string;
+  readonly points: readonly SeriesPoint[];
+}
+
+export interface SniaModel {
+  readonly schema: "osdyno-snia-report-1";
+  readonly name: string;
+  readonly question: string;
+  readonly state: SweepRecord["state"];
+  readonly reason: string | null;
+  readonly started: string;
+  readonly ended: string;
+  readonly source: string;
+  readonly command: readonly string[];
+  readonly seed: number;
+  readonly snia: SniaRecord;
+  readonly rounds: readonly RoundsModel[];
+  readonly series: readonly SeriesModel[];
+  readonly devices: readonly FactGroup[];
+  readonly environment: readonly FactGroup[];
+}
+
+/** Whether a directory holds a test of the SNIA PTS. */
+export function holdsSnia(dir: string): boolean {
+  const file = join(dir, "sweep.json");
+  return existsSync(file) && (readJson(file) as SweepRecord | null)?.snia !== undefined;
+}
+
+/** Reads `dir`. @throws OsdynoError `bad-input` when it holds no test of the SNIA PTS. */
+export function loadSnia(dir: string): SniaModel {
+  const sweep = readJson(join(dir, "sweep.json")) as SweepRecord;
+  const { snia } = sweep;
+  if (snia === undefined) {
+    throw new OsdynoError("bad-input", "holds no test of the SNIA PTS", { file: dir });
+  }
+  const first = snia.runs.map(({ run }) => completeRun(dir, run)).find((run) => run !== null);
+  const last = snia.runs.at(-1);
+  const lastMs = last === undefined ? 0 : Date.parse(last.started) + last.seconds * 1000;
+  return {
+    schema: "osdyno-snia-report-1",
+    name: sweep.name,
+    question: sweep.question,
+    state: sweep.state,
+    reason: sweep.reason ?? null,
+    started: snia.runs[0]?.started ?? "",
+    ended: lastMs > 0 ? new Date(lastMs).toISOString() : "",
+    source: basename(resolve(dir)),
+    command: sweep.command ?? [],
+    seed: sweep.seed ?? 1,
+    snia,
+    rounds: snia.verdicts.flatMap((verdict) => roundsOf(snia, verdict)),
+    series: seriesOf(dir, snia),
+    devices: first === undefined ? [] : factsOf(first, snia.target),
+    environment: first === undefined ? [] : factGroups(first.environment),
+  };
+}
+
+function factsOf(record: RunRecord, target: string): readonly FactGroup[] {
+  return deviceFacts(record.environment, [target]);
+}
+
+function roundsOf(snia: SniaRecord, verdict: SniaVerdict): readonly RoundsModel[] {
+  const runs = snia.runs.filter(
+    ({ kind, section, step }) =>
+      kind === "rounds" && section === verdict.section && step === verdict.step,
+  );
+  if (runs.length === 0) {
+    return [];
+  }
+  const names = runs[0]?.cells.map(({ cell }) => cell) ?? [];
+  const byRound = names.map((cell) => ({
+    cell,
+    rounds: runs.flatMap(({ cells }) => cells.filter((each) => each.cell === cell)),
+  }));
+  const first = (verdict.window?.first ?? 1) - 1;
+  const last = verdict.window?.last ?? runs.length;
+  const followed = verdict.followed.map(({ label }, place) => ({
+    label,
+    values: runs.map((run) => followedOf(verdict, place, run)),
+  }));
+  const cells = byRound.flatMap(({ rounds }) => meanOf(rounds.slice(first, last)));
+  return [{ section: verdict.section, verdict, followed, byRound, cells }];
+}
+
+function followedOf({ followed }: SniaVerdict, place: number, run: SniaRun): number {
+  const of = followed[place];
+  const found = run.cells.find(({ cell }) => cell === of?.cell);
+  return of === undefined ? 0 : (found?.[of.figure] ?? 0);
+}
+
+function meanOf(rounds: readonly CellFigures[]): readonly CellFigures[] {
+  const [first] = rounds;
+  if (first === undefined) {
+    return [];
+  }
+  const mean = (pick: (figures: CellFigures) => number) =>
+    rounds.reduce((sum, figures) => sum + pick(figures), 0) / rounds.length;
+  return [
+    {
+      cell: first.cell,
+      ios: rounds.reduce((sum, { ios }) => sum + ios, 0),
+      iops: mean(({ iops }) => iops),
+      bw_bytes: mean(({ bw_bytes: bytes }) => bytes),
+      latency_mean_ns: mean(({ latency_mean_ns: ns }) => ns),
+      latency_max_ns: Math.max(...rounds.map(({ latency_max_ns: ns }) => ns)),
+      percentile: {},
+    },
+  ];
+}
+
+/** Steps that are looked at over time, by test. */
+function seriesOf(dir: string, snia: SniaRecord): readonly SeriesModel[] {
+  const minute = snia.minute_seconds;
+  const series = (id: string, title: string, runs: readonly SniaRun[], seconds: number) => ({
+    ...{ id, title, points: pointsOf(dir, runs, seconds) },
+  });
+  const named = (id: string) => snia.runs.filter((run) => run.id === id);
+  switch (snia.test) {
+    case "write-saturation": {
+      const runs = snia.runs.filter(({ kind }) => kind === "saturate");
+      return [series("write", "Random writes of 4 KiB", runs, minute)];
+    }
+    case "cross-stimulus": {
+      const runs = snia.runs.filter(({ kind }) => kind === "drive");
+      return runs.map((run) => series(run.id, run.id.replace(/-(\d)$/, " $1"), [run], minute));
+    }
+    case "host-idle": {
+      const second = Math.max(0.01, minute / 60);
+      return [
+        series("before", "before", named("before"), minute),
+        ...idleSeconds.flatMap((idle) => [
+          burstsOf(series(`idle-${idle}`, `${idle} s idle`, named(`idle-${idle}`), second), snia),
+          series(`after-${idle}`, `after ${idle} s idle`, named(`after-${idle}`), minute),
+        ]),
+      ].filter(({ points }) => points.length > 0);
+    }
+    default:
+      return [];
+  }
+}
+
+function pointsOf(
+  dir: string,
+  runs: readonly SniaRun[],
+  sampleSeconds: number,
+): readonly SeriesPoint[] {
+  const points: SeriesPoint[] = [];
+  let [began, written] = [0, 0];
+  for (const run of runs) {
+    const figures = run.cells.at(-1);
+    const perOp = figures === undefined || figures.ios === 0 ? 0 : run.written_bytes / figures.ios;
+    const samples = samplesOf(join(dir, run.run), sampleSeconds, figures?.cell ?? "");
+    for (const { startSeconds, lengthSeconds, ios, meanNs, maxNs } of samples) {
+      written += ios * perOp;
+      points.push({
+        seconds: began + startSeconds + lengthSeconds,
+        iops: ios / lengthSeconds,
+        bw_bytes: (ios * perOp) / lengthSeconds,
+        mean_ns: meanNs,
+        max_ns: maxNs,
+        written_bytes: written,
+      });
+    }
+    began += run.seconds;
+  }
+  return points;
+}
+
+/** Bursts of a state as one point each: what was done between two times in which nothing was. */
+function burstsOf(series: SeriesModel, snia: SniaRecord): SeriesModel {
+  const on = (5 * snia.minute_seconds) / 60;
+  const points: SeriesPoint[] = [];
+  let open: SeriesPoint[] = [];
+  const close = () => {
+    const last = open.at(-1);
+    if (last !== undefined) {
+      const length = last.seconds - (open[0]?.seconds ?? 0);
+      const step = open.length > 1 ? length / (open.length - 1) : on;
+      const sum = (pick: (point: SeriesPoint) => number) =>
+        open.reduce((all, point) => all + pick(point) * step, 0);
+      const ios = sum(({ iops }) => iops);
+      points.push({
+        ...last,
+        iops: ios / on,
+        bw_bytes: sum(({ bw_bytes: bytes }) => bytes) / on,
+        mean_ns: ios === 0 ? 0 : sum(({ mean_ns: ns, iops }) => ns * iops) / ios,
+        max_ns: Math.max(...open.map(({ max_ns: ns }) => ns)),
+      });
+    }
+    open = [];
+  };
+  for (const point of series.points) {
+    if (point.iops > 0) {
+      open.push(point);
+    } else {
+      close();
+    }
+  }
+  close();
+  return { ...series, points };
+}
