@@ -56,8 +56,11 @@ function cellJob(cell: Cell, activeBytes: number): string {
     `iodepth=${depth}`,
     `size=${part}`,
     ...(sequential && threads > 1 ? [`offset_increment=${part}`] : []),
-    ...(seconds === null ? [] : ["time_based", `runtime=${milliseconds(seconds)}`]),
-    ...(bytes === null ? [] : [`io_size=${Math.ceil(bytes / threads / largest) * largest}`]),
+    ...(seconds === null ? [] : [`runtime=${milliseconds(seconds)}`]),
+    // Time alone, or bytes and no more than the time.
+    ...(bytes === null
+      ? ["time_based"]
+      : [`io_size=${Math.ceil(bytes / threads / largest) * largest}`]),
     ...(locality === undefined ? [] : [`random_distribution=${locality}`]),
     ...(bursts === undefined
       ? []

@@ -23,7 +23,7 @@ import { Allowance } from "./allowance.ts";
 import { type Cell, jobText, trimText } from "./cells.ts";
 import { chosenLoads } from "./composite-choice.ts";
 import type { SniaDevice } from "./device.ts";
-import { cellsOf, samplesOf, writtenBytes } from "./figures.ts";
+import { cellsOf, measuredSeconds, samplesOf, writtenBytes } from "./figures.ts";
 import type { Followed, Section, SniaSizes, Step } from "./procedures.ts";
 import { type Standing, sweepRecordOf } from "./progress-record.ts";
 import type { SniaRun, SniaVerdict } from "./record.ts";
@@ -361,7 +361,7 @@ function doneRun(choice: RunChoice, run: string, part: number, record: RunRecord
   return {
     ...{ id, section, step, kind, round, run, part },
     started: record.started,
-    seconds: record.runtime_ms / 1000,
+    seconds: measuredSeconds(record),
     written_bytes: writtenBytes(record),
     cells: cellsOf(record),
   };
@@ -432,7 +432,8 @@ export async function conductSnia(request: SniaRequest): Promise<SniaResult> {
     failure = asError(error);
   }
   const completed = conduct.standing.runs.length;
-  if (completed === 0 && failure !== null && request.known === null) {
+  const nothing = completed === 0 && conduct.standing.lostBytes === 0;
+  if (nothing && failure !== null && request.known === null) {
     rmSync(directory, { recursive: true, force: true });
     throw failure;
   }

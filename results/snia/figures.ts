@@ -38,6 +38,11 @@ export function writtenBytes(record: RunRecord): number {
   return record.osdyno.totals.write?.bytes ?? 0;
 }
 
+/** Time that the cells of a run took, one after the other. */
+export function measuredSeconds(record: RunRecord): number {
+  return record.jobs.reduce((sum, job) => sum + Number(job["job_runtime"] ?? 0) / 1000, 0);
+}
+
 /** What happened in one interval of a run, all threads and directions together. */
 export interface Sample {
   /** Since the run's start, s. */

@@ -10,7 +10,7 @@ import type { RunRecord } from "../run-record.ts";
 import { completeRun } from "../sweep/sweep-directory.ts";
 import type { SweepRecord } from "../sweep-record.ts";
 import { samplesOf } from "./figures.ts";
-import { idleSeconds } from "./procedures.ts";
+import { burstSampleSeconds, idleSeconds } from "./procedures.ts";
 import type { CellFigures, SniaRecord, SniaRun, SniaVerdict } from "./record.ts";
 
 /** Rounds of one step, with what decides about them. */
@@ -166,11 +166,11 @@ function seriesOf(dir: string, snia: SniaRecord): readonly SeriesModel[] {
       return runs.map((run) => series(run.id, run.id.replace(/-(\d)$/, " $1"), [run], minute));
     }
     case "host-idle": {
-      const second = Math.max(0.01, minute / 60);
+      const short = burstSampleSeconds(minute);
       return [
         series("before", "before", named("before"), minute),
         ...idleSeconds.flatMap((idle) => [
-          burstsOf(series(`idle-${idle}`, `${idle} s idle`, named(`idle-${idle}`), second), snia),
+          burstsOf(series(`idle-${idle}`, `${idle} s idle`, named(`idle-${idle}`), short), snia),
           series(`after-${idle}`, `after ${idle} s idle`, named(`after-${idle}`), minute),
         ]),
       ].filter(({ points }) => points.length > 0);

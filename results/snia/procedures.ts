@@ -81,6 +81,11 @@ export const latencyBlocks = [8, 4, 0.5].map((k) => k * kib);
 export const compositeLoads = [32, 16, 8, 6, 4, 2, 1] as const;
 export const idleSeconds = [5, 10, 15, 25, 50] as const;
 
+/** Short enough for whole samples within the shortest idle time; 10 ms at least. */
+export function burstSampleSeconds(minuteSeconds: number): number {
+  return Math.max(0.01, (1.25 * minuteSeconds) / 60);
+}
+
 const compositeBlocks: Cell["blocks"] = [
   [512, 4],
   ...[1024, 1536, 2048, 2560, 3072, 3584].map((bytes) => [bytes, 1] as const),
@@ -209,7 +214,7 @@ function hostIdle(spec: SniaSpec): readonly Section[] {
         id: `idle-${idle}`,
         title: `5 s of writes, ${idle} s idle`,
         cells: [cellOf(spec, { id: `idle-${idle}`, ...writes, seconds, bursts })],
-        sampleSeconds: 5 * second,
+        sampleSeconds: burstSampleSeconds(minute),
       },
       {
         kind: "drive",
