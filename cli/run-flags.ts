@@ -1,6 +1,5 @@
 /** Flags of `run` and `sweep` (`cli.md`); what is not among them is a fio key. */
-import { OsdynoError } from "../engine/base/error.ts";
-import type { OwnFlag, SplitArguments } from "./split-arguments.ts";
+import type { OwnFlag } from "./split-arguments.ts";
 
 export interface RunFlag extends OwnFlag {
   readonly help: string;
@@ -76,6 +75,11 @@ export const runFlags: readonly RunFlag[] = [
     true,
     "length of an interval of the time series, ms (default: 50 to 1000 by the run's length)",
   ),
+  flag(
+    "load-curve",
+    false,
+    "response times of an open loop at rising rates, up to and beyond the closed loop's, and the knee",
+  ),
   flag("parse-only", false, "check the job and print its resolved values"),
   flag(
     "json",
@@ -94,26 +98,9 @@ export const runFlags: readonly RunFlag[] = [
   flag("help", false, "this text"),
 ];
 
-/** Flags of the contract whose part is not built yet: known, refused by name. */
-export const laterFlags: readonly RunFlag[] = [
-  flag("load-curve", false, "latency at 10 to 100% of the highest rate (not in this version)"),
-];
-
-/** Refuses a flag whose part does not exist: ignoring it would make a wrong number. */
-export function refuseLaterFlags(own: SplitArguments["own"]): void {
-  const found = laterFlags.find((candidate) => own.has(candidate.name));
-  if (found !== undefined) {
-    const value = own.get(found.name)?.at(-1) ?? "";
-    throw new OsdynoError(
-      "bad-input",
-      `--${found.name}${value === "" ? "" : ` ${value}`}: ${found.help}`,
-    );
-  }
-}
-
 /** The flags as `--help` lists them. */
 export function flagLines(flags: readonly RunFlag[]): string {
-  const lines = [...flags, ...laterFlags].map(
+  const lines = flags.map(
     ({ name, value, help }) => `  --${`${name}${value ? " X" : ""}`.padEnd(18)} ${help}`,
   );
   return `Flags:\n${lines.join("\n")}`;

@@ -1,4 +1,5 @@
 /** The shape of `sweep.json`: which points a sweep has, where their runs are, and what was decided. */
+import type { LoadCurve } from "./load-curve/curve.ts";
 import type { SniaRecord } from "./snia/record.ts";
 
 /** Verdict of one metric of two points; made by the comparison, absent in previews. */
@@ -95,4 +96,6 @@ export interface SweepRecord {
   readonly requirements?: readonly SweepRequirement[];
   /** Of a test of the SNIA PTS, whose steps are the points. */
   readonly snia?: SniaRecord;
+  /** Of `run --load-curve`, whose rates are the points. */
+  readonly load_curve?: LoadCurve;
 }

@@ -38,11 +38,12 @@ import { dryRun } from "../dry-run.ts";
 import { checkFioFlags, fioFlags } from "../fio-flags.ts";
 import { watchInterrupts } from "../interrupt.ts";
 import { keyHelp } from "../key-help.ts";
+import { checkCurve, loadCurve } from "../load-curve.ts";
 import { keepApart, type Outputs, outputsOf, writeResult } from "../outputs.ts";
 import { parsedJson, parsedText, printNotes } from "../parse-only.ts";
 import { type Eta, makeProgress, type Progress } from "../progress.ts";
 import { runEvents } from "../run-events.ts";
-import { flagLines, laterFlags, refuseLaterFlags, runFlags } from "../run-flags.ts";
+import { flagLines, runFlags } from "../run-flags.ts";
 import { type SplitArguments, splitArguments } from "../split-arguments.ts";
 
 type Own = SplitArguments["own"];
@@ -77,7 +78,12 @@ interface ParsedArguments {
 }
 
 /** Job files, `-` and fio keys of a command line, parsed. */
-function parseArguments(own: Own, jobs: readonly string[]): ParsedArguments {
+function parseArguments(
+  own: Own,
+  jobs: readonly string[],
+  /** Further keys of every job. */
+  more: readonly string[] = [],
+): ParsedArguments {
   const host = hostEnvironment();
   const environment = {
     ...host,
@@ -90,7 +96,8 @@ function parseArguments(own: Own, jobs: readonly string[]): ParsedArguments {
     );
   }
   const inputs = jobInputs(jobs, readJobFile);
-  const parsed = parseJobs(inputs, environment, {
+  const further = more.length === 0 ? [] : [{ kind: "args", args: [...more] } as const];
+  const parsed = parseJobs([...inputs, ...further], environment, {
     sections: own.get("section") ?? [],
     target: last(own, "target") ?? null,
   });
@@ -355,8 +362,7 @@ async function measure(
 
 async function run(args: readonly string[]): Promise<number> {
   checkFioFlags(args);
-  const { own, jobs } = splitArguments(args, [...runFlags, ...fioFlags, ...laterFlags]);
-  refuseLaterFlags(own);
+  const { own, jobs } = splitArguments(args, [...runFlags, ...fioFlags]);
   const help = keyHelp(last(own, "cmdhelp") ?? null, last(own, "enghelp") ?? null);
   if (help !== null) {
     process.stdout.write(help);
@@ -383,6 +389,12 @@ async function run(args: readonly string[]): Promise<number> {
     if (own.has("dry-run")) {
       dryRun([{ name: "", parsed, settings }], last(own, "out"), outputs);
       return 0;
+    }
+    if (own.has("load-curve")) {
+      checkCurve(own, parsed);
+      safePlan({ parsed, directory: last(own, "out") ?? null, settings });
+      const parse = (keys: readonly string[]) => parseArguments(own, jobs, keys).parsed;
+      return await loadCurve({ own, settings, outputs, parse });
     }
     checkFirst(parsed, settings, own, outputs, files);
     return await measure(parsed, settings, own, outputs);

@@ -26,7 +26,7 @@ import { type Outputs, outputsOf, writeResult } from "../outputs.ts";
 import { parsedJson, parsedText } from "../parse-only.ts";
 import { makeProgress, quietProgress } from "../progress.ts";
 import { runEvents } from "../run-events.ts";
-import { flagLines, laterFlags, type RunFlag, refuseLaterFlags, runFlags } from "../run-flags.ts";
+import { flagLines, type RunFlag, runFlags } from "../run-flags.ts";
 import { sniaSweep } from "../snia.ts";
 import { type SplitArguments, splitArguments } from "../split-arguments.ts";
 import { judgeThresholds, last, settingsOf, wholeNumber } from "./run.ts";
@@ -42,7 +42,7 @@ const sweepHelp: Readonly<Record<string, string>> = {
 /** Flags of one run's job or progress. */
 const ofRun: readonly string[] = [
   ...["cmdhelp", "enghelp", "warnings-fatal", "readonly", "max-jobs"],
-  ...["eta-interval", "eta-newline"],
+  ...["eta-interval", "eta-newline", "load-curve"],
 ];
 
 const sweepFlags: readonly RunFlag[] = [
@@ -176,8 +176,7 @@ export async function sweepWith(
   args: readonly string[],
   command: readonly string[],
 ): Promise<SweepOutcome> {
-  const { own, jobs } = splitArguments(args, [...sweepFlags, ...laterFlags]);
-  refuseLaterFlags(own);
+  const { own, jobs } = splitArguments(args, sweepFlags);
   await loadPlugIns(own.get("plugin") ?? []);
   await loadSweepPlugIns(sweepArguments(jobs).file);
   const interrupts = watchInterrupts();
@@ -219,8 +218,7 @@ async function measure(
 
 async function sweep(args: readonly string[]): Promise<number> {
   checkFioFlags(args);
-  const { own, jobs } = splitArguments(args, [...sweepFlags, ...fioFlags, ...laterFlags]);
-  refuseLaterFlags(own);
+  const { own, jobs } = splitArguments(args, [...sweepFlags, ...fioFlags]);
   await loadPlugIns(own.get("plugin") ?? []);
   if (!isSniaFile(sweepArguments(jobs).file)) {
     await loadSweepPlugIns(sweepArguments(jobs).file);

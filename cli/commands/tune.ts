@@ -22,7 +22,7 @@ import { watchInterrupts } from "../interrupt.ts";
 import { type Outputs, outputsOf, writeResult } from "../outputs.ts";
 import { formatSeconds, makeProgress, quietProgress } from "../progress.ts";
 import { runEvents } from "../run-events.ts";
-import { flagLines, laterFlags, type RunFlag, refuseLaterFlags, runFlags } from "../run-flags.ts";
+import { flagLines, type RunFlag, runFlags } from "../run-flags.ts";
 import { type SplitArguments, splitArguments } from "../split-arguments.ts";
 import { last, settingsOf } from "./run.ts";
 import { seconds } from "./sweep.ts";
@@ -185,8 +185,7 @@ async function measure(
 
 async function tune(args: readonly string[]): Promise<number> {
   checkFioFlags(args);
-  const { own, jobs } = splitArguments(args, [...tuneFlags, ...fioFlags, ...laterFlags]);
-  refuseLaterFlags(own);
+  const { own, jobs } = splitArguments(args, [...tuneFlags, ...fioFlags]);
   await loadPlugIns(own.get("plugin") ?? []);
   await loadTunePlugIns(tuneArguments(jobs).file);
   const outputs = outputsOf(own);

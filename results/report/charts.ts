@@ -1,6 +1,7 @@
 /** The charts of a report as Vega-Lite specifications with their data inside. */
 import type { TopLevelSpec } from "vega-lite";
 import { findOption } from "../../engine/options/registry.ts";
+import { curveChart } from "../load-curve/chart-curve.ts";
 import { axisChart } from "./chart-axis.ts";
 import { comparisonChart } from "./chart-comparison.ts";
 import { effectsChart } from "./chart-effects.ts";
@@ -38,10 +39,12 @@ export function chartsOf(model: ReportModel): readonly Chart[] {
   const overAxis = axisChart(model);
   // What a sweep asks for comes first: over a numeric parameter as lines, among choices as bars.
   const asked = overAxis ?? (choosesOptions(model) ? comparisonChart(model) : null);
+  const curve = model.loadCurve === undefined ? null : curveChart(model.loadCurve);
   const charts: (Chart | null)[] = [
+    curve,
     asked,
     effectsChart(model),
-    loadLatencyChart(model),
+    curve === null ? loadLatencyChart(model) : null,
     percentileChart(model),
     asked === null ? comparisonChart(model) : null,
     shareChart(model),

@@ -2,6 +2,7 @@
 import { existsSync, readdirSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { OsdynoError } from "../../engine/base/error.ts";
+import { curveSentences } from "../load-curve/curve-text.ts";
 import type { JobRecord, RunRecord } from "../run-record.ts";
 import type { SweepRecord } from "../sweep-record.ts";
 import { answerOf } from "./answer.ts";
@@ -16,6 +17,7 @@ import { type RunFiles, readJson, readRun } from "./run-files.ts";
 import { shareLinesOf } from "./share-lines.ts";
 import { neverSteady } from "./steady.ts";
 import { timeLinesOf } from "./time-lines.ts";
+import { formatNs } from "./units.ts";
 
 interface FoundRun {
   /** Relative to the directory reported; `.` for the directory itself. */
@@ -184,13 +186,22 @@ function modelOf(
       changedFacts: changedFacts(environments),
       shapes: shapesOf(found),
     }),
-    answer: answerOf({
-      ...{ state, preview, metrics, entries, comparisons, timeLines },
-      pick: sweep?.pick ?? null,
-      baseline: sweep?.baseline ?? null,
-      requirements: sweep?.requirements ?? [],
-    }),
+    ...(sweep?.load_curve === undefined ? {} : { loadCurve: sweep.load_curve }),
+    answer: [
+      ...curveAnswer(sweep),
+      ...answerOf({
+        ...{ state, preview, metrics, entries, comparisons, timeLines },
+        pick: sweep?.pick ?? null,
+        baseline: sweep?.baseline ?? null,
+        requirements: sweep?.requirements ?? [],
+      }),
+    ],
   };
+}
+
+/** What a load curve says before all others. */
+function curveAnswer(sweep: SweepRecord | null): readonly string[] {
+  return sweep?.load_curve === undefined ? [] : curveSentences(sweep.load_curve, formatNs);
 }
 
 function stateOf(sweep: SweepRecord | null, runs: readonly RunSummary[]): "complete" | "partial" {

@@ -4,6 +4,7 @@
  * is bytes per second.
  */
 import type { Direction } from "../../workloads/run-outcome.ts";
+import type { LoadCurve } from "../load-curve/curve.ts";
 import type { OsdynoGenerator } from "../run-record.ts";
 import type { SweepComparison } from "../sweep-record.ts";
 
@@ -202,6 +203,8 @@ export interface ReportModel {
   readonly repeatCommand: string;
   readonly jobText: string;
   readonly caveats: readonly Caveat[];
+  /** Of `run --load-curve`. */
+  readonly loadCurve?: LoadCurve;
   /** The answer: the first sentence stands alone; the rest explains it. */
   readonly answer: readonly string[];
 }

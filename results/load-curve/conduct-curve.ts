@@ -1,0 +1,229 @@
+/** Measures a response curve: the job as a closed loop, then as an open loop at rising rates. */
+import { join } from "node:path";
+import { OsdynoError } from "../../engine/base/error.ts";
+import type { ParsedJobs } from "../../workloads/job/model.ts";
+import { metric, metricSupported } from "../metrics.ts";
+import { performRun, type RunEvents, type RunSettings } from "../perform.ts";
+import type { RunRecord } from "../run-record.ts";
+import { makeDirectory, sweepSchemaName, writeRecord } from "../sweep/sweep-directory.ts";
+import type { SweepPoint, SweepRecord } from "../sweep-record.ts";
+import { evaluateThreshold } from "../threshold.ts";
+import { type CurvePoint, curveOf, isSaturated, type LoadCurve, nextRate } from "./curve.ts";
+
+export interface CurveRequest {
+  readonly name: string;
+  readonly directory: string;
+  readonly settings: RunSettings;
+  readonly events: RunEvents;
+  /** The job with further keys, `--KEY=VALUE`. */
+  readonly parse: (keys: readonly string[]) => ParsedJobs;
+  /** A rate is about to be measured. */
+  readonly step: (title: string) => void;
+}
+
+export interface CurveResult {
+  readonly curve: LoadCurve;
+  readonly directory: string;
+  /** What ended it early. */
+  readonly failure: OsdynoError | null;
+}
+
+/** How long each rate is measured when the job says nothing. */
+const usualRuntime = "5s";
+
+/** Keys that make the job fit for a curve: every rate for the same time. Throws `bad-input`. */
+export function curveKeys(parsed: ParsedJobs): readonly string[] {
+  const [job, ...others] = parsed.jobs;
+  if (job === undefined || others.length > 0) {
+    const names = parsed.jobs.map(({ name }) => name).join(", ");
+    throw new OsdynoError(
+      "bad-input",
+      `--load-curve takes one job, whose rate it sets (there are ${names}); choose with --section`,
+    );
+  }
+  if (job.replay !== null) {
+    throw new OsdynoError(
+      "bad-input",
+      `--load-curve: job ${job.name} replays a trace, whose rate is its own`,
+    );
+  }
+  if (job.arrival.some((rule) => rule !== null)) {
+    throw new OsdynoError(
+      "bad-input",
+      `--load-curve sets the rate of job ${job.name} itself; leave rate, rate_iops and arrival out`,
+    );
+  }
+  return ["--time_based", ...(job.runtimeNs === null ? [`--runtime=${usualRuntime}`] : [])];
+}
+
+interface Mix {
+  readonly read: number;
+  readonly write: number;
+  readonly trim: number;
+}
+
+/** How the operations of the closed loop were shared among directions. */
+function mixOf(record: RunRecord): Mix {
+  const { totals } = record.osdyno;
+  const all = totals.all?.ios ?? 0;
+  const share = (ios: number | undefined) => (all === 0 ? 0 : (ios ?? 0) / all);
+  return {
+    read: share(totals.read?.ios),
+    write: share(totals.write?.ios),
+    trim: share(totals.trim?.ios),
+  };
+}
+
+/** Rates of one clone by direction, whole numbers as fio's key wants them; and what they come to. */
+function ratesOf(iops: number, { read, write, trim }: Mix, clones: number) {
+  const rates = [read, write, trim].map((share) =>
+    share > 0 ? Math.max(1, Math.round((iops * share) / clones)) : 0,
+  );
+  const last = rates[2] === 0 ? rates.slice(0, 2) : rates;
+  return {
+    key: `--rate_iops=${last.map((rate) => (rate === 0 ? "" : rate)).join(",")}`,
+    offeredIops: clones * rates.reduce((sum, rate) => sum + rate, 0),
+  };
+}
+
+function pointOf(
+  record: RunRecord,
+  where: { readonly id: string; readonly run: string },
+  offeredIops: number,
+  thresholds: RunSettings["thresholds"],
+): CurvePoint {
+  const figure = (name: string) => metric(record, name);
+  const supported = (name: string) => (metricSupported(record, name) ? figure(name) : null);
+  const iops = figure("iops") ?? 0;
+  const ios = record.osdyno.totals.all?.ios ?? 0;
+  const dropped = record.jobs.reduce((sum, job) => sum + job.osdyno.generator.dropped_arrivals, 0);
+  const holds = thresholds.every((threshold) => evaluateThreshold(record, threshold).passed);
+  return {
+    ...where,
+    offered_iops: offeredIops,
+    iops,
+    mean_ns: figure("response.mean") ?? 0,
+    p50_ns: supported("response.p50"),
+    p99_ns: supported("response.p99"),
+    p999_ns: supported("response.p99.9"),
+    max_ns: figure("response.max") ?? 0,
+    saturated: isSaturated(offeredIops, iops, iops === 0 ? 0 : ios / iops, dropped),
+    ...(thresholds.length === 0 ? {} : { holds }),
+  };
+}
+
+class Curve {
+  readonly request: CurveRequest;
+  readonly points: CurvePoint[] = [];
+  readonly #keys: readonly string[];
+  readonly #clones: number;
+  #closed: LoadCurve["closed"] = { run: "", iops: 0 };
+  #files: string[] = [];
+
+  constructor(request: CurveRequest) {
+    this.request = request;
+    const plain = request.parse([]);
+    this.#keys = curveKeys(plain);
+    this.#clones = plain.jobs[0]?.numjobs ?? 1;
+  }
+
+  async #run(id: string, keys: readonly string[]): Promise<RunRecord> {
+    const { request } = this;
+    const { failure, record, created } = await performRun({
+      parsed: request.parse([...this.#keys, ...keys]),
+      directory: join(request.directory, "points", id, "1"),
+      settings: { ...request.settings, label: id, thresholds: [], report: false },
+      events: request.events,
+      ownFiles: this.#files,
+    });
+    this.#files.push(...created);
+    if (failure !== null) {
+      throw failure;
+    }
+    return record;
+  }
+
+  async measure(): Promise<void> {
+    const { request, points } = this;
+    const { thresholds } = request.settings;
+    request.step("closed loop, for the highest rate");
+    const closed = await this.#run("closed", []);
+    const iops = metric(closed, "iops") ?? 0;
+    if (iops < 1) {
+      throw new OsdynoError("io", "--load-curve: the closed loop completed nothing");
+    }
+    this.#closed = { run: join("points", "closed", "1"), iops };
+    const mix = mixOf(closed);
+    const looked = { knee: 0, thresholds: 0 };
+    for (;;) {
+      this.keep(null);
+      const state = { closedIops: iops, points, thresholds: thresholds.length > 0, looked };
+      const next = nextRate(state);
+      if (next === null) {
+        return;
+      }
+      if (next.why !== "ladder") {
+        looked[next.why] += 1;
+      }
+      const { key, offeredIops } = ratesOf(next.iops, mix, this.#clones);
+      if (points.some(({ offered_iops: known }) => known === offeredIops)) {
+        // Rates of clones are whole numbers: there is nothing between them.
+        return;
+      }
+      request.step(`${offeredIops} IOPS`);
+      const id = `r${offeredIops}`;
+      const record = await this.#run(id, [key, "--rate_process=poisson"]);
+      const where = { id, run: join("points", id, "1") };
+      points.push(pointOf(record, where, offeredIops, thresholds));
+    }
+  }
+
+  curve(): LoadCurve {
+    const texts = this.request.settings.thresholds.map(({ text }) => text);
+    return curveOf(this.#closed, "poisson", this.points, texts);
+  }
+
+  /** Writes what there is; `state` null while it goes on. */
+  keep(state: { readonly failure: OsdynoError | null } | null): void {
+    const { name, directory, settings } = this.request;
+    const curve = this.curve();
+    const failure = state?.failure?.line ?? "not finished";
+    const complete = state !== null && state.failure === null;
+    const points: SweepPoint[] = curve.points.map(({ id, run, offered_iops: rate }) => ({
+      ...{ id, parameters: { rate_iops: String(rate) }, runs: [run] },
+    }));
+    const record: SweepRecord = {
+      schema: sweepSchemaName,
+      ...(complete
+        ? ({ state: "complete" } as const)
+        : ({ state: "partial", reason: failure } as const)),
+      name,
+      question: "How do response times rise with the load, and where is the knee?",
+      command: settings.command,
+      ...(settings.seed === null ? {} : { seed: settings.seed }),
+      parameters: { rate_iops: points.map(({ parameters }) => parameters["rate_iops"] ?? "") },
+      repeat: 1,
+      preview: false,
+      metrics: ["iops", "response.p50", "response.p99", "response.p99.9"],
+      points,
+      comparisons: [],
+      load_curve: curve,
+    };
+    writeRecord(directory, record);
+  }
+}
+
+/** Measures the curve; what ends it early leaves what was measured, and says so. */
+export async function measureCurve(request: CurveRequest): Promise<CurveResult> {
+  const curve = new Curve(request);
+  makeDirectory(request.directory);
+  let failure: OsdynoError | null = null;
+  try {
+    await curve.measure();
+  } catch (error) {
+    failure =
+      error instanceof OsdynoError ? error : new OsdynoError("io", String(error), {}, error);
+  }
+  curve.keep({ failure });
+  return { curve: curve.curve(), directory: request.directory, failure };
+}

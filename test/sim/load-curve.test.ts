@@ -1,0 +1,166 @@
+/**
+ * Response curves in virtual time on synthetic devices whose theory is known, with the real planner, job
+ * loop and statistics: a queue of one server, and a device that stalls.
+ */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, test } from "vitest";
+import { measureCurve } from "../../results/load-curve/conduct-curve.ts";
+import { type CurvePoint, isSaturated, kneeOf, nextRate } from "../../results/load-curve/curve.ts";
+import { curveSentences, curveText } from "../../results/load-curve/curve-text.ts";
+import { metric } from "../../results/metrics.ts";
+import { performRun, type RunSettings } from "../../results/perform.ts";
+import { chartsOf } from "../../results/report/charts.ts";
+import { loadReport } from "../../results/report/load.ts";
+import { renderSvg } from "../../results/report/render.ts";
+import { parseThreshold } from "../../results/threshold.ts";
+import { hostEnvironment } from "../../workloads/job/host-environment.ts";
+import { parseJobs } from "../../workloads/job/parse.ts";
+
+const root = mkdtempSync(join(tmpdir(), "osdyno-curve-"));
+afterAll(() => rmSync(root, { recursive: true, force: true }));
+
+const events = { layout() {}, progress() {}, note() {} };
+
+function settingsOf(target: string, thresholds: readonly string[] = []): RunSettings {
+  return {
+    ...{ command: ["osdyno", "run"], label: "curve", target, path: "engine", clock: "virtual" },
+    ...{ seed: 7, destroy: false, live: null, report: false, intervalMs: 1000 },
+    thresholds: thresholds.map(parseThreshold),
+    ...{ workingDirectory: root, signal: new AbortController().signal },
+  };
+}
+
+const job = (target: string, text: string) => (keys: readonly string[]) =>
+  parseJobs(
+    [
+      { kind: "file", name: "job", text },
+      { kind: "args", args: [...keys] },
+    ],
+    hostEnvironment(),
+    { sections: [], target },
+  );
+
+/** As a queue with Poisson arrivals, exponential service of mean 1 ms and one server has it. */
+const oneServer = (rate: number): CurvePoint => {
+  const mean = rate < 1000 ? 1e9 / (1000 - rate) : 1e12;
+  const iops = Math.min(rate, 1000);
+  return {
+    ...{ id: `r${rate}`, run: "", offered_iops: rate, iops, mean_ns: mean, max_ns: mean },
+    ...{ p50_ns: mean, p99_ns: mean, p999_ns: mean, saturated: rate >= 1000, holds: mean < 4e6 },
+  };
+};
+
+describe("which rates are asked for", () => {
+  function walk(thresholds: boolean, point: (rate: number) => CurvePoint): readonly CurvePoint[] {
+    const points: CurvePoint[] = [];
+    const looked = { knee: 0, thresholds: 0 };
+    for (;;) {
+      const next = nextRate({ closedIops: 1000, points, thresholds, looked });
+      if (next === null || points.length > 40) {
+        return points;
+      }
+      looked.knee += next.why === "knee" ? 1 : 0;
+      looked.thresholds += next.why === "thresholds" ? 1 : 0;
+      points.push(point(next.iops));
+    }
+  }
+
+  test("tenths up to the first that is not kept up with, then around the knee and the threshold", () => {
+    const rates = walk(true, oneServer).map(({ offered_iops: rate }) => rate);
+    expect(rates.slice(0, 10)).toEqual([100, 200, 300, 400, 500, 600, 700, 800, 900, 1000]);
+    const closer = rates.slice(10, 14);
+    expect(Math.min(...closer)).toBeGreaterThan(400);
+    expect(Math.max(...closer)).toBeLessThan(600);
+    // 4 ms are reached at 750 a second.
+    const [last = 0] = rates.slice(-1);
+    expect(Math.abs(last - 750)).toBeLessThan(50);
+    expect(kneeOf(walk(false, oneServer))?.offered_iops).toBe(500);
+  });
+
+  test("beyond the closed loop's rate when all of it is kept up with", () => {
+    const rates = walk(false, (rate) => ({
+      ...oneServer(rate / 4),
+      offered_iops: rate,
+      iops: rate,
+    }));
+    const highest = Math.max(...rates.map(({ offered_iops: rate }) => rate));
+    expect(highest).toBeGreaterThan(1300);
+    expect(highest).toBeLessThan(1400);
+  });
+
+  test("saturation is more than chance", () => {
+    expect(isSaturated(1000, 975, 10, 0)).toBe(false);
+    expect(isSaturated(1000, 935, 10, 0)).toBe(true);
+    expect(isSaturated(1000, 935, 1, 0)).toBe(false);
+    expect(isSaturated(1000, 1000, 10, 1)).toBe(true);
+  });
+});
+
+test("a queue of one server: knee at half its rate, percentiles as its theory has them", async () => {
+  const target = "null:?service=1ms&jitter=exp&channels=1&size=64m";
+  const text = "[q]\nrw=randread\nbs=4k\niodepth=512\nsize=64m\nruntime=100\ntime_based\n";
+  const { curve, directory, failure } = await measureCurve({
+    ...{ name: "queue", directory: join(root, "queue"), events, step() {} },
+    settings: settingsOf(target, ["response.p99 < 12ms"]),
+    parse: job(target, text),
+  });
+  expect(failure).toBeNull();
+  expect(Math.abs(curve.closed.iops / 1000 - 1)).toBeLessThan(0.02);
+  const knee = curve.points.find(({ id }) => id === curve.knee);
+  // Power is flat around its top: 5% less at 390 and 610.
+  expect(Math.abs((knee?.offered_iops ?? 0) - 500)).toBeLessThan(120);
+  for (const point of curve.points.filter(({ offered_iops: rate }) => rate <= 700)) {
+    const mean = 1e9 / (1000 - point.offered_iops);
+    expect(Math.abs(point.mean_ns / mean - 1)).toBeLessThan(0.12);
+    expect(Math.abs((point.p99_ns ?? 0) / (mean * Math.log(100)) - 1)).toBeLessThan(0.2);
+    expect(Math.abs((point.p50_ns ?? 0) / (mean * Math.log(2)) - 1)).toBeLessThan(0.12);
+  }
+  // p99 = ln(100) / (1000 - rate) is 12 ms at 616 a second.
+  expect(Math.abs((curve.thresholds?.highest_iops ?? 0) - 616)).toBeLessThan(60);
+  const words = curveSentences(curve).join(" ");
+  expect(words).toMatch(/^The knee is at \d+ IOPS/);
+  expect(curveText(curve)).toContain(words.split(". ")[0] ?? "");
+  const model = loadReport(directory);
+  expect(model.answer[0]).toMatch(/^The knee is at/);
+  const chart = chartsOf(model).find(({ name }) => name === "load-curve");
+  expect(chart).toBeDefined();
+  const svg = chart === undefined ? "" : await renderSvg(chart.spec("wide"));
+  expect(svg).toContain("knee");
+});
+
+test("coordinated omission: 1 s of silence in every 10 s at 1,000 a second is all of p99", async () => {
+  const target = "null:?service=50us&stall_at=4s&stall_for=1s&stall_every=10s&size=64m";
+  const seconds = 100;
+  const text = `[s]\nrw=randread\nbs=4k\niodepth=2048\nsize=64m\nruntime=${seconds}\ntime_based\nrate_iops=1000\n`;
+  const { record, failure } = await performRun({
+    parsed: job(target, text)([]),
+    directory: join(root, "stalls"),
+    settings: settingsOf(target),
+    events,
+  });
+  expect(failure).toBeNull();
+  // A tenth of the operations are due in a silence, evenly: those that wait longer than t are (1 s - t) / 10 s.
+  const waits = (share: number) => 1e9 * (1 - 10 * share) + 50_000;
+  for (const [name, share] of [
+    ["response.p99", 0.01],
+    ["response.p99.9", 0.001],
+  ] as const) {
+    const found = metric(record, name) ?? 0;
+    expect(Math.abs(found / waits(share) - 1), `${name} is ${found} ns`).toBeLessThan(0.02);
+  }
+  const mean = 50_000 + 1e9 / 20;
+  expect(Math.abs((metric(record, "response.mean") ?? 0) / mean - 1)).toBeLessThan(0.02);
+  // What a closed loop would have said of the same device: nearly nothing.
+  const closed = await performRun({
+    parsed: job(
+      target,
+      text.replace("rate_iops=1000\n", "").replace("2048", "1"),
+    )(["--runtime=20"]),
+    directory: join(root, "closed"),
+    settings: settingsOf(target),
+    events,
+  });
+  expect(metric(closed.record, "response.p99") ?? 0).toBeLessThan(100_000);
+});
