@@ -16,6 +16,7 @@ import {
   probeDevice,
 } from "../engine/device/probe.ts";
 import type { DeviceClass } from "../engine/port/block-device.ts";
+import { fingerprintedClass } from "../workloads/device-profile.ts";
 import { resolveExisting } from "../workloads/scratch.ts";
 import { type CpuEnvironment, cpuEnvironment } from "./environment-cpu.ts";
 
@@ -261,12 +262,13 @@ function deviceSettings(block: BlockFacts): Readonly<Record<string, unknown>> {
 }
 
 function deviceEnvironment(probe: DeviceProbe, mountOptions: string | null): DeviceEnvironment {
+  const { deviceClass, classReason } = fingerprintedClass(probe.block) ?? probe;
   return {
     path: probe.path,
     kind: probe.kind,
     size_bytes: probe.sizeBytes,
-    device_class: probe.deviceClass,
-    class_reason: probe.classReason,
+    device_class: deviceClass,
+    class_reason: classReason,
     file_system: probe.file?.fsType ?? null,
     mount_options: mountOptions,
     device: probe.block === null ? null : deviceSettings(probe.block),
@@ -277,6 +279,7 @@ function deviceEnvironment(probe: DeviceProbe, mountOptions: string | null): Dev
 function absentEnvironment(path: string, context: ProbeContext): DeviceEnvironment[] {
   const parent = dirname(resolveExisting(path));
   const { mount, block } = backingOfPath(parent, context);
+  const known = fingerprintedClass(block) ?? block;
   return mount === null
     ? []
     : [
@@ -284,8 +287,8 @@ function absentEnvironment(path: string, context: ProbeContext): DeviceEnvironme
           path,
           kind: "file",
           size_bytes: 0,
-          device_class: block?.deviceClass ?? "ssd",
-          class_reason: block?.classReason ?? `a file on ${mount.fsType} counts as ssd`,
+          device_class: known?.deviceClass ?? "ssd",
+          class_reason: known?.classReason ?? `a file on ${mount.fsType} counts as ssd`,
           file_system: mount.fsType,
           mount_options: mount.options,
           device: block === null ? null : deviceSettings(block),

@@ -10,6 +10,7 @@ import {
   type RecordedOption,
 } from "../engine/options/option-set.ts";
 import type { DeviceClass } from "../engine/port/block-device.ts";
+import { fingerprintedClass } from "./device-profile.ts";
 import { lookUp } from "./planned-path.ts";
 import type { NamedShape } from "./shape-profile.ts";
 
@@ -60,10 +61,15 @@ export function deviceClassOf(path: string, stack: StackChoice): ClassDecision {
   }
   const context = probeContext();
   if (lookUp(path) !== null) {
-    const { deviceClass, classReason } = probeDevice(path, context);
+    const probe = probeDevice(path, context);
+    const { deviceClass, classReason } = fingerprintedClass(probe.block) ?? probe;
     return { deviceClass, classReason };
   }
   const { mount, block } = backingOfPath(dirname(path), context);
+  const known = fingerprintedClass(block);
+  if (known !== null) {
+    return known;
+  }
   return {
     deviceClass: block?.deviceClass ?? "ssd",
     classReason:

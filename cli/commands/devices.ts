@@ -4,6 +4,7 @@ import Table from "cli-table3";
 import { Command } from "commander";
 import pc from "picocolors";
 import { OsdynoError } from "../../engine/base/error.ts";
+import type { ClassDecision } from "../../engine/device/classify.ts";
 import { holderText } from "../../engine/device/holders.ts";
 import {
   type DeviceProbe,
@@ -12,6 +13,7 @@ import {
   probeContext,
   probeDevice,
 } from "../../engine/device/probe.ts";
+import { fingerprintedClass } from "../../workloads/device-profile.ts";
 import { judgeDevice, type Permission } from "../../workloads/safety.ts";
 import {
   resolveExisting,
@@ -143,7 +145,7 @@ function deviceTable(devices: readonly ListedDevice[]): string {
   for (const { probe, write } of devices) {
     table.push([
       nameWords(probe).join("\n"),
-      `${pc.bold(probe.deviceClass)}: ${probe.classReason}`,
+      classText(probe),
       sizeText(probe.sizeBytes),
       queueWords(probe).join("\n"),
       cacheWords(probe).join("\n"),
@@ -155,13 +157,23 @@ function deviceTable(devices: readonly ListedDevice[]): string {
   return table.toString();
 }
 
+/** From a fingerprint if there is one. */
+function classOf(probe: DeviceProbe): ClassDecision {
+  return fingerprintedClass(probe.block) ?? probe;
+}
+
+function classText(probe: DeviceProbe): string {
+  const { deviceClass, classReason } = classOf(probe);
+  return `${pc.bold(deviceClass)}: ${classReason}`;
+}
+
 /** The same facts, a paragraph a device. */
 function deviceList(devices: readonly ListedDevice[]): string {
   const oneLine = (text: string): string => text.replaceAll("\n", ", ");
   const paragraphs = devices.map(({ probe, write }) =>
     [
       `${pc.bold(nameWords(probe).join("  "))}  ${sizeText(probe.sizeBytes)}`,
-      `  class      ${pc.bold(probe.deviceClass)}: ${probe.classReason}`,
+      `  class      ${classText(probe)}`,
       `  settings   ${[...queueWords(probe), ...cacheWords(probe)].join(", ")}`,
       `  in use     ${oneLine(useText(probe))}`,
       `  signature  ${oneLine(signatureLines(probe))}`,
@@ -197,8 +209,8 @@ function asDocument(devices: readonly ListedDevice[], places: readonly ScratchSp
     devices: devices.map(({ probe, write }) => ({
       path: probe.path,
       kind: probe.kind,
-      class: probe.deviceClass,
-      class_reason: probe.classReason,
+      class: classOf(probe).deviceClass,
+      class_reason: classOf(probe).classReason,
       size_bytes: probe.sizeBytes,
       model: probe.block?.model ?? null,
       serial: probe.block?.serial ?? null,

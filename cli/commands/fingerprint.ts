@@ -1,8 +1,14 @@
 /** `osdyno fingerprint DEVICE`: what a device can do, as a profile and a portrait. */
-import { mkdirSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import { Command } from "commander";
 import { OsdynoError } from "../../engine/base/error.ts";
+import {
+  type CapacityRequest,
+  capacityWrites,
+  checkCapacity,
+  measureCapacity,
+} from "../../results/fingerprint/capacity.ts";
 import {
   type FingerprintPlan,
   type FingerprintRequest,
@@ -19,9 +25,14 @@ import {
   portraitText,
   writePortrait,
 } from "../../results/fingerprint/portrait.ts";
-import { type Profile, profileYaml } from "../../results/fingerprint/profile.ts";
+import {
+  type Profile,
+  profileSchemaName,
+  profileYaml,
+  readProfile,
+} from "../../results/fingerprint/profile.ts";
 import { runDirectoryName, runsRoot } from "../../results/run-directory.ts";
-import { formatBytes } from "../../results/units.ts";
+import { formatBytes, formatCount } from "../../results/units.ts";
 import { writeWhole } from "../../results/whole-file.ts";
 import { judgePath, refusalLine } from "../../workloads/safety.ts";
 import { scratchPlaces } from "../../workloads/scratch.ts";
@@ -100,11 +111,14 @@ function planLines(place: FingerprintPlace, plan: FingerprintPlan, rounds: numbe
   );
 }
 
-/** Where the profile goes; a file that is no profile is not replaced. */
+/** Where the profile goes. Throws `bad-input` for a file that is no profile: it is not replaced. */
 function outOf(flags: Flags, name: string): string {
   const out = flags.out ?? join("profiles", "devices", `${name}.yaml`);
   if (!/\.ya?ml$/.test(out)) {
     throw new OsdynoError("bad-input", `--out ${out}: a profile is a .yaml file; name one`);
+  }
+  if (existsSync(out) && !readFileSync(out, "utf8").includes(`schema: ${profileSchemaName}`)) {
+    throw new OsdynoError("bad-input", `--out ${out} is there and is no device profile`);
   }
   return resolve(out);
 }
@@ -121,6 +135,46 @@ function finish(profile: Profile, directory: string, out: string, json: boolean)
     return near.startsWith("..") ? path : near;
   };
   process.stderr.write(`profile: ${shown(out)}\nportrait: ${shown(directory)}/report.html\n`);
+}
+
+/** What Ceph's bench writes on top goes to a store of that size. */
+const capacityRegion = 512 << 20;
+const capacityRounds = 3;
+
+/** The capacity beside the figures, where there is room for a store; why not, as a note. */
+async function withCapacity(profile: Profile, request: CapacityRequest): Promise<Profile> {
+  try {
+    return { ...profile, ceph: await measureCapacity(request) };
+  } catch (error) {
+    if (error instanceof OsdynoError && error.code === "unsafe") {
+      const notes = [...profile.measured.notes, `no capacity for Ceph: ${error.message}`];
+      return { ...profile, measured: { ...profile.measured, notes } };
+    }
+    throw error;
+  }
+}
+
+/** `--capacity`: that figure alone, into the profile too if there is one already. */
+async function capacityAlone(request: CapacityRequest, flags: Flags, out: string): Promise<void> {
+  checkCapacity(request);
+  const bytes = formatBytes(capacityWrites(request.rounds));
+  process.stderr.write(`capacity as Ceph's bench finds it: a store is asked to write ${bytes}\n`);
+  if (flags.dryRun === true) {
+    return;
+  }
+  const capacity = await measureCapacity(request);
+  if (flags.json === true) {
+    process.stdout.write(`${JSON.stringify(capacity, null, 2)}\n`);
+  } else {
+    const { iops, rounds, notes, command } = capacity;
+    const range = `${formatCount(iops.low)} to ${formatCount(iops.high)} in ${rounds} rounds`;
+    process.stdout.write(
+      `${command}\n${range}\n${notes.map((note) => `note: ${note}\n`).join("")}`,
+    );
+  }
+  if (existsSync(out)) {
+    writeWhole(out, profileYaml({ ...readProfile(out), ceph: capacity }));
+  }
 }
 
 async function run(device: string, flags: Flags): Promise<void> {
@@ -148,7 +202,19 @@ async function run(device: string, flags: Flags): Promise<void> {
     onStep: (fraction, what) => progress.update(fraction, what),
   };
   const startedEpochMs = Date.now();
+  const capacity: CapacityRequest = {
+    ...{ place, shape, seed: request.seed, signal: request.signal, onStep: request.onStep },
+    rounds: capacityRounds,
+    destroy: flags.destroy === true,
+    scratch: scratchPlaces().map(({ path }) => path),
+  };
   try {
+    if (flags.capacity === true) {
+      progress.begin("capacity");
+      const alone = flags.rounds === "3" ? 6 : rounds;
+      await capacityAlone({ ...capacity, rounds: alone }, flags, out);
+      return;
+    }
     const plan = planFingerprint(request);
     process.stderr.write(planLines(place, plan, rounds));
     if (flags.dryRun === true) {
@@ -156,8 +222,11 @@ async function run(device: string, flags: Flags): Promise<void> {
     }
     progress.begin("fingerprint");
     const found = await fingerprint(request, plan);
+    const roomy = place.kind === "path" && plan.regionBytes >= capacityRegion;
+    const whole =
+      roomy && !request.readOnly && shape === null ? await withCapacity(found, capacity) : found;
     progress.end();
-    const profile = { ...found, name };
+    const profile = { ...whole, name };
     const label = `fingerprint-${name}`;
     const directory = resolve(join(runsRoot, runDirectoryName(startedEpochMs, label)));
     await writePortrait(directory, profile);
@@ -176,6 +245,10 @@ export function fingerprintCommand(): Command {
       "measure what a device can do: a profile, a portrait, and lines for configurations",
     )
     .argument("<device>", "a block device, a file, a folder (a file is made in it), or null:?...")
+    .option(
+      "--capacity",
+      "only what mClock shares out, measured on a store as Ceph's own bench does",
+    )
     .option("--out <file>", "the profile (default: profiles/devices/NAME.yaml)")
     .option("--destroy", "allow writing to what is not a scratch place")
     .option("--read-only", "write nothing; figures of reads only")

@@ -7,6 +7,7 @@ import { NativeBlockDevice } from "../../engine/hot/ioengine/native-device.ts";
 import { RealClock } from "../../engine/os/clock.ts";
 import type { BlockDevice } from "../../engine/port/block-device.ts";
 import { type NamedShape, shapeToYaml } from "../../workloads/shape-profile.ts";
+import { classByFigures } from "./class.ts";
 import { figureOf, sustainedOf } from "./figures.ts";
 import { fitShape } from "./fit.ts";
 import { ioCostLines } from "./io-cost.ts";
@@ -332,8 +333,9 @@ function profileOf(
   return {
     schema: profileSchemaName,
     name: facts.name,
-    class: shape?.shape.deviceClass ?? facts.class,
-    class_reason: shape === null ? facts.classReason : `the shape ${shape.text}`,
+    ...(shape === null
+      ? classByFigures(figures, { class: facts.class, class_reason: facts.classReason })
+      : { class: shape.shape.deviceClass, class_reason: `the shape ${shape.text}` }),
     device: {
       ...facts.device,
       size_bytes: place.kind !== "path" || place.made ? plan.regionBytes : place.sizeBytes,

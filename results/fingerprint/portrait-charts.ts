@@ -38,12 +38,31 @@ interface Axis {
 }
 
 export const bytesLabel =
+  "datum.value >= 1099511627776 ? format(datum.value / 1099511627776, '.3~r') + ' TiB' : " +
+  "datum.value >= 1073741824 ? format(datum.value / 1073741824, '.3~r') + ' GiB' : " +
   "datum.value >= 1048576 ? format(datum.value / 1048576, '~r') + ' MiB' : " +
   "datum.value >= 1024 ? format(datum.value / 1024, '~r') + ' KiB' : format(datum.value, '~r') + ' B'";
 
+/** Powers of two between the ends, at most so many. */
+function byteTicks(values: readonly number[], most: number): number[] {
+  const low = Math.ceil(Math.log2(Math.max(1, Math.min(...values))));
+  const high = Math.floor(Math.log2(Math.max(2, ...values)));
+  const step = Math.max(1, Math.ceil((high - low + 1) / most));
+  const count = Math.max(0, Math.floor((high - low) / step) + 1);
+  return Array.from({ length: count }, (_, index) => 2 ** (low + index * step));
+}
+
+/** From 0 in steps of a power of two. */
+function byteSteps(values: readonly number[], most: number): number[] {
+  const end = Math.max(1, ...values);
+  const step = 2 ** Math.ceil(Math.log2(end / most));
+  return Array.from({ length: Math.floor(end / step) + 1 }, (_, index) => index * step);
+}
+
 function axisOf(axis: Axis, values: readonly number[], most: number) {
   if (!axis.log) {
-    return { scale: { zero: true, nice: true }, axis: { labelExpr: axis.label, tickCount: most } };
+    const ticks = axis.values === undefined ? { tickCount: most } : { values: axis.values };
+    return { scale: { zero: true, nice: true }, axis: { labelExpr: axis.label, ...ticks } };
   }
   const domain = logDomain(values);
   const ticks = axis.values ?? logTicks(domain[0], domain[1], most);
@@ -257,7 +276,15 @@ function otherCharts({ figures, sustained_write: sustained }: Profile): Portrait
         (at) => at.jump_bytes ?? 0,
         (at) => at.latency_ns.mean,
       ),
-      { title: "Distance", label: bytesLabel, log: true },
+      {
+        title: "Distance",
+        label: bytesLabel,
+        log: true,
+        values: byteTicks(
+          jumps.map((at) => at.jump_bytes ?? 1),
+          8,
+        ),
+      },
       { title: "Latency", label: nsLabel, log: false },
     ),
   ];
@@ -299,7 +326,15 @@ function otherCharts({ figures, sustained_write: sustained }: Profile): Portrait
               : "1 MiB writes in order, 8 outstanding: the rate falls where a cache is full or space has to be won back.",
         },
         dots,
-        { title: "Written before", label: bytesLabel, log: false },
+        {
+          title: "Written before",
+          label: bytesLabel,
+          log: false,
+          values: byteSteps(
+            dots.map(({ x }) => x),
+            8,
+          ),
+        },
         { title: "Bytes per second", label: bandwidthLabel, log: false },
       ),
     );

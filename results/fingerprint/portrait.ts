@@ -7,6 +7,7 @@ import { renderInline, renderPng, renderSvg } from "../report/render.ts";
 import { sealRun } from "../seal.ts";
 import { formatBandwidth, formatBytes, formatCount, formatNs } from "../units.ts";
 import { writeWhole } from "../whole-file.ts";
+import { kneeOf } from "./io-cost.ts";
 import { type PortraitChart, portraitCharts } from "./portrait-charts.ts";
 import { type Profile, type ProfileFigure, profileYaml } from "./profile.ts";
 
@@ -58,23 +59,13 @@ ${groups}</table></div>`;
 export function portraitText(profile: Profile): string[] {
   const { figures, sustained_write: sustained } = profile;
   const at = (id: string) => figures.find((one) => one.id === id);
-  const best = (share: number) =>
-    figures
-      .filter(
-        ({ group, write_share: own }) => (group === "depth" || group === "size") && own === share,
-      )
-      .filter(({ size_bytes: bytes }) => bytes === 4096)
-      .reduce<ProfileFigure | null>(
-        (most, one) => (most === null || one.iops.median > most.iops.median ? one : most),
-        null,
-      );
   const sentences: string[] = [];
   for (const [share, word] of [
     [0, "read"],
     [1, "write"],
   ] as const) {
     const one = at(`${word}.random.4096.1`);
-    const most = best(share);
+    const most = kneeOf(figures, share);
     if (one !== undefined && most !== null) {
       sentences.push(
         `A random ${word} of 4 KiB takes ${formatNs(one.latency_ns.mean.median)}; ${formatCount(most.iops.median)} a second are done with ${most.depth} outstanding, ${(most.iops.median / one.iops.median).toFixed(1)} times as many as one by one.`,

@@ -2,7 +2,7 @@
  * `osdyno fingerprint` and `--shape`: what a synthetic device is known to do must stand in its profile, and
  * what a profile says must come out of a run on its shape.
  */
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type Profile, readProfile } from "../../results/fingerprint/profile.ts";
 import { readShape } from "../../workloads/shape-profile.ts";
@@ -145,5 +145,54 @@ describe("--shape", () => {
     });
     place.write("odd.yaml", "shape: {kind: disk, size_bytes: -1}\n");
     expect(shaped("odd.yaml")).toMatchObject({ code: 2, err: expect.stringContaining("shape.") });
+  });
+});
+
+describe("what a fingerprint is good for", () => {
+  test("--capacity prints the line for Ceph, of a store that is gone afterwards", () => {
+    const done = place.run(["fingerprint", ".", "--capacity", "--rounds", "2"]);
+    expect(done, done.err).toMatchObject({ code: 0 });
+    const line = /^ceph config set osd\.N osd_mclock_max_capacity_iops_(hdd|ssd) (\d+\.\d\d)$/m;
+    expect(Number(line.exec(done.out)?.[2])).toBeGreaterThan(0);
+    expect(place.files()).toEqual([]);
+    expect(place.run(["fingerprint", "null:?service=1us", "--capacity"])).toMatchObject({
+      code: 2,
+    });
+  });
+
+  test("of a shaped disk the capacity is the disk's", () => {
+    const shaped = ["--shape", "hdd-7200", "--rounds", "1", "--json"];
+    const done = place.run(["fingerprint", ".", "--capacity", ...shaped]);
+    expect(done, done.err).toMatchObject({ code: 0 });
+    const found = JSON.parse(done.out) as { option: string; iops: { median: number } };
+    expect(found.option).toBe("osd_mclock_max_capacity_iops_hdd");
+    // Far from what any file here does, and within what Ceph believes of a disk.
+    expect(found.iops.median).toBeLessThan(5000);
+  });
+
+  test("decides the class of a device, newest first, and says so", () => {
+    const known = place.run(["devices", "--json"]);
+    const { devices } = JSON.parse(known.out) as {
+      devices: { path: string; class: string; kind: string }[];
+    };
+    const args = ["--budget", "1100m", "--size", "64m", "--rounds", "1", "--sample", "2"];
+    expect(place.run(["fingerprint", ".", ...args, "--out", "p.yaml"])).toMatchObject({ code: 0 });
+    const made = place.read("p.yaml");
+    const name = /^ {2}name: (.*)$/m.exec(made)?.[1] ?? "";
+    const device = devices.find(({ path, kind }) => path === `/dev/${name}` && kind === "disk");
+    if (device === undefined) {
+      // A file system in memory has no device.
+      return;
+    }
+    mkdirSync(place.path("profiles/devices"), { recursive: true });
+    const turned = made
+      .replace(/^class: .*$/m, "class: hdd")
+      .replace(/^class_reason: .*$/m, "class_reason: it hums");
+    place.write("profiles/devices/own.yaml", turned);
+    const again = place.run(["devices", "--json"]);
+    const after = (JSON.parse(again.out) as { devices: object[] }).devices.find(
+      (one) => (one as { path: string }).path === device.path,
+    );
+    expect(after).toMatchObject({ class: "hdd", class_reason: "fingerprint own.yaml: it hums" });
   });
 });

@@ -1,0 +1,183 @@
+/**
+ * The capacity that mClock shares out, measured as Ceph's own bench of an OSD does it at its first start: 100
+ * objects of 4 MiB are written, then 12,288,000 bytes in writes of 4 KiB at random places of them, as many at
+ * once as the store takes. Here on the object store, without what lies above it.
+ */
+import { rmSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { median } from "simple-statistics";
+import { OsdynoError } from "../../engine/base/error.ts";
+import { hostEnvironment } from "../../workloads/job/host-environment.ts";
+import { parseJobs } from "../../workloads/job/parse.ts";
+import type { RunPlan } from "../../workloads/plan-model.ts";
+import { planRun } from "../../workloads/planner.ts";
+import { execute } from "../../workloads/runner/execute.ts";
+import { judgeWrites, refuseUnsafe } from "../../workloads/safety.ts";
+import type { NamedShape } from "../../workloads/shape-profile.ts";
+import { deviceClassOf, plainStack } from "../../workloads/stack.ts";
+import type { FingerprintPlace } from "./place.ts";
+import type { ProfileCapacity } from "./profile.ts";
+
+/** Of Ceph's bench. */
+const benchBytes = 12_288_000;
+const blockBytes = 4096;
+const objectBytes = 4 << 20;
+const objects = 100;
+/** Ceph queues all 3000 writes at once and its throttles hold them back. */
+const depth = 1000;
+const storeBytes = 1 << 30;
+
+/** What Ceph takes for a measurement, operations a second; what is beyond it ignores. */
+const believed = { hdd: [50, 500], ssd: [1000, 80_000] } as const;
+
+export interface CapacityRequest {
+  readonly place: FingerprintPlace;
+  readonly shape: NamedShape | null;
+  readonly rounds: number;
+  readonly destroy: boolean;
+  readonly scratch: readonly string[];
+  readonly seed: number;
+  readonly signal: AbortSignal;
+  readonly onStep: (fraction: number, what: string) => void;
+}
+
+/** Bytes that the measuring asks the store to write. */
+export function capacityWrites(rounds: number): number {
+  return objects * objectBytes + rounds * benchBytes;
+}
+
+interface CapacityStore {
+  readonly path: string;
+  readonly target: string;
+  /** It is a file of its own and goes away again. */
+  readonly made: boolean;
+}
+
+/** A block device itself; beside a file one of its own. */
+function storeOf({ place }: CapacityRequest): CapacityStore {
+  if (place.kind !== "path") {
+    throw new OsdynoError(
+      "bad-input",
+      "--capacity is measured on a store: name a device, a file or a folder",
+    );
+  }
+  const block = !place.made && statSync(place.path).isBlockDevice();
+  const path = block ? place.path : join(dirname(place.path), `osdyno-capacity-${process.pid}.tmp`);
+  const query = `size=${storeBytes}&object_size=${objectBytes}${block ? "&fresh=1" : ""}`;
+  return { path, target: `store:${path}?${query}`, made: !block };
+}
+
+function jobsOf(rounds: number): string {
+  const common = [`size=${objects * objectBytes}`, "direct=1"];
+  const fill = ["[fill]", "rw=write", `bs=${objectBytes}`, "iodepth=4"];
+  const bench = Array.from({ length: rounds }, (_, round) => [
+    ...[`[bench${round + 1}]`, "stonewall", "rw=randwrite", `bs=${blockBytes}`, "norandommap"],
+    ...[`iodepth=${depth}`, `io_size=${benchBytes}`],
+  ]).flat();
+  return `${["[global]", ...common, ...fill, ...bench].join("\n")}\n`;
+}
+
+function planOf(request: CapacityRequest, store: CapacityStore): RunPlan {
+  const { shape, rounds, seed } = request;
+  const text = jobsOf(rounds);
+  const parsed = parseJobs([{ kind: "file", name: "capacity", text }], hostEnvironment(), {
+    sections: [],
+    target: store.target,
+  });
+  return planRun(parsed.jobs, {
+    target: store.target,
+    path: "engine",
+    seed,
+    directory: process.cwd(),
+    stack: { ...plainStack, ...(shape === null ? {} : { shape }) },
+  });
+}
+
+/** Refuses what a run on such a store would be refused for. Throws `unsafe` or `bad-input`. */
+export function checkCapacity(request: CapacityRequest): void {
+  const { destroy, scratch } = request;
+  refuseUnsafe(judgeWrites(planOf(request, storeOf(request)), { destroy, scratch }));
+}
+
+async function measure(request: CapacityRequest, plan: RunPlan): Promise<number[]> {
+  const { signal, rounds, onStep } = request;
+  let begun = 0;
+  const { phases, problem } = await execute(
+    plan,
+    { intervalNs: 1e9, hiccups: false, signal, watch: { check: () => null } },
+    {
+      phase: () => {
+        onStep(begun / (rounds + 1), begun === 0 ? "prefilling the store" : `bench ${begun}`);
+        begun += 1;
+      },
+      intervals: () => {},
+      progress: () => {},
+      log: () => {},
+      shouldStop: () => [],
+      standing: () => {},
+    },
+  );
+  if (signal.aborted) {
+    throw new OsdynoError("interrupted", "the capacity was not measured to the end");
+  }
+  if (problem !== null) {
+    throw problem;
+  }
+  return phases.slice(1).map(({ outcome }) => {
+    const [job] = outcome.jobs;
+    if (job === undefined || job.error !== null || job.write === null) {
+      throw new OsdynoError("io", job?.error?.message ?? "the capacity's job reported nothing");
+    }
+    return (job.write.ios * 1e9) / job.write.runtimeNs;
+  });
+}
+
+/** The capacity as a profile has it, with the line for Ceph's configuration. */
+export function capacityOf(
+  rates: readonly number[],
+  deviceClass: string,
+  modelled: boolean,
+): ProfileCapacity {
+  const kind = deviceClass === "hdd" ? "hdd" : "ssd";
+  const [low, high] = believed[kind];
+  const found = median([...rates]);
+  const option = `osd_mclock_max_capacity_iops_${kind}`;
+  const spread = Math.max(...rates) / Math.min(...rates) - 1;
+  return {
+    option,
+    iops: { median: found, low: Math.min(...rates), high: Math.max(...rates) },
+    rounds: rates.length,
+    command: `ceph config set osd.N ${option} ${found.toFixed(2)}`,
+    notes: [
+      ...(found < low || found > high
+        ? [
+            `Ceph believes ${low} to ${high} of its own bench and keeps its default otherwise; a value that is set it takes`,
+          ]
+        : []),
+      ...(spread > 0.2
+        ? [
+            `the rounds differ by ${(100 * spread).toFixed(0)}%: measure again when the machine is quiet`,
+          ]
+        : []),
+      ...(modelled ? ["modelled: the device is a shape"] : []),
+    ],
+  };
+}
+
+/** Measures on a store made for it. Throws `unsafe`, `bad-input`, `io` or `interrupted`. */
+export async function measureCapacity(request: CapacityRequest): Promise<ProfileCapacity> {
+  const store = storeOf(request);
+  const { shape, destroy, scratch } = request;
+  const plan = planOf(request, store);
+  refuseUnsafe(judgeWrites(plan, { destroy, scratch }));
+  try {
+    const rates = await measure(request, plan);
+    const stack = { ...plainStack, ...(shape === null ? {} : { shape }) };
+    const { deviceClass } = deviceClassOf(store.path, stack);
+    return capacityOf(rates, deviceClass, shape !== null);
+  } finally {
+    if (store.made) {
+      rmSync(store.path, { force: true });
+    }
+  }
+}
