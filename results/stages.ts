@@ -31,7 +31,7 @@ export interface OsdynoStageDirection {
   /** What they stand for, which all figures are of; and the mean of the service times, ns. */
   readonly ops: number;
   readonly service_mean_ns: number;
-  /** In the order of the chain, outermost layer first. */
+  /** In the order in which operations pass them, outermost layer first. */
   readonly stages: readonly OsdynoStage[];
 }
 
@@ -43,28 +43,25 @@ export interface OsdynoStages {
   readonly trim?: OsdynoStageDirection;
 }
 
-/** Outermost first; layers of other names come between. */
-const layerOrder = ["qos", "clientcache", "writelog", "scheduler", "store", "device"];
-/** In the order in which operations pass them, as far as they have one. */
-const stageOrder = [
-  "queue",
-  "work",
-  "log device",
-  "image",
-  "waiting",
-  "look-up",
-  "prepare",
-  "io_done",
-  "kv_queued",
-  "kv_commit",
-  "kv_done",
-  "finishing",
-  "verify",
-  "pre-read",
-  "read",
-  "write",
-  "flush",
-  "service",
+/** Layers above a target, outermost first; layers of other names come behind them. */
+const layerOrder = ["qos", "clientcache", "writelog", "scheduler"];
+const stageOrder = ["queue", "work", "image", "log device"];
+/** A store and its device by turns: in the order in which transactions and reads pass them. */
+const targetOrder = [
+  "store/waiting",
+  "device/pre-read",
+  "store/prepare",
+  "device/write",
+  "store/io_done",
+  "store/kv_queued",
+  "device/flush",
+  "store/kv_commit",
+  "store/kv_done",
+  "store/finishing",
+  "store/look-up",
+  "device/read",
+  "store/verify",
+  "device/service",
 ];
 
 const directions: readonly Direction[] = ["read", "write", "trim"];
@@ -77,19 +74,26 @@ function encoded(buckets: StageBuckets): string {
   return encodeIntoCompressedBase64(histogram);
 }
 
-const placeOf = (list: readonly string[], name: string) => {
-  const place = list.indexOf(name);
-  return place < 0 ? list.length - 1.5 : place;
-};
-
 type Named = Pick<StageOutcome, "layer" | "stage">;
 
-/** In the order of the chain. */
+/** Numbers that compare one after the other. */
+function placeOf({ layer, stage }: Named): readonly [number, number] {
+  const target = targetOrder.indexOf(`${layer}/${stage}`);
+  if (target >= 0) {
+    return [layerOrder.length + 1, target];
+  }
+  const place = layerOrder.indexOf(layer);
+  return [place < 0 ? layerOrder.length : place, stageOrder.indexOf(stage)];
+}
+
+/** In the order in which operations pass them, as far as there is one. */
 export function byChain(a: Named, b: Named): number {
+  const [layerA, stageA] = placeOf(a);
+  const [layerB, stageB] = placeOf(b);
   return (
-    placeOf(layerOrder, a.layer) - placeOf(layerOrder, b.layer) ||
-    a.layer.localeCompare(b.layer) ||
-    placeOf(stageOrder, a.stage) - placeOf(stageOrder, b.stage)
+    layerA - layerB ||
+    a.layer.localeCompare(b.layer) * Number(layerA === layerOrder.length) ||
+    stageA - stageB
   );
 }
 

@@ -2,6 +2,8 @@
 import type { LoadCurve } from "./load-curve/curve.ts";
 import type { SniaRecord } from "./snia/record.ts";
 
+import type { LayerTax } from "./sweep/layer-tax.ts";
+
 /** Verdict of one metric of two points; made by the comparison, absent in previews. */
 export interface SweepComparison {
   readonly metric: string;
@@ -92,6 +94,8 @@ export interface SweepRecord {
   readonly stores?: readonly OwnFile[];
   readonly points: readonly SweepPoint[];
   readonly comparisons: readonly SweepComparison[];
+  /** With several targets: what each layer costs over the one below. */
+  readonly layer_tax?: readonly LayerTax[];
   /** What points had to reach, when the sweep file requires something. */
   readonly requirements?: readonly SweepRequirement[];
   /** Of a test of the SNIA PTS, whose steps are the points. */

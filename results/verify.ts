@@ -21,6 +21,7 @@ import { type Seal, sealedFiles, sealName, sha256OfFile } from "./seal.ts";
 import { parseSeries, type SeriesPoint } from "./series.ts";
 import { type SteadyStateRecord, steadyRuleOf, steadyStateRecord } from "./steady-state.ts";
 import { checkKilled, wasKilled } from "./verify-killed.ts";
+import { checkStages } from "./verify-stages.ts";
 
 export interface Verification {
   readonly directory: string;
@@ -82,6 +83,7 @@ function checkNumbers(directory: string, record: RunRecord, ledger: Ledger): voi
   for (const job of record.jobs) {
     const measured = checkJob(job, raw, publishesClat(job, record), ledger);
     checkSteadyState(job, ledger);
+    checkStages(job, ledger);
     everything.add(measured);
   }
   checkTotals(record, everything, ledger);

@@ -6,9 +6,11 @@ import { axisChart } from "./chart-axis.ts";
 import { comparisonChart } from "./chart-comparison.ts";
 import { effectsChart } from "./chart-effects.ts";
 import { heatChart } from "./chart-heat.ts";
+import { layerTaxChart } from "./chart-layer-tax.ts";
 import { loadLatencyChart } from "./chart-load-latency.ts";
 import { percentileChart } from "./chart-percentiles.ts";
 import { shareChart } from "./chart-shares.ts";
+import { stageChart } from "./chart-stages.ts";
 import type { Form } from "./chart-style.ts";
 import { timeChart } from "./chart-time.ts";
 import type { ReportModel } from "./model.ts";
@@ -43,10 +45,12 @@ export function chartsOf(model: ReportModel): readonly Chart[] {
   const charts: (Chart | null)[] = [
     curve,
     asked,
+    layerTaxChart(model),
     effectsChart(model),
     curve === null ? loadLatencyChart(model) : null,
     percentileChart(model),
     asked === null ? comparisonChart(model) : null,
+    stageChart(model),
     shareChart(model),
     heatChart(model),
     timeChart(model),

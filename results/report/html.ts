@@ -3,9 +3,11 @@ import { type Chart, chartsOf } from "./charts.ts";
 import { deviceSection, environmentSection, healthSection, repeatSection } from "./html-machine.ts";
 import { escapeHtml, html, Markup, nothing, pageOf } from "./html-markup.ts";
 import { styleSheet } from "./html-style.ts";
+import { layerTaxSection } from "./layer-tax-text.ts";
 import type { ReportModel } from "./model.ts";
 import { pageScript, scriptHash } from "./page-script.ts";
 import { renderInline } from "./render.ts";
+import { stageSection } from "./stage-table.ts";
 import { type Cell, type Table, type TableGroup, tableOf } from "./table.ts";
 import { formatSeconds, metricHeading } from "./units.ts";
 
@@ -23,6 +25,8 @@ ${answer(model)}
 ${caveats(model)}
 ${figuresTable(model)}
 ${figures.length === 0 ? nothing : charts(model, figures)}
+${layerTaxSection(model)}
+${stageSection(model)}
 ${verdicts(model)}
 ${healthSection(model)}
 ${deviceSection(model)}

@@ -15,6 +15,7 @@ import { jobSettings } from "./job-settings.ts";
 import type { ReportModel, RunSummary } from "./model.ts";
 import { type RunFiles, readJson, readRun } from "./run-files.ts";
 import { shareLinesOf } from "./share-lines.ts";
+import { stageEntriesOf } from "./stage-entries.ts";
 import { neverSteady } from "./steady.ts";
 import { timeLinesOf } from "./time-lines.ts";
 import { formatNs } from "./units.ts";
@@ -163,6 +164,8 @@ function modelOf(
     timeLines,
     heatMaps: placed.flatMap((one) => one.heatMaps),
     shares: shareLinesOf(points),
+    stages: stageEntriesOf(placed, points),
+    layerTax: sweep?.layer_tax ?? [],
     devices: deviceFacts(first.environment, [...new Set(targets)]),
     settings: jobSettings(found.map((run) => run.files.record)),
     environment: [

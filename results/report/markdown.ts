@@ -1,5 +1,7 @@
 /** The report as Markdown, for pull requests and mails: the answer open, the rest folded. */
+import { layerTaxMarkdown } from "./layer-tax-text.ts";
 import type { FactGroup, ReportModel } from "./model.ts";
+import { stageMarkdown } from "./stage-table.ts";
 import { type Cell, type Table, tableOf } from "./table.ts";
 import { formatSeconds } from "./units.ts";
 
@@ -15,6 +17,8 @@ export function renderMarkdown(model: ReportModel): string {
     escapeText(rest.join(" ")),
     caveatList(model),
     figures(model),
+    layerTaxMarkdown(model, escapeText),
+    stages(model),
     comparisons(model),
     "## Repeat it",
     fenced(model.repeatCommand, "sh"),
@@ -41,6 +45,11 @@ export function fenced(text: string, language: string): string {
 export function fold(title: string, content: string): string {
   const safe = title.replace(/[&<>]/g, (c) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;" })[c] ?? c);
   return `<details>\n<summary>${safe}</summary>\n\n${content}\n\n</details>`;
+}
+
+function stages(model: ReportModel): string {
+  const tables = stageMarkdown(model, escapeText);
+  return tables === "" ? "" : fold("Where the time went, by layer and stage", tables);
 }
 
 function caveatList(model: ReportModel): string {

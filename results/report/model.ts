@@ -6,7 +6,9 @@
 import type { Direction } from "../../workloads/run-outcome.ts";
 import type { LoadCurve } from "../load-curve/curve.ts";
 import type { OsdynoGenerator } from "../run-record.ts";
+import type { LayerTax } from "../sweep/layer-tax.ts";
 import type { SweepComparison } from "../sweep-record.ts";
+import type { StageEntry } from "./stage-entries.ts";
 
 /** A metric over the replicates of one entry. */
 export interface MetricValue {
@@ -193,6 +195,10 @@ export interface ReportModel {
   readonly heatMaps: readonly HeatMap[];
   /** Of points with several classes of operations. */
   readonly shares: readonly ShareOverTime[];
+  /** Of entries whose operations passed several stages. */
+  readonly stages: readonly StageEntry[];
+  /** Of a sweep over several targets: what each layer costs over the one below. */
+  readonly layerTax: readonly LayerTax[];
   /** What was measured: facts and settings of each device. */
   readonly devices: readonly FactGroup[];
   /** How it was driven: the keys of each job. */

@@ -170,6 +170,12 @@ function withSeed(request: SweepRequest, known: SweepRecord | null): SweepReques
   return { ...request, seed };
 }
 
+/** Of sweeps whose points have different layers. */
+function taxesOf(sweep: Sweep | null): Pick<SweepRecord, "layer_tax"> {
+  const taxes = sweep?.standing.layerTaxes() ?? [];
+  return taxes.length === 0 ? {} : { layer_tax: taxes };
+}
+
 function asError(error: unknown): OsdynoError {
   return error instanceof OsdynoError ? error : new OsdynoError("io", String(error), {}, error);
 }
@@ -218,6 +224,7 @@ export async function runSweep(asked: SweepRequest): Promise<SweepResult> {
     ...empty(request, preview, blocks),
     comparisons: sweep?.standing.comparisons() ?? [],
     ...(spec.require.length > 0 ? { requirements: sweep?.standing.requirements() ?? [] } : {}),
+    ...taxesOf(sweep),
   });
   let failure: OsdynoError | null = null;
   try {

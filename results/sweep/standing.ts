@@ -6,6 +6,7 @@ import { lookAt } from "../stats/looks.ts";
 import { medianInterval } from "../stats/order-statistics.ts";
 import type { SweepComparison, SweepRequirement } from "../sweep-record.ts";
 import { judge, relativeWidth } from "./judge.ts";
+import { type LayerTax, LayerTaxes } from "./layer-tax.ts";
 import type { Point } from "./points.ts";
 import { judgeRequirements } from "./require.ts";
 import type { SweepSpec } from "./spec.ts";
@@ -22,6 +23,7 @@ export class Standing {
   readonly #preview: boolean;
   /** By point and metric: figures by block, null without one. */
   readonly #figures = new Map<string, (number | null)[]>();
+  readonly #taxes: LayerTaxes;
   /** Blocks that were begun. */
   #blocks = 0;
 
@@ -29,10 +31,14 @@ export class Standing {
     this.#spec = spec;
     this.#points = points;
     this.#preview = preview;
+    this.#taxes = new LayerTaxes(points);
   }
 
   add(point: Point, block: number, record: RunRecord): void {
     this.#blocks = Math.max(this.#blocks, block + 1);
+    if (this.#spec.targets.length > 1) {
+      this.#taxes.add(point, block, record);
+    }
     const required = this.#spec.require.map(({ threshold }) => threshold.metric);
     for (const name of new Set([...this.#spec.metrics, ...required])) {
       const key = `${point.id}|${name}`;
@@ -68,6 +74,11 @@ export class Standing {
   /** Of a preview nothing is judged. */
   requirements(): SweepRequirement[] {
     return this.#preview ? [] : judgeRequirements(this.#spec.require, this.#points, this.figures);
+  }
+
+  /** What each layer costs over the one below; only of a sweep over several targets. */
+  layerTaxes(): LayerTax[] {
+    return this.#preview ? [] : this.#taxes.rows();
   }
 
   /** Whether the first metric's median is known well enough at every point. */

@@ -19,6 +19,8 @@ function run(...args: readonly string[]): RunRecord {
   const out = `r${runs}`;
   const done = place.run([...base, ...timed, `--out=${out}`, ...args]);
   expect(done, done.err).toMatchObject({ code: 0 });
+  const verified = place.run(["results", "verify", out]);
+  expect(verified.out).not.toContain("stages of");
   return place.record(out);
 }
 

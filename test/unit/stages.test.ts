@@ -3,7 +3,9 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { noStages, StageClock } from "../../engine/device/stages.ts";
 import { decodeHistogram, emptyHistogram } from "../../results/histogram.ts";
+import type { JobRecord } from "../../results/run-record.ts";
 import { mergeStages, stagesRecord } from "../../results/stages.ts";
+import { checkStages } from "../../results/verify-stages.ts";
 import type { DirectionStages } from "../../workloads/run-outcome.ts";
 import { StageTimes } from "../../workloads/runner/stage-times.ts";
 
@@ -132,4 +134,37 @@ test("records of clones and of repeats merge without loss, in the order of the c
   }
   expect(mergeStages([])).toBeNull();
   expect(stagesRecord([], [])).toBeNull();
+});
+
+test("verification finds figures that their histograms do not give, and stages that do not add up", () => {
+  const stages = stagesRecord([{ oneIn: 4, read: direction([1000, 3000], [500, 1500]) }], [99.9]);
+  const found = (change: (job: Record<string, unknown>) => void): string[] => {
+    const copy = JSON.parse(JSON.stringify(stages)) as Record<string, unknown>;
+    change(copy);
+    const wrong: string[] = [];
+    checkStages({ jobname: "j", osdyno: { stages: copy } } as unknown as JobRecord, {
+      same: (what, published, computed, tolerance = 0) => {
+        if (published === undefined || !(Math.abs(published - computed) <= tolerance)) {
+          wrong.push(what);
+        }
+      },
+    });
+    return wrong;
+  };
+  const read = (copy: Record<string, unknown>) =>
+    copy["read"] as { service_mean_ns: number; stages: Record<string, unknown>[] };
+  const first = (copy: Record<string, unknown>) => read(copy).stages[0] as Record<string, unknown>;
+  expect(found(() => {})).toEqual([]);
+  const one = found((copy) => {
+    first(copy)["percentile"] = { "50.000000": 2000 };
+  });
+  expect(one).toEqual(["j stages of reads, scheduler work percentile 50.000000"]);
+  const count = found((copy) => {
+    first(copy)["N"] = 3;
+  });
+  expect(count).toContain("j stages of reads, scheduler work N");
+  const sum = found((copy) => {
+    read(copy).service_mean_ns += 100;
+  });
+  expect(sum).toContain("j stages of reads, together");
 });
