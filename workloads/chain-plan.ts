@@ -4,12 +4,13 @@ import type { OptionLayer } from "../engine/options/option.ts";
 import { OptionSet, type OptionSetting } from "../engine/options/option-set.ts";
 import { layersAsked, layersNamed } from "./chain.ts";
 import { type PlannedLog, plannedLog } from "./log-place.ts";
-import type { PlannedJob } from "./plan-model.ts";
+import type { PlannedFile, PlannedJob } from "./plan-model.ts";
 import { refuse } from "./planned-path.ts";
 import { resolveExisting } from "./scratch.ts";
 import type { NamedShape } from "./shape-profile.ts";
 import { deviceClassOf, kindOfClass, type StackChoice } from "./stack.ts";
 import type { PlannedStore } from "./store-plan.ts";
+import { storePlace } from "./store-target.ts";
 
 /** The layers over one target, which all jobs on it share. */
 export interface PlannedChain {
@@ -71,8 +72,11 @@ function checkJob(job: PlannedJob, others: readonly PlannedJob[], layers: readon
 }
 
 /** A target that is made anew must not get what a log holds of the one that stood there before. */
-function refuseOldWrites({ path, found }: PlannedLog, imageUri: string): void {
-  const ours = found !== "absent" && found !== "foreign" && found.imageId === imageUri;
+function refuseOldWrites({ path, found }: PlannedLog, { uri: imageUri, id }: ImageName): void {
+  if (found === "absent" || found === "foreign") {
+    return;
+  }
+  const ours = found.imageId === id || found.imageUri === imageUri;
   if (ours && !found.clean) {
     throw new OsdynoError(
       "unsafe",
@@ -88,11 +92,37 @@ function settingsOf({ logDevice }: PlannedJob): readonly OptionSetting[] {
     : [{ name: "rbd_persistent_cache_path", value: logDevice, origin: "target" }];
 }
 
-/** The target of a chain as a log remembers it. */
-export function imageUriOf(text: string, onDevice: boolean): string {
+/** What a log stands before. */
+export interface ImageName {
+  /** As it is opened again. */
+  readonly uri: string;
+  /** What proves that it is the same: of a store the identity in its label, which moves with it. */
+  readonly id: string;
+}
+
+/** The target of a chain as a log remembers it; of a store that is made anew the identity comes with it. */
+export function imageNameOf(text: string, onDevice: boolean): ImageName {
+  const path = /^store:([^?]*)/.exec(text)?.[1];
+  if (path === undefined) {
+    const uri = onDevice ? `raw:${resolveExisting(text)}` : text;
+    return { uri, id: uri };
+  }
   // A store is the same whatever options it is opened with.
-  const store = /^store:[^?]*/.exec(text);
-  return onDevice ? `raw:${resolveExisting(text)}` : (store?.[0] ?? text);
+  const uri = `store:${path}`;
+  const place = storePlace(path);
+  return { uri, id: place.kind === "store" ? `store ${place.label.storeId}` : uri };
+}
+
+const isMade = (file: PlannedFile, store: PlannedStore | undefined) =>
+  file.created || (store !== undefined && store.make !== null);
+
+/** `made`: the target is made anew. */
+function logOf(options: OptionSet, image: ImageName, directory: string, made: boolean): PlannedLog {
+  const log = plannedLog(options, image.uri, directory);
+  if (made) {
+    refuseOldWrites(log, image);
+  }
+  return log;
 }
 
 /** The chains of a run; throws `bad-input` for a job that cannot have one. */
@@ -123,11 +153,8 @@ export function chainsOf(
         layer.check(options);
       }
       const log = layers.includes("writelog")
-        ? plannedLog(options, imageUriOf(file.path, onDevice), directory)
+        ? logOf(options, imageNameOf(file.path, onDevice), directory, isMade(file, store))
         : null;
-      if (log !== null && (file.created || (store !== undefined && store.make !== null))) {
-        refuseOldWrites(log, imageUriOf(file.path, onDevice));
-      }
       chains.set(file.path, { text: file.path, layers, options, log, shape });
     }
   }

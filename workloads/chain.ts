@@ -22,8 +22,9 @@ export interface LayerContext {
   readonly random: Random;
   /** Operations of all jobs under way together, which the layer MUST take. */
   readonly depth: number;
-  /** The target, as what a write log stands before. */
+  /** The target, as what a write log stands before: how it is opened, and what proves that it is the same. */
   readonly imageUri: string;
+  readonly imageId: string;
   /** Of a chain with a write log. */
   readonly log: PlannedLog | null;
 }

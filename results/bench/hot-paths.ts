@@ -2,6 +2,7 @@
 import { allocatorKinds } from "../../engine/hot/allocator/registry.ts";
 import { cacheKinds } from "../../engine/hot/cache/registry.ts";
 import { checksumKinds } from "../../engine/hot/checksum/registry.ts";
+import { clientCacheKinds } from "../../engine/hot/clientcache/registry.ts";
 import { compressorKinds } from "../../engine/hot/compressor/registry.ts";
 import { blockEngines } from "../../engine/hot/ioengine/registry.ts";
 import { keyValueEngines } from "../../engine/hot/kv/registry.ts";
@@ -9,6 +10,7 @@ import { schedulerKinds } from "../../engine/hot/scheduler/registry.ts";
 import { writeLogKinds } from "../../engine/hot/writelog/registry.ts";
 import { cacheBench } from "./cache.ts";
 import { checksumBench } from "./checksum.ts";
+import { clientCacheBench } from "./clientcache.ts";
 import { compressorBench } from "./compressor.ts";
 import type { MicroPlan } from "./micro.ts";
 import { schedulerBench } from "./scheduler.ts";
@@ -81,6 +83,13 @@ export const benchedHotPaths: readonly BenchedHotPath[] = [
       "write logs beside their device alone: durable writes of 4 KiB at depths 1, 4 and 16, and of 64 KiB",
     implementations: writeLogKinds,
     micro: null,
+  },
+  {
+    name: "clientcache",
+    describe:
+      "client caches before an image in memory, beside that alone: 4 KiB reads and writes, time for each",
+    implementations: clientCacheKinds,
+    micro: clientCacheBench,
   },
   {
     name: "stages",

@@ -1,7 +1,7 @@
 /** The write log and the client cache on the command line: as targets, in sweeps' terms, and the tool. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readFileSync, rmSync, statSync, truncateSync } from "node:fs";
+import { existsSync, readFileSync, renameSync, rmSync, statSync, truncateSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { metric } from "../../results/metrics.ts";
 import { launcher, Workplace } from "./command.ts";
@@ -109,6 +109,42 @@ describe("on files", () => {
     truncateSync(place.path("base"), 16 << 20);
     expect(place.run(["writelog", "flush", "w.log"]).out).toMatch(/entries written back to raw:/);
     expect(said()).toMatchObject({ entries: 0, root: { clean: true } });
+  });
+
+  test("before a store: bound to that store, wherever it lies, and to no other at its path", async () => {
+    const on = (store: string) => `--target=pwl:s.log+store:${store}`;
+    const job = [
+      on("first.img?size=96m"),
+      small,
+      ...write,
+      "--time_based",
+      "--runtime=30",
+      "--out=f",
+    ];
+    const child = spawn(process.execPath, [launcher, "run", ...quiet, ...job], {
+      cwd: place.root,
+      env: place.environment(),
+      stdio: "ignore",
+    });
+    const said = () => place.run(["writelog", "info", "s.log", "--json"]);
+    let dirty = 0;
+    for (let tries = 0; tries < 60 && dirty === 0; tries += 1) {
+      await new Promise((resolve) => setTimeout(resolve, 250));
+      const { code, out } = said();
+      dirty = code === 0 ? (JSON.parse(out).dirtyEntries as number) : 0;
+    }
+    child.kill("SIGKILL");
+    await once(child, "exit");
+    renameSync(place.path("first.img"), place.path("moved.img"));
+    runs("--target=store:first.img?size=96m", ...write, "--out=g");
+    const other = place.run(["run", ...quiet, on("first.img"), ...write, "--out=o"]);
+    expect(other.code).toBe(4);
+    expect(other.err).toMatch(/holds writes of store:.*first.img/);
+    const lost = place.run(["writelog", "flush", "s.log"]);
+    expect(lost.code).toBe(2);
+    expect(lost.err).toMatch(/the store that was at .*first.img .*not there any more/);
+    runs(on("moved.img"), ...write, "--out=h");
+    expect(JSON.parse(said().out)).toMatchObject({ entries: 0, root: { clean: true } });
   });
 
   test("caches before stores and files keep what is verified", () => {

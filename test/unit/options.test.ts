@@ -137,6 +137,14 @@ describe("a set of options", () => {
     const options = set([{ name: "journal_aio", value: "false" }]);
     expect(options.notes).toEqual(["journal_aio=false has no effect: FileStore is retired"]);
     expect(options.isSet("journal_aio")).toBe(false);
+    const { notes } = set([
+      { name: "rbd_cache_max_dirty_object", value: "10" },
+      { name: "rbd_rwl_log_periodic_stats", value: "true" },
+    ]);
+    expect(notes).toEqual([
+      expect.stringMatching(/^rbd_cache_max_dirty_object=10 has no effect: the cache holds pages/),
+      expect.stringMatching(/has no effect: Ceph has it no more/),
+    ]);
   });
 
   it("puts settings over a preset, and says what the preset could not do", () => {

@@ -12,7 +12,7 @@ import { RealClock } from "../../engine/os/clock.ts";
 import type { BlockDevice } from "../../engine/port/block-device.ts";
 import type { Clock } from "../../engine/port/clock.ts";
 import { chainLayers, type OpenLayer, slotBytesOf, spareOf } from "../chain.ts";
-import { imageUriOf, type PlannedChain } from "../chain-plan.ts";
+import { imageNameOf, type PlannedChain } from "../chain-plan.ts";
 import type { PlannedJob, RunPlan } from "../plan-model.ts";
 import { type OpenableJob, openJobDevices } from "./engine-run.ts";
 import type { StoreSession } from "./store-session.ts";
@@ -154,8 +154,9 @@ export class ChainRun {
     const seed = phase[places[0] ?? 0]?.seed ?? 0;
     const random = new SeededRandom(seed).fork("layers");
     const kind = phase[places[0] ?? 0]?.files[0]?.kind;
-    const imageUri = imageUriOf(text, kind === "file" || kind === "block");
-    const context = { options, clock: this.#clock, random, depth, imageUri, log };
+    // Stores that are made anew are there by now.
+    const { uri: imageUri, id: imageId } = imageNameOf(text, kind === "file" || kind === "block");
+    const context = { options, clock: this.#clock, random, depth, imageUri, imageId, log };
     try {
       if (shape !== null) {
         const shaped = new ShapedDevice({

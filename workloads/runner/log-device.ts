@@ -64,13 +64,13 @@ function makeFile({ path, sizeBytes, found }: PlannedLog): void {
 /** Puts the planned log before `below`. Throws `bad-input`, `unsafe` or `io`; closes nothing then. */
 export async function openWriteLogDevice(
   below: BlockDevice,
-  { log, options, clock, random, imageUri }: LayerContext,
+  { log, options, clock, random, imageUri, imageId }: LayerContext,
 ): Promise<OpenedWriteLog> {
   if (log === null) {
     throw new Error("internal error: a chain with a write log has planned its device");
   }
   const kind = writeLogKind(log.mode);
-  const create = makesLog(log, imageUri);
+  const create = makesLog(log, imageId);
   makeFile(log);
   const device = openLogDevice(log, kind.largestBlockBytes, below.arena.slotBytes, clock);
   try {
@@ -81,7 +81,7 @@ export async function openWriteLogDevice(
       log: device,
       clock,
       create,
-      imageId: imageUri,
+      imageId,
       imageUri,
       logId,
       tuning: { persist },

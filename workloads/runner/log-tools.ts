@@ -12,6 +12,7 @@ import {
 } from "../../engine/hot/writelog/open.ts";
 import { RealClock } from "../../engine/os/clock.ts";
 import type { BlockDevice } from "../../engine/port/block-device.ts";
+import { imageNameOf } from "../chain-plan.ts";
 import { jobInputs } from "../job/arguments.ts";
 import { hostEnvironment } from "../job/host-environment.ts";
 import { parseJobs } from "../job/parse.ts";
@@ -68,6 +69,12 @@ export async function invalidateLog(path: string): Promise<void> {
 export async function flushLog(path: string): Promise<{ imageUri: string; entries: number }> {
   const { root, dirtyEntries } = await logInfo(path);
   const { imageUri } = root;
+  if (imageUri.startsWith("store:") && imageNameOf(imageUri, false).id !== root.imageId) {
+    throw new OsdynoError(
+      "bad-input",
+      `${path} stands before the store that was at ${imageUri.slice(6)} (${root.imageId}), which is not there any more; put it back, or osdyno writelog invalidate gives up what the log holds`,
+    );
+  }
   const log = openFile(path, true, 1, 8);
   const clock = new RealClock();
   let stores: StoreSession | null = null;

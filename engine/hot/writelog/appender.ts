@@ -54,6 +54,7 @@ export class Appender {
   #persistOnFlush: boolean;
   #flushing = false;
   #throttling = false;
+  #sentNs = Number.NEGATIVE_INFINITY;
   /** Entries below it are durable. */
   #durable: number;
   readonly #waiting: { readonly index: number; readonly entry: number }[] = [];
@@ -84,6 +85,11 @@ export class Appender {
   /** Nothing waits, and all that was appended is durable. */
   get idle(): boolean {
     return this.pending === 0 && this.#records.length === 0;
+  }
+
+  /** When the last record was sent. */
+  get sentNs(): number {
+    return this.#sentNs;
   }
 
   get persistsOnFlush(): boolean {
@@ -385,7 +391,8 @@ export class Appender {
   }
 
   #send(record: LogRecord): void {
-    const { logIo } = this.#state;
+    const { logIo, clock } = this.#state;
+    this.#sentNs = clock.nowNs();
     record.writesLeft = record.slots.length;
     for (let number = 0; number < record.slots.length; number += 1) {
       const { offsetBytes, lengthBytes } = record.pieces[number] as RingPiece;

@@ -44,6 +44,8 @@ export interface OpenWriteLogOptions {
   readonly log: BlockDevice;
   readonly clock: Clock;
   readonly imageId: string;
+  /** Where the image is now; default: where it was. */
+  readonly imageUri?: string;
   readonly tuning?: Partial<WriteLogTuning>;
 }
 
@@ -368,6 +370,7 @@ async function begin(options: OpenWriteLogOptions, tuning: WriteLogTuning, io: L
     ...root,
     sequence: root.sequence + 1,
     clean: false,
+    imageUri: options.imageUri ?? root.imageUri,
     currentGeneration: generation + 1,
     durableEntry: entries.next,
     epoch: root.epoch + 1,

@@ -28,6 +28,9 @@ interface FoundRecord {
   readonly endPosition: number;
 }
 
+/** The log may have been written with more records under way than it is to be now. */
+const leastInFlight = 4;
+
 /** Of the entry table, read at once. */
 const tablePartBytes = 64 << 10;
 
@@ -56,7 +59,7 @@ export class Recovery {
     this.#io = ring.io;
     this.#checksum = checksum;
     this.#longest = limits.longestRecordBytes;
-    this.#recordsInFlight = limits.recordsInFlight;
+    this.#recordsInFlight = Math.max(limits.recordsInFlight, leastInFlight);
     this.#next = root.firstEntry;
     this.#position = root.firstPosition;
     const { firstEntry, firstPosition, entryCapacity } = root;

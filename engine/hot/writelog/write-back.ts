@@ -19,6 +19,8 @@ interface UnderWay {
 
 const attemptsAtMost = 4;
 const firstPauseNs = 10e6;
+/** Clients that have not written for so long are not held up. */
+const quietNs = 1e6;
 
 export class WriteBack {
   readonly #state: LogState;
@@ -64,6 +66,7 @@ export class WriteBack {
   /** Begins what may be begun. */
   pump(): void {
     const { entries, tuning } = this.#state;
+    const depth = this.#depth();
     let began = false;
     while (this.#state.stopped === null && this.#next < this.#appender.durable) {
       const slot = entries.slotOf(this.#next);
@@ -79,7 +82,7 @@ export class WriteBack {
       const busy = this.#underWay.length;
       const lengthBytes = entries.lengthBytes[slot] as number;
       if (
-        busy >= tuning.writeBackDepth ||
+        busy >= depth ||
         (busy > 0 && this.#bytesUnderWay + lengthBytes > tuning.writeBackBytes) ||
         this.#overlaps(slot)
       ) {
@@ -124,6 +127,20 @@ export class WriteBack {
   /** Everything appended is in the image, durable or not. */
   get caughtUp(): boolean {
     return this.#written === this.#state.entries.next;
+  }
+
+  /** How many may be under way now: fewer while clients write and there is room. */
+  #depth(): number {
+    const { entries, ring, tuning, clock } = this.#state;
+    const next = this.#next;
+    if (next === entries.next || clock.nowNs() - this.#appender.sentNs > quietNs) {
+      return tuning.writeBackDepth;
+    }
+    const from = entries.recordPosition[entries.slotOf(next)] as number;
+    const bytes = (ring.head - from) / ring.bytes;
+    const share = Math.max(bytes, (entries.next - next) / entries.capacity);
+    const { calmShare, calmDepth, writeBackDepth } = tuning;
+    return share < calmShare ? Math.min(calmDepth, writeBackDepth) : writeBackDepth;
   }
 
   /** Whether the generation of the entry in `slot` has its turn; else what it needs is begun. */

@@ -146,7 +146,8 @@ export const rbdOptions: readonly OptionEntry[] = [
     min: 0,
     change: "startup",
     layer: "clientcache",
-    summary: "objects with unwritten data; 0: from the size of the cache",
+    obsolete: "the cache holds pages, not objects; rbd_cache_size and rbd_cache_max_dirty bound it",
+    summary: "objects that librbd's cache holds at most; 0: from the size of the cache",
   },
   {
     name: "rbd_cache_writethrough_until_flush",
@@ -233,6 +234,7 @@ export const rbdOptions: readonly OptionEntry[] = [
     default: false,
     change: "runtime",
     layer: "writelog",
+    obsolete: "Ceph has it no more since 2021; what the log did is in run.json",
     summary: "statistics of the log are logged",
   },
 ];
