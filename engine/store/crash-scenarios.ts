@@ -54,7 +54,9 @@ export const storeScenarios: readonly CrashScenario[] = [
   blueStoreScenario({
     ...usualScenario,
     name: "bluestore",
-    describe: "BlueStore over waltree, as on a solid-state disk",
+    describe:
+      "BlueStore over waltree, as on a solid-state disk; large writes are durable by themselves",
+    options: { durableWriteBytes: 16384 },
   }),
   blueStoreScenario({
     ...usualScenario,
@@ -82,6 +84,7 @@ export const storeScenarios: readonly CrashScenario[] = [
       compressionMode: "force",
       compressionAlgorithm: "lz4",
       bufferedWrite: true,
+      durableWriteBytes: 8192,
     },
   }),
   blueStoreScenario({

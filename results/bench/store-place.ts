@@ -64,7 +64,7 @@ function countsOf({ store }: RealStore): Counts {
   const counters = kv.counters();
   const of = (name: string) => counters[name] ?? 0;
   return {
-    flushes: io.counters.flushes + of("flushes") + of("durable_writes"),
+    flushes: io.counters.flushes + io.counters.durableWrites + of("flushes") + of("durable_writes"),
     writtenBytes: io.counters.writtenBytes + of("written_bytes"),
   };
 }

@@ -109,8 +109,9 @@ export interface KeyValueStore {
   /**
    * Commits the batches in order, each whole or not at all. Calls `done` once, later, in the order of
    * the commits: 0 when all are durable, else an errno (28 no space, 5 I/O error, 30 read-only) and none
-   * of them has taken effect. Commits that wait while another is written share its next flush. The
-   * batches are lent until then.
+   * of them has taken effect. Then those asked for meanwhile fail as well: they may build on what has
+   * failed. Commits that wait while another is written share its next flush. The batches are lent until
+   * then.
    */
   commit(batches: readonly KvBatch[], done: (errno: number) => void): void;
   /** Every extent that it holds on any device, also ones kept in reserve. */

@@ -26,6 +26,7 @@ interface NativeSide {
   commit(batches: Uint8Array[]): number;
   poll(): number;
   failures(): number[];
+  recover(): void;
   setWake(callback: () => void): void;
   park(seen: number): void;
   usedExtents(): number[];
@@ -53,6 +54,8 @@ export class RocksdbStore implements KeyValueStore {
   #waiting: ((errno: number) => void)[] = [];
   #head = 0;
   #seen = 0;
+  /** Numbers and errnos, in turn, of commits that failed and were not called back. */
+  #failures: number[] = [];
   #parked = false;
   #idle: (() => void) | null = null;
 
@@ -146,17 +149,21 @@ export class RocksdbStore implements KeyValueStore {
   /** A field: the native side refers to it weakly while nobody waits, so this must keep it alive. */
   readonly #wake = (): void => {
     const polled = this.#native.poll();
-    const failures = polled < 0 ? this.#native.failures() : [];
     const through = polled < 0 ? -polled - 1 : polled;
-    let failure = 0;
+    if (polled < 0) {
+      this.#failures.push(...this.#native.failures());
+    }
     while (this.#seen < through) {
       this.#seen += 1;
       const done = this.#waiting[this.#head] as (errno: number) => void;
       this.#head += 1;
-      const failed = failures[failure] === this.#seen;
-      const errno = failed ? (failures[failure + 1] as number) : 0;
-      failure += failed ? 2 : 0;
+      const failed = this.#failures[0] === this.#seen;
+      const [, errno = 0] = failed ? this.#failures.splice(0, 2) : [];
       done(errno);
+    }
+    if (polled < 0) {
+      // Whoever goes on now knows of the failure.
+      this.#native.recover();
     }
     if (this.#head === this.#waiting.length) {
       this.#waiting = [];

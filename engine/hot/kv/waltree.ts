@@ -342,7 +342,9 @@ class WaltreeStore implements KeyValueStore {
       return;
     }
     const nowNs = this.#clock.nowNs();
-    for (const { done, sinceNs } of group) {
+    // What was asked for meanwhile may build on what has failed.
+    const behind = errno === 0 ? [] : this.#queue.splice(0);
+    for (const { done, sinceNs } of [...group, ...behind]) {
       this.#counts.commit_ns += nowNs - sinceNs;
       done(errno);
     }

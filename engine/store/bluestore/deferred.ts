@@ -227,7 +227,7 @@ export class DeferredQueue implements IoOwner {
     this.#io.cork();
     for (const { offsetBytes, bytes } of writes) {
       this.opBytes += bytes.length;
-      this.#io.write(offsetBytes, bytes, -1, this, 0);
+      this.#io.write(offsetBytes, bytes, -1, false, this, 0);
     }
     this.#io.uncork();
   };
@@ -268,22 +268,23 @@ export class DeferredQueue implements IoOwner {
 
   /** Records to be removed by the commit that begins now. */
   takeStable(): readonly DeferredRecord[] {
-    this.#removing = this.#stable;
+    const taken = this.#stable;
     this.#stable = [];
-    return this.#removing;
+    this.#removing.push(...taken);
+    return taken;
   }
 
-  /** The commit is done: gives what the records held. */
-  removed(release: (extents: ExtentList) => void): void {
-    this.#entered(this.#removing, this.#perf.state_deferred_cleanup_lat);
-    for (const record of this.#removing) {
+  /** The oldest commit that removes records is done, so many: gives what they held. */
+  removed(count: number, release: (extents: ExtentList) => void): void {
+    const gone = this.#removing.splice(0, count);
+    this.#entered(gone, this.#perf.state_deferred_cleanup_lat);
+    for (const record of gone) {
       this.bytes -= record.bytes;
       this.#countBlocks(record, -1);
       if (record.held.count > 0) {
         release(record.held);
       }
     }
-    this.#removing = [];
   }
 
   /** The records have left the state that the counter is of. */

@@ -3,7 +3,7 @@
  * waits in order; a long extent goes in pieces of a slot.
  */
 import { assert } from "../../base/assert.ts";
-import { errnos, opKinds } from "../../port/block-device.ts";
+import { errnos, flagFua, opKinds } from "../../port/block-device.ts";
 import type { DeviceLane } from "../../port/device-lane.ts";
 
 /** Who is told how a request ended: 0 or a negative errno. */
@@ -22,6 +22,7 @@ class Request {
 class Piece {
   request: Request | null = null;
   kind: 0 | 1 | 2 | 3 = opKinds.read;
+  flags = 0;
   offsetBytes = 0;
   lengthBytes = 0;
   /** Where the data is or goes; `null`: it stays in the slot. */
@@ -37,6 +38,8 @@ export interface DiskCounters {
   writtenBytes: number;
   reads: number;
   writes: number;
+  /** Writes that were durable when they completed. */
+  durableWrites: number;
   flushes: number;
   discards: number;
   discardedBytes: number;
@@ -53,6 +56,7 @@ export class DiskIo {
     writtenBytes: 0,
     reads: 0,
     writes: 0,
+    durableWrites: 0,
     flushes: 0,
     discards: 0,
     discardedBytes: 0,
@@ -81,6 +85,8 @@ export class DiskIo {
     slot: number;
     tag: number;
   };
+  /** Of the pieces that are being cut. */
+  #flags = 0;
   #corks = 0;
   #submitted = false;
   #idle: (() => void) | null = null;
@@ -110,21 +116,44 @@ export class DiskIo {
   }
 
   commit(): void {
-    if (this.#corks === 0 && this.#submitted) {
+    if (this.#corks === 0) {
+      this.push();
+    }
+  }
+
+  /** Hands over what there is, corked or not. */
+  push(): void {
+    if (this.#submitted) {
       this.#submitted = false;
       this.lane.commit();
     }
   }
 
+  /** `write` may be durable: the device has a word for it, and one operation takes the bytes. */
+  takesDurable(bytes: Uint8Array): boolean {
+    return this.lane.supports.fua && bytes.length <= this.#slotBytes;
+  }
+
   /**
    * Writes whole blocks. `bytes` are lent until the end; with `slot` they are that slot's first bytes
-   * and go from there, as far as one operation takes them.
+   * and go from there, as far as one operation takes them. `durable`: at the end it is so without a flush;
+   * see `takesDurable`.
    */
-  write(offset: number, bytes: Uint8Array, slot: number, owner: IoOwner, token: number): void {
+  write(
+    offset: number,
+    bytes: Uint8Array,
+    slot: number,
+    durable: boolean,
+    owner: IoOwner,
+    token: number,
+  ): void {
     this.counters.writtenBytes += bytes.length;
     this.counters.writes += 1;
+    this.counters.durableWrites += durable ? 1 : 0;
     const request = this.#request(owner, token);
+    this.#flags = durable ? flagFua : 0;
     this.#cut(request, opKinds.write, offset, bytes.length, bytes, 0, slot);
+    this.#flags = 0;
   }
 
   /** Reads whole blocks to `into`, from `at` on. */
@@ -201,6 +230,7 @@ export class DiskIo {
       const piece = this.#sparePieces.pop() ?? new Piece();
       piece.request = request;
       piece.kind = kind;
+      piece.flags = this.#flags;
       piece.offsetBytes = offset + done;
       piece.lengthBytes = Math.min(mostBytes, length - done);
       piece.bytes = bytes;
@@ -236,6 +266,7 @@ export class DiskIo {
     }
     const op = this.#op;
     op.kind = piece.kind;
+    op.flags = piece.flags;
     op.offsetBytes = piece.offsetBytes;
     op.lengthBytes = piece.lengthBytes;
     op.slot = slot;

@@ -1,6 +1,7 @@
 /**
  * The commits: takes all transactions that are ready, flushes the device if they wrote to it, and gives
- * their batches to the key-value store in one commit. While that runs the next ones gather.
+ * their batches to the key-value store in one commit. While that runs the next ones gather, unless their
+ * data is durable already: groups of such follow each other without waiting.
  */
 import type { ExtentList } from "../../hot/allocator/allocator.ts";
 import { KvBatch } from "../../hot/kv/kv.ts";
@@ -23,23 +24,43 @@ export interface KvSyncHost {
 /** Groups after which the key-value store's own space is counted anew: takes as long as it has extents. */
 const exactCountEvery = 64;
 
+/** Transactions that are committed together. */
+class Group {
+  txcs: Txc[] = [];
+  readonly batches: KvBatch[] = [];
+  /** Records of the store itself. */
+  readonly own = new KvBatch();
+  /** Records of deferred writes that the commit removes. */
+  deferredCount = 0;
+  nidMax = 0;
+  blobIdMax = 0;
+  /** When it began, and when its commit did, ns. */
+  beganNs = 0;
+  flushedNs = 0;
+  /** The commit has ended with this errno. */
+  readonly ended: (errno: number) => void;
+
+  constructor(ended: (group: Group, errno: number) => void) {
+    this.ended = (errno) => ended(this, errno);
+  }
+}
+
 export class KvSync implements IoOwner {
   readonly #state: StoreState;
   readonly #deferred: DeferredQueue;
   readonly #host: KvSyncHost;
   #queue: Txc[] = [];
-  #group: Txc[] = [];
-  #flushing: DeferredRecord[] = [];
-  readonly #batches: KvBatch[] = [];
-  readonly #own = new KvBatch();
+  /** The one whose flush is under way. */
+  #flushing: Group | null = null;
+  #flushed: DeferredRecord[] = [];
+  /** Groups that the key-value store has. */
+  #committing = 0;
+  readonly #spares: Group[] = [];
   /** The next group begins when the device has discarded what the last one released. */
   waitsForDiscard = false;
-  #busy = false;
   #armed = false;
   #stopped = false;
-  /** When the group began, and when its commit did, ns. */
-  #beganNs = 0;
-  #flushedNs = 0;
+  /** As they are once all that is under way is durable. */
   #nidMax = 0;
   #blobIdMax = 0;
   #groups = 0;
@@ -54,6 +75,10 @@ export class KvSync implements IoOwner {
     return !this.#busy && this.#queue.length === 0;
   }
 
+  get #busy(): boolean {
+    return this.#flushing !== null || this.#committing > 0;
+  }
+
   add(txc: Txc): void {
     this.#queue.push(txc);
     this.kick();
@@ -61,10 +86,29 @@ export class KvSync implements IoOwner {
 
   /** Begins on the next turn, so that what completes together is committed together. */
   kick(): void {
-    if (!this.#armed && !this.#busy && !this.#stopped) {
+    if (!this.#armed && this.#mayBegin() && !this.#stopped) {
       this.#armed = true;
       this.#state.clock.at(this.#state.clock.nowNs(), this.#begin);
     }
+  }
+
+  /**
+   * Small ones gather while a group is under way, and share its next flush. Large writes, which are
+   * durable by themselves, would gain nothing by that, and the device would have nothing to do meanwhile.
+   */
+  #mayBegin(): boolean {
+    if (!this.#busy) {
+      return true;
+    }
+    if (this.#flushing !== null || this.#deferred.hasWritten || this.#queue.length === 0) {
+      return false;
+    }
+    for (const { unflushed, durableBytes } of this.#queue) {
+      if (unflushed || durableBytes === 0) {
+        return false;
+      }
+    }
+    return true;
   }
 
   stop(): void {
@@ -73,7 +117,7 @@ export class KvSync implements IoOwner {
 
   readonly #begin = (): void => {
     this.#armed = false;
-    if (this.#busy || this.#stopped) {
+    if (this.#stopped || !this.#mayBegin()) {
       return;
     }
     const { discarding, options, counters } = this.#state;
@@ -89,108 +133,114 @@ export class KvSync implements IoOwner {
       this.#host.settled();
       return;
     }
-    this.#busy = true;
-    this.#group = this.#queue;
+    const group = this.#spares.pop() ?? new Group(this.#ended);
+    group.txcs = this.#queue;
     this.#queue = [];
     // Commits may be durable without a flush of the device (FUA): what deferred writes did is not.
     let flush = this.#deferred.hasWritten;
     const { perf } = this.#state;
-    this.#beganNs = perf.now();
-    this.#flushedNs = this.#beganNs;
-    for (const txc of this.#group) {
+    group.beganNs = perf.now();
+    group.flushedNs = group.beganNs;
+    for (const txc of group.txcs) {
       txc.state = txcStates.kvSubmitted;
-      perf.add(perf.state_kv_queued_lat, this.#beganNs - txc.sinceNs);
-      txc.sinceNs = this.#beganNs;
-      flush ||= txc.hadIo;
+      perf.add(perf.state_kv_queued_lat, group.beganNs - txc.sinceNs);
+      txc.sinceNs = group.beganNs;
+      flush ||= txc.unflushed;
     }
-    this.#enter(flush ? perf.stages.flush : perf.stages.kvCommit, this.#beganNs);
+    this.#enter(group, flush ? perf.stages.flush : perf.stages.kvCommit, group.beganNs);
     if (this.#state.failed !== 0) {
-      this.#ended(-this.#state.failed);
+      this.#committing += 1;
+      this.#ended(group, -this.#state.failed);
       return;
     }
-    this.#flushing = this.#deferred.takeWritten();
+    this.#flushed = this.#deferred.takeWritten();
     if (flush) {
+      this.#flushing = group;
       this.#state.counters.flushes += 1;
       this.#state.io.flush(this, 0);
       this.#state.io.commit();
     } else {
-      this.#commit();
+      this.#commit(group);
     }
   };
 
   /** The data is on the device for good. */
   ioDone(result: number): void {
+    const group = this.#flushing as Group;
+    this.#flushing = null;
     if (result < 0) {
-      this.#ended(-result);
+      this.#committing += 1;
+      this.#ended(group, -result);
       return;
     }
     const { perf } = this.#state;
-    this.#flushedNs = perf.now();
-    perf.add(perf.kv_flush_lat, this.#flushedNs - this.#beganNs);
-    this.#enter(perf.stages.kvCommit, this.#flushedNs);
-    this.#deferred.madeStable(this.#flushing);
-    this.#flushing = [];
-    this.#commit();
+    group.flushedNs = perf.now();
+    perf.add(perf.kv_flush_lat, group.flushedNs - group.beganNs);
+    this.#enter(group, perf.stages.kvCommit, group.flushedNs);
+    this.#deferred.madeStable(this.#flushed);
+    this.#flushed = [];
+    this.#commit(group);
+    this.kick();
   }
 
   /** Those of the group that are traced go over to a stage. */
-  #enter(stage: number, nowNs: number): void {
+  #enter(group: Group, stage: number, nowNs: number): void {
     const { clock } = this.#state.perf.stages;
-    for (const { trace } of this.#group) {
+    for (const { trace } of group.txcs) {
       clock.enter(trace, stage, nowNs);
     }
   }
 
-  #commit(): void {
+  #commit(group: Group): void {
     const state = this.#state;
-    const own = this.#own;
-    own.clear();
-    for (const { sequence } of this.#deferred.takeStable()) {
+    const { own, batches } = group;
+    this.#committing += 1;
+    const removed = this.#deferred.takeStable();
+    group.deferredCount = removed.length;
+    for (const { sequence } of removed) {
       own.remove(prefixes.deferred, u64Key(sequence));
     }
-    this.#raiseLimits();
-    this.#batches.length = 0;
+    this.#raiseLimits(group);
     if (own.count > 0) {
-      this.#batches.push(own);
+      batches.push(own);
     }
-    for (const { batch } of this.#group) {
+    for (const { batch } of group.txcs) {
       if (batch.count > 0) {
-        this.#batches.push(batch);
+        batches.push(batch);
       }
     }
-    if (this.#batches.length === 0) {
-      this.#ended(0);
+    if (batches.length === 0 && this.#committing === 1) {
+      this.#ended(group, 0);
       return;
     }
     state.counters.kv_groups += 1;
-    state.counters.kv_batches += this.#batches.length;
-    state.kv.commit(this.#batches, this.#ended);
+    state.counters.kv_batches += batches.length;
+    state.kv.commit(batches, group.ended);
   }
 
   /** Numbers of objects and blobs are given out up to a limit that is durable before they are used. */
-  #raiseLimits(): void {
+  #raiseLimits(group: Group): void {
     const state = this.#state;
     const { nidPrealloc, blobIdPrealloc } = state.options;
-    this.#nidMax = state.nidMax;
-    this.#blobIdMax = state.blobIdMax;
-    if (state.nid + nidPrealloc / 2 > this.#nidMax) {
-      this.#nidMax = state.nid + nidPrealloc;
-    }
-    if (state.blobId + blobIdPrealloc / 2 > this.#blobIdMax) {
-      this.#blobIdMax = state.blobId + blobIdPrealloc;
-    }
-    if (this.#nidMax !== state.nidMax || this.#blobIdMax !== state.blobIdMax) {
-      saveIdLimits(this.#own, this.#nidMax, this.#blobIdMax);
+    const nidMax = Math.max(this.#nidMax, state.nidMax);
+    const blobIdMax = Math.max(this.#blobIdMax, state.blobIdMax);
+    this.#nidMax = state.nid + nidPrealloc / 2 > nidMax ? state.nid + nidPrealloc : nidMax;
+    this.#blobIdMax =
+      state.blobId + blobIdPrealloc / 2 > blobIdMax ? state.blobId + blobIdPrealloc : blobIdMax;
+    group.nidMax = this.#nidMax;
+    group.blobIdMax = this.#blobIdMax;
+    if (group.nidMax !== nidMax || group.blobIdMax !== blobIdMax) {
+      saveIdLimits(group.own, group.nidMax, group.blobIdMax);
     }
   }
 
   /** The group's commit has ended, now: the time, ns. */
-  #timed(group: readonly Txc[]): number {
+  #timed({ txcs, beganNs, flushedNs }: Group): number {
     const { perf } = this.#state;
     const nowNs = perf.now();
-    perf.add(perf.kv_commit_lat, nowNs - this.#flushedNs);
-    perf.add(perf.kv_sync_lat, nowNs - this.#beganNs);
-    for (const txc of group) {
+    perf.add(perf.kv_commit_lat, nowNs - flushedNs);
+    perf.add(perf.kv_sync_lat, nowNs - beganNs);
+    for (const txc of txcs) {
       perf.add(perf.state_kv_commiting_lat, nowNs - txc.sinceNs);
       txc.sinceNs = nowNs;
       perf.stages.clock.enter(txc.trace, perf.stages.kvDone, nowNs);
@@ -198,20 +248,19 @@ export class KvSync implements IoOwner {
     return nowNs;
   }
 
-  readonly #ended = (errno: number): void => {
+  readonly #ended = (group: Group, errno: number): void => {
     const state = this.#state;
-    const group = this.#group;
-    this.#group = [];
+    const { txcs } = group;
     const nowNs = this.#timed(group);
     this.#groups += 1;
     state.countSpace(this.#groups % exactCountEvery === 0);
     if (errno === 0) {
-      state.nidMax = Math.max(state.nidMax, this.#nidMax);
-      state.blobIdMax = Math.max(state.blobIdMax, this.#blobIdMax);
-      this.#deferred.removed(this.#host.released);
+      state.nidMax = Math.max(state.nidMax, group.nidMax);
+      state.blobIdMax = Math.max(state.blobIdMax, group.blobIdMax);
+      this.#deferred.removed(group.deferredCount, this.#host.released);
     } else {
       this.#host.failed(-errno || -storeErrnos.EIO);
-      for (const txc of group) {
+      for (const txc of txcs) {
         // Also what was refused: it was judged by those before it, which never happened.
         txc.result = -errno;
         // What was to be released is still referred to by what is durable.
@@ -219,13 +268,17 @@ export class KvSync implements IoOwner {
         txc.deferred = [];
       }
     }
-    this.#batches.length = 0;
+    group.txcs = [];
+    group.batches.length = 0;
+    group.own.clear();
+    group.deferredCount = 0;
+    this.#spares.push(group);
     // What is submitted from the callbacks goes to the device in one batch.
     state.io.cork();
-    for (const txc of group) {
+    for (const txc of txcs) {
       this.#host.committed(txc);
     }
-    this.#busy = false;
+    this.#committing -= 1;
     this.#host.settled();
     state.io.uncork();
     state.perf.add(state.perf.kv_final_lat, state.perf.now() - nowNs);

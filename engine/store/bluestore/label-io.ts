@@ -13,7 +13,7 @@ const labelTries = 4;
 /** Writes block 0 of a device and flushes it. */
 export async function writeBlock(lane: DeviceLane, bytes: Uint8Array): Promise<void> {
   const io = new DiskIo(lane);
-  const written = await finished(io, (owner) => io.write(0, bytes, -1, owner, 0));
+  const written = await finished(io, (owner) => io.write(0, bytes, -1, false, owner, 0));
   const errno = written < 0 ? written : await flushed(io);
   if (errno < 0) {
     throw new OsdynoError(

@@ -11,6 +11,8 @@ export interface BlueStoreOptions {
   readonly blockBytes: number;
   readonly maxBlobBytes: number;
   readonly preferDeferredBytes: number;
+  /** Writes of so much at once are durable by themselves (FUA), smaller ones share a flush. */
+  readonly durableWriteBytes: number;
   readonly deferredBatchOps: number;
   readonly maxDeferredTransactions: number;
   readonly maxDeferIntervalNs: number;
@@ -61,6 +63,7 @@ export const ssdDefaults: BlueStoreOptions = Object.freeze({
   blockBytes: 4096,
   maxBlobBytes: 65536,
   preferDeferredBytes: 0,
+  durableWriteBytes: 512 * 1024,
   deferredBatchOps: 16,
   maxDeferredTransactions: 32,
   maxDeferIntervalNs: 3e9,
@@ -106,6 +109,7 @@ export function blueStoreOptions(set: OptionSet): BlueStoreOptions {
     blockBytes: set.number("bdev_block_size"),
     maxBlobBytes: set.number("bluestore_max_blob_size"),
     preferDeferredBytes: set.number("bluestore_prefer_deferred_size"),
+    durableWriteBytes: ssdDefaults.durableWriteBytes,
     deferredBatchOps: set.number("bluestore_deferred_batch_ops"),
     maxDeferredTransactions: set.number("bluestore_max_deferred_txc"),
     maxDeferIntervalNs: set.number("bluestore_max_defer_interval") * 1e9,

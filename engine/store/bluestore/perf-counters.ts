@@ -117,12 +117,14 @@ function own(state: StoreState, usage: StoreUsage, deferred: DeferredQueue): Per
 
 function device(state: StoreState): PerfSection {
   const { reads, readBytes, writes, writtenBytes, flushes, readErrors } = state.io.counters;
+  const { durableWrites } = state.io.counters;
   const { discards, discardedBytes } = state.io.counters;
   return {
     reads: counter(reads, "operations", "reads of the store itself from its main device"),
     read_bytes: counter(readBytes, "bytes", "read by the store itself"),
     writes: counter(writes, "operations", "data writes, direct and deferred"),
     write_bytes: counter(writtenBytes, "bytes", "of data written, direct and deferred"),
+    durable_writes: counter(durableWrites, "operations", "data writes durable by themselves (FUA)"),
     flushes: counter(flushes, "operations", "flushes of the main device by the store itself"),
     discards: counter(discards, "operations", "trims of space that became free"),
     discard_bytes: counter(discardedBytes, "bytes", "trimmed on the device"),

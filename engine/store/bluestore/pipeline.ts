@@ -8,6 +8,7 @@ import { ExtentList } from "../../hot/allocator/allocator.ts";
 import { TransactionChecker } from "../check-transaction.ts";
 import { type Done, storeErrnos } from "../object-store.ts";
 import { opCodes, type Transaction } from "../transaction.ts";
+import { Admission } from "./admission.ts";
 import { Applier } from "./apply.ts";
 import { DeferredQueue, type DeferredRecord, encodeDeferred } from "./deferred.ts";
 import { prefixes, u64Key } from "./keys.ts";
@@ -18,7 +19,6 @@ import type { Reader } from "./read.ts";
 import { firstObject } from "./record.ts";
 import { type Fifo, Sequencer } from "./sequencer.ts";
 import type { StoreState } from "./state.ts";
-import { CostThrottle, costOf } from "./throttle.ts";
 import { Txc, txcStates } from "./txc.ts";
 import { WireWriter } from "./wire.ts";
 
@@ -31,15 +31,13 @@ export class Pipeline {
   readonly #spares: Txc[] = [];
   readonly #sync: KvSync;
   readonly deferred: DeferredQueue;
-  /** Collections whose first transaction waits for the throttle or for space. */
-  #throttled: Sequencer[] = [];
   /** When the last transaction was called back, ns. */
   #finishedNs = 0;
   #sequence = 0;
   #deferredSequence: number;
   /** Submitted and not yet called back. */
   #open = 0;
-  readonly #throttle: CostThrottle;
+  readonly #admission: Admission;
   readonly #writer = new WireWriter();
   #drained: (() => void)[] = [];
   /** Space that a group of commits gives back, in one call of the allocator. */
@@ -47,7 +45,6 @@ export class Pipeline {
 
   constructor(state: StoreState, reader: Reader, deferredSequence: number) {
     this.#state = state;
-    this.#throttle = new CostThrottle(state.options.throttleBytes);
     this.#checker = new TransactionChecker(state);
     this.#applier = new Applier(state);
     this.#planner = new Planner(state, reader, (txc) => this.#planned(txc));
@@ -59,7 +56,7 @@ export class Pipeline {
       whenReadsEnd: (then) => state.reclaim.whenReadsEnd(then),
     });
     state.reclaim.onFreed = () => {
-      if (this.#throttled.length > 0 || this.#sync.waitsForDiscard) {
+      if (this.#admission.waits || this.#sync.waitsForDiscard) {
         this.#sync.kick();
       }
     };
@@ -69,22 +66,22 @@ export class Pipeline {
       released: (extents) => state.reclaim.release(extents),
       settled: () => this.#settled(),
     });
+    const preparedAny = (): boolean => this.#preparedAny();
+    this.#admission = new Admission(state, this.deferred, this.#sync, preparedAny);
   }
 
   /** What holds transactions back, for counters. */
   throttles(): ThrottlePicture[] {
-    const { heldBytes, mostBytes, entered, enteredBytes } = this.#throttle;
-    const { bytes, records, recordBytes } = this.deferred;
-    return [
-      { name: "bluestore_throttle_bytes", heldBytes, mostBytes, entered, enteredBytes },
-      {
-        name: "bluestore_throttle_deferred_bytes",
-        heldBytes: bytes,
-        mostBytes: this.#state.options.throttleDeferredBytes,
-        entered: records,
-        enteredBytes: recordBytes,
-      },
-    ];
+    return this.#admission.throttles();
+  }
+
+  #preparedAny(): boolean {
+    for (const { prepared } of this.#sequencers.values()) {
+      if (prepared.length > 0) {
+        return true;
+      }
+    }
+    return false;
   }
 
   /** Transactions and deferred writes are all done. */
@@ -232,7 +229,7 @@ export class Pipeline {
       txc.result = state.failed;
       return true;
     }
-    if (!txc.admitted && !this.#admit(txc, transaction)) {
+    if (!txc.admitted && !this.#admission.admit(txc, transaction)) {
       return false;
     }
     if (txc.prereadLeft > 0) {
@@ -258,7 +255,7 @@ export class Pipeline {
     if (txc.result !== 0) {
       return true;
     }
-    const space = this.#hasSpace(txc);
+    const space = this.#admission.hasSpace(txc, this.#planner.needBytes(txc));
     if (space === "wait") {
       perf.enter(txc.trace, perf.stages.waiting);
       return false;
@@ -267,7 +264,7 @@ export class Pipeline {
       txc.result = -storeErrnos.ENOSPC;
       return true;
     }
-    this.#admitted(txc);
+    this.#admission.goesOn(txc);
     try {
       this.#applier.apply(txc);
       this.#logDeferred(txc);
@@ -285,73 +282,6 @@ export class Pipeline {
       this.#prepareNext(sequencer);
     }
     this.#state.io.uncork();
-  }
-
-  #hasSpace(txc: Txc): "yes" | "wait" | "none" {
-    const state = this.#state;
-    const need = this.#planner.needBytes(txc);
-    if (need === 0 || state.reclaim.freeBytes - state.reserveBytes >= need) {
-      return "yes";
-    }
-    state.countSpace(true);
-    if (state.reclaim.freeBytes - state.reserveBytes >= need) {
-      return "yes";
-    }
-    const coming =
-      state.reclaim.heldBytes > 0 || !this.deferred.idle || !this.#sync.idle || this.#preparedAny();
-    if (!coming) {
-      return "none";
-    }
-    this.#hurry();
-    this.#hold(txc, "space");
-    return "wait";
-  }
-
-  /** Deferred writes go out now. Whatever ends next wakes those that wait: asking again is no use. */
-  #hurry(): void {
-    this.deferred.setEager(true);
-    if (this.deferred.hasWritten || this.deferred.hasStable) {
-      this.#sync.kick();
-    }
-  }
-
-  #preparedAny(): boolean {
-    for (const { prepared } of this.#sequencers.values()) {
-      if (prepared.length > 0) {
-        return true;
-      }
-    }
-    return false;
-  }
-
-  #hold(txc: Txc, by: Txc["heldBy"]): void {
-    if (txc.heldNs < 0) {
-      txc.heldBy = by;
-      txc.heldNs = this.#state.perf.now();
-    }
-    const [sequencer] = txc.sequencers;
-    if (sequencer !== undefined && !sequencer.throttled) {
-      sequencer.throttled = true;
-      this.#throttled.push(sequencer);
-    }
-  }
-
-  /** Counts the transaction's cost, or lets it wait until others have ended. */
-  #admit(txc: Txc, transaction: Transaction): boolean {
-    const { options } = this.#state;
-    txc.costBytes = costOf(transaction, options.throttleCostPerIoBytes);
-    const over = this.#throttle.over(txc.costBytes);
-    const deferredOver = this.deferred.bytes > options.throttleDeferredBytes;
-    if (deferredOver) {
-      this.#hurry();
-    }
-    if (over || (deferredOver && !this.deferred.idle)) {
-      this.#hold(txc, over ? "bluestore_throttle_bytes" : "bluestore_throttle_deferred_bytes");
-      return false;
-    }
-    txc.admitted = true;
-    this.#throttle.enter(txc.costBytes);
-    return true;
   }
 
   #logDeferred(txc: Txc): void {
@@ -381,16 +311,6 @@ export class Pipeline {
   #left(txc: Txc, left: LatencyHistogram, nowNs: number): void {
     this.#state.perf.add(left, nowNs - txc.sinceNs);
     txc.sinceNs = nowNs;
-  }
-
-  /** It goes on at last, if the throttle or missing space held it back. */
-  #admitted(txc: Txc): void {
-    const { perf } = this.#state;
-    const waitedNs = txc.heldNs < 0 ? 0 : perf.now() - txc.heldNs;
-    perf.add(perf.txc_throttle_lat, waitedNs);
-    if (txc.heldNs >= 0) {
-      perf.add(perf.waits[txc.heldBy], waitedNs);
-    }
   }
 
   #advance(prepared: Fifo<Txc>, nowNs: number): void {
@@ -454,9 +374,7 @@ export class Pipeline {
       });
     }
     this.#release(txc);
-    if (txc.admitted) {
-      this.#throttle.leave(txc.costBytes);
-    }
+    this.#admission.left(txc);
     const { done, result } = txc;
     this.#left(txc, state.perf.state_finishing_lat, state.perf.now());
     this.#finishedNs = txc.sinceNs;
@@ -493,17 +411,8 @@ export class Pipeline {
     this.#state.reclaim.release(this.#released);
     this.#released.clear();
     this.#state.memory.used();
-    const waiting = this.#throttled;
-    if (waiting.length > 0) {
-      this.#throttled = [];
-      this.#state.io.cork();
-      for (const sequencer of waiting) {
-        sequencer.throttled = false;
-        this.#prepareNext(sequencer);
-      }
-      this.#state.io.uncork();
-    }
-    if (this.#throttled.length === 0 && this.deferred.eager && this.#drained.length === 0) {
+    this.#admission.wake((sequencer) => this.#prepareNext(sequencer));
+    if (!this.#admission.waits && this.deferred.eager && this.#drained.length === 0) {
       this.deferred.setEager(false);
     }
     if (this.idle || (this.#state.failed !== 0 && this.#open === 0)) {

@@ -83,7 +83,7 @@ export async function writeOutstanding(
   }
   const merged = mergeWrites(writes, blockBytes, io.lane.arena.slotBytes);
   const results = merged.map(({ offsetBytes, bytes }) =>
-    finished(io, (owner) => io.write(offsetBytes, bytes, -1, owner, 0)),
+    finished(io, (owner) => io.write(offsetBytes, bytes, -1, false, owner, 0)),
   );
   const worst = Math.min(...(await Promise.all(results)));
   const flush = await flushed(io);

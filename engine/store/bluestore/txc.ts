@@ -96,6 +96,9 @@ export class Txc implements IoOwner {
   usageCount = 0;
   ioLeft = 0;
   hadIo = false;
+  /** Some of its data needs a flush to be durable; bytes of data that need none. */
+  unflushed = false;
+  durableBytes = 0;
   costBytes = 0;
   /** Held by the throttle: `costBytes` is counted. */
   admitted = false;
@@ -129,6 +132,8 @@ export class Txc implements IoOwner {
     this.usageCount = 0;
     this.ioLeft = 0;
     this.hadIo = false;
+    this.unflushed = false;
+    this.durableBytes = 0;
     this.admitted = false;
     this.prereadLeft = 0;
     this.prereadDone = false;

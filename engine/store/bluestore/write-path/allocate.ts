@@ -71,6 +71,13 @@ export function allocateWrite(ctx: WriteContext): void {
     }
   }
   direct.end(state, txc);
+  // The device is at the large ones while their checksums are taken.
+  if (dataBytes >= state.options.durableWriteBytes) {
+    state.io.push();
+  }
+  for (const { item, bytes } of placed) {
+    sumInto(state, item.blob, item.padOffset, bytes, bytes === item.bytes ? item.slot : -1);
+  }
 }
 
 function plain(state: StoreState, item: NewWrite): Placed {
@@ -107,7 +114,7 @@ function compressed(ctx: WriteContext, item: NewWrite): Placed | null {
   return { item, bytes: padded, compressedBytes, spaceOffset: 0, spaceBytes: space };
 }
 
-/** Gives the blob its space and checksums, and the object its extent. */
+/** Gives the blob its space, and the object its extent. */
 function place(ctx: WriteContext, each: Placed, cursor: { index: number; used: number }): void {
   const { state, onode } = ctx;
   const { item, bytes, spaceOffset, spaceBytes } = each;
@@ -135,7 +142,6 @@ function place(ctx: WriteContext, each: Placed, cursor: { index: number; used: n
     blob.logicalBytes = Math.max(blob.logicalBytes, end);
   }
   blob.initUse(state.unitBytes);
-  sumInto(state, blob, item.padOffset, bytes, bytes === item.bytes ? item.slot : -1);
   onode.map.set(item.offset, item.length, item.blobOffset, blob);
 }
 

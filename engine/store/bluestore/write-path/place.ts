@@ -92,7 +92,14 @@ export class DirectWrites {
     txc.ioLeft += 1;
     txc.hadIo = true;
     txc.writes.push(write);
-    state.io.write(this.#disk, part, this.#slot, txc, txc.writes.length - 1);
+    // A large one does not wait for others to share a flush with.
+    const durable = part.length >= state.options.durableWriteBytes && state.io.takesDurable(part);
+    if (durable) {
+      txc.durableBytes += part.length;
+    } else {
+      txc.unflushed = true;
+    }
+    state.io.write(this.#disk, part, this.#slot, durable, txc, txc.writes.length - 1);
   }
 }
 

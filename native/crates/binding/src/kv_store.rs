@@ -305,6 +305,13 @@ impl NativeKvStore {
             .collect())
     }
 
+    /// Whoever commits has been told of the failures: commits are tried again.
+    #[napi]
+    pub fn recover(&self) -> Result<()> {
+        self.store()?.committer.recover();
+        Ok(())
+    }
+
     /// Sets what `park` calls, once. The caller MUST hold it.
     #[napi]
     pub fn set_wake(&mut self, env: Env, callback: Function<(), ()>) -> Result<()> {

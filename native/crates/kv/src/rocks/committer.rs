@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
@@ -45,6 +45,8 @@ struct Shared {
     ready: OwnedFd,
     failed: AtomicBool,
     failures: Mutex<Vec<(u64, i32)>>,
+    /// A write failed with this errno: what follows may build on it and fails too, until `recover`.
+    broken: AtomicI32,
     counters: CommitCounters,
 }
 
@@ -77,6 +79,7 @@ impl Committer {
             ready: unsafe { OwnedFd::from_raw_fd(fd) },
             failed: AtomicBool::new(false),
             failures: Mutex::default(),
+            broken: AtomicI32::new(0),
             counters: CommitCounters::default(),
         });
         let worker = shared.clone();
@@ -129,6 +132,11 @@ impl Committer {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         std::mem::take(&mut *failures)
+    }
+
+    /// Whoever submits knows by now which commits failed: later ones are tried again.
+    pub fn recover(&self) {
+        self.shared.broken.store(0, Ordering::SeqCst);
     }
 
     /// Readable when something is done after `park`.
@@ -196,11 +204,17 @@ fn work(shared: &Shared, db: &Database, read_only: bool) {
         }
         while !spare.is_empty() {
             let group = next_group(&mut spare);
+            let broken = shared.broken.load(Ordering::SeqCst);
             let result = if read_only {
                 Err(libc::EROFS)
-            } else {
+            } else if broken == 0 {
                 write(shared, db, &mut batch, &group)
+            } else {
+                Err(broken)
             };
+            if let (Err(errno), false) = (result, read_only) {
+                shared.broken.store(errno, Ordering::SeqCst);
+            }
             finish(shared, &group, result);
         }
     }
