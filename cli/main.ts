@@ -2,6 +2,8 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { exitCodeOf, OsdynoError } from "../engine/base/error.ts";
+import { hostFiles } from "../engine/os/host-files.ts";
+import { journalDirectory, replayJournals } from "../engine/os/host-journal.ts";
 
 type Finish = (code: number) => void;
 
@@ -27,6 +29,17 @@ const commands: Readonly<Record<string, (finish: Finish) => Promise<Command>>> =
   simulate: async (finish) => (await import("./commands/simulate.ts")).simulateCommand(finish),
   tune: async (finish) => (await import("./commands/tune.ts")).tuneCommand(finish),
 };
+
+/** Puts back what a command that was killed left changed on the host, before anything else. */
+function replayHost(): void {
+  const root = process.env["OSDYNO_HOST_ROOT"] ?? null;
+  for (const { pid, restored, failed } of replayJournals(journalDirectory(root), hostFiles(root))) {
+    const texts = restored.map(({ path, text }) => `${path} = ${text}`);
+    const bad = failed.map(({ path, text }) => `${path} = ${text} (FAILED)`);
+    const what = [...texts, ...bad].join(", ");
+    process.stderr.write(`osdyno: put back what process ${pid} had left changed: ${what}\n`);
+  }
+}
 
 async function program(name: string | undefined, finish: Finish): Promise<Command> {
   const { version } = JSON.parse(
@@ -79,6 +92,7 @@ export async function main(args: readonly string[]): Promise<number> {
     }
   });
   try {
+    replayHost();
     const [name = ""] = args;
     if (laterCommands.includes(name)) {
       throw new OsdynoError("bad-input", `${name}: this command is not in this version`);

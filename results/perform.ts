@@ -418,7 +418,8 @@ function withThresholds(thresholds: readonly Threshold[], record: RunRecord): Ru
 }
 
 /** Files and block devices of a plan. */
-function pathsOf(plan: RunPlan): readonly string[] {
+/** Files and devices that a run reads or writes. */
+export function pathsOf(plan: RunPlan): readonly string[] {
   const files = filesOf(plan)
     .filter((file) => file.kind === "file" || file.kind === "block")
     .map((file) => file.path);

@@ -88,6 +88,8 @@ export interface SweepRecord {
   };
   /** With `until`: after how many runs of each point it was looked, and the level of p values there. */
   readonly looks?: readonly { readonly runs: number; readonly level: number }[];
+  /** Of every file of the host that was changed what it held before, which it was put back to. */
+  readonly host_before?: Readonly<Record<string, string>>;
   /** Files that the sweep made and its runs may write to, while it is partial. */
   readonly files?: readonly OwnFile[];
   /** Files of stores, which it makes anew for each run; also while it is partial. */

@@ -141,7 +141,6 @@ function modelOf(
   const missing = [...lost, ...missingOf(found)];
   const targets = found.map((run) => run.files.record.target);
   const words = sweep?.command ?? first.command ?? [];
-  const environments = found.map((run) => run.files.record.environment);
   return {
     schema: "osdyno-report-1",
     kind,
@@ -186,7 +185,7 @@ function modelOf(
       timeLines,
       missing,
       unsteady: found.filter((run) => neverSteady(run.files.record)).map((run) => run.path),
-      changedFacts: changedFacts(environments),
+      changedFacts: changesOf(sweep, points),
       shapes: shapesOf(found),
     }),
     ...(sweep?.load_curve === undefined ? {} : { loadCurve: sweep.load_curve }),
@@ -205,6 +204,15 @@ function modelOf(
 /** What a load curve says before all others. */
 function curveAnswer(sweep: SweepRecord | null): readonly string[] {
   return sweep?.load_curve === undefined ? [] : curveSentences(sweep.load_curve, formatNs);
+}
+
+/** Where knobs of the host were turned, only runs of one point should have found the same machine. */
+function changesOf(sweep: SweepRecord | null, points: readonly FoundPoint[]): readonly string[] {
+  const of = (some: readonly FoundPoint[]) =>
+    changedFacts(some.flatMap(({ runs }) => runs.map((run) => run.files.record.environment)));
+  return sweep?.host_before === undefined
+    ? of(points)
+    : [...new Set(points.flatMap((point) => of([point])))];
 }
 
 function stateOf(sweep: SweepRecord | null, runs: readonly RunSummary[]): "complete" | "partial" {

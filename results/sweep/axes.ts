@@ -2,9 +2,10 @@
 import { OsdynoError } from "../../engine/base/error.ts";
 import { nearestName } from "../../engine/base/nearest-name.ts";
 import { findOption, optionTable } from "../../engine/options/registry.ts";
+import { hostKnobs, isHostKnob } from "../../engine/os/host-knobs.ts";
 import { isKnownName } from "../../workloads/job/key-lookup.ts";
 import type { SweepDocument } from "./document.ts";
-import type { AxisValues, CheckedSweep } from "./schema.ts";
+import type { AxisValues, CheckedSweep, HostValues } from "./schema.ts";
 import { rangeValues } from "./values.ts";
 
 /** Parameters that are neither job keys nor options. */
@@ -37,7 +38,8 @@ function settingsOf(name: string, value: string, mentions: Mentions): Record<str
 /** What a name sets, refused with the nearest name of either kind when it sets nothing. */
 function checkName(document: SweepDocument, keys: readonly PropertyKey[], name: string): void {
   const own: readonly string[] = ownParameters;
-  if (findOption(name) !== undefined || isKnownName(name) || own.includes(name)) {
+  const knob = name.startsWith(hostPrefix) && isHostKnob(name.slice(hostPrefix.length));
+  if (findOption(name) !== undefined || isKnownName(name) || own.includes(name) || knob) {
     return;
   }
   // The job's reader knows the keys; only what looks like an option needs a word of ours.
@@ -102,6 +104,32 @@ function listOf(
   }
 }
 
+/** What a knob of the host sets is told from job keys and options by this. */
+export const hostPrefix = "host.";
+/** Under `host:` this names the disks whose knobs are turned; it is no knob. */
+export const hostDevice = "device";
+
+function hostAxis(document: SweepDocument, name: string, values: HostValues): SweepAxis {
+  const keys = ["host", name];
+  if (!isHostKnob(name)) {
+    const guess = nearestName(
+      name,
+      hostKnobs.map((knob) => knob.name),
+    );
+    const hint = guess === null ? "" : `; did you mean ${guess}?`;
+    throw document.refusal(keys, `host: there is no knob ${name}${hint}`);
+  }
+  const list = typeof values === "string" ? [values] : listOf(document, keys, values);
+  return {
+    names: [name],
+    line: document.line(...keys),
+    values: list.map((value) => ({
+      parameters: { [name]: value },
+      settings: { [`${hostPrefix}${name}`]: value },
+    })),
+  };
+}
+
 function zipAxis(
   document: SweepDocument,
   place: number,
@@ -143,6 +171,9 @@ export function axesOf(
       matrixAxis(document, name, values, mentions),
     ),
     ...spec.zip.map((lists, place) => zipAxis(document, place, lists, mentions)),
+    ...Object.entries(spec.host)
+      .filter(([name]) => name !== hostDevice)
+      .map(([name, values]) => hostAxis(document, name, values)),
   ];
   const names = axes.flatMap((axis) => axis.names);
   const twice = names.find((name, place) => names.indexOf(name) < place);

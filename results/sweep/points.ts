@@ -1,6 +1,7 @@
 /** The points of a sweep: every combination of the axes that its rules leave. */
 import { OsdynoError } from "../../engine/base/error.ts";
 import { findOption } from "../../engine/options/registry.ts";
+import { hostPrefix } from "./axes.ts";
 import type { SweepSpec } from "./spec.ts";
 import { fillIn, ruleHolds } from "./values.ts";
 
@@ -17,6 +18,8 @@ export interface Point {
   readonly deviceClass: string | null;
   readonly shape: string | null;
   readonly target: string | null;
+  /** Knobs of the host to turn, by their names. */
+  readonly host?: Readonly<Record<string, string>>;
 }
 
 /** Value of a parameter that does not act at a point (`when:`). */
@@ -97,12 +100,15 @@ function withoutIdle(spec: SweepSpec, target: string | null, all: Combination): 
 function sortedOut(settings: Readonly<Record<string, string>>) {
   const job: Record<string, string> = {};
   const options: Record<string, string> = {};
+  const host: Record<string, string> = {};
   for (const [name, value] of Object.entries(settings)) {
-    if (name !== "preset" && name !== "device_class" && name !== "shape") {
+    if (name.startsWith(hostPrefix)) {
+      host[name.slice(hostPrefix.length)] = value;
+    } else if (name !== "preset" && name !== "device_class" && name !== "shape") {
       (findOption(name) === undefined ? job : options)[name] = value;
     }
   }
-  return { job, options };
+  return { job, options, host };
 }
 
 /** Lists the points in the order of the file. `variables` are values for `${...}`, e.g. SCRATCH. */
@@ -132,7 +138,7 @@ export function pointsOf(spec: SweepSpec, variables: Readonly<Record<string, str
           ...Object.entries(settings),
         ].map(([name, value]) => [name, fillIn(value, values)]),
       );
-      const { job, options } = sortedOut(filled);
+      const { job, options, host } = sortedOut(filled);
       const preset = filled["preset"] ?? spec.preset;
       const shape = filled["shape"] ?? spec.shape;
       points.push({
@@ -144,6 +150,7 @@ export function pointsOf(spec: SweepSpec, variables: Readonly<Record<string, str
         deviceClass: filled["device_class"] ?? spec.deviceClass,
         shape: shape === "none" ? null : shape,
         target: target === null ? null : fillIn(target, values),
+        ...(Object.keys(host).length === 0 ? {} : { host }),
       });
     }
   }

@@ -14,6 +14,7 @@ import { checkSpace, layOut } from "../../workloads/runner/layout.ts";
 import { performRun } from "../perform.ts";
 import type { RunRecord } from "../run-record.ts";
 import type { SweepRecord } from "../sweep-record.ts";
+import { SweepHost } from "./host.ts";
 import { isPreview, plansOf, runRequest, type SweepRequest } from "./plan-sweep.ts";
 import { blocksOf, type Point, pointsOf } from "./points.ts";
 import type { Preparation } from "./prepare.ts";
@@ -48,6 +49,8 @@ class Sweep {
   readonly files: readonly string[];
   readonly stage: Stage;
   readonly preview: boolean;
+  /** Brings the host's knobs to where a point wants them. */
+  readonly #turnKnobs: (point: Point) => void;
   readonly #startedMs = performance.now();
   readonly #blocks: readonly (readonly number[])[];
   completed = 0;
@@ -58,8 +61,10 @@ class Sweep {
     preview: boolean,
     files: readonly string[],
     stage: Stage,
+    turnKnobs: (point: Point) => void,
   ) {
     const { spec, seed } = request;
+    this.#turnKnobs = turnKnobs;
     this.request = request;
     this.points = points;
     this.preview = preview;
@@ -101,6 +106,7 @@ class Sweep {
       this.#checkBudget();
       clearRun(directory, run);
       await this.stage.ready(point);
+      this.#turnKnobs(point);
       events.point(point, block + 1, this.completed, total);
       const { perform = performRun } = this.request;
       const performed = await perform(runRequest(this.request, point, block + 1, this.files));
@@ -196,6 +202,16 @@ function leftBehind(known: SweepRecord | null, given: readonly string[]) {
   return { files, stores };
 }
 
+/** Puts the host back whatever happened; answers the failure so far, or that it could not. */
+export function hostRestored(host: SweepHost, failure: OsdynoError | null): OsdynoError | null {
+  try {
+    host.restore();
+    return failure;
+  } catch (error) {
+    return failure ?? asError(error);
+  }
+}
+
 /** Runs what is missing; never throws for a failing run: the sweep is then partial and says why. */
 export async function runSweep(asked: SweepRequest): Promise<SweepResult> {
   const { spec, directory } = asked;
@@ -209,6 +225,10 @@ export async function runSweep(asked: SweepRequest): Promise<SweepResult> {
   plans.forEach(checkMemory);
   checkSpace(plans, true);
   const preview = isPreview(spec, plans);
+  const host = new SweepHost(spec);
+  host.check(points, plans);
+  const planOf = new Map(points.map((point, place) => [point.id, plans[place]]));
+  const turnKnobs = (point: Point) => host.apply(point, planOf.get(point.id));
   const stage = new Stage(request, points, plans, before.stores);
   // Laid out at once, no point pays for it, and each finds the files in the same state.
   const made = await begin(request, plans, empty(request, preview, spec.repeat));
@@ -223,13 +243,14 @@ export async function runSweep(asked: SweepRequest): Promise<SweepResult> {
   const recordOf = (): SweepRecord => ({
     ...empty(request, preview, blocks),
     comparisons: sweep?.standing.comparisons() ?? [],
+    ...host.record,
     ...(spec.require.length > 0 ? { requirements: sweep?.standing.requirements() ?? [] } : {}),
     ...taxesOf(sweep),
   });
   let failure: OsdynoError | null = null;
   try {
     stores = stage.claim();
-    sweep = new Sweep(request, points, preview, [...files, ...stores], stage);
+    sweep = new Sweep(request, points, preview, [...files, ...stores], stage, turnKnobs);
     writeRecord(directory, { ...recordOf(), ...own() });
     blocks = await sweep.run((count) => {
       blocks = count;
@@ -238,6 +259,7 @@ export async function runSweep(asked: SweepRequest): Promise<SweepResult> {
   } catch (error) {
     failure = asError(error);
   }
+  failure = hostRestored(host, failure);
   stage.clear(failure === null);
   const { reason: _reason, ...rest } = recordOf();
   const completed = sweep?.completed ?? 0;

@@ -45,6 +45,7 @@ export const sweepSchema = z.strictObject({
     })
     .optional(),
   matrix: z.record(z.string(), axis).default({}),
+  host: z.record(z.string(), z.union([z.array(scalar).min(1), range, scalar])).default({}),
   zip: z.array(z.record(z.string(), z.array(scalar).min(1))).default([]),
   when: z.record(z.string(), rule).default({}),
   exclude: z.array(rule).default([]),
@@ -79,12 +80,8 @@ export const sweepSchema = z.strictObject({
 
 export type CheckedSweep = z.infer<typeof sweepSchema>;
 export type AxisValues = z.infer<typeof axis>;
+export type HostValues = CheckedSweep["host"][string];
 export type RuleValues = z.infer<typeof rule>;
-
-/** Keys of `cli.md` that belong to parts that are not there yet. */
-const laterKeys: Readonly<Record<string, string>> = {
-  host: "host knobs",
-};
 
 /** What a kind of file is called, and which keys it cannot be without. */
 interface FileKind {
@@ -110,9 +107,6 @@ export function checkedAs<T extends z.ZodRawShape>(
     throw document.refusal([], `${what}; it needs ${needs}`);
   }
   for (const key of Object.keys(raw)) {
-    if (Object.hasOwn(laterKeys, key)) {
-      throw document.refusal([key], `${key}: not in this version (${laterKeys[key]})`);
-    }
     if (!Object.hasOwn(schema.shape, key)) {
       const guess = nearestName(key, Object.keys(schema.shape));
       const hint = guess === null ? "" : `; did you mean ${guess}?`;

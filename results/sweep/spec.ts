@@ -12,7 +12,7 @@ import { readDeviceClass } from "../../workloads/stack.ts";
 import { metricFacts, nearestMetric } from "../metrics.ts";
 import { loadPlugIns } from "../plug-ins.ts";
 import { parseThreshold, type Threshold } from "../threshold.ts";
-import { axesOf, type SweepAxis } from "./axes.ts";
+import { axesOf, hostDevice, type SweepAxis } from "./axes.ts";
 import { SweepDocument } from "./document.ts";
 import { type CheckedSweep, checked, type RuleValues } from "./schema.ts";
 import type { Rule } from "./values.ts";
@@ -77,6 +77,8 @@ export interface SweepSpec {
   readonly plugins: readonly string[];
   readonly prepare: PrepareSpec | null;
   readonly axes: readonly SweepAxis[];
+  /** Disks whose knobs are turned; null: those under the target. */
+  readonly hostDevices: readonly string[] | null;
   /** A parameter acts only at points of which its rule holds. */
   readonly when: Readonly<Record<string, Rule>>;
   readonly exclude: readonly Rule[];
@@ -288,6 +290,18 @@ export function readSweep(path: string): SweepSpec {
   return specOf(document, checked(document));
 }
 
+function hostDevicesOf(document: SweepDocument, { host }: CheckedSweep): readonly string[] | null {
+  const given = host[hostDevice];
+  if (given === undefined) {
+    return null;
+  }
+  const names = typeof given === "string" ? [given] : given;
+  if (!Array.isArray(names)) {
+    throw document.refusal(["host", hostDevice], "host: device: give the name of a disk, e.g. vda");
+  }
+  return (names as readonly string[]).map((name) => name.replace(/^\/dev\//, ""));
+}
+
 /** What a file of the right shape means; throws `bad-input` with file and line. */
 export function specOf(document: SweepDocument, spec: CheckedSweep): SweepSpec {
   checkMetrics(document, spec);
@@ -318,6 +332,7 @@ export function specOf(document: SweepDocument, spec: CheckedSweep): SweepSpec {
     plugins: pluginsOf(document, spec),
     prepare: prepare === undefined ? null : { ...prepare, line: document.line("prepare") },
     axes,
+    hostDevices: hostDevicesOf(document, spec),
     when: Object.fromEntries(
       Object.entries(spec.when).map(([name, rule]) => [name, rulesOf(rule)]),
     ),

@@ -6,8 +6,10 @@ import { checkMemory } from "../../workloads/planner.ts";
 import { metric, metricSupported } from "../metrics.ts";
 import { performRun, safePlan } from "../perform.ts";
 import type { RunRecord } from "../run-record.ts";
+import { SweepHost } from "../sweep/host.ts";
 import { runRequest, type SweepRequest } from "../sweep/plan-sweep.ts";
 import type { Point } from "../sweep/points.ts";
+import { hostRestored } from "../sweep/run-sweep.ts";
 import { Stage } from "../sweep/stage.ts";
 import { clearRun, completeRun, runPath } from "../sweep/sweep-directory.ts";
 
@@ -36,6 +38,7 @@ export function figuresOf(
 
 export class Measuring {
   readonly #request: SweepRequest;
+  readonly #host: SweepHost;
   readonly #files: Set<string>;
   readonly #stores: Set<string>;
   /** By what they prepare; the one used last comes last. */
@@ -44,12 +47,17 @@ export class Measuring {
   /** `files` and `stores`: what an earlier part of the tuning made, and this one may write to. */
   constructor(request: SweepRequest, files: readonly string[], stores: readonly string[]) {
     this.#request = request;
+    this.#host = new SweepHost(request.spec);
     this.#files = new Set(files);
     this.#stores = new Set(stores);
   }
 
   get files(): readonly string[] {
     return [...this.#files];
+  }
+
+  get hostRecord(): SweepHost["record"] {
+    return this.#host.record;
   }
 
   get stores(): readonly string[] {
@@ -91,8 +99,10 @@ export class Measuring {
     }
     clearRun(request.directory, run);
     await stage.ready(point);
+    this.#host.apply(point, plan);
     const own = [...this.#files, ...this.#stores];
-    const { record, failure, created } = await performRun({ ...asked, ownFiles: own });
+    const { perform = performRun } = request;
+    const { record, failure, created } = await perform({ ...asked, ownFiles: own });
     for (const path of created) {
       this.#files.add(path);
     }
@@ -115,18 +125,23 @@ export class Measuring {
 
   /** Ends the search: what was prepared stays for the confirmation. */
   release(): void {
+    this.#host.restore();
     for (const { stage } of this.#stages) {
       stage.clear(false);
     }
   }
 
-  /** Removes the stores; what was put aside stays for resuming unless all is `complete`. */
-  clear(complete: boolean): void {
+  /**
+   * Removes the stores; what was put aside stays for resuming unless all is `complete`. Puts the host back;
+   * answers the failure so far, or that it could not.
+   */
+  clear(complete: boolean, failure: OsdynoError | null): OsdynoError | null {
     for (const { stage } of this.#stages) {
       stage.clear(complete);
     }
     for (const path of this.#stores) {
       rmSync(path, { force: true });
     }
+    return hostRestored(this.#host, failure);
   }
 }

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { OsdynoError } from "../../engine/base/error.ts";
 import { layOut } from "../../workloads/runner/layout.ts";
 import { safePlan } from "../perform.ts";
+import { SweepHost } from "../sweep/host.ts";
 import { inSweepFile, runRequest } from "../sweep/plan-sweep.ts";
 import type { Point } from "../sweep/points.ts";
 import { runSweep } from "../sweep/run-sweep.ts";
@@ -149,6 +150,7 @@ class Tuning {
       ...this.record,
       ...change,
       spent_seconds: Math.round(this.spent() * 10) / 10,
+      ...this.measuring.hostRecord,
       files: ownFiles(this.measuring.files),
       stores: ownFiles(this.measuring.stores),
     };
@@ -388,6 +390,10 @@ export async function runTune(asked: TuneRequest): Promise<TuneResult> {
   }
   const files = stillOwn(before.files ?? []);
   const plans = checkedPlans(request, [...files, ...stores]);
+  new SweepHost(request.base.spec).check(
+    plans.map(({ point }) => point),
+    plans.map(({ plan }) => plan),
+  );
   const made = makeDirectory(directory);
   let laidOut: readonly string[] = [];
   try {
@@ -421,7 +427,7 @@ export async function runTune(asked: TuneRequest): Promise<TuneResult> {
     failure = asError(error);
     tuning.conclude(false);
   }
-  measuring.clear(failure === null);
+  failure = measuring.clear(failure === null, failure);
   tuning.finish(failure);
   const fresh = tuning.record.kept.length;
   const searched = tuning.record.steps.filter(({ figures }) => figures !== null).length;

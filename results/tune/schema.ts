@@ -19,11 +19,11 @@ const tuneSchema = z.strictObject({
   set: shape.set,
   preset: shape.preset,
   device_class: shape.device_class,
+  shape: shape.shape,
   plugins: shape.plugins,
   prepare: shape.prepare,
-  space: shape.matrix.unwrap().refine((space) => Object.keys(space).length > 0, {
-    message: "give at least one option or job key with its values",
-  }),
+  space: shape.matrix,
+  host: shape.host,
   when: shape.when,
   exclude: shape.exclude,
   objective: z
@@ -73,7 +73,9 @@ export function sweepOf(tune: CheckedTune, metrics: readonly string[]): CheckedS
   const { name, question, job, targets, set, preset, device_class, plugins, prepare } = tune;
   return {
     ...{ name, question, job, set, plugins, targets, preset, device_class, prepare },
+    shape: tune.shape,
     matrix: tune.space,
+    host: tune.host,
     zip: [],
     when: tune.when,
     exclude: tune.exclude,

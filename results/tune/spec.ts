@@ -138,6 +138,11 @@ export function readTune(path: string): TuneSpec {
   const asked = [...goals, ...limits].map(({ metric }) => metric);
   const metrics = [...new Set([...asked, ...tune.metrics])];
   const sweep = specOf(document, sweepOf(tune, metrics));
+  if (sweep.axes.length === 0) {
+    const what =
+      "space: give at least one option or job key with its values, or a knob under host:";
+    throw document.refusal(["space"], what);
+  }
   const size = sizeOf(
     sweep.axes.map(({ values }) => ({ name: "", values: values.map(String), at: null })),
   );

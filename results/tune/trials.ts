@@ -1,5 +1,5 @@
 /** From choices to what runs: the points of a tuning, and the sweep that confirms its winner. */
-import type { SweepAxis } from "../sweep/axes.ts";
+import { hostPrefix, type SweepAxis } from "../sweep/axes.ts";
 import { type Point, pointsOf } from "../sweep/points.ts";
 import type { SweepSpec } from "../sweep/spec.ts";
 import { ruleHolds } from "../sweep/values.ts";
@@ -104,9 +104,12 @@ export function singlePoints(tune: TuneSpec, variables: Variables): readonly Poi
 /** Everything that a point sets, as a sweep's file would write it. */
 export function settingsOf({ sweep }: TuneSpec, point: Point): Readonly<Record<string, string>> {
   const own = Object.entries(point.options).filter(([name, value]) => sweep.set[name] !== value);
+  const knobs = Object.entries(point.host ?? {});
   return {
     ...point.settings,
     ...Object.fromEntries(own),
+    ...Object.fromEntries(knobs.map(([name, value]) => [`${hostPrefix}${name}`, value])),
+    ...(point.shape === sweep.shape ? {} : { shape: point.shape ?? "none" }),
     ...(point.preset === sweep.preset ? {} : { preset: point.preset ?? "none" }),
     ...(point.deviceClass === sweep.deviceClass || point.deviceClass === null
       ? {}

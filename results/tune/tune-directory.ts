@@ -34,11 +34,12 @@ function asSweep(record: TuneRecord, confirm: SweepRecord | null): SweepRecord {
     id: `${confirmName}-${point.parameters[sideName]}`,
     runs: point.runs.map((run) => join(confirmName, run)),
   }));
-  const { name, question, command, seed, metrics, state, reason } = record;
+  const { name, question, command, seed, metrics, state, reason, host_before: host } = record;
   return {
     schema: sweepSchemaName,
     state,
     ...(reason === undefined ? {} : { reason }),
+    ...(host === undefined ? {} : { host_before: host }),
     ...{ name, question, command, seed, metrics },
     parameters: Object.fromEntries(
       Object.entries(record.space).map(([parameter, { values }]) => [parameter, values]),

@@ -110,6 +110,8 @@ export interface TuneRecord {
   readonly confirmed: readonly TuneConfirmed[];
   /** The first sentence stands alone. */
   readonly answer: readonly string[];
+  /** Of every file of the host that was changed what it held before. */
+  readonly host_before?: Readonly<Record<string, string>>;
   readonly files?: readonly OwnFile[];
   readonly stores?: readonly OwnFile[];
 }

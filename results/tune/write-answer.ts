@@ -118,6 +118,7 @@ function profileOf({ tune, base }: TuneRequest, tuned: ReturnType<typeof pointOf
         : { targets: sweep.targets }),
     ...(sweep.preset === null ? {} : { preset: sweep.preset }),
     ...(sweep.deviceClass === null ? {} : { device_class: sweep.deviceClass }),
+    ...(sweep.shape === null ? {} : { shape: sweep.shape }),
     ...(sweep.plugins.length === 0 ? {} : { plugins: sweep.plugins }),
   };
   const { prepare } = sweep;

@@ -132,7 +132,16 @@ describe("refuses, with the line", () => {
       ["name: s", ...job, "matrx: {}"],
       /^s\.yaml:5: matrx: .*did you mean matrix\?/,
     ],
-    ["a later key", ["name: s", ...job, "host: {}"], /^s\.yaml:5: host: not in this version/],
+    [
+      "a knob that there is not",
+      ["name: s", ...job, targets, "host: {schedular: [none]}"],
+      /^s\.yaml:6: host: there is no knob schedular; did you mean scheduler\?/,
+    ],
+    [
+      "a knob of no disk",
+      ["name: s", ...job, targets, "host: {scheduler: [none]}"],
+      /^s\.yaml:6: host: (settings of the host are root's|scheduler: no disk is under the target)/,
+    ],
     ["no repeat", ["name: s", ...job, "repeat: 0"], /^s\.yaml:5: repeat: /],
     ["a bad metric", ["name: s", ...job, "metrics: [iosp]"], /^s\.yaml:5: metrics: .*mean iops\?/],
     [

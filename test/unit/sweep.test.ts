@@ -104,7 +104,7 @@ describe("refusals", () => {
     ["name: s\njob: [", /s\.yaml:2/],
     ["name: s\njob: x\nmatirx: {}\n", /s\.yaml:3: matirx: no such key; did you mean matrix\?/],
     ["name: s\njob: x\nrepeat: 0\n", /s\.yaml:3: repeat/],
-    ["name: s\njob: x\nhost: {scheduler: [none]}\n", /s\.yaml:3: host: not in this version/],
+    [`${head}host: {schedular: [none]}\n`, /s\.yaml:6: host: .*did you mean scheduler\?/],
     ["name: ../s\njob: x\n", /name/],
     ["name: s\njob: jobs/none-such.fio\n", /neither beside the sweep nor among the profiles/],
   ])("%j", (text, line) => {

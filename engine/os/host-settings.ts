@@ -1,0 +1,137 @@
+/** Turns knobs of the host for a while: what was there is in the journal first, and is put back after. */
+import { OsdynoError } from "../base/error.ts";
+import type { HostFiles } from "../port/host-files.ts";
+import { type HostEntry, type HostJournal, putBack } from "./host-journal.ts";
+import {
+  currentOf,
+  type HostPlace,
+  type HostWrite,
+  moveWithScheduler,
+  writesOf,
+} from "./host-knobs.ts";
+
+/** Values by the name of their knob. */
+export type HostValues = Readonly<Record<string, string>>;
+
+/** The scheduler comes first: setting it sets others anew, and its parameters are there only then. */
+function inOrder(values: HostValues): readonly (readonly [string, string])[] {
+  const rank = ([name]: readonly [string, string]) => (name === "scheduler" ? 0 : 1);
+  return Object.entries(values).sort((a, b) => rank(a) - rank(b));
+}
+
+export class HostSettings {
+  readonly #files: HostFiles;
+  readonly #journal: HostJournal;
+  /** What each file held before anything was changed. */
+  readonly #before = new Map<string, string>();
+
+  constructor(files: HostFiles, journal: HostJournal) {
+    this.#files = files;
+    this.#journal = journal;
+  }
+
+  /** What was there before, of every file that was changed. */
+  get before(): HostValues {
+    return Object.fromEntries(this.#before);
+  }
+
+  /**
+   * Whether these values can be set, without setting them. Throws `bad-input`. Parameters of a scheduler
+   * that is set together with them are not looked at: its files are not there yet.
+   */
+  check(values: HostValues, devices: readonly string[]): void {
+    if (!this.#files.mayWrite) {
+      throw new OsdynoError("bad-input", "host: settings of the host are root's to change");
+    }
+    const place = { files: this.#files, devices };
+    for (const [name, value] of inOrder(values)) {
+      if (!(name.startsWith("iosched.") && "scheduler" in values)) {
+        writesOf(name, value, place);
+      }
+    }
+  }
+
+  /** Sets these and puts back what is set by now and not named. Throws `bad-input` or `io`. */
+  apply(values: HostValues, devices: readonly string[]): void {
+    const place = { files: this.#files, devices };
+    const wanted = new Set<string>();
+    const schedulers = inOrder(values).filter(([name]) => name === "scheduler");
+    this.#release(values, devices);
+    for (const [name, value] of schedulers) {
+      this.#turn(name, value, place, wanted);
+    }
+    for (const [name, value] of inOrder(values).filter(([name]) => name !== "scheduler")) {
+      this.#turn(name, value, place, wanted);
+    }
+  }
+
+  /** Puts back every file that none of the values is in. */
+  #release(values: HostValues, devices: readonly string[]): void {
+    const place = { files: this.#files, devices };
+    const kept = new Set(
+      inOrder(values).flatMap(([name, value]) => {
+        try {
+          return writesOf(name, value, place).map(({ path }) => path);
+        } catch {
+          return [];
+        }
+      }),
+    );
+    const others = [...this.#before].filter(([path]) => !kept.has(path));
+    this.#back(others.map(([path, text]) => ({ path, text })));
+  }
+
+  #turn(name: string, value: string, place: HostPlace, done: Set<string>): void {
+    for (const write of writesOf(name, value, place)) {
+      this.#keep(write, place);
+      this.#write(write);
+      done.add(write.path);
+    }
+  }
+
+  /** The journal knows the file, and what moves with it, before it is changed. */
+  #keep(write: HostWrite, place: HostPlace): void {
+    const paths = [write.path, ...moveWithScheduler(place, write.path)];
+    const entries = paths
+      .filter((path) => !this.#before.has(path))
+      .flatMap((path): HostEntry[] => {
+        const text = this.#files.read(path);
+        const own = path === write.path ? write.back : undefined;
+        return text === null ? [] : [{ path, text: own ?? currentOf(text) }];
+      });
+    if (entries.length > 0) {
+      this.#journal.add(entries);
+      for (const { path, text } of entries) {
+        this.#before.set(path, text);
+      }
+    }
+  }
+
+  /** Writes what is not there yet, and refuses what the kernel makes of it silently. */
+  #write({ path, text, back }: HostWrite): void {
+    const now = this.#files.read(path) ?? "";
+    if (back === undefined && currentOf(now) === text) {
+      return;
+    }
+    this.#files.write(path, text);
+    const then = currentOf(this.#files.read(path) ?? "");
+    if (back === undefined && then !== text) {
+      throw new OsdynoError("bad-input", `host: ${path} was set to ${text}, and is ${then}`);
+    }
+  }
+
+  #back(entries: readonly HostEntry[]): void {
+    const failed = putBack(this.#files, entries);
+    if (failed.length > 0) {
+      const what = failed.map(({ path, text }) => `${path} (was ${text})`).join(", ");
+      throw new OsdynoError("io", `host: could not put back ${what}`);
+    }
+  }
+
+  /** Puts everything back and forgets the journal. Throws `io` with what could not be. */
+  restore(): void {
+    this.#back([...this.#before].map(([path, text]) => ({ path, text })));
+    this.#before.clear();
+    this.#journal.drop();
+  }
+}
