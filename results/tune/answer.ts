@@ -1,6 +1,7 @@
 /** The answer of a tuning in sentences; the first one stands alone. */
 import { formatMetric, metricFacts } from "../metrics.ts";
 import type { SweepComparison } from "../sweep-record.ts";
+import { changedOf } from "./standard.ts";
 import { defaultId } from "./trials.ts";
 import type { TuneConfirmed, TuneImportance, TuneKept, TuneRecord } from "./tune-record.ts";
 
@@ -11,9 +12,12 @@ export function percentOf(share: number): string {
   return `${Number((100 * share).toPrecision(Math.abs(share) < 0.1 ? 2 : 3))}%`;
 }
 
-/** `bs=64k, iodepth=8`; what does not act is left out. */
-export function settingsText(parameters: Readonly<Record<string, string>>): string {
-  const parts = Object.entries(parameters).filter(([, value]) => value !== "-");
+/** `bs=64k, iodepth=8`; what does not act, and what is the default anyway, is left out. */
+export function settingsText(
+  parameters: Readonly<Record<string, string>>,
+  standard: Readonly<Record<string, string>>,
+): string {
+  const parts = Object.entries(changedOf(parameters, standard));
   return parts.length === 0
     ? "nothing set"
     : parts.map(([name, value]) => `${name}=${value}`).join(", ");
@@ -55,7 +59,7 @@ export function brokenLimits(record: Answered, configuration: string): readonly 
 
 function winnerSentence(record: Answered, winner: TuneConfirmed): string {
   const { configuration, trial, verdict } = winner;
-  const settings = settingsText(parametersOf(record, trial));
+  const settings = settingsText(parametersOf(record, trial), record.standard);
   const own = record.goals.flatMap(({ metric }) =>
     record.comparisons.filter((c) => c.metric === metric && c.candidate === configuration),
   );
@@ -96,7 +100,7 @@ function verdictSentences(record: Answered): readonly string[] {
           `No configuration of the ${ran} that ran keeps ${record.limits.join(" and ")}, so there is no answer.`,
         ];
   }
-  const settings = settingsText(parametersOf(record, leading));
+  const settings = settingsText(parametersOf(record, leading), record.standard);
   return [
     `No verdict yet: the best so far is ${settings} (${medianText(record, leading)}), not confirmed against the default.`,
   ];

@@ -38,6 +38,8 @@ export function figuresOf(
 
 export class Measuring {
   readonly #request: SweepRequest;
+  /** Whether the store of the last run was on a disk with heads. */
+  rotating = false;
   readonly #host: SweepHost;
   readonly #files: Set<string>;
   readonly #stores: Set<string>;
@@ -93,6 +95,7 @@ export class Measuring {
     const asked = runRequest(request, point, repetition, [...this.#files, ...this.#stores]);
     const plan = safePlan(asked);
     checkMemory(plan);
+    this.rotating = plan.stores.some(({ device }) => device.deviceClass === "hdd");
     const stage = this.#stageOf(point, plan);
     for (const path of stage.claim()) {
       this.#stores.add(path);

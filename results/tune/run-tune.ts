@@ -23,6 +23,7 @@ import { searches } from "./search.ts";
 import type { Choice } from "./space.ts";
 import { keyOf, sizeOf } from "./space.ts";
 import type { TuneSpec } from "./spec.ts";
+import { standardOf } from "./standard.ts";
 import { boardText } from "./standing.ts";
 import {
   confirmingSweep,
@@ -87,6 +88,7 @@ function emptyRecord({ tune, base }: TuneRequest): TuneRecord {
     ),
     choices: sizeOf(space),
     baseline: tune.baseline?.values[0]?.parameters ?? {},
+    standard: {},
     planned: { runs, pairs: confirm.pairs },
     budget,
     spent_seconds: 0,
@@ -246,6 +248,7 @@ class Tuning {
       }
       if (trial.id === defaultId) {
         this.#checkFigures(figures);
+        this.#learnStandard(run);
       }
       failures = failed === null ? 0 : failures + 1;
       const shown = failed === null ? trial : { ...trial, failed: failed.message };
@@ -259,6 +262,16 @@ class Tuning {
       });
       this.planTime((performance.now() - began) / 1000);
       base.events.standing(boardText(this.record), this.record.steps.length % 10 === 0);
+    }
+  }
+
+  /** What the default's options are where nothing sets them. */
+  #learnStandard(run: string): void {
+    const { directory } = this.request.base;
+    const record = completeRun(directory, run);
+    if (record !== null && Object.keys(this.record.standard).length === 0) {
+      const standard = standardOf(this.request.tune.sweep, record, this.measuring.rotating);
+      this.record = { ...this.record, standard };
     }
   }
 

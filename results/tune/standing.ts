@@ -46,7 +46,7 @@ export function boardText(record: TuneRecord): string {
       return value === null ? "-" : formatMetric(name, value);
     });
     const mark = trial.failed !== undefined ? "failed" : keeps ? "" : "breaks a limit";
-    const settings = settingsText(trial.parameters);
+    const settings = settingsText(trial.parameters, record.standard);
     const shown = settings.length > mostText ? `${settings.slice(0, mostText)}...` : settings;
     table.push([trial.id, String(runs.length), ...cells, mark, shown]);
   }

@@ -88,6 +88,8 @@ export interface TuneRecord {
   readonly choices: number;
   /** What the default sets beyond nothing. */
   readonly baseline: Readonly<Record<string, string>>;
+  /** What options have in the default where nothing sets them, as its first run found them. */
+  readonly standard: Readonly<Record<string, string>>;
   /** Runs of the search with those of the default, and pairs of the confirmation. */
   readonly planned: { readonly runs: number | null; readonly pairs: number };
   readonly budget: { readonly runs: number | null; readonly seconds: number | null };

@@ -13,6 +13,7 @@ import { fillIn } from "../sweep/values.ts";
 import { writeWhole } from "../whole-file.ts";
 import { brokenLimits } from "./answer.ts";
 import type { TuneRequest } from "./request.ts";
+import { changedOf } from "./standard.ts";
 import { defaultId, defaultPoint, pointOf, settingsOf, sideName, tunedName } from "./trials.ts";
 import type { TuneRecord } from "./tune-record.ts";
 
@@ -149,13 +150,18 @@ export function writeAnswer(request: TuneRequest, record: TuneRecord): void {
     return;
   }
   const tuned = pointOf(tune, choice, tunedName, base.variables);
-  const options = tunedOptions(settingsOf(tune, tuned));
+  const settings = settingsOf(tune, tuned);
+  const options = tunedOptions(changedOf(settings, record.standard));
   const confirmed = record.confirmed.find(({ configuration }) => configuration === tunedName);
   const broken = brokenLimits(record, tunedName).length > 0;
   const valid = confirmed?.verdict === "better" && !broken;
+  const others = Object.entries(settings).filter(([name]) => findOption(name) === undefined);
   const head = [
     `osdyno tune ${record.name}: ${record.answer[0] ?? ""}`,
     ...(valid ? [] : ["The default was not shown to be beaten: nothing here is in force."]),
+    ...(others.length === 0
+      ? []
+      : [`No options of Ceph: ${others.map(([name, value]) => `${name}=${value}`).join(", ")}.`]),
   ];
   const folder = join(base.directory, answerName);
   mkdirSync(folder, { recursive: true });

@@ -1,5 +1,6 @@
 /** `osdyno tune` as a user types it, on the synthetic device in virtual time. */
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { SeededRandom } from "../../engine/base/random.ts";
 import type { SweepRecord } from "../../results/sweep-record.ts";
 import type { TuneRecord } from "../../results/tune/tune-record.ts";
 import { until, Workplace } from "./command.ts";
@@ -9,6 +10,9 @@ beforeEach(() => {
   place = new Workplace();
 });
 afterEach(() => place.remove());
+
+const drawn = Number(process.env["OSDYNO_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
+const kills = process.env["OSDYNO_CAMPAIGN"] === undefined ? 3 : 40;
 
 const head = ["name: t", "question: Which depth?", "job: |", "  [j]", "  size=1m", "  rw=randread"];
 const time = ["  time_based", "  runtime=2"];
@@ -96,6 +100,26 @@ test("one seed, one search; interrupted and resumed it is the same one", async (
   expect(other.err).toMatch(/it holds another tuning/);
 }, 120_000);
 
+test(`killed ${kills} times and resumed, it is the search that it would have been (OSDYNO_SEED=${drawn})`, async () => {
+  write(...whole);
+  expect(place.run(["tune", "t.yaml", "--out=a", ...virtual]).code).toBe(0);
+  const random = new SeededRandom(drawn);
+  for (let round = 0; round < kills; round += 1) {
+    const how = place.exists("b", "tune.json") ? "--resume=b" : "--out=b";
+    const going = place.start(["tune", "t.yaml", how, ...virtual]);
+    const wait = 500 + random.unit() * 2500;
+    await Promise.race([going.done, new Promise((done) => setTimeout(done, wait))]);
+    going.child.kill("SIGKILL");
+    await going.done;
+  }
+  const how = place.exists("b", "tune.json") ? "--resume=b" : "--out=b";
+  const { code, err } = place.run(["tune", "t.yaml", how, ...virtual]);
+  expect({ code, err: code === 0 ? "" : err }).toEqual({ code: 0, err: "" });
+  const [once, twice] = [recordOf("a"), recordOf("b")];
+  expect(twice.steps).toEqual(once.steps);
+  expect(twice.comparisons).toEqual(once.comparisons);
+}, 240_000);
+
 test("two goals: the front, and its knee against the default", () => {
   const two = ["objective: {maximise: iops, minimise: response.p50}"];
   write(...head, ...time, target, ...space, ...two, "budget: 24", "confirm: {pairs: 6}");
@@ -120,7 +144,7 @@ describe("refuses, with the line", () => {
   const before = [...head, ...time, target];
   test.each([
     ["nothing", [], /^t\.yaml:1: the tuning file is empty; it needs name:, job:, space:/],
-    ["no space", [...before, ...goal], /^t\.yaml:1: space: is missing; a tuning needs/],
+    ["no space", [...before, ...goal], /^t\.yaml:1: space: give at least one/],
     ["an empty space", [...before, "space: {}", ...goal], /^t\.yaml:10: space: give at least one/],
     ["a sweep's key", [...whole, "matrix: {bs: [4k]}"], /^t\.yaml:16: matrix: no such key/],
     [

@@ -73,7 +73,7 @@ function rowsOf(record: TuneRecord, [across, up]: readonly [string, string]): re
     if (x === null || y === null || x <= 0 || y <= 0) {
       return [];
     }
-    const tip = `${id}: ${formatMetric(up, y)}, ${formatMetric(across, x)}; ${settingsText(parameters)}`;
+    const tip = `${id}: ${formatMetric(up, y)}, ${formatMetric(across, x)}; ${settingsText(parameters, record.standard)}`;
     return [{ x, y, kind: kindOf(record, id), code: markCode({ entry: -1, tip }) }];
   });
 }

@@ -51,7 +51,8 @@ function rowsOf(record: TuneRecord, goal: Goal): readonly Row[] {
           : why === "repeat"
             ? "repeat"
             : "search";
-    const what = why === "reference" ? "default" : settingsText(parameters.get(trial) ?? {});
+    const what =
+      why === "reference" ? "default" : settingsText(parameters.get(trial) ?? {}, record.standard);
     const tip = `run ${place + 1}, ${trial}: ${formatMetric(goal.metric, figure)}; ${what}`;
     return [{ number: place + 1, figure, kind, code: markCode({ entry: -1, tip }) }];
   });

@@ -144,7 +144,9 @@ function settings(record: TuneRecord): Markup {
             `${importance.best} (${percentOf(importance.chance)})`,
             `${importance.effect.value.toFixed(2)} (${importance.effect.low.toFixed(2)} to ${importance.effect.high.toFixed(2)})`,
           ];
-    return html`<tr><th scope="row">${name}</th><td>${standard}</td><td class="best">${tuned}</td>${share.map((text) => html`<td>${text}</td>`)}</tr>`;
+    const found =
+      standard === tuned ? html`<td>${tuned}</td>` : html`<td class="best">${tuned}</td>`;
+    return html`<tr><th scope="row">${name}</th><td>${standard}</td>${found}${share.map((text) => html`<td>${text}</td>`)}</tr>`;
   });
   const heads = [
     "Parameter",
@@ -231,7 +233,7 @@ function trials(record: TuneRecord): Markup {
           : record.front.includes(trial.id)
             ? "on the front"
             : "";
-    return html`<tr><th scope="row">${trial.id}</th><td class="text">${settingsText(trial.parameters)}</td><td>${runs}</td>${figures}${expected}<td class="text">${state}</td></tr>`;
+    return html`<tr><th scope="row">${trial.id}</th><td class="text">${settingsText(trial.parameters, record.standard)}</td><td>${runs}</td>${figures}${expected}<td class="text">${state}</td></tr>`;
   });
   const heads = [
     ...["Configuration", "Settings", "Runs"],

@@ -85,7 +85,7 @@ function driftOf(references: readonly number[]): readonly Caveat[] {
 /** One parameter of the winner. */
 export interface Setting {
   readonly name: string;
-  /** As the default has it; `-` where it is left as it is. */
+  /** As the default has it. */
   readonly standard: string;
   readonly tuned: string;
   /** Of the first goal. */
@@ -103,7 +103,7 @@ export function settingsOf(record: TuneRecord): readonly Setting[] {
   const [goal] = record.goals;
   return Object.entries(winner?.parameters ?? {}).map(([name, tuned]) => ({
     name,
-    standard: standard[name] ?? "default",
+    standard: standard[name] ?? record.standard[name] ?? "as it is",
     tuned,
     importance:
       record.importance.find((each) => each.parameter === name && each.metric === goal?.metric) ??

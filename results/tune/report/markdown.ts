@@ -97,7 +97,7 @@ function trialsTable(record: TuneRecord): string {
     });
     const state =
       failed !== undefined ? "could not run" : belief?.keeps === false ? "breaks a limit" : "";
-    return [id, settingsText(parameters), String(runs), ...figures, state];
+    return [id, settingsText(parameters, record.standard), String(runs), ...figures, state];
   });
   return tableText(["", "Settings", "Runs", ...record.metrics.map(metricHeading), ""], rows);
 }

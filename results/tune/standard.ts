@@ -1,0 +1,55 @@
+/** What the default has where nothing is set: the values in force of the options that are searched. */
+import type { OptionValue } from "../../engine/options/option.ts";
+import { findOption } from "../../engine/options/registry.ts";
+import { parseOptionValue } from "../../engine/options/value.ts";
+import type { RunRecord } from "../run-record.ts";
+import type { SweepSpec } from "../sweep/spec.ts";
+
+function read(name: string, text: string): OptionValue | null {
+  const option = findOption(name);
+  try {
+    return option === undefined ? null : parseOptionValue(option, text);
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * By parameter, as the space spells it where it has the value. Job keys, knobs of the host and named sets have
+ * none. `rotating`: options whose default goes by the kind of device take that of disks with heads.
+ */
+export function standardOf(
+  { axes }: SweepSpec,
+  { options }: Pick<RunRecord, "options">,
+  rotating: boolean,
+): Readonly<Record<string, string>> {
+  const found = axes.flatMap(({ names, values }) => {
+    const [name = "", ...more] = names;
+    const option = findOption(name);
+    if (option === undefined || more.length > 0) {
+      return [];
+    }
+    const own = options[name]?.value;
+    const kind = options[`${name}_${rotating ? "hdd" : "ssd"}`]?.value;
+    const text = own === "0" && option.byKind !== undefined ? (kind ?? own) : own;
+    if (text === undefined) {
+      return [];
+    }
+    const value = read(name, text);
+    const spelled = values
+      .map(({ parameters }) => parameters[name] ?? "")
+      .find((each) => value !== null && read(name, each) === value);
+    return [[name, spelled ?? text] as const];
+  });
+  return Object.fromEntries(found);
+}
+
+/** Parameters that are not as they stand without being set; those that do not act are left out. */
+export function changedOf(
+  parameters: Readonly<Record<string, string>>,
+  standard: Readonly<Record<string, string>>,
+): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    Object.entries(parameters).filter(([name, value]) => value !== "-" && standard[name] !== value),
+  );
+}
