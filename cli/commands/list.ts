@@ -16,6 +16,7 @@ import { keyValueEngines } from "../../engine/hot/kv/registry.ts";
 import { schedulerKinds } from "../../engine/hot/scheduler/registry.ts";
 import { writeLogKinds } from "../../engine/hot/writelog/registry.ts";
 import { presets } from "../../engine/options/presets.ts";
+import { hostKnobs } from "../../engine/os/host-knobs.ts";
 import { type JobKey, jobKeys } from "../../workloads/job/key-lookup.ts";
 import { targetKinds } from "../../workloads/target.ts";
 
@@ -89,6 +90,14 @@ const lists: Readonly<Record<string, { readonly title: string; readonly rows: ()
   clientcache: {
     title: "hot path: client cache (rbd_cache_policy)",
     rows: () => kinds(clientCacheKinds()),
+  },
+  host: {
+    title: "host knobs, for host: in sweep and tune files",
+    rows: () =>
+      hostKnobs.map(({ name, summary, scope }) => ({
+        name,
+        description: scope === "device" ? `${summary} (of the disk under the target)` : summary,
+      })),
   },
   ioengine: {
     title: "hot path: block I/O engine (fio's ioengine)",

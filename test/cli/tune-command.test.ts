@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { SeededRandom } from "../../engine/base/random.ts";
 import type { SweepRecord } from "../../results/sweep-record.ts";
+import { percentOf } from "../../results/tune/answer.ts";
 import type { TuneRecord } from "../../results/tune/tune-record.ts";
 import { until, Workplace } from "./command.ts";
 
@@ -55,7 +56,26 @@ test("finds the depth that fills the device, confirms it, and writes it down", (
   // The profile is a sweep of both sides.
   const dry = place.run(["sweep", "a/answer/profile.yaml", "--dry-run", "--clock=virtual"]);
   expect(dry.out).toMatch(/^point default$[\s\S]*^point tuned$/m);
-  expect(place.read("a", "report.html")).toContain("</html>");
+  // Every format says the same to the digit.
+  const page = place.read("a", "report.html");
+  const text = place.run(["report", "a", "--format=md"]).out;
+  for (const { ratio, low, high } of record.comparisons) {
+    expect(page).toContain(`<td>${ratio.toFixed(3)}</td>`);
+    expect(text).toContain(`| ${ratio.toFixed(3)} | ${low.toFixed(3)} to ${high.toFixed(3)} |`);
+  }
+  for (const { parameter, share } of record.importance) {
+    const shown = `${percentOf(share.value)} (${percentOf(share.low)} to ${percentOf(share.high)})`;
+    expect(page).toContain(`>${parameter}</th>`);
+    expect(page).toContain(shown);
+    expect(text).toContain(shown);
+  }
+  expect(page).toContain(record.answer[0]);
+  const data: unknown = JSON.parse(place.run(["report", "a", "--format=json"]).out);
+  expect(data).toEqual(record);
+  const charts = place.run(["report", "a", "--format=svg"]).out.trim().split("\n");
+  expect(charts.map((path) => path.split("/").at(-1))).toEqual([
+    ...["effects.svg", "trace.svg", "importance.svg", "goals.svg"],
+  ]);
 });
 
 test("options of Ceph become ceph.conf and commands", () => {
