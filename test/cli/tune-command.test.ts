@@ -1,8 +1,10 @@
 /** `osdyno tune` as a user types it, on the synthetic device in virtual time. */
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { OsdynoError } from "../../engine/base/error.ts";
 import { SeededRandom } from "../../engine/base/random.ts";
 import type { SweepRecord } from "../../results/sweep-record.ts";
 import { percentOf } from "../../results/tune/answer.ts";
+import { readTune } from "../../results/tune/spec.ts";
 import type { TuneRecord } from "../../results/tune/tune-record.ts";
 import { until, Workplace } from "./command.ts";
 
@@ -193,21 +195,33 @@ describe("refuses, with the line", () => {
       /^t\.yaml:11: there is no option or job key bluestore_alocator; did you mean bluestore_allocator\?/,
     ],
     [
-      "a value",
-      [...before, "space:", "  bs: [4k, 0]", ...goal],
-      /^t\.yaml:11: bs=0: must be at least 1/,
-    ],
-    [
       "a baseline",
       [...whole, "baseline: {rw: write}"],
       /^t\.yaml:16: baseline: rw is not in the space; .* set:/,
+    ],
+    ["few pairs", [...whole.slice(0, -1), "confirm: {pairs: 5}"], /needs 6 pairs/],
+  ])("%s", (_what, lines, line) => {
+    write(...lines);
+    let found = "nothing";
+    try {
+      readTune(place.path("t.yaml"));
+    } catch (error) {
+      found = (error as OsdynoError).line.slice(place.root.length + 1);
+    }
+    expect(found).toMatch(line);
+  });
+
+  test.each([
+    [
+      "a value",
+      [...before, "space:", "  bs: [4k, 0]", ...goal],
+      /^t\.yaml:11: bs=0: must be at least 1/,
     ],
     [
       "a small budget",
       [...before, ...space, "objective: {maximise: iops}", "budget: 20"],
       /^t\.yaml: budget: 20 runs: the confirmation takes 20 of them; give at least 26/,
     ],
-    ["few pairs", [...whole.slice(0, -1), "confirm: {pairs: 5}"], /needs 6 pairs/],
   ])("%s", (_what, lines, line) => {
     write(...lines);
     const { code, out, err } = place.run(["tune", "t.yaml"]);
