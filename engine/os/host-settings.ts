@@ -19,11 +19,15 @@ function inOrder(values: HostValues): readonly (readonly [string, string])[] {
   return Object.entries(values).sort((a, b) => rank(a) - rank(b));
 }
 
+const scheduler = "/scheduler";
+
 export class HostSettings {
   readonly #files: HostFiles;
   readonly #journal: HostJournal;
   /** What each file held before anything was changed. */
   readonly #before = new Map<string, string>();
+  /** Of these the files that a knob was turned in; the others moved with a scheduler. */
+  readonly #turned = new Set<string>();
 
   constructor(files: HostFiles, journal: HostJournal) {
     this.#files = files;
@@ -54,18 +58,20 @@ export class HostSettings {
   /** Sets these and puts back what is set by now and not named. Throws `bad-input` or `io`. */
   apply(values: HostValues, devices: readonly string[]): void {
     const place = { files: this.#files, devices };
-    const wanted = new Set<string>();
     const schedulers = inOrder(values).filter(([name]) => name === "scheduler");
     this.#release(values, devices);
     for (const [name, value] of schedulers) {
-      this.#turn(name, value, place, wanted);
+      this.#turn(name, value, place);
     }
     for (const [name, value] of inOrder(values).filter(([name]) => name !== "scheduler")) {
-      this.#turn(name, value, place, wanted);
+      this.#turn(name, value, place);
     }
   }
 
-  /** Puts back every file that none of the values is in. */
+  /**
+   * Puts back every file that none of the values is in. What only moved with a scheduler stays as that has it
+   * while one is set: a depth of another scheduler may be more than this one can have.
+   */
   #release(values: HostValues, devices: readonly string[]): void {
     const place = { files: this.#files, devices };
     const kept = new Set(
@@ -77,15 +83,19 @@ export class HostSettings {
         }
       }),
     );
-    const others = [...this.#before].filter(([path]) => !kept.has(path));
+    const scheduled = [...kept].filter((path) => path.endsWith(scheduler));
+    const queues = scheduled.map((path) => path.slice(0, -scheduler.length));
+    const ofScheduler = (path: string) =>
+      !this.#turned.has(path) && queues.some((queue) => path.startsWith(`${queue}/`));
+    const others = [...this.#before].filter(([path]) => !kept.has(path) && !ofScheduler(path));
     this.#back(others.map(([path, text]) => ({ path, text })));
   }
 
-  #turn(name: string, value: string, place: HostPlace, done: Set<string>): void {
+  #turn(name: string, value: string, place: HostPlace): void {
     for (const write of writesOf(name, value, place)) {
       this.#keep(write, place);
+      this.#turned.add(write.path);
       this.#write(write);
-      done.add(write.path);
     }
   }
 
@@ -132,6 +142,7 @@ export class HostSettings {
   restore(): void {
     this.#back([...this.#before].map(([path, text]) => ({ path, text })));
     this.#before.clear();
+    this.#turned.clear();
     this.#journal.drop();
   }
 }

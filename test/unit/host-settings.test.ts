@@ -79,6 +79,9 @@ class FakeKernel implements HostFiles {
     if (path.endsWith("/scheduler")) {
       this.#schedule(text);
     } else if (path.endsWith("/nr_requests")) {
+      if (Number(text) > 128 && currentOf(this.files.get(`${queue}/scheduler`) ?? "") === "none") {
+        throw new OsdynoError("io", `${path}: EINVAL`);
+      }
       // A queue has an end, and the kernel does not say so.
       this.files.set(path, String(Math.min(1024, Number(text))));
     } else if (path.endsWith("/io.max")) {
@@ -137,6 +140,17 @@ describe("turning", () => {
     expect(journals()).toEqual([]);
   });
 
+  test("schedulers one after the other, each with the depth that it brings", () => {
+    const { kernel, settings } = made();
+    const before = kernel.state();
+    for (const name of ["none", "bfq", "none", "mq-deadline", "none"]) {
+      settings.apply({ scheduler: name }, devices);
+      expect(kernel.read(`${queue}/nr_requests`)).toBe(depths[name]);
+    }
+    settings.restore();
+    expect(kernel.state()).toEqual(before);
+  });
+
   test("what a later point does not name is put back before it runs", () => {
     const { kernel, settings } = made();
     settings.apply({ read_ahead_kb: "4096", rq_affinity: "2" }, devices);
@@ -176,7 +190,7 @@ describe("turning", () => {
     const values = fc.record(
       {
         scheduler: fc.constantFrom("none", "mq-deadline", "bfq"),
-        nr_requests: fc.constantFrom("32", "64", "1024"),
+        nr_requests: fc.constantFrom("32", "64", "128"),
         read_ahead_kb: fc.constantFrom("0", "128", "512"),
         wbt_lat_usec: fc.constantFrom("0", "2000"),
         transparent_hugepage: fc.constantFrom("always", "never"),
