@@ -1,5 +1,4 @@
 /** `osdyno bench allocator[/NAME]`. */
-import Table from "cli-table3";
 import { OsdynoError } from "../../engine/base/error.ts";
 import { nearestName } from "../../engine/base/nearest-name.ts";
 import { allocatorKinds } from "../../engine/hot/allocator/registry.ts";
@@ -9,11 +8,12 @@ import {
   benchAllocators,
 } from "../../results/bench/allocator.ts";
 import { allocatorCharts, sizeText } from "../../results/bench/allocator-charts.ts";
-import { checkBenchOut, writeBenchDirectory } from "../../results/bench/directory.ts";
+import { checkBenchOut } from "../../results/bench/directory.ts";
 import { formatBytes } from "../../results/units.ts";
 import { watchInterrupts } from "../interrupt.ts";
 import { makeProgress } from "../progress.ts";
 import { type BenchFlags, range, wholeNumber } from "./bench-flags.ts";
+import { publishBench } from "./bench-output.ts";
 
 const head = [
   "allocator",
@@ -93,23 +93,18 @@ export async function benchAllocator(only: string | null, flags: BenchFlags): Pr
     progress.end();
     const rows = bench.rows.map(tableRow);
     const method = methodOf(bench);
-    const directory = await writeBenchDirectory({
-      out: flags.out,
-      hotPath: "allocator",
-      startedEpochMs,
-      document: bench,
-      charts: allocatorCharts(bench),
-      table: [head, ...rows],
-      method,
-    });
-    process.stderr.write(`report: ${directory}/report.html\n`);
-    if (flags.json === true) {
-      process.stdout.write(`${JSON.stringify(bench, null, 2)}\n`);
-      return;
-    }
-    const table = new Table({ head, style: { head: [], border: [], compact: true } });
-    table.push(...rows);
-    process.stdout.write(`${table.toString()}\n${method}\n`);
+    await publishBench(
+      {
+        out: flags.out,
+        hotPath: "allocator",
+        startedEpochMs,
+        document: bench,
+        charts: allocatorCharts(bench),
+        table: [head, ...rows],
+        method,
+      },
+      flags.json === true,
+    );
   } finally {
     progress.end();
     interrupts.release();

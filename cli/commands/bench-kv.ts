@@ -1,8 +1,7 @@
 /** `osdyno bench kv`: the key-value stores side by side. */
 import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import Table from "cli-table3";
-import { checkBenchOut, writeBenchDirectory } from "../../results/bench/directory.ts";
+import { checkBenchOut } from "../../results/bench/directory.ts";
 import { benchKeyValue, type KvBench, type KvBenchRow } from "../../results/bench/kv.ts";
 import { kvCharts } from "../../results/bench/kv-charts.ts";
 import type { MedianInterval } from "../../results/stats/order-statistics.ts";
@@ -10,6 +9,7 @@ import { scratchDirectory } from "../../workloads/scratch.ts";
 import { watchInterrupts } from "../interrupt.ts";
 import { makeProgress } from "../progress.ts";
 import { type BenchFlags, range, wholeNumber } from "./bench-flags.ts";
+import { publishBench } from "./bench-output.ts";
 
 /** Of the file, which is sparse: what is not written takes no space. */
 const sizeBytes = 4 * 2 ** 30;
@@ -66,23 +66,18 @@ export async function benchKv(only: string | null, flags: BenchFlags): Promise<v
     progress.end();
     const rows = bench.rows.map(tableRow);
     const method = methodOf(bench);
-    const directory = await writeBenchDirectory({
-      out: flags.out,
-      hotPath: "kv",
-      startedEpochMs,
-      document: bench,
-      charts: kvCharts(bench),
-      table: [head, ...rows],
-      method,
-    });
-    process.stderr.write(`report: ${directory}/report.html\n`);
-    if (flags.json === true) {
-      process.stdout.write(`${JSON.stringify(bench, null, 2)}\n`);
-      return;
-    }
-    const table = new Table({ head, style: { head: [], border: [], compact: true } });
-    table.push(...rows);
-    process.stdout.write(`${table.toString()}\n${method}\n`);
+    await publishBench(
+      {
+        out: flags.out,
+        hotPath: "kv",
+        startedEpochMs,
+        document: bench,
+        charts: kvCharts(bench),
+        table: [head, ...rows],
+        method,
+      },
+      flags.json === true,
+    );
   } finally {
     progress.end();
     interrupts.release();

@@ -1,8 +1,7 @@
 /** `osdyno bench store`: what the object store costs beside the raw device. */
 import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import Table from "cli-table3";
-import { checkBenchOut, writeBenchDirectory } from "../../results/bench/directory.ts";
+import { checkBenchOut } from "../../results/bench/directory.ts";
 import { benchStore, type StoreBench, type StoreRow } from "../../results/bench/store.ts";
 import { storeCharts, workloadText } from "../../results/bench/store-charts.ts";
 import type { MountRow } from "../../results/bench/store-mount.ts";
@@ -11,6 +10,7 @@ import { scratchDirectory } from "../../workloads/scratch.ts";
 import { watchInterrupts } from "../interrupt.ts";
 import { makeProgress } from "../progress.ts";
 import { type BenchFlags, range, wholeNumber } from "./bench-flags.ts";
+import { publishBench } from "./bench-output.ts";
 
 const head = [
   "key-value store",
@@ -63,12 +63,6 @@ function mountRow(row: MountRow): string[] {
   ];
 }
 
-function tableText(titles: string[], rows: string[][]): string {
-  const table = new Table({ head: titles, style: { head: [], border: [], compact: true } });
-  table.push(...rows);
-  return `${table.toString()}\n`;
-}
-
 function methodOf(bench: StoreBench): string {
   return (
     `${bench.rounds} rounds of ${bench.runtimeMs} ms each, raw file and store by turns; medians` +
@@ -106,23 +100,19 @@ export async function benchTheStore(only: string | null, flags: BenchFlags): Pro
     const mountRows = bench.mounts.map(mountRow);
     const missing = bench.missing.map(({ store, reason }) => ` Not here: ${store}: ${reason}.`);
     const method = `${methodOf(bench)}${missing.join("")}`;
-    const directory = await writeBenchDirectory({
-      out: flags.out,
-      hotPath: "store",
-      startedEpochMs,
-      document: bench,
-      charts: storeCharts(bench),
-      table: [head, ...rows],
-      more: mountRows.length === 0 ? [] : [[mountHead, ...mountRows]],
-      method,
-    });
-    process.stderr.write(`report: ${directory}/report.html\n`);
-    if (flags.json === true) {
-      process.stdout.write(`${JSON.stringify(bench, null, 2)}\n`);
-      return;
-    }
-    const mounts = bench.mounts.length === 0 ? "" : tableText(mountHead, mountRows);
-    process.stdout.write(`${tableText(head, rows)}${mounts}${method}\n`);
+    await publishBench(
+      {
+        out: flags.out,
+        hotPath: "store",
+        startedEpochMs,
+        document: bench,
+        charts: storeCharts(bench),
+        table: [head, ...rows],
+        more: mountRows.length === 0 ? [] : [[mountHead, ...mountRows]],
+        method,
+      },
+      flags.json === true,
+    );
   } finally {
     progress.end();
     interrupts.release();

@@ -1,8 +1,7 @@
 /** `osdyno bench writelog[/NAME]`: what a write log costs beside its device alone. */
 import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import Table from "cli-table3";
-import { checkBenchOut, writeBenchDirectory } from "../../results/bench/directory.ts";
+import { checkBenchOut } from "../../results/bench/directory.ts";
 import {
   benchWriteLogs,
   type WriteLogBench,
@@ -18,6 +17,7 @@ import { scratchDirectory } from "../../workloads/scratch.ts";
 import { watchInterrupts } from "../interrupt.ts";
 import { makeProgress } from "../progress.ts";
 import { type BenchFlags, memoryFolder, onTmpfs, range, wholeNumber } from "./bench-flags.ts";
+import { publishBench } from "./bench-output.ts";
 
 const head = [
   "write log",
@@ -81,23 +81,18 @@ export async function benchTheWriteLogs(only: string | null, flags: BenchFlags):
     progress.end();
     const rows = bench.rows.map(tableRow);
     const method = methodOf(bench);
-    const directory = await writeBenchDirectory({
-      out: flags.out,
-      hotPath: "writelog",
-      startedEpochMs,
-      document: bench,
-      charts: writeLogCharts(bench),
-      table: [head, ...rows],
-      method,
-    });
-    process.stderr.write(`report: ${directory}/report.html\n`);
-    if (flags.json === true) {
-      process.stdout.write(`${JSON.stringify(bench, null, 2)}\n`);
-      return;
-    }
-    const table = new Table({ head, style: { head: [], border: [], compact: true } });
-    table.push(...rows);
-    process.stdout.write(`${table.toString()}\n${method}\n`);
+    await publishBench(
+      {
+        out: flags.out,
+        hotPath: "writelog",
+        startedEpochMs,
+        document: bench,
+        charts: writeLogCharts(bench),
+        table: [head, ...rows],
+        method,
+      },
+      flags.json === true,
+    );
   } finally {
     progress.end();
     interrupts.release();

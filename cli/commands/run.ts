@@ -1,7 +1,7 @@
 /** `osdyno run`: job files and fio keys in, a run directory, a table and a report out. */
 
 import { basename, join, relative, resolve } from "node:path";
-import { Command } from "commander";
+import type { Command } from "commander";
 import { OsdynoError } from "../../engine/base/error.ts";
 import { checkLogPaths } from "../../results/fio-logs.ts";
 import { plannedJobs } from "../../results/job-names.ts";
@@ -43,8 +43,9 @@ import { keepApart, type Outputs, outputsOf, writeResult } from "../outputs.ts";
 import { parsedJson, parsedText, printNotes } from "../parse-only.ts";
 import { type Eta, makeProgress, type Progress } from "../progress.ts";
 import { runEvents } from "../run-events.ts";
-import { flagLines, runFlags } from "../run-flags.ts";
+import { runFlags } from "../run-flags.ts";
 import { type SplitArguments, splitArguments } from "../split-arguments.ts";
+import { fioFlagCommand } from "./fio-flag-command.ts";
 
 type Own = SplitArguments["own"];
 
@@ -404,21 +405,15 @@ async function run(args: readonly string[]): Promise<number> {
 }
 
 export function runCommand(finish: (code: number) => void): Command {
-  const command = new Command("run")
-    .description("run job files or fio keys (--KEY=VALUE) and record the result")
-    .usage("[JOBFILE...] [fio keys as --KEY=VALUE] [options]")
-    .argument("[jobs...]", "job files, - for stdin, and fio's keys")
-    .allowUnknownOption()
-    .allowExcessArguments()
-    .helpOption(false)
-    .action(async () => {
-      const args = process.argv.slice(process.argv.indexOf("run") + 1);
-      if (args.includes("--help") || args.includes("-h")) {
-        command.outputHelp();
-        return;
-      }
-      finish(await run(args));
-    });
-  command.addHelpText("after", `\n${flagLines(runFlags)}`);
-  return command;
+  return fioFlagCommand(
+    {
+      name: "run",
+      description: "run job files or fio keys (--KEY=VALUE) and record the result",
+      usage: "[JOBFILE...] [fio keys as --KEY=VALUE] [options]",
+      argument: ["[jobs...]", "job files, - for stdin, and fio's keys"],
+      flags: runFlags,
+      run: run,
+    },
+    finish,
+  );
 }

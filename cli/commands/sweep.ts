@@ -1,7 +1,7 @@
 /** `osdyno sweep`: every point of a matrix, repeated in randomised blocks, resumable. */
 import { existsSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
-import { Command } from "commander";
+import type { Command } from "commander";
 import { OsdynoError } from "../../engine/base/error.ts";
 import { loadPlugIns } from "../../results/plug-ins.ts";
 import { drawReport } from "../../results/report/draw.ts";
@@ -26,9 +26,10 @@ import { type Outputs, outputsOf, writeResult } from "../outputs.ts";
 import { parsedJson, parsedText } from "../parse-only.ts";
 import { makeProgress, quietProgress } from "../progress.ts";
 import { runEvents } from "../run-events.ts";
-import { flagLines, type RunFlag, runFlags } from "../run-flags.ts";
+import { type RunFlag, runFlags } from "../run-flags.ts";
 import { sniaSweep } from "../snia.ts";
 import { type SplitArguments, splitArguments } from "../split-arguments.ts";
+import { fioFlagCommand } from "./fio-flag-command.ts";
 import { judgeThresholds, last, settingsOf, wholeNumber } from "./run.ts";
 
 /** What a flag means here, where that is not what it means for one run. */
@@ -275,21 +276,15 @@ async function sweep(args: readonly string[]): Promise<number> {
 }
 
 export function sweepCommand(finish: (code: number) => void): Command {
-  const command = new Command("sweep")
-    .description("run every point of a sweep file, in randomised blocks, and report on all")
-    .usage("FILE.yaml [fio keys as --KEY=VALUE] [options]")
-    .argument("[file]")
-    .allowUnknownOption()
-    .allowExcessArguments()
-    .helpOption(false)
-    .action(async () => {
-      const args = process.argv.slice(process.argv.indexOf("sweep") + 1);
-      if (args.includes("--help") || args.includes("-h")) {
-        command.outputHelp();
-        return;
-      }
-      finish(await sweep(args));
-    });
-  command.addHelpText("after", `\n${flagLines(sweepFlags)}`);
-  return command;
+  return fioFlagCommand(
+    {
+      name: "sweep",
+      description: "run every point of a sweep file, in randomised blocks, and report on all",
+      usage: "FILE.yaml [fio keys as --KEY=VALUE] [options]",
+      argument: ["[file]", "the sweep file"],
+      flags: sweepFlags,
+      run: sweep,
+    },
+    finish,
+  );
 }

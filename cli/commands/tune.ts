@@ -1,6 +1,6 @@
 /** `osdyno tune`: searches a space of options, job keys and host knobs, and confirms what it finds. */
 import { join, relative, resolve } from "node:path";
-import { Command } from "commander";
+import type { Command } from "commander";
 import { OsdynoError } from "../../engine/base/error.ts";
 import { loadPlugIns } from "../../results/plug-ins.ts";
 import { drawReport } from "../../results/report/draw.ts";
@@ -22,8 +22,9 @@ import { watchInterrupts } from "../interrupt.ts";
 import { type Outputs, outputsOf, writeResult } from "../outputs.ts";
 import { formatSeconds, makeProgress, quietProgress } from "../progress.ts";
 import { runEvents } from "../run-events.ts";
-import { flagLines, type RunFlag, runFlags } from "../run-flags.ts";
+import { type RunFlag, runFlags } from "../run-flags.ts";
 import { type SplitArguments, splitArguments } from "../split-arguments.ts";
+import { fioFlagCommand } from "./fio-flag-command.ts";
 import { last, settingsOf } from "./run.ts";
 import { seconds } from "./sweep.ts";
 
@@ -205,21 +206,15 @@ async function tune(args: readonly string[]): Promise<number> {
 }
 
 export function tuneCommand(finish: (code: number) => void): Command {
-  const command = new Command("tune")
-    .description("search for the best configuration, and confirm it against the default")
-    .usage("FILE.yaml [fio keys as --KEY=VALUE] [options]")
-    .argument("[file]")
-    .allowUnknownOption()
-    .allowExcessArguments()
-    .helpOption(false)
-    .action(async () => {
-      const args = process.argv.slice(process.argv.indexOf("tune") + 1);
-      if (args.includes("--help") || args.includes("-h")) {
-        command.outputHelp();
-        return;
-      }
-      finish(await tune(args));
-    });
-  command.addHelpText("after", `\n${flagLines(tuneFlags)}`);
-  return command;
+  return fioFlagCommand(
+    {
+      name: "tune",
+      description: "search for the best configuration, and confirm it against the default",
+      usage: "FILE.yaml [fio keys as --KEY=VALUE] [options]",
+      argument: ["[file]", "the tune file"],
+      flags: tuneFlags,
+      run: tune,
+    },
+    finish,
+  );
 }
