@@ -81,8 +81,9 @@ function rowOf(
       kind: median > 0 ? "adds" : "saves",
       from: below.median,
       to,
-      low: low === null ? null : below.median + low,
-      high: high === null ? null : below.median + high,
+      // Nobody answers before he is asked, whatever a difference of other runs says.
+      low: low === null ? null : Math.max(0, below.median + low),
+      high: high === null ? null : Math.max(0, below.median + high),
       end: Math.max(below.median, to, reach),
       text: signedNs(median),
       code: markCode({ entry, tip: `${row}, ${percentile}: ${signedNs(median)}${bounds}` }),

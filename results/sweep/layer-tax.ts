@@ -55,7 +55,8 @@ const logDevice = "log device";
 
 /** Layers above the device, outermost first. */
 export function layersOf({ chain, target }: Pick<RunRecord, "chain" | "target">): string[] {
-  const above = chain.slice(0, -1);
+  // A shape is the device as it is made to behave, no layer of the stack.
+  const above = chain.slice(0, -1).filter((layer) => !layer.startsWith("shape"));
   return target.startsWith("store:") ? [...above, "store"] : above;
 }
 
