@@ -21,7 +21,9 @@ import { type Seal, sealedFiles, sealName, sha256OfFile } from "./seal.ts";
 import { parseSeries, type SeriesPoint } from "./series.ts";
 import { type SteadyStateRecord, steadyRuleOf, steadyStateRecord } from "./steady-state.ts";
 import { checkKilled, wasKilled } from "./verify-killed.ts";
+import { Ledger } from "./verify-ledger.ts";
 import { checkStages } from "./verify-stages.ts";
+import { checkRates, checkThresholds } from "./verify-totals.ts";
 
 export interface Verification {
   readonly directory: string;
@@ -36,21 +38,6 @@ export interface Verification {
 }
 
 const kinds: readonly TimeKind[] = ["service", "wait", "response"];
-
-/** Collects comparisons. */
-class Ledger {
-  numbers = 0;
-  readonly disagreements: string[] = [];
-  readonly notes: string[] = [];
-
-  same(what: string, published: number | undefined, computed: number, tolerance = 0): void {
-    this.numbers += 1;
-    const far = published === undefined || !(Math.abs(published - computed) <= tolerance);
-    if (far) {
-      this.disagreements.push(`${what}: published ${published}, raw data give ${computed}`);
-    }
-  }
-}
 
 /** Throws `bad-input` when the directory holds no readable run. */
 export function verifyRun(directory: string): Verification {
@@ -87,6 +74,7 @@ function checkNumbers(directory: string, record: RunRecord, ledger: Ledger): voi
     everything.add(measured);
   }
   checkTotals(record, everything, ledger);
+  checkThresholds(record, ledger);
 }
 
 function checkSeal(directory: string, ledger: Ledger): number {
@@ -379,6 +367,7 @@ function checkTotals(record: RunRecord, measured: Measured, ledger: Ledger): voi
         total.ios,
         measured.histogram(direction, "service").totalCount,
       );
+      checkRates(record, direction, total, ledger);
     }
   }
 }

@@ -1,6 +1,5 @@
 /** `osdyno compare BASE... --with CANDIDATE...`: is it better, by how much, how sure. */
 import { Command } from "commander";
-import { OsdynoError } from "../../engine/base/error.ts";
 import { checkMetrics, compareSides, usualMetrics } from "../../results/compare/compare.ts";
 import { junitOf } from "../../results/compare/junit.ts";
 import { readSide } from "../../results/compare/sides.ts";
@@ -8,6 +7,7 @@ import { compareText } from "../../results/compare/text.ts";
 import { readNoise } from "../../results/noise-record.ts";
 import { runsRoot } from "../../results/run-directory.ts";
 import { writeWhole } from "../../results/whole-file.ts";
+import { shareOf } from "../share-flag.ts";
 
 interface CompareFlags {
   readonly with: readonly string[];
@@ -18,19 +18,6 @@ interface CompareFlags {
   readonly json?: true;
   readonly junit?: string;
   readonly root: string;
-}
-
-/** A share as `2%` or `0.02`; throws `bad-input` when it is none, or not below `most`. */
-function share(text: string, flag: string, least: number, most: number): number {
-  const match = /^(\d+(?:\.\d+)?)(%?)$/.exec(text.trim());
-  const value = match === null ? Number.NaN : Number(match[1]) / (match[2] === "%" ? 100 : 1);
-  if (!(value >= least && value < most)) {
-    throw new OsdynoError(
-      "bad-input",
-      `--${flag} ${text}: give a share such as 2% or 0.02, from ${least} to below ${most}`,
-    );
-  }
-  return value;
 }
 
 const collect = (value: string, before: readonly string[] = []) => [...before, value];
@@ -53,10 +40,10 @@ export function compareCommand(finish: (code: number) => void): Command {
       const metrics = flags.metric ?? usualMetrics;
       checkMetrics(metrics);
       const rules = {
-        confidence: share(flags.confidence, "confidence", 0.5, 1),
-        minEffect: share(flags.minEffect, "min-effect", 0, 1),
+        confidence: shareOf(flags.confidence, "confidence", 0.5, 1),
+        minEffect: shareOf(flags.minEffect, "min-effect", 0, 1),
         noise: readNoise(),
-        ...(flags.noise === undefined ? {} : { noiseFloor: share(flags.noise, "noise", 0, 1) }),
+        ...(flags.noise === undefined ? {} : { noiseFloor: shareOf(flags.noise, "noise", 0, 1) }),
       };
       const document = compareSides(
         readSide(base, flags.root),

@@ -2,40 +2,75 @@
 import { join } from "node:path";
 import { Command, Option } from "commander";
 import { OsdynoError } from "../../engine/base/error.ts";
+import { usualRules } from "../../results/history/history.ts";
+import {
+  historyMetrics,
+  readHistory,
+  renderHistory,
+  writeHistoryCharts,
+} from "../../results/history/write.ts";
 import { writeSite } from "../../results/report/site.ts";
 import {
   drawingOf,
   type ReportFormat,
   renderDrawing,
   reportFormats,
+  writeAside,
   writeReport,
 } from "../../results/report/write.ts";
 import { runsRoot } from "../../results/run-directory.ts";
+import { shareOf } from "../share-flag.ts";
 
 interface Flags {
   readonly format: ReportFormat;
   readonly out?: string;
   readonly site?: string;
+  readonly history?: true;
+  readonly metric?: readonly string[];
+  readonly minEffect: string;
 }
+
+const collect = (value: string, before: readonly string[] = []) => [...before, value];
 
 export function reportCommand(): Command {
   return new Command("report")
     .description("draw the report of a run, its repeats, a sweep or a tuning")
     .argument("[dir...]", "directories that run or sweep made")
     .addOption(
-      new Option("--format <format>", "html, md, json: a document; svg, png: one file per chart")
+      new Option(
+        "--format <format>",
+        "html, md, json, csv: a document; svg, png: one file per chart",
+      )
         .choices(reportFormats)
         .default("html"),
     )
     .option("--out <path>", "file to write; for svg, png and several DIR a directory")
     .option("--site <dir>", "add the reports to a folder with a page that lists them all")
+    .option(
+      "--history",
+      "levels and changes over many results, those of one label beside each other",
+    )
+    .option(
+      "--metric <name>",
+      `of a history; repeatable (default: ${historyMetrics.join(", ")})`,
+      collect,
+    )
+    .option("--min-effect <share>", "smaller changes of a history count as none", "2%")
     .addHelpText(
       "after",
-      "\nWithout --out, html goes to DIR/report.html, svg and png to DIR/charts/, md and json to stdout.\n" +
+      "\nWithout --out, html goes to DIR/report.html, svg and png to DIR/charts/, md, json and csv to stdout.\n" +
         "The paths of files written are printed. With --site, a DIR that holds no results itself stands for\n" +
-        `those directly below it, and no DIR at all for ${runsRoot}.`,
+        `those directly below it, and no DIR at all for ${runsRoot}. The same with --history, whose html goes to\n` +
+        "history.html and whose charts go to history/ without --out.",
     )
     .action(async (dirs: readonly string[], flags: Flags) => {
+      if (flags.history === true) {
+        await history(dirs.length > 0 ? dirs : [runsRoot], flags);
+        return;
+      }
+      if (flags.metric !== undefined) {
+        throw new OsdynoError("bad-input", "--metric is of --history; a report shows all metrics");
+      }
       if (flags.site !== undefined) {
         await site(dirs.length > 0 ? dirs : [runsRoot], flags.site, flags);
         return;
@@ -50,6 +85,37 @@ export function reportCommand(): Command {
         await reportOne(dir, flags, dirs.length > 1 ? index + 1 : null);
       }
     });
+}
+
+async function history(dirs: readonly string[], flags: Flags): Promise<void> {
+  const { format, out, metric: metrics = historyMetrics } = flags;
+  if (flags.site !== undefined) {
+    throw new OsdynoError("bad-input", "--site has its history already; leave out --history");
+  }
+  if (format === "csv") {
+    throw new OsdynoError(
+      "bad-input",
+      "--history has no csv; osdyno results query --csv has all figures",
+    );
+  }
+  const minEffect = shareOf(flags.minEffect, "min-effect", 0, 1);
+  const { model, skipped } = readHistory(dirs, metrics, { ...usualRules, minEffect });
+  for (const { path, why } of skipped) {
+    process.stderr.write(`osdyno: left out ${path}: ${why}\n`);
+  }
+  if (format === "svg" || format === "png") {
+    const files = await writeHistoryCharts(model, format, out ?? "history");
+    process.stdout.write(files.map((file) => `${file}\n`).join(""));
+    return;
+  }
+  const text = await renderHistory(model, format);
+  if (out === undefined && format !== "html") {
+    process.stdout.write(text);
+    return;
+  }
+  const file = out ?? "history.html";
+  writeAside(file, text);
+  process.stdout.write(`${file}\n`);
 }
 
 async function site(dirs: readonly string[], out: string, flags: Flags): Promise<void> {
@@ -67,7 +133,7 @@ async function site(dirs: readonly string[], out: string, flags: Flags): Promise
 /** @param position of one among several directories, which share `--out` */
 async function reportOne(dir: string, flags: Flags, position: number | null): Promise<void> {
   const { format, out } = flags;
-  if ((format === "md" || format === "json") && out === undefined) {
+  if ((format === "md" || format === "json" || format === "csv") && out === undefined) {
     process.stdout.write(await renderDrawing(drawingOf(dir), format));
     return;
   }

@@ -1,4 +1,6 @@
-/** `osdyno results ls|show|rm|merge|verify`. */
+/** `osdyno results ls|show|rm|merge|query|verify`. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import Table from "cli-table3";
 import { Command } from "commander";
 import pc from "picocolors";
@@ -7,17 +9,24 @@ import { clientDocument } from "../../results/fio-output.ts";
 import { mergeResults } from "../../results/merge.ts";
 import { wantsColor } from "../../results/normal-output.ts";
 import { parseOutputFormats, parseTerseVersion, renderRuns } from "../../results/output-formats.ts";
+import { resultsKind } from "../../results/ownership.ts";
+import { queryResults } from "../../results/query/query.ts";
+import { tablesText } from "../../results/query/tables.ts";
+import { csvText, jsonText, tableText } from "../../results/query/text.ts";
+import { loadReport } from "../../results/report/load.ts";
+import { verdictGroups } from "../../results/report/verdict-rows.ts";
 import { runsRoot } from "../../results/run-directory.ts";
 import {
   findResults,
   listRuns,
   type ResultsEntry,
   removeRun,
-  runPaths,
   showRun,
 } from "../../results/store.ts";
+import { tableText as sweepTable } from "../../results/sweep/table-text.ts";
 import { formatCount, formatNs } from "../../results/units.ts";
-import { type Verification, verifyRun } from "../../results/verify.ts";
+import type { Verification } from "../../results/verify.ts";
+import { verifyResults } from "../../results/verify-results.ts";
 import { writeWhole } from "../../results/whole-file.ts";
 
 interface Where {
@@ -35,9 +44,9 @@ export function resultsCommand(): Command {
   withRoot(command.command("ls").description("what results there are, oldest first"))
     .option("--json", "one JSON document")
     .action((options: Where) => list(options));
-  withRoot(command.command("show").description("the tables of a run, as after the run"))
+  withRoot(command.command("show").description("the tables of a run or sweep, as after it"))
     .argument("<run>", "directory, name, label or `latest`")
-    .option("--json", "run.json; an array for several runs")
+    .option("--json", "run.json; an array for several runs; sweep.json")
     .option(
       "--output-format <formats>",
       "normal, json, json+, terse; several with commas",
@@ -58,6 +67,18 @@ export function resultsCommand(): Command {
     .option("--output <file>", "write it there instead of stdout")
     .action((results: string[], options: { outputFormat: string; output?: string }) =>
       merge(results, options),
+    );
+  withRoot(command.command("query").description("answer SQL over all results; only reads"))
+    .argument("<sql>", "one SELECT, e.g. 'SELECT label, iops FROM runs ORDER BY started'")
+    .argument("[results...]", "directories, names or labels; all of --root without any")
+    .option("--json", "an array with an object a row")
+    .option("--csv", "a header line and a line a row")
+    .addHelpText(
+      "after",
+      `\nTables:\n${tablesText()}\n\nTables join by run, and by sweep and point.`,
+    )
+    .action((sql: string, results: string[], options: Where & { csv?: true }) =>
+      query(sql, results, options),
     );
   withRoot(command.command("verify").description("recompute the numbers from the raw data"))
     .argument("<runs...>", "directories, names, labels or `latest`")
@@ -104,7 +125,12 @@ function listRow(entry: ResultsEntry, warn: (text: string) => string): string[] 
 function show(run: string, options: Where & { outputFormat: string; terseVersion: string }): void {
   const formats = parseOutputFormats(options.outputFormat);
   const terseVersion = parseTerseVersion(options.terseVersion);
-  const runs = showRun(findResults(run, options.root));
+  const found = findResults(run, options.root);
+  if (resultsKind(found) === "sweep" && formats.every((format) => format === "normal")) {
+    showSweep(found, options.json === true);
+    return;
+  }
+  const runs = showRun(found);
   if (options.json === true) {
     printJson(runs.length === 1 ? runs[0]?.record : runs.map((one) => one.record));
     return;
@@ -118,6 +144,32 @@ function show(run: string, options: Where & { outputFormat: string; terseVersion
   }
   const shown = runs.map(({ path, record }) => ({ directory: path, record }));
   print(renderRuns(shown, { formats, terseVersion }));
+}
+
+/** A sweep as after it ran: its answer, its table and its verdicts. */
+function showSweep(directory: string, json: boolean): void {
+  if (json) {
+    print(readFileSync(join(directory, "sweep.json"), "utf8"));
+    return;
+  }
+  const model = loadReport(directory);
+  const verdicts = verdictGroups(model).flatMap(({ heading, rows }) =>
+    rows.map((row) => {
+      const { candidate, base, difference, interval, verdict } = row;
+      return `${heading}, ${candidate} against ${base}: ${verdict}, ${difference} (${interval})`;
+    }),
+  );
+  const lines = [
+    model.name,
+    ...(model.question === null ? [] : [model.question]),
+    "",
+    ...model.answer,
+    "",
+    sweepTable(model),
+    ...verdicts,
+    `results: ${directory}`,
+  ];
+  print(`${lines.join("\n")}\n`);
 }
 
 function merge(
@@ -149,6 +201,31 @@ function merge(
   }
 }
 
+function query(
+  sql: string,
+  results: readonly string[],
+  options: Where & { readonly csv?: true },
+): void {
+  if (options.json === true && options.csv === true) {
+    throw new OsdynoError("bad-input", "--json and --csv exclude each other; give one of them");
+  }
+  const paths =
+    results.length > 0
+      ? [...new Set(results.map((name) => findResults(name, options.root)))]
+      : listRuns(options.root).map(({ path }) => path);
+  const answer = queryResults(paths, sql);
+  for (const { path, why } of answer.skipped) {
+    process.stderr.write(`note: left out ${path}: ${why}\n`);
+  }
+  print(
+    options.json === true
+      ? jsonText(answer)
+      : options.csv === true
+        ? csvText(answer)
+        : tableText(answer),
+  );
+}
+
 function remove(runs: readonly string[], options: Where): void {
   // All are looked up before the first is removed: a mistyped name removes nothing.
   const paths = runs.map((run) => findResults(run, options.root));
@@ -159,9 +236,7 @@ function remove(runs: readonly string[], options: Where): void {
 }
 
 function verify(runs: readonly string[], options: Where): void {
-  const found = runs
-    .flatMap((run) => runPaths(findResults(run, options.root)))
-    .map((path) => verifyRun(path));
+  const found = runs.flatMap((run) => verifyResults(findResults(run, options.root)));
   if (options.json === true) {
     printJson(found);
   } else {
@@ -171,14 +246,19 @@ function verify(runs: readonly string[], options: Where): void {
   if (wrong.length > 0) {
     throw new OsdynoError(
       "verify",
-      `${wrong.length} of ${found.length} runs do not agree with their raw data`,
+      `${wrong.length} of ${found.length} results do not agree with their raw data`,
     );
   }
 }
 
 function verificationText(found: Verification): string {
   const count = found.disagreements.length;
-  const verdict = count === 0 ? "agrees" : `${count} disagreements`;
+  const verdict =
+    count > 0
+      ? `${count} ${count === 1 ? "disagreement" : "disagreements"}`
+      : found.numbersChecked === 0
+        ? "nothing to check"
+        : "agrees";
   const state = found.state === "partial" ? ", partial run" : "";
   const head = `${found.directory}: ${verdict} (${found.filesChecked} files, ${found.numbersChecked} numbers${state})`;
   const lines = [

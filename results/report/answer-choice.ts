@@ -2,11 +2,14 @@
 import type { SweepComparison } from "../sweep-record.ts";
 import type { Entry } from "./model.ts";
 import { formatShort, higherIsBetter, isTime, metricTitle } from "./units.ts";
+import { changeText } from "./verdict-rows.ts";
 
 export interface ChoiceInput {
   readonly metrics: readonly string[];
   readonly entries: readonly Entry[];
   readonly comparisons: readonly SweepComparison[];
+  /** Differences within this share are none. */
+  readonly minEffect: number;
   /** The answer is the smallest value of this parameter that comes within a share of the base. */
   readonly pick: { readonly parameter: string; readonly within: number } | null;
   readonly baseline: Readonly<Record<string, string>> | null;
@@ -58,7 +61,7 @@ function everywhere(
   }
   const parts = leaders.map((each) => {
     const place = placeOf(input, each.base).replace(/, $/, "");
-    return `${signed(each.ratio)} ${place} (${figuresText(input, each)})`;
+    return `${changeText(each.ratio)} ${place} (${figuresText(input, each)})`;
   });
   const bases = new Set(leaders.map((each) => nameOf(input, each.base)));
   // Only verdicts are claims: of another that was shown to be better, too, the ratio was smaller.
@@ -77,7 +80,7 @@ function figuresText(input: ChoiceInput, each: SweepComparison): string {
     const value = entryOf(input, point)?.metrics[each.metric]?.value;
     return value === undefined ? "-" : formatShort(each.metric, value);
   };
-  const interval = `interval ${signed(each.low)} to ${signed(each.high)}`;
+  const interval = `interval ${changeText(each.low)} to ${changeText(each.high)}`;
   return `medians ${figureOf(each.candidate)} against ${figureOf(each.base)}, ${interval}`;
 }
 
@@ -124,12 +127,9 @@ function placeOf(input: ChoiceInput, base: string): string {
   return parts.length === 0 ? "" : `at ${parts.join(", ")}, `;
 }
 
+/** As the table of verdicts writes it, without its sign. */
 function percent(ratio: number): string {
-  return `${Number((Math.abs(ratio - 1) * 100).toPrecision(2))}%`;
-}
-
-function signed(ratio: number): string {
-  return `${ratio >= 1 ? "+" : "-"}${percent(ratio)}`;
+  return changeText(ratio).replace(/^[+-]/, "");
 }
 
 function titleOf(metric: string): string {
@@ -182,7 +182,7 @@ function groupPart(
   const names = (list: readonly SweepComparison[]) =>
     someOf(list.map((each) => nameOf(input, each.candidate)));
   const changes = (list: readonly SweepComparison[]) =>
-    someOf(list.map((each) => `${nameOf(input, each.candidate)} ${signed(each.ratio)}`));
+    someOf(list.map((each) => `${nameOf(input, each.candidate)} ${changeText(each.ratio)}`));
   const [best, ...rest] = better;
   if (unclear.length === group.length) {
     return `${place}${undecided(input, metric, group, figure)}`;
@@ -205,7 +205,7 @@ function groupPart(
     worse.length === group.length
       ? `${titleOf(metric)}: best with ${base}${figure(first.base).replace(/ \((.*)\)/, ", $1")}`
       : same.length === group.length
-        ? `${titleOf(metric)} does not depend on the choice: nothing differs from ${base}${figure(first.base)} by more than 2%`
+        ? `${titleOf(metric)} does not depend on the choice: nothing differs from ${base}${figure(first.base)} by more than ${percent(1 + input.minEffect).replace(/\.0%/, "%")}`
         : `${titleOf(metric)}: nothing was shown to be better than ${base}${figure(first.base)}`;
   return `${place}${lead}${same.length === group.length ? "" : more}`;
 }

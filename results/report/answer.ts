@@ -21,6 +21,7 @@ export interface AnswerInput {
   readonly metrics: readonly string[];
   readonly entries: readonly Entry[];
   readonly comparisons: readonly SweepComparison[];
+  readonly minEffect: number;
   readonly timeLines: readonly TimeLine[];
   /** Of the sweep. */
   readonly pick: { readonly parameter: string; readonly within: number } | null;

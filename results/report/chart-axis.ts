@@ -1,23 +1,21 @@
 /** Each metric over the numeric parameter of a sweep: a line per choice, a dot per run. */
 import { metricFacts } from "../metrics.ts";
 import {
-  bandwidthLabel,
-  countLabel,
   type Form,
   formWidth,
   ink,
   keyOf,
   logDomain,
   logTicks,
-  nsLabel,
   styled,
   topLegend,
 } from "./chart-style.ts";
+import { axisTitle, figureLabel } from "./chart-units.ts";
 import type { Chart } from "./charts.ts";
 import { markCode } from "./mark-codes.ts";
 import type { ReportModel } from "./model.ts";
 import { lineOf, type NumericAxis, numericAxis, panelOf } from "./sweep-axes.ts";
-import { formatMetric, isBandwidth, isTime, metricHeading, metricTitle } from "./units.ts";
+import { formatMetric, metricHeading, metricTitle } from "./units.ts";
 
 interface Row {
   readonly line: string;
@@ -52,7 +50,7 @@ export function axisChart(model: ReportModel): Chart | null {
   return {
     name: "axis",
     title: `Figures over ${axis.name}`,
-    caption: `Lines connect the medians${repeated ? " of the repeats, each of which is a small dot" : ""}. ${metrics
+    caption: `${lineText(model, axis)} connect the medians${repeated ? " of the repeats, each of which is a small dot" : ""}. ${metrics
       .flatMap((metric) => {
         const better = metricFacts(metric)?.better ?? "none";
         return better === "none" ? [] : [`${metricHeading(metric)}: ${better} is better.`];
@@ -61,6 +59,16 @@ export function axisChart(model: ReportModel): Chart | null {
     folded: null,
     spec: (form) => specOf(model, axis, metrics, form),
   };
+}
+
+/** What the lines are of, where one other parameter tells them apart. */
+function lineText(model: ReportModel, axis: NumericAxis): string {
+  const others = Object.entries(model.parameters).filter(
+    ([name, values]) => name !== axis.name && values.length > 1,
+  );
+  const [only, second] = others;
+  const name = only?.[0] ?? "";
+  return only === undefined || second !== undefined ? "Lines" : `Lines, one for each ${name},`;
 }
 
 function specOf(model: ReportModel, axis: NumericAxis, metrics: readonly string[], form: Form) {
@@ -149,12 +157,12 @@ function cell({ model, axis, panel, metric, width }: Cell) {
   const y = {
     field: "value",
     type: "quantitative",
-    title: metricHeading(metric),
+    title: axisTitle(metric),
     scale: yLog
       ? { type: "log", domain: logDomain(values), nice: false }
       : { domain: [0, (high || 1) * 1.05], nice: false },
     axis: {
-      labelExpr: labelOf(metric),
+      labelExpr: figureLabel(metric),
       ...(yLog ? { values: logTicks(...logDomain(values), 7) } : { tickCount: 5 }),
     },
   };
@@ -202,24 +210,4 @@ function xOf(axis: NumericAxis, width: number): object {
       : { domain: [first, last], nice: false, zero: false, padding: 8 },
     axis: { values: ticks, labelExpr: `${names}datum.label`, labelOverlap: true },
   };
-}
-
-/** Vega expression that writes a figure of the metric. */
-function labelOf(metric: string): string {
-  if (isTime(metric)) {
-    return nsLabel;
-  }
-  if (isBandwidth(metric)) {
-    return bandwidthLabel;
-  }
-  switch (metricFacts(metric)?.unit) {
-    case "us":
-      return "format(datum.value, '~r') + ' \\u00b5s'";
-    case "bytes":
-      return "format(datum.value / 1048576, '~r') + ' MiB'";
-    case "ratio":
-      return "format(datum.value, '~p')";
-    default:
-      return countLabel;
-  }
 }

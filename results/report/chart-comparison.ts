@@ -2,29 +2,13 @@
 
 import { metricFacts } from "../metrics.ts";
 import { byFacet } from "./answer.ts";
-import {
-  bandwidthLabel,
-  countLabel,
-  type Form,
-  formWidth,
-  ink,
-  keyOf,
-  logTicks,
-  nsLabel,
-  styled,
-} from "./chart-style.ts";
+import { type Form, formWidth, ink, keyOf, logTicks, styled } from "./chart-style.ts";
+import { axisTitle, figureLabel } from "./chart-units.ts";
 import type { Chart } from "./charts.ts";
 import { textWidth } from "./fonts.ts";
 import { markCode } from "./mark-codes.ts";
 import type { Entry, ReportModel } from "./model.ts";
-import {
-  formatMetric,
-  formatShort,
-  isBandwidth,
-  isTime,
-  metricHeading,
-  metricTitle,
-} from "./units.ts";
+import { formatMetric, formatShort, isTime, metricTitle } from "./units.ts";
 
 interface Row {
   readonly label: string;
@@ -136,12 +120,12 @@ function cell({ all, facet, own, metric, key, width, labelled, labelPx, first }:
   const x = {
     field: "value",
     type: "quantitative",
-    title: `${metricHeading(metric)}${unitNote(metric)}${log ? ", log scale" : ""}`,
+    title: `${axisTitle(metric)}${log ? ", log scale" : ""}`,
     scale: log
       ? { type: "log", domain: [floor, end], nice: false }
       : { domain: [0, end || 1], nice: false },
     axis: {
-      labelExpr: isTime(metric) ? nsLabel : isBandwidth(metric) ? bandwidthLabel : countLabel,
+      labelExpr: figureLabel(metric),
       ...(log
         ? { values: logTicks(floor, end, Math.floor(width / 60)) }
         : { tickCount: width < 220 ? 3 : 4 }),
@@ -201,16 +185,6 @@ function cell({ all, facet, own, metric, key, width, labelled, labelPx, first }:
       },
     ],
   };
-}
-
-function unitNote(metric: string): string {
-  const notes: Readonly<Record<string, string>> = {
-    "1/s": " (operations per second)",
-    us: " (\u00b5s)",
-    bytes: " (bytes)",
-  };
-  // Times and bandwidths carry their unit at each label.
-  return notes[metricFacts(metric)?.unit ?? ""] ?? "";
 }
 
 function rowOf(entry: Entry, at: number, metric: string): readonly Row[] {

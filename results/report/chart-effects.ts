@@ -6,6 +6,7 @@ import { textWidth } from "./fonts.ts";
 import { markCode } from "./mark-codes.ts";
 import type { ReportModel } from "./model.ts";
 import { higherIsBetter, metricHeading, metricTitle } from "./units.ts";
+import { changeText, labelOf } from "./verdict-rows.ts";
 
 interface Row {
   readonly label: string;
@@ -49,27 +50,15 @@ export function effectsChart(model: ReportModel): Chart | null {
   };
 }
 
-function labelOf(model: ReportModel, point: string): string {
-  const entry = model.entries.find((each) => each.point === point);
-  const facets = new Set(model.entries.map((each) => each.facet));
-  const label = entry?.label ?? point;
-  return facets.size > 1 && entry !== undefined ? `${entry.facet}, ${label}` : label;
-}
-
 function rowsOf(model: ReportModel, metric: string): readonly Row[] {
   return model.comparisons
     .filter((each) => each.metric === metric && each.low > 0 && each.low < each.high)
     .map(({ candidate, ratio, low, high, verdict }) => {
       const label = labelOf(model, candidate);
       const at = model.entries.findIndex((each) => each.point === candidate);
-      const tip = `${label}: ${metricTitle(metric)} ${signed(ratio)} (${signed(low)} to ${signed(high)}), ${verdict}`;
+      const tip = `${label}: ${metricTitle(metric)} ${changeText(ratio)} (${changeText(low)} to ${changeText(high)}), ${verdict}`;
       return { label, ratio, low, high, verdict, code: markCode({ entry: at, tip }) };
     });
-}
-
-function signed(ratio: number): string {
-  const percent = Number(((ratio - 1) * 100).toPrecision(2));
-  return `${percent >= 0 ? "+" : ""}${percent}%`;
 }
 
 function specOf(model: ReportModel, metrics: readonly string[], form: Form) {
@@ -77,7 +66,7 @@ function specOf(model: ReportModel, metrics: readonly string[], form: Form) {
     ...new Set(metrics.flatMap((metric) => rowsOf(model, metric)).map((r) => r.label)),
   ];
   const widest = Math.max(...labels.map((label) => textWidth(label, 11, false)));
-  const labelPx = Math.min(widest + 16, formWidth[form] * 0.45);
+  const labelPx = Math.min(widest + 16, formWidth[form] * (form === "phone" ? 0.56 : 0.45));
   const across = form === "phone" ? 1 : metrics.length;
   const width = Math.floor((formWidth[form] - labelPx - 20 * (across - 1) - 30) / across);
   const cells = metrics.map((metric, index) =>
@@ -104,7 +93,7 @@ function cell(rows: readonly Row[], facts: CellFacts): object {
   const x = {
     field: "ratio",
     type: "quantitative",
-    title: metricHeading(metric),
+    title: `${metricHeading(metric)}, difference`,
     scale: { type: "log", domain: [1 / far, far], nice: false },
     axis: {
       values: [1 / step, 1, step],
@@ -125,7 +114,8 @@ function cell(rows: readonly Row[], facts: CellFacts): object {
     field: "verdict",
     type: "nominal",
     scale: { domain: verdicts, range: colours },
-    legend: labelled ? { orient: "top", direction: "horizontal", title: null } : null,
+    // The same in every cell: they share one.
+    legend: { orient: "top", direction: "horizontal", title: null },
   };
   const shape = { ...color, scale: { domain: verdicts, range: shapes } };
   const description = { field: "code", type: "nominal" };

@@ -9,10 +9,11 @@ import {
   logDomain,
   logPixel,
   logTicks,
+  logValue,
   nsLabel,
   ownAxes,
   panels,
-  roomyLabels,
+  placeLabels,
   styled,
   topLegend,
 } from "./chart-style.ts";
@@ -128,15 +129,76 @@ function rowsOf(entry: Entry, at: number): readonly Row[] {
   });
 }
 
-/** Rows whose label has room; the upper ones are served first. */
-function labelledRows(rows: readonly Row[], place: (row: Row) => Label): Set<Row> {
-  const placed = [...rows].sort((a, b) => b.ns - a.ns).map((row) => ({ row, at: place(row) }));
-  const kept = roomyLabels(
-    placed.map((one) => one.at),
-    20,
-    14,
+/** A label for each row that has room for one, at values of its own; the upper rows are served first. */
+function labelsOf(
+  rows: readonly Row[],
+  wanted: (row: Row) => string | null,
+  { xDomain, yDomain, width, height }: Frame,
+): readonly object[] {
+  const at = (row: Row) => ({
+    panel: row.facet,
+    x: logPixel(row.iops, xDomain, width),
+    // Pixels count from the top.
+    y: height - logPixel(row.ns, yDomain, height),
+  });
+  const sorted = [...rows]
+    .sort((a, b) => b.ns - a.ns)
+    .flatMap((row) => {
+      const text = wanted(row);
+      return text === null ? [] : [{ row, text }];
+    });
+  const places = placeLabels(
+    sorted.map(({ row, text }) => ({ ...at(row), text })),
+    rows.map(at),
+    linesOf(rows, at),
+    width,
+    height,
   );
-  return new Set(placed.filter((one) => kept.has(one.at)).map((one) => one.row));
+  return sorted.flatMap(({ row, text }, index) => {
+    const place = places[index];
+    return place === null || place === undefined
+      ? []
+      : [
+          {
+            facet: row.facet,
+            text,
+            iops: logValue(place.x, xDomain, width),
+            ns: logValue(height - place.y, yDomain, height),
+            code: markCode({ entry: row.at, name: row.series, kind: row.percentile }),
+          },
+        ];
+  });
+}
+
+/** Pixels between the points that stand for a line. */
+const linePx = 6;
+
+/** Points along the lines that connect the rows of a series and percentile in the order of depths. */
+function linesOf(rows: readonly Row[], at: (row: Row) => Label): readonly Label[] {
+  const lines = new Map<string, Row[]>();
+  for (const row of rows) {
+    const key = `${row.facet}|${row.series}|${row.percentile}`;
+    lines.set(key, [...(lines.get(key) ?? []), row]);
+  }
+  return [...lines.values()].flatMap((line) => {
+    const places = line.toSorted((a, b) => a.depth - b.depth).map(at);
+    return places.slice(1).flatMap((to, index) => {
+      const from = places[index] ?? to;
+      const count = Math.ceil(Math.hypot(to.x - from.x, to.y - from.y) / linePx);
+      return Array.from({ length: count }, (_, step) => ({
+        panel: to.panel,
+        x: from.x + ((to.x - from.x) * step) / count,
+        y: from.y + ((to.y - from.y) * step) / count,
+      }));
+    });
+  });
+}
+
+interface Frame {
+  readonly xDomain: readonly [number, number];
+  readonly yDomain: readonly [number, number];
+  readonly width: number;
+  readonly height: number;
 }
 
 function specOf(rows: readonly Row[], form: Form, joined: boolean, cloud: readonly Dot[]) {
@@ -189,6 +251,8 @@ function specOf(rows: readonly Row[], form: Form, joined: boolean, cloud: readon
     legend: joined ? topLegend(["p99", "p50"], form, true) : null,
   };
   const base = { x, y, color: colour };
+  // Labels travel with the rows, so that each comes into its own panel.
+  const measured = [{ filter: "!datum.text" }];
   const bare = { field: "bareCode", type: "nominal" };
   const layer = [
     ...(cloud.length === 0
@@ -206,6 +270,7 @@ function specOf(rows: readonly Row[], form: Form, joined: boolean, cloud: readon
       encoding: { ...base, y: { ...y, field: "low" }, y2: { field: "high" }, description: bare },
     },
     {
+      transform: measured,
       mark: { type: "line" },
       encoding: {
         ...base,
@@ -216,13 +281,19 @@ function specOf(rows: readonly Row[], form: Form, joined: boolean, cloud: readon
       },
     },
     {
+      transform: measured,
       mark: { type: "point", filled: true, size: 60, opacity: 1 },
       encoding: { ...base, shape, description: { field: "code", type: "nominal" } },
     },
     {
-      mark: { type: "text", dy: -10, color: ink },
-      transform: [{ filter: "datum.labelled" }],
-      encoding: { x, y, text: { field: joined ? "depthText" : "percentile" }, description: bare },
+      transform: [{ filter: "datum.text" }],
+      mark: { type: "text", baseline: "middle", color: ink },
+      encoding: {
+        x,
+        y,
+        text: { field: "text" },
+        description: { field: "code", type: "nominal" },
+      },
     },
   ];
   const frame = {
@@ -236,26 +307,22 @@ function specOf(rows: readonly Row[], form: Form, joined: boolean, cloud: readon
     height,
     layer: [...layer, ...(facets.length === 1 ? [frameLayer(frame)] : [])],
   };
-  const labelled = labelledRows(
-    joined ? rows.filter((row) => row.percentile === "p99") : rows,
-    (row) => ({
-      panel: row.facet,
-      x: logPixel(row.iops, xDomain, width),
-      y: logPixel(row.ns, yDomain, height),
-    }),
+  const labels = labelsOf(
+    rows,
+    (row) => (joined ? (row.percentile === "p99" ? row.depthText : null) : row.percentile),
+    { xDomain, yDomain, width, height },
   );
   const values = rows.map((row) => {
     const { at, tip } = row;
     const common = { name: row.series, kind: row.percentile };
     return {
       ...row,
-      labelled: labelled.has(row),
       code: markCode({ ...common, entry: at, tip }),
       bareCode: markCode({ ...common, entry: at }),
       lineCode: markCode({ ...common, entry: -1 }),
     };
   });
-  const data = { values };
+  const data = { values: [...values, ...labels] };
   return styled(
     facets.length === 1
       ? { data, ...plot }

@@ -64,7 +64,7 @@ export function percentileChart(model: ReportModel): Chart | null {
 }
 
 /** Few entries share one panel; else a panel per facet, and per facet and series when that is still too many. */
-function arrange(entries: readonly Entry[]): {
+export function arrange(entries: readonly Entry[]): {
   readonly panel: (entry: Entry) => string;
   readonly line: (entry: Entry) => string;
   /** Lines are choices, which have no order. */
@@ -81,11 +81,12 @@ function arrange(entries: readonly Entry[]): {
   for (const { facet } of entries) {
     counts.set(facet, (counts.get(facet) ?? 0) + 1);
   }
-  if (Math.max(...counts.values()) <= mostLines / 2) {
-    return { panel: (entry) => entry.facet, line: (entry) => entry.label };
-  }
   const series = new Set(entries.map((entry) => entry.series));
   const cells = new Set(entries.map((entry) => `${entry.facet}|${entry.series}`));
+  if (Math.max(...counts.values()) <= mostLines / 2) {
+    const choices = cells.size === entries.length;
+    return { panel: (entry) => entry.facet, line: (entry) => entry.label, choices };
+  }
   if (cells.size === entries.length && Math.max(...counts.values()) <= mostLines) {
     // Choices beside each other: over one another they are compared.
     return { panel: (entry) => entry.facet, line: (entry) => entry.label, choices: true };

@@ -57,7 +57,7 @@ function spec(lines: readonly object[], rules: readonly object[], form: Form, sm
   const y = {
     field: "share",
     type: "quantitative",
-    title: "share of operations",
+    title: "Share of operations",
     scale: { domain: [0, 1] },
     axis: { format: ".0%" },
   };
@@ -71,7 +71,13 @@ function spec(lines: readonly object[], rules: readonly object[], form: Form, sm
         transform: [{ filter: "!isValid(datum.rule)" }],
         mark: { type: "line", strokeWidth: 2 },
         encoding: {
-          x: { field: "seconds", type: "quantitative", title: "seconds", scale: { nice: false } },
+          x: {
+            field: "seconds",
+            type: "quantitative",
+            title: "Time since the run's start (s)",
+            scale: { nice: false },
+            axis: { tickCount: form === "phone" ? 4 : 8 },
+          },
           y,
           color: colour,
         },

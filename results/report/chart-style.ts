@@ -60,6 +60,15 @@ export const ink = "#1a1a1a";
 export const softInk = "#5a5a5a";
 export const gridInk = "#d9d9d9";
 export const shade = "#e8e8e8";
+/** Of words on a cell of a strong colour; the ground of the page, whatever its scheme. */
+export const paper = "#fdfdfd";
+/** Of words on a cell of a middling colour, which is dark on either ground. */
+export const middleInk = "#1a1a1b";
+
+/** Colour of words on a cell of `sequential`. */
+export function inkOn(step: number): string {
+  return step >= 3 ? paper : step === 2 ? middleInk : ink;
+}
 
 /** Names and their colours and shapes, in order of appearance. */
 export interface Key {
@@ -174,6 +183,78 @@ export function roomyLabels(
   return kept;
 }
 
+/** A label that wants a place near its mark. */
+export interface WantedLabel extends Label {
+  readonly text: string;
+}
+
+/** The middle of a label, pixels. */
+export interface PlacedLabel {
+  readonly x: number;
+  readonly y: number;
+}
+
+const labelFontPx = 10;
+/** Half the height of a label, and how far a mark reaches. */
+const halfLabelPx = 6;
+const markPx = 5;
+
+/**
+ * A place around its mark for each label, clear of other labels, of marks and of lines and inside
+ * the plot; null where there is none. Earlier ones choose first.
+ * @param lines points along the lines, some pixels apart
+ */
+export function placeLabels(
+  labels: readonly WantedLabel[],
+  marks: readonly Label[],
+  lines: readonly Label[],
+  widthPx: number,
+  heightPx: number,
+): readonly (PlacedLabel | null)[] {
+  const taken: {
+    readonly panel: string;
+    readonly x: number;
+    readonly y: number;
+    readonly half: number;
+  }[] = [];
+  return labels.map((label) => {
+    const half = textWidth(label.text, labelFontPx, false) / 2 + 1;
+    const side = half + markPx + 3;
+    const places = [
+      [0, -12],
+      [side, 0],
+      [-side, 0],
+      [0, 12],
+      [side, -10],
+      [-side, -10],
+      [side, 10],
+      [-side, 10],
+    ].map(([dx = 0, dy = 0]) => ({ x: label.x + dx, y: label.y + dy }));
+    const blocked = (list: readonly Label[], { x, y }: PlacedLabel) =>
+      list.some(
+        (mark) =>
+          mark.panel === label.panel &&
+          Math.abs(mark.x - x) < half + markPx &&
+          Math.abs(mark.y - y) < halfLabelPx + markPx,
+      );
+    const free = places.find((place) => {
+      const { x, y } = place;
+      const inside = x - half >= 0 && x + half <= widthPx && y >= halfLabelPx && y <= heightPx;
+      const apart = taken.every(
+        (other) =>
+          other.panel !== label.panel ||
+          Math.abs(other.x - x) >= other.half + half + 2 ||
+          Math.abs(other.y - y) >= 2 * halfLabelPx,
+      );
+      return inside && apart && !blocked(marks, place) && !blocked(lines, place);
+    });
+    if (free !== undefined) {
+      taken.push({ panel: label.panel, ...free, half });
+    }
+    return free ?? null;
+  });
+}
+
 /** Position of a value on a logarithmic axis, in pixels from its low end. */
 export function logPixel(value: number, domain: readonly [number, number], px: number): number {
   return (px * Math.log(value / domain[0])) / Math.log(domain[1] / domain[0]);
@@ -184,6 +265,11 @@ export interface GridPanel {
   readonly facet: string;
   readonly series: string;
   readonly name: string;
+}
+
+/** The value at a place of a logarithmic axis: the inverse of `logPixel`. */
+export function logValue(place: number, domain: readonly [number, number], px: number): number {
+  return domain[0] * Math.exp((place * Math.log(domain[1] / domain[0])) / px);
 }
 
 /** The order of panels, and how many stand side by side. */

@@ -49,6 +49,8 @@ interface Mark {
   readonly label: string;
 }
 
+/** Panels of a sweep that are open at first; more of them bury what comes after. */
+const mostOpen = 4;
 /** Marks to point at over the whole chart; each costs some 300 bytes. */
 const mostProbes = 120;
 
@@ -84,7 +86,10 @@ export function timeChart(model: ReportModel): Chart | null {
     caption:
       `Means per interval and the interval's 99th percentile of response time${open ? " (solid) and of service time (dotted)" : ""} on a logarithmic axis; of jobs joined, the worst one's.` +
       `${model.kind === "repeat" ? " One line per repeat." : ""}${small && model.runs.some((run) => run.repeat > 1) ? " The first repeat of each point." : ""}${notes.join("")}`,
-    folded: null,
+    folded:
+      small && new Set(cells.map((cell) => cell.name)).size > mostOpen
+        ? `Each run over time (${lines.length} lines)`
+        : null,
     spec: (form) =>
       small
         ? smallSpec(rows, marks, form, panelGrid(cells, form))
@@ -207,11 +212,12 @@ function layers(rows: readonly Row[], panel: Panel): object {
     type: "quantitative",
     title: panel.title,
     scale: time ? { type: "log", domain, nice: false } : { zero: true },
+    // All plots leave the same room for their labels, so that their time axes stand below one another.
     axis: time
-      ? { values: ticks, labelExpr: nsLabel }
+      ? { values: ticks, labelExpr: nsLabel, ...labelRoom }
       : {
           labelExpr: field === "bw" ? bandwidthLabel : countLabel,
-          minExtent: 36,
+          ...labelRoom,
           tickCount: Math.max(3, Math.floor(panel.height / 34)),
         },
   };
@@ -270,6 +276,8 @@ function layers(rows: readonly Row[], panel: Panel): object {
     ],
   };
 }
+
+const labelRoom = { minExtent: 54, maxExtent: 54 };
 
 /** Only the plot with a known y range is asked for its scales; the others share its x axis. */
 function frameOf(last: number, [low, high]: readonly [number, number]) {
@@ -387,7 +395,10 @@ function smallSpec(
           header: { labelFontSize: 11 },
         },
         columns,
-        resolve: field === "p99" ? { axis: { y: "independent" } } : { scale: { y: "independent" } },
+        resolve: {
+          axis: { x: form === "phone" ? "independent" : "shared", y: "independent" },
+          scale: { y: field === "p99" ? "shared" : "independent" },
+        },
         spec: layers(rows, {
           field,
           title,

@@ -4,7 +4,9 @@ import { findOption } from "../../engine/options/registry.ts";
 import { curveChart } from "../load-curve/chart-curve.ts";
 import { axisChart } from "./chart-axis.ts";
 import { comparisonChart } from "./chart-comparison.ts";
+import { distributionChart } from "./chart-distribution.ts";
 import { effectsChart } from "./chart-effects.ts";
+import { gridChart } from "./chart-grid.ts";
 import { heatChart } from "./chart-heat.ts";
 import { layerTaxChart } from "./chart-layer-tax.ts";
 import { loadLatencyChart } from "./chart-load-latency.ts";
@@ -39,16 +41,18 @@ export function chartsOf(model: ReportModel): readonly Chart[] {
     return [];
   }
   const overAxis = axisChart(model);
-  // What a sweep asks for comes first: over a numeric parameter as lines, among choices as bars.
+  // After the verdicts' effects comes what a sweep asks for: over a numeric parameter as lines, among choices as bars.
   const asked = overAxis ?? (choosesOptions(model) ? comparisonChart(model) : null);
   const curve = model.loadCurve === undefined ? null : curveChart(model.loadCurve);
   const charts: (Chart | null)[] = [
     curve,
+    effectsChart(model),
     asked,
     layerTaxChart(model),
-    effectsChart(model),
+    gridChart(model),
     curve === null ? loadLatencyChart(model) : null,
     percentileChart(model),
+    distributionChart(model),
     asked === null ? comparisonChart(model) : null,
     stageChart(model),
     shareChart(model),

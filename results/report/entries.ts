@@ -4,7 +4,7 @@ import { directions } from "../fio-record.ts";
 import type { JobRecord } from "../run-record.ts";
 import { HeatGrid } from "./heat-grid.ts";
 import { type JobFacts, jobFacts } from "./job-facts.ts";
-import { isSolid, type Measure, measureOf, spectrumOf } from "./measure.ts";
+import { cdfOf, isSolid, type Measure, measureOf, spectrumOf } from "./measure.ts";
 import type { Entry, HeatMap, MetricValue } from "./model.ts";
 import type { RunFiles } from "./run-files.ts";
 import { formatCount } from "./units.ts";
@@ -85,6 +85,7 @@ export function makeEntries(
         service: spectrumOf(draft.measures.map((m) => m.histograms.service)),
         response: spectrumOf(draft.measures.map((m) => m.histograms.response)),
       },
+      cdf: cdfOf(draft.measures.map((m) => m.histograms.response)),
       openLoop: draft.openLoop,
     };
     return { entry, sources: draft.sources, heatMaps: heatMapsOf(entry, draft.measures) };

@@ -23,9 +23,13 @@ export function healthSection(model: ReportModel): Markup {
   ];
   const head = titles.map((title) => html`<th scope="col">${title}</th>`);
   const bad = model.caveats.some((c) => ["late", "saturated", "overloaded"].includes(c.kind));
+  const hiccup = model.caveats.some((c) => c.kind === "hiccups");
+  const kept = "The load generator was neither late nor saturated, and no arrival was dropped";
   const verdict = bad
     ? "The load generator did not keep up everywhere; see the warnings above."
-    : "The load generator kept up: it was neither late nor saturated, and no arrival was dropped.";
+    : hiccup
+      ? `${kept}; but a core was taken away for a while, as told above, and operations of that while may have waited for it.`
+      : `${kept}.`;
   return html`<section aria-labelledby="health"><h2 id="health">Generator health</h2>
 <p>${verdict}</p>
 <details><summary>Each run and its generator (${rows.length} ${rows.length === 1 ? "row" : "rows"})</summary>
@@ -91,11 +95,31 @@ export function environmentSection(model: ReportModel): Markup {
 ${rest.map(factGroup)}
 </div></details>`;
   return html`<section aria-labelledby="environment"><h2 id="environment">Environment</h2>
+<details><summary>${inShort(model)}</summary>
 <div class="env">
 ${shown.map(factGroup)}
 </div>
 ${more}
+</details>
 </section>`;
+}
+
+/** The machine in a line: processor, kernel, versions. */
+function inShort({ environment }: ReportModel): string {
+  const fact = (title: string, name: string) =>
+    environment.find((group) => group.title === title)?.facts.find((each) => each.name === name)
+      ?.value ?? "";
+  const cores = fact("cpu", "cores") || fact("cpu", "online");
+  const kernel = fact("kernel", "release") || fact("host", "kernel");
+  const parts = [
+    [fact("cpu", "model"), cores === "" ? "" : `${cores} ${cores === "1" ? "core" : "cores"}`]
+      .filter((part) => part !== "")
+      .join(", "),
+    kernel === "" ? "" : `Linux ${kernel}`,
+    fact("os", "name"),
+    fact("versions", "osdyno") === "" ? "" : `osdyno ${fact("versions", "osdyno")}`,
+  ].filter((part) => part !== "");
+  return parts.length === 0 ? "What was recorded of the machine" : parts.join("; ");
 }
 
 /** The long list of CPU mitigations becomes a group of its own. */

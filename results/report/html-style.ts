@@ -2,8 +2,10 @@
 import {
   gridInk,
   ink,
+  middleInk,
   orderedPalette,
   palette,
+  paper,
   sequential,
   shade,
   softInk,
@@ -42,10 +44,17 @@ export const darkSequential = [
   "#eaf5ff",
 ];
 
+/** What words are drawn with on a dark ground, and on its cells. */
+export const darkInks: readonly (readonly [string, string])[] = [
+  [ink, "#ececec"],
+  [middleInk, "#050607"],
+  [paper, "#14161a"],
+];
+
 /** Charts are drawn for paper; on a dark screen each colour is exchanged for its stand-in. */
 function darkCharts(): string {
-  const pairs: [string, string][] = [
-    [ink, "#ececec"],
+  const pairs: (readonly [string, string])[] = [
+    ...darkInks,
     [softInk, "#b4b4b4"],
     ["#000", "#ececec"],
     ["#888", "#b4b4b4"],
@@ -102,6 +111,7 @@ th[scope=row],th[scope=rowgroup],td.text,th.text{text-align:left}
 thead th{border-bottom:2px solid var(--soft);white-space:normal;vertical-align:bottom}
 th[scope=rowgroup]{background:var(--panel)}
 th[scope=row]{font-weight:normal}
+td.why{white-space:normal;min-width:16rem}
 td.best{font-weight:bold;background:var(--best)}
 td small{display:block;color:var(--soft);font-size:.75rem;font-weight:normal}
 .hidden{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap}
@@ -145,9 +155,11 @@ font-size:.8rem;line-height:1.35;border-radius:.3rem;pointer-events:none}
 pre{background:var(--panel);padding:.7rem .9rem;overflow-x:auto;font:.85rem/1.5 "DejaVu Sans Mono",ui-monospace,monospace}
 .facts{display:grid;grid-template-columns:minmax(7rem,auto) minmax(0,2fr);gap:.15rem 1rem;font-size:.85rem;margin:.2rem 0}
 .facts dt{color:var(--soft)}.facts dd{margin:0;overflow-wrap:anywhere}
+#method~ul{padding-left:1.2rem;font-size:.92rem}#method~ul li{margin:.25rem 0}
 .env{columns:2 22rem;column-gap:2rem}.group{break-inside:avoid;padding-bottom:.5rem}.group h3{margin-top:.3rem}
 details{margin:.6rem 0}summary{cursor:pointer}
 footer{margin-top:3rem;padding-top:1rem;padding-bottom:2rem;border-top:1px solid var(--line);font-size:.85rem;color:var(--soft)}
+@media screen and (max-width:110rem){.ranges [data-m="bw.binary"]{display:none}}
 @media screen and (max-width:68rem){[data-m="bw.binary"]{display:none}}
 @media screen and (max-width:56rem){table{font-size:.8rem}th,td{padding:.3rem .26rem}}
 @media screen and (max-width:42rem){

@@ -3,13 +3,14 @@ import { type Chart, chartsOf } from "./charts.ts";
 import { deviceSection, environmentSection, healthSection, repeatSection } from "./html-machine.ts";
 import { escapeHtml, html, Markup, nothing, pageOf } from "./html-markup.ts";
 import { styleSheet } from "./html-style.ts";
+import { methodSection, verdictSection } from "./html-verdicts.ts";
 import { layerTaxSection } from "./layer-tax-text.ts";
 import type { ReportModel } from "./model.ts";
 import { pageScript, scriptHash } from "./page-script.ts";
 import { renderInline } from "./render.ts";
 import { stageSection } from "./stage-table.ts";
 import { type Cell, type Table, type TableGroup, tableOf } from "./table.ts";
-import { formatSeconds, metricHeading } from "./units.ts";
+import { formatBytes, formatSeconds } from "./units.ts";
 
 /** Draws the whole page. Deterministic: the same model gives the same bytes. */
 export async function renderHtml(model: ReportModel): Promise<string> {
@@ -23,11 +24,12 @@ ${header(model)}
 <main>
 ${answer(model)}
 ${caveats(model)}
+${verdictSection(model)}
 ${figuresTable(model)}
 ${figures.length === 0 ? nothing : charts(model, figures)}
 ${layerTaxSection(model)}
 ${stageSection(model)}
-${verdicts(model)}
+${methodSection(model)}
 ${healthSection(model)}
 ${deviceSection(model)}
 ${environmentSection(model)}
@@ -53,8 +55,14 @@ function header(model: ReportModel): Markup {
   return html`<header>
 <h1>${model.name}${badges}</h1>
 ${model.question === null ? nothing : html`<p class="question">${model.question}</p>`}
-<p class="meta">${runs}, ${formatSeconds(model.seconds)} of measuring, started ${started}; target ${model.target}</p>
+<p class="meta">${runs}, ${formatSeconds(model.seconds)} of measuring${writtenText(model)}, started ${started}; target ${model.target}</p>
 </header>`;
+}
+
+/** What the jobs of all runs wrote: what a device with a rated endurance had to bear. */
+function writtenText({ runs }: ReportModel): string {
+  const bytes = runs.reduce((sum, run) => sum + run.writtenBytes, 0);
+  return bytes === 0 ? "" : `, ${formatBytes(bytes)} written`;
 }
 
 function answer(model: ReportModel): Markup {
@@ -89,7 +97,8 @@ function figuresTable(model: ReportModel): Markup {
   const weak = table.hasWeak
     ? html` A dash stands where fewer than 10 samples lie beyond a percentile.`
     : nothing;
-  const ranged = model.entries.some((entry) => entry.replicates > 1)
+  const repeated = model.entries.some((entry) => entry.replicates > 1);
+  const ranged = repeated
     ? html` Figures are medians of the repeats; the small ones reach from the smallest to the largest.`
     : nothing;
   return html`<section aria-labelledby="figures"><h2 id="figures">Figures</h2>
@@ -97,7 +106,7 @@ function figuresTable(model: ReportModel): Markup {
 handed to the target; both until it completed.${ranged}${weak}</p>
 <p class="note selected">Now of the selected time only; percentiles to 5%.</p>
 <div class="scroll" tabindex="0" role="group" aria-label="Table of figures, scrolls sideways">
-<table>
+<table class="${repeated ? "ranges" : "single"}">
 <caption class="hidden">Figures of each configuration</caption>
 <thead><tr><th scope="col" class="text">Configuration</th>${head}</tr></thead>
 ${table.groups.map((group) => tableBody(group, table))}
@@ -170,27 +179,4 @@ ${classed(phone, "phone")}
 <h3>${chart.title}</h3>
 ${chart.folded === null ? drawing : html`<details><summary>${chart.folded}</summary>${drawing}</details>`}
 </figure>`;
-}
-
-function verdicts(model: ReportModel): Markup {
-  if (model.comparisons.length === 0) {
-    return nothing;
-  }
-  const rows = model.comparisons.map((c) => {
-    const interval = `${c.low.toFixed(3)} to ${c.high.toFixed(3)}`;
-    const more = c.runs_needed === null ? "" : `; ${c.runs_needed} runs a side would decide`;
-    return html`<tr><th scope="row">${metricHeading(c.metric)}</th><td class="text">${c.base}</td>
-<td class="text">${c.candidate}</td><td>${c.ratio.toFixed(3)}</td><td>${interval}</td><td>${c.p.toPrecision(2)}</td>
-<td class="text"><b>${c.verdict}</b>: ${c.reason}${more}</td></tr>`;
-  });
-  const titles = ["Base", "Candidate", "Ratio", "Interval", "p", "Verdict"];
-  const head = titles.map((title) => html`<th scope="col">${title}</th>`);
-  return html`<section aria-labelledby="verdicts"><h2 id="verdicts">Verdicts</h2>
-<p class="note">Ratio of candidate to base with its confidence interval.</p>
-<div class="scroll" tabindex="0" role="group" aria-label="Table of verdicts, scrolls sideways"><table>
-<caption class="hidden">Verdicts of the comparisons</caption>
-<thead><tr><th scope="col" class="text">Metric</th>${head}</tr></thead>
-<tbody>
-${rows}
-</tbody></table></div></section>`;
 }

@@ -4,6 +4,7 @@ import { basename, join, resolve } from "node:path";
 import { OsdynoError } from "../../engine/base/error.ts";
 import { curveSentences } from "../load-curve/curve-text.ts";
 import type { JobRecord, RunRecord } from "../run-record.ts";
+import { usualMargin } from "../sweep/judge.ts";
 import type { SweepRecord } from "../sweep-record.ts";
 import { answerOf } from "./answer.ts";
 import { askedOf } from "./asked.ts";
@@ -12,7 +13,9 @@ import { deviceFacts } from "./device-facts.ts";
 import { type LoadedPoint, makeEntries } from "./entries.ts";
 import { changedFacts, factGroups, optionGroups } from "./environment.ts";
 import { jobSettings } from "./job-settings.ts";
+import { methodOf } from "./method.ts";
 import type { ReportModel, RunSummary } from "./model.ts";
+import { noiseOf } from "./noise.ts";
 import { type RunFiles, readJson, readRun } from "./run-files.ts";
 import { shareLinesOf } from "./share-lines.ts";
 import { stageEntriesOf } from "./stage-entries.ts";
@@ -141,6 +144,9 @@ function modelOf(
   const missing = [...lost, ...missingOf(found)];
   const targets = found.map((run) => run.files.record.target);
   const words = sweep?.command ?? first.command ?? [];
+  const looks = sweep?.looks ?? [];
+  const minEffect = sweep?.min_effect ?? usualMargin;
+  const seed = sweep?.seed ?? first.seed;
   return {
     schema: "osdyno-report-1",
     kind,
@@ -156,9 +162,11 @@ function modelOf(
     source: basename(resolve(dir)),
     target: [...new Set(targets)].join(", "),
     chain: first.chain ?? [],
-    seed: sweep?.seed ?? first.seed,
+    seed,
     entries,
     comparisons,
+    minEffect,
+    requirements: sweep?.requirements ?? [],
     runs,
     timeLines,
     heatMaps: placed.flatMap((one) => one.heatMaps),
@@ -176,6 +184,11 @@ function modelOf(
     jobText: [...new Set(found.map((run) => run.files.record.job?.text ?? ""))]
       .slice(0, 1)
       .join(""),
+    noise: noiseOf(entries, metrics),
+    method: methodOf(
+      { kind, entries, runs, seed, comparisons, metrics, preview, minEffect },
+      looks,
+    ),
     caveats: findCaveats({
       state,
       reason,
@@ -192,7 +205,7 @@ function modelOf(
     answer: [
       ...curveAnswer(sweep),
       ...answerOf({
-        ...{ state, preview, metrics, entries, comparisons, timeLines },
+        ...{ state, preview, metrics, entries, comparisons, minEffect, timeLines },
         pick: sweep?.pick ?? null,
         baseline: sweep?.baseline ?? null,
         requirements: sweep?.requirements ?? [],
@@ -236,6 +249,7 @@ function summaryOf(point: string, run: FoundRun): RunSummary {
     reason: record.reason ?? null,
     started: record.started ?? "",
     seconds: (record.runtime_ms ?? 0) / 1000,
+    writtenBytes: record.osdyno.totals?.write?.bytes ?? 0,
     errors: errorsOf(record),
     generators: generatorsOf(record.jobs),
   };

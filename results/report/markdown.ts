@@ -1,9 +1,11 @@
 /** The report as Markdown, for pull requests and mails: the answer open, the rest folded. */
 import { layerTaxMarkdown } from "./layer-tax-text.ts";
+import { noiseSentences } from "./method.ts";
 import type { FactGroup, ReportModel } from "./model.ts";
 import { stageMarkdown } from "./stage-table.ts";
 import { type Cell, type Table, tableOf } from "./table.ts";
 import { formatSeconds } from "./units.ts";
+import { requirementRows, verdictGroups } from "./verdict-rows.ts";
 
 /** Columns that fit beside each other in a pull request; all of them stand in a fold. */
 const narrow = ["iops", "bw", "response.p50", "response.p99", "response.p99.9", "cpu_us_per_io"];
@@ -16,10 +18,12 @@ export function renderMarkdown(model: ReportModel): string {
     `**${escapeText(first)}**`,
     escapeText(rest.join(" ")),
     caveatList(model),
+    requirements(model),
+    verdicts(model),
     figures(model),
     layerTaxMarkdown(model, escapeText),
     stages(model),
-    comparisons(model),
+    methodFold(model),
     "## Repeat it",
     fenced(model.repeatCommand, "sh"),
     `Seed ${model.seed}. Target \`${model.target.replaceAll("`", "'")}\`. Started ${model.started}; ${formatSeconds(model.seconds)} of measuring in ${model.runs.length} ${model.runs.length === 1 ? "run" : "runs"}.`,
@@ -115,20 +119,44 @@ function cellText(cell: Cell | undefined, all: boolean): string {
   return [marked, ...below].map(whole).join("<br>");
 }
 
-function comparisons(model: ReportModel): string {
-  if (model.comparisons.length === 0) {
+function requirements(model: ReportModel): string {
+  const rows = requirementRows(model).map((row) => {
+    const { name, verdict, threshold, median, interval, because } = row;
+    const cells = [name, verdict, threshold, median, interval, because].map(escapeText);
+    return `| ${cells.with(1, `**${verdict}**`).join(" | ")} |`;
+  });
+  const head = [
+    "| Configuration | Verdict | Required | Median | Interval | Why it is required |",
+    "|---|---|---|---:|---:|---|",
+  ];
+  return rows.length === 0 ? "" : ["## Requirements\n", ...head, ...rows].join("\n");
+}
+
+function verdicts(model: ReportModel): string {
+  const groups = verdictGroups(model).map(({ heading, rows }) => {
+    const lines = [
+      `| ${escapeText(heading)} | Verdict | Difference | Interval | p | Compared with | Why |`,
+      "|---|---|---:|---:|---:|---|---|",
+      ...rows.map(({ candidate, verdict, difference, interval, p, base, why }) => {
+        const cells = [candidate, verdict, difference, interval, p, base, why].map(escapeText);
+        return `| ${cells.with(1, `**${verdict}**`).join(" | ")} |`;
+      }),
+    ];
+    return { heading, text: lines.join("\n") };
+  });
+  const [first, ...rest] = groups;
+  if (first === undefined) {
     return "";
   }
-  const lines = [
-    "| Metric | Base | Candidate | Ratio | Interval | Verdict |",
-    "|---|---|---|---:|---|---|",
-  ];
-  for (const c of model.comparisons) {
-    const interval = `${c.low.toFixed(3)} to ${c.high.toFixed(3)}`;
-    const cells = [c.metric, c.base, c.candidate, c.ratio.toFixed(3), interval, c.verdict];
-    lines.push(`| ${cells.map(escapeText).join(" | ")} |`);
-  }
-  return `## Verdicts\n\n${lines.join("\n")}`;
+  const names = rest.map(({ heading }) => heading).join(", ");
+  const others = rest.map(({ text }) => text).join("\n\n");
+  const folded = rest.length === 0 ? "" : fold(`Verdicts: ${names}`, others);
+  return ["## Verdicts", first.text, folded].filter((part) => part !== "").join("\n\n");
+}
+
+function methodFold(model: ReportModel): string {
+  const lines = [...noiseSentences(model), ...model.method].map((line) => `- ${escapeText(line)}`);
+  return fold("Noise and method", lines.join("\n"));
 }
 
 function factFold(title: string, groups: readonly FactGroup[]): string {

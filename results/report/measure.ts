@@ -169,3 +169,22 @@ export function spectrumOf(
     points.push([Number(oneOverRest.toPrecision(5)), ns]);
   }
 }
+
+/** Of a distribution on a plain scale; the tail has the percentile plot. */
+const cdfShares = [
+  0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75,
+  0.8, 0.85, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999,
+];
+
+/** Shares with the times within which they completed, as far as 10 samples lie on either side. Empty without a histogram. */
+export function cdfOf(
+  histograms: readonly (Histogram | null)[],
+): readonly (readonly [number, number])[] {
+  const sum = mergeHistograms(histograms.filter((one) => one !== null));
+  const least = samplesBeyond / Math.max(1, sum.totalCount);
+  return cdfShares.flatMap((share) =>
+    share < least || 1 - share < least
+      ? []
+      : [[share, sum.getValueAtPercentile(100 * share)] as const],
+  );
+}

@@ -7,7 +7,7 @@ import type { Direction } from "../../workloads/run-outcome.ts";
 import type { LoadCurve } from "../load-curve/curve.ts";
 import type { OsdynoGenerator } from "../run-record.ts";
 import type { LayerTax } from "../sweep/layer-tax.ts";
-import type { SweepComparison } from "../sweep-record.ts";
+import type { SweepComparison, SweepRequirement } from "../sweep-record.ts";
 import type { StageEntry } from "./stage-entries.ts";
 
 /** A metric over the replicates of one entry. */
@@ -53,6 +53,8 @@ export interface Entry {
   readonly metrics: Readonly<Record<string, MetricValue>>;
   /** From the merged histograms of all replicates. */
   readonly spectrum: Spectrum;
+  /** Shares of the operations and the response time within which they completed, up to the last solid one. */
+  readonly cdf: readonly (readonly [share: number, ns: number])[];
   readonly openLoop: boolean;
 }
 
@@ -133,6 +135,8 @@ export interface RunSummary {
   readonly reason: string | null;
   readonly started: string;
   readonly seconds: number;
+  /** What its jobs wrote while they were measured. */
+  readonly writtenBytes: number;
   readonly errors: readonly string[];
   readonly generators: readonly (OsdynoGenerator & { readonly job: string })[];
 }
@@ -156,6 +160,22 @@ export interface Caveat {
   /** `serious`: figures may be wrong; `mind`: know it before you use them. */
   readonly weight: "serious" | "mind";
   readonly text: string;
+}
+
+/** How equal runs differed in a metric; shares of the figure. */
+export interface Noise {
+  readonly metric: string;
+  /** With at least three runs each. */
+  readonly configurations: number;
+  /** Of each, in the middle. */
+  readonly runs: number;
+  /** Standard deviation from run to run: in the middle, and of the worst configuration. */
+  readonly spread: number;
+  readonly worstSpread: number;
+  /** Its entry. */
+  readonly worst: string;
+  /** Change from the first run to the last, of all together; p of none. */
+  readonly drift: { readonly share: number; readonly p: number };
 }
 
 /** A fact about the machine; nested records are joined with dots. */
@@ -190,6 +210,10 @@ export interface ReportModel {
   readonly seed: number;
   readonly entries: readonly Entry[];
   readonly comparisons: readonly SweepComparison[];
+  /** Ratios this near to 1, as a share, counted as no difference. */
+  readonly minEffect: number;
+  /** What points had to reach. */
+  readonly requirements: readonly SweepRequirement[];
   readonly runs: readonly RunSummary[];
   readonly timeLines: readonly TimeLine[];
   readonly heatMaps: readonly HeatMap[];
@@ -211,6 +235,9 @@ export interface ReportModel {
   readonly caveats: readonly Caveat[];
   /** Of `run --load-curve`. */
   readonly loadCurve?: LoadCurve;
+  readonly noise: readonly Noise[];
+  /** How the figures came about, a sentence each. */
+  readonly method: readonly string[];
   /** The answer: the first sentence stands alone; the rest explains it. */
   readonly answer: readonly string[];
 }

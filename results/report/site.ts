@@ -1,7 +1,12 @@
 /** A folder that can be published: a page that lists many reports, and a copy of each. */
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { existsSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
 import { OsdynoError } from "../../engine/base/error.ts";
+import { historyOf } from "../history/history.ts";
+import { type HistoryItem, readItems } from "../history/items.ts";
+import { renderHistoryHtml } from "../history/page.ts";
+import { historyMetrics } from "../history/write.ts";
 import { renderTuneHtml } from "../tune/report/html.ts";
 import { isTuneDirectory, loadTuneReport } from "../tune/report/load.ts";
 import { renderHtml } from "./html.ts";
@@ -16,6 +21,7 @@ const schema = "osdyno-site-1";
 /** What the page is made of; a later call adds to it without the old directories. */
 const listName = "reports.json";
 const folder = "reports";
+const historyName = "history.html";
 
 interface SiteEntry {
   /** Relative to the page. */
@@ -30,6 +36,8 @@ interface SiteEntry {
   readonly answer: string;
   readonly state: ReportModel["state"];
   readonly warnings: number;
+  /** Its figures, for the history of all; absent in what older versions wrote. */
+  readonly items?: readonly HistoryItem[];
 }
 
 export interface WrittenSite {
@@ -58,7 +66,8 @@ export async function writeSite(dirs: readonly string[], out: string): Promise<W
       const href = freeHref(model, entries);
       const page = tuning === null ? await renderHtml(model) : await renderTuneHtml(tuning);
       writeAside(join(out, href), page);
-      entries.set(href, entryOf(model, href));
+      const items = tuning === null ? readItems([dir], historyMetrics).items.map(lean) : [];
+      entries.set(href, { ...entryOf(model, href), items });
       added += 1;
     } catch (error) {
       if (given || !(error instanceof OsdynoError) || error.code !== "bad-input") {
@@ -71,9 +80,33 @@ export async function writeSite(dirs: readonly string[], out: string): Promise<W
     (a, b) => b.started.localeCompare(a.started) || a.href.localeCompare(b.href),
   );
   writeAside(join(out, listName), `${JSON.stringify({ schema, reports: list }, null, 1)}\n`);
+  const withHistory = await writeHistory(list, join(out, historyName));
   const index = join(out, "index.html");
-  writeAside(index, renderIndex(list));
+  writeAside(index, renderIndex(list, withHistory));
   return { index, added, total: list.length, skipped };
+}
+
+/** Of the machine, what is asked for where figures changed. */
+const lastingFacts = ["cpu", "kernel", "versions", "os"];
+
+function lean(item: HistoryItem): HistoryItem {
+  const facts = Object.entries(item.environment).filter(([name]) => lastingFacts.includes(name));
+  const job = createHash("sha256").update(item.job).digest("hex").slice(0, 16);
+  return { ...item, job, environment: Object.fromEntries(facts) };
+}
+
+/** Levels and changes of what was measured more than once; answers whether there is such a page. */
+async function writeHistory(list: readonly SiteEntry[], file: string): Promise<boolean> {
+  const model = historyOf(
+    list.flatMap((entry) => entry.items ?? []),
+    historyMetrics,
+  );
+  if (model.lines.length === 0) {
+    rmSync(file, { force: true });
+    return false;
+  }
+  writeAside(file, await renderHistoryHtml(model));
+  return true;
 }
 
 /** What an earlier call wrote, without the reports that were deleted since. */
@@ -158,15 +191,18 @@ function entryOf(model: ReportModel, href: string): SiteEntry {
   };
 }
 
-function renderIndex(list: readonly SiteEntry[]): string {
+function renderIndex(list: readonly SiteEntry[], withHistory: boolean): string {
   const script = moduleText("site");
   const heads = ["Started (UTC)", "Report", "Target", "Answer", "State"].map((title, index) => {
     const order = index === 0 ? "descending" : "none";
     return html`<th scope="col" class="text" aria-sort="${order}">${title}</th>`;
   });
   const count = `${list.length} ${list.length === 1 ? "report" : "reports"}`;
+  const link = withHistory
+    ? html`<p><a href="${historyName}">What was measured more than once: levels and changes</a></p>`
+    : nothing;
   const body = html`<header><h1>Reports</h1>
-<p class="meta">${count} made by osdyno, newest first.</p></header>
+<p class="meta">${count} made by osdyno, newest first.</p>${link}</header>
 <main>
 <h2 class="hidden">All reports</h2>
 <table class="site">

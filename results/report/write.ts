@@ -9,13 +9,14 @@ import { holdsSnia, loadSnia } from "../snia/load.ts";
 import { tuneDrawing } from "../tune/report/drawing.ts";
 import { isTuneDirectory, loadTuneReport } from "../tune/report/load.ts";
 import { type Chart, chartsOf } from "./charts.ts";
+import { renderCsv } from "./csv.ts";
 import { renderHtml } from "./html.ts";
 import { loadReport } from "./load.ts";
 import { renderMarkdown } from "./markdown.ts";
 import type { ReportModel } from "./model.ts";
 import { renderPng, renderSvg } from "./render.ts";
 
-export const reportFormats = ["html", "md", "json", "svg", "png"] as const;
+export const reportFormats = ["html", "md", "json", "csv", "svg", "png"] as const;
 export type ReportFormat = (typeof reportFormats)[number];
 
 export interface ReportOptions {
@@ -23,7 +24,7 @@ export interface ReportOptions {
   readonly format?: ReportFormat;
   /**
    * A file; for `svg` and `png` a directory, which gets one file per chart. Default: `report.html`,
-   * `report.md`, `report.json` or `charts/` in the results directory.
+   * `report.md`, `report.json`, `report.csv` or `charts/` in the results directory.
    */
   readonly out?: string;
 }
@@ -39,6 +40,8 @@ export interface Drawing {
   readonly charts: readonly Chart[];
   readonly html: () => Promise<string>;
   readonly markdown: () => string;
+  /** Null: this kind has none. */
+  readonly csv: (() => string) | null;
   /** For `--format json`. */
   readonly model: unknown;
 }
@@ -57,6 +60,7 @@ function plainDrawing(model: ReportModel): Drawing {
     charts: chartsOf(model),
     html: () => renderHtml(model),
     markdown: () => renderMarkdown(model),
+    csv: () => renderCsv(model),
     model,
   };
 }
@@ -95,7 +99,16 @@ export async function renderDrawing(drawing: Drawing, format: TextFormat): Promi
     case "md":
       return drawing.markdown();
     case "json":
-      return `${JSON.stringify(drawing.model, null, 2)}\n`;
+      return `${JSON.stringify(drawing.model, null, 2)}
+`;
+    case "csv":
+      if (drawing.csv === null) {
+        throw new OsdynoError(
+          "bad-input",
+          `${drawing.name}: reports of this kind have no csv; --format json has the data`,
+        );
+      }
+      return drawing.csv();
   }
 }
 

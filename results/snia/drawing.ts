@@ -13,6 +13,7 @@ export function sniaDrawing(model: SniaModel): Drawing {
     charts: sniaCharts(model),
     html: () => renderSniaHtml(model),
     markdown: () => renderSniaMarkdown(model),
+    csv: null,
     model,
   };
 }

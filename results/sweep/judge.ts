@@ -8,13 +8,18 @@ import { medianInterval } from "../stats/order-statistics.ts";
 import { pairedStudentP } from "../stats/student.ts";
 import { type Difference, decide, differenceOf } from "../stats/verdict.ts";
 import type { SweepComparison } from "../sweep-record.ts";
-import type { Point } from "./points.ts";
+
+/** What of a point decides with which other it is compared. */
+export interface JudgedPoint {
+  readonly id: string;
+  readonly parameters: Readonly<Record<string, string>>;
+}
 
 /** Figures of a metric by block; null where a run has none. */
 export type FiguresOf = (point: string, metric: string) => readonly (number | null)[];
 
 export interface JudgeInput {
-  readonly points: readonly Point[];
+  readonly points: readonly JudgedPoint[];
   readonly metrics: readonly string[];
   /** Values of the base's parameters; null: nothing is compared. */
   readonly baseline: Readonly<Record<string, string>> | null;
@@ -26,14 +31,15 @@ export interface JudgeInput {
 }
 
 const usualConfidence = 0.95;
-const usualMargin = 0.02;
+/** Unless the sweep file says otherwise. */
+export const usualMargin = 0.02;
 
 /** The point that this one is compared with; null for a base and where there is none. */
-export function baseOf(
-  point: Point,
-  points: readonly Point[],
+export function baseOf<P extends JudgedPoint>(
+  point: P,
+  points: readonly P[],
   baseline: Readonly<Record<string, string>>,
-): Point | null {
+): P | null {
   const wanted = { ...point.parameters, ...baseline };
   const names = Object.keys(wanted);
   const base = points.find((each) => names.every((name) => each.parameters[name] === wanted[name]));

@@ -10,7 +10,8 @@ import { metric, metricSupported } from "../metrics.ts";
 import type { RunRecord } from "../run-record.ts";
 import { medianInterval } from "../stats/order-statistics.ts";
 import { differenceOf } from "../stats/verdict.ts";
-import { notActing, type Point } from "./points.ts";
+import type { JudgedPoint as Point } from "./judge.ts";
+import { notActing } from "./points.ts";
 
 /** A figure over the blocks; the bounds are of 95%, null with fewer than six. */
 export interface TaxFigure {

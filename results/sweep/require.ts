@@ -2,8 +2,7 @@
 import { medianInterval } from "../stats/order-statistics.ts";
 import type { SweepRequirement } from "../sweep-record.ts";
 import { keeps, type Threshold } from "../threshold.ts";
-import type { FiguresOf } from "./judge.ts";
-import type { Point } from "./points.ts";
+import type { FiguresOf, JudgedPoint } from "./judge.ts";
 import type { Requirement } from "./spec.ts";
 import { ruleHolds } from "./values.ts";
 
@@ -22,7 +21,7 @@ function verdictOf(
 /** One judgement for each requirement and each point that it is asked of. */
 export function judgeRequirements(
   requirements: readonly Requirement[],
-  points: readonly Point[],
+  points: readonly JudgedPoint[],
   figures: FiguresOf,
 ): SweepRequirement[] {
   return requirements.flatMap(({ threshold, at, because }) =>

@@ -84,7 +84,22 @@ test("verify agrees with an untouched run, and exits 1 for a changed one", () =>
   writeFileSync(path, before);
   expect(wrong.status).toBe(1);
   expect(wrong.out).toContain("job read io_bytes: published 4096000, raw data give 4096001");
-  expect(wrong.err).toBe("osdyno: 1 of 1 runs do not agree with their raw data\n");
+  expect(wrong.err).toBe("osdyno: 1 of 1 results do not agree with their raw data\n");
+});
+
+test("query answers SQL as a table, CSV or JSON; what is no query is one line and exit 2", () => {
+  const sql = "SELECT label, iops, response_p99_ns AS p99 FROM runs";
+  expect(osdyno("query", sql).out).toMatch(/fixture │ 1000 │ 990\d{3} │?/);
+  const [row] = JSON.parse(osdyno("query", sql, "latest", "--json").out) as [{ p99: number }];
+  expect(osdyno("query", sql, "--csv").out).toBe(`label,iops,p99\nfixture,1000,${row.p99}\n`);
+  const refused = { status: 2, out: "" };
+  expect(osdyno("query", "DELETE FROM runs")).toMatchObject(refused);
+  expect(osdyno("query", "SELECT nope FROM runs")).toEqual({
+    ...refused,
+    err: "osdyno: SQL: no such column: nope; results query --help lists the tables and their columns\n",
+  });
+  expect(osdyno("query", sql, "--csv", "--json").err).toMatch(/exclude each other/);
+  expect(osdyno("query", sql, "no-such")).toMatchObject(refused);
 });
 
 test("an unknown run is one clear line and exit 2; rm of a foreign directory removes nothing", () => {

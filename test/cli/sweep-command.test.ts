@@ -52,7 +52,7 @@ test("runs every point in each block, in an order that the seed decides", () => 
   expect(new Set(seeds.map((each) => each.join()))).toEqual(new Set(["7,8"]));
   const verified = place.run(["results", "verify", "a"]);
   expect(verified.code).toBe(0);
-  expect(verified.out.trimEnd().split("\n").length).toBe(12);
+  expect(verified.out.trimEnd().split("\n").length).toBe(13);
 });
 
 test("overrides, --json, --output, --threshold, the report", () => {

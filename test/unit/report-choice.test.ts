@@ -26,6 +26,7 @@ function entry(point: string, parameters: Record<string, string>, iops: number, 
     ...{ facetDetail: "", series: point, depth: 16, parameters, replicates: 6, samples: 1000 },
     metrics: { iops: metric(iops), "response.p99": metric(p99Ms * 1e6) },
     spectrum: { service: [], response: [] },
+    cdf: [],
     openLoop: false,
   };
 }
@@ -45,6 +46,7 @@ const input = (comparisons: readonly SweepComparison[]): ChoiceInput => ({
   metrics: ["iops"],
   entries: kinds.map((kind, place) => entry(kind, { allocator: kind }, 1000 + 100 * place)),
   comparisons,
+  minEffect: 0.02,
   pick: null,
   baseline: { allocator: "hybrid" },
 });
@@ -59,13 +61,13 @@ describe("choices", () => {
       ]),
     );
     expect(found).toEqual([
-      "IOPS: btree is better than hybrid, 20% higher (medians 1.20k against 1.00k, interval +18% to +22%; also better: avl +10%; worse: stupid -50%).",
+      "IOPS: btree is better than hybrid, 20.0% higher (medians 1.20k against 1.00k, interval +17.6% to +22.4%; also better: avl +10.0%; worse: stupid -50.0%).",
     ]);
   });
 
   test("nothing better is said as such", () => {
     expect(choiceSentences(input([against("hybrid", "avl", 0.7, "worse")]))[0]).toBe(
-      "IOPS: best with hybrid, 1.00k (worse: avl -30%).",
+      "IOPS: best with hybrid, 1.00k (worse: avl -30.0%).",
     );
     expect(choiceSentences(input([against("hybrid", "avl", 1, "same")]))[0]).toMatch(
       /does not depend on the choice: nothing differs from hybrid .* by more than 2%/,
@@ -75,7 +77,7 @@ describe("choices", () => {
       "The runs do not tell the choices apart in IOPS (highest measured: avl 1.10k; about 40 runs of each would).",
     );
     expect(choiceSentences(input([open, against("hybrid", "btree", 0.9, "worse")]))[0]).toMatch(
-      /nothing was shown to be better than hybrid .*\(worse: btree -10%; undecided: avl\)/,
+      /nothing was shown to be better than hybrid .*\(worse: btree -10.0%; undecided: avl\)/,
     );
     expect(choiceSentences(input([]))).toEqual([]);
   });
@@ -88,12 +90,12 @@ describe("choices", () => {
       against(`hybrid-${bs}`, `avl-${bs}`, 1.1, "better"),
     );
     expect(choiceSentences({ ...input(comparisons), entries })[0]).toBe(
-      "IOPS: avl is better than hybrid in every comparison, +10% at bs 4k (medians 1.00k against 1.00k, interval +7.8% to +12%); +10% at bs 64k (medians 1.00k against 1.00k, interval +7.8% to +12%).",
+      "IOPS: avl is better than hybrid in every comparison, +10.0% at bs 4k (medians 1.00k against 1.00k, interval +7.8% to +12.2%); +10.0% at bs 64k (medians 1.00k against 1.00k, interval +7.8% to +12.2%).",
     );
     const [first, second] = comparisons;
     const mixed = [...(first === undefined ? [] : [first]), { ...second, verdict: "worse" }];
     expect(choiceSentences({ ...input(mixed as SweepComparison[]), entries })[0]).toMatch(
-      /^At bs 4k, IOPS: avl is better than hybrid, 10% higher .*; at bs 64k, IOPS: best with hybrid, 1.00k \(worse/,
+      /^At bs 4k, IOPS: avl is better than hybrid, 10.0% higher .*; at bs 64k, IOPS: best with hybrid, 1.00k \(worse/,
     );
     // One that was not decided has the highest median: nothing is said of it.
     const three = [...entries, entry("btree-4k", { bs: "4k", allocator: "btree" }, 9000)];
@@ -118,7 +120,7 @@ const search = doubled.map((value, place) =>
 
 test("the smallest value that comes within the share of the baseline", () => {
   const found = pickSentences({
-    ...{ metrics: ["iops", "response.p99"], entries: search, comparisons: [] },
+    ...{ metrics: ["iops", "response.p99"], entries: search, comparisons: [], minEffect: 0.02 },
     pick: { parameter: "throttle", within: 0.05 },
     baseline: { throttle: "512k" },
   });
@@ -170,7 +172,9 @@ test("differences from the baseline are drawn where they have intervals", () => 
     ({ entries, comparisons, metrics: ["iops"], parameters: {} }) as unknown as ReportModel;
   const chart = effectsChart(model([against("hybrid", "avl", 1.1, "better")]));
   expect(chart?.caption).toContain("IOPS: right is better");
-  expect(JSON.stringify(chart?.spec("wide"))).toContain("avl: IOPS +10% (+7.8% to +12%), better");
+  expect(JSON.stringify(chart?.spec("wide"))).toContain(
+    "avl: IOPS +10.0% (+7.8% to +12.2%), better",
+  );
   const bare = { ...against("hybrid", "avl", 1.1, "unclear"), low: 1.1, high: 1.1 };
   expect(effectsChart(model([bare]))).toBeNull();
   expect(effectsChart(model([]))).toBeNull();

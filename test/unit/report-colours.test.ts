@@ -1,7 +1,12 @@
 /** The report's colours as readers with each kind of colour blindness, and grey printers, see them. */
 import { describe, expect, it } from "vitest";
-import { orderedPalette, palette, sequential } from "../../results/report/chart-style.ts";
-import { darkOrdered, darkPalette, darkSequential } from "../../results/report/html-style.ts";
+import { inkOn, orderedPalette, palette, sequential } from "../../results/report/chart-style.ts";
+import {
+  darkInks,
+  darkOrdered,
+  darkPalette,
+  darkSequential,
+} from "../../results/report/html-style.ts";
 
 type Triple = readonly [number, number, number];
 type Matrix = readonly [Triple, Triple, Triple];
@@ -136,6 +141,25 @@ describe("colours in grey", () => {
         const contrast = Math.max((a ?? 1) / (b ?? 1), (b ?? 1) / (a ?? 1));
         expect(contrast, `${colour} on ${ground}`).toBeGreaterThanOrEqual(3);
       }
+    }
+  });
+});
+
+describe("words on the cells of a map", () => {
+  const light = (hex: string) => {
+    const [r, g, b] = linear(hex);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b + 0.05;
+  };
+  const contrast = (a: string, b: string) =>
+    Math.max(light(a), light(b)) / Math.min(light(a), light(b));
+
+  it("are read on every step, in both schemes", () => {
+    const dark = new Map(darkInks);
+    for (const [step, colour] of sequential.entries()) {
+      const words = inkOn(step);
+      expect(contrast(words, colour), `step ${step}`).toBeGreaterThanOrEqual(4.5);
+      const own = darkSequential[step] ?? "";
+      expect(contrast(dark.get(words) ?? "", own), `dark step ${step}`).toBeGreaterThanOrEqual(4.5);
     }
   });
 });

@@ -298,6 +298,8 @@ export interface FixtureSweep {
   readonly repeat: number;
   readonly depths?: readonly number[];
   readonly samples?: number;
+  /** Of the three, the first ones. */
+  readonly workloads?: number;
   readonly comparisons?: readonly unknown[];
 }
 
@@ -308,10 +310,11 @@ export function writeFixtureSweep(dir: string, sweep: FixtureSweep): void {
     { name: "write", rw: "randwrite", sync: "none" },
     { name: "durable", rw: "randwrite", sync: "dsync" },
   ] as const;
+  const wanted = workloads.slice(0, sweep.workloads ?? workloads.length);
   const depths = sweep.depths ?? [1, 4, 16, 64];
   const points: unknown[] = [];
   let seed = 1;
-  for (const workload of workloads) {
+  for (const workload of wanted) {
     for (const ioengine of ["psync", "io_uring"]) {
       for (const depth of depths) {
         const id = `${workload.name}-${ioengine}-${depth}`;
@@ -338,7 +341,7 @@ export function writeFixtureSweep(dir: string, sweep: FixtureSweep): void {
     question: "What do the block I/O engines make of this device at depths 1 to 64?",
     command: ["osdyno", "sweep", "profiles/sweeps/quickstart.yaml"],
     parameters: {
-      workload: workloads.map((w) => w.name),
+      workload: wanted.map((w) => w.name),
       ioengine: ["psync", "io_uring"],
       outstanding: depths.map(String),
     },

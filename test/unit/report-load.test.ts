@@ -280,7 +280,7 @@ describe("a sweep", () => {
     const decided = { ...record, points, preview: false, comparisons: [comparison] };
     writeFileSync(join(copy, "sweep.json"), JSON.stringify(decided));
     expect(loadReport(copy).answer[0]).toBe(
-      "IOPS: io_uring, 4 outstanding is better than psync, 4 outstanding, 8% higher (medians 44.2k against 41.1k, interval +5% to +11%).",
+      "IOPS: io_uring, 4 outstanding is better than psync, 4 outstanding, 8.0% higher (medians 44.2k against 41.1k, interval +5.0% to +11.0%).",
     );
   });
 

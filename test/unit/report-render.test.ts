@@ -12,7 +12,13 @@ import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { temporarySuffix } from "../../results/growing-file.ts";
-import { logDomain, logTicks, panelGrid, roomyLabels } from "../../results/report/chart-style.ts";
+import {
+  logDomain,
+  logTicks,
+  panelGrid,
+  placeLabels,
+  roomyLabels,
+} from "../../results/report/chart-style.ts";
 import { chartsOf } from "../../results/report/charts.ts";
 import { textWidth } from "../../results/report/fonts.ts";
 import { loadReport } from "../../results/report/load.ts";
@@ -143,6 +149,29 @@ describe("axes", () => {
     expect(panelGrid(grid.slice(1), "wide").names).toEqual(["r2", "w1", "w2", "d1", "d2"]);
     const four = ["r", "w"].flatMap((facet) => ["1", "2", "3", "4"].map((s) => panel(facet, s)));
     expect(panelGrid(four, "wide").most).toBe(4);
+  });
+
+  it("find a place for a label clear of marks, lines and other labels, or none", () => {
+    const at = (x: number, y: number, text = "16") => ({ panel: "", x, y, text });
+    const place = (labels: ReturnType<typeof at>[], lines: ReturnType<typeof at>[] = []) =>
+      placeLabels(labels, labels, lines, 200, 100);
+    expect(place([at(50, 50)])).toEqual([{ x: 50, y: 38 }]);
+    // At the top there is room beside it only.
+    const [top] = place([at(50, 8)]);
+    expect(top?.x).toBeGreaterThan(55);
+    // A line upwards is avoided, another panel is not.
+    const upwards = [10, 20, 30, 40].map((y) => at(50, y));
+    expect(place([at(50, 50)], upwards)[0]?.x).not.toBe(50);
+    const elsewhere = upwards.map((each) => ({ ...each, panel: "other" }));
+    expect(place([at(50, 50)], elsewhere)).toEqual([{ x: 50, y: 38 }]);
+    const crowd = Array.from({ length: 40 }, (_, n) => at(50 + (n % 8) * 4, 50 + (n >> 3) * 4));
+    const found = place(crowd).filter((each) => each !== null);
+    expect(found.length).toBeLessThan(crowd.length);
+    for (const [index, one] of found.entries()) {
+      for (const other of found.slice(0, index)) {
+        expect(Math.abs(one.x - other.x) >= 13 || Math.abs(one.y - other.y) >= 12).toBe(true);
+      }
+    }
   });
 
   it("leave out labels that would touch", () => {

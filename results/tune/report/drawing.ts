@@ -10,6 +10,7 @@ export function tuneDrawing(report: TuneReport): Drawing {
     charts: tuneCharts(report),
     html: () => renderTuneHtml(report),
     markdown: () => renderTuneMarkdown(report),
+    csv: null,
     model: report.record,
   };
 }

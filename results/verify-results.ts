@@ -1,0 +1,60 @@
+/** Everything that a directory of results publishes: its runs, comparisons and reports. */
+import { join } from "node:path";
+import { resultsKind } from "./ownership.ts";
+import { runPaths } from "./store.ts";
+import { isTuneDirectory } from "./tune/report/load.ts";
+import { type Verification, verifyRun } from "./verify.ts";
+import { Ledger } from "./verify-ledger.ts";
+import { checkReport } from "./verify-report.ts";
+import { verifySweep } from "./verify-sweep.ts";
+
+/** A verification of each run, and of what stands above them. Throws `bad-input` without readable results. */
+export function verifyResults(directory: string): readonly Verification[] {
+  const runs = runPaths(directory).map(verifyRun);
+  switch (resultsKind(directory)) {
+    case "sweep":
+      return [
+        ...runs,
+        ...(isTuneDirectory(directory) ? ofTuning(directory) : [verifySweep(directory)]),
+      ];
+    case "run":
+      return runs.map((run) => withReport(run, directory));
+    default: {
+      const whole = reportOf(directory);
+      return whole === null ? runs : [...runs, whole];
+    }
+  }
+}
+
+/** What a tuning decides, it decides by the sweep that confirms it; its own page is of the search. */
+function ofTuning(directory: string): readonly Verification[] {
+  const confirm = join(directory, "confirm");
+  return resultsKind(confirm) === "sweep" ? [verifySweep(confirm)] : [];
+}
+
+function reportOf(directory: string): Verification | null {
+  const ledger = new Ledger();
+  const reports = checkReport(directory, ledger);
+  return reports === 0
+    ? null
+    : {
+        directory,
+        state: "complete",
+        filesChecked: reports,
+        numbersChecked: ledger.numbers,
+        disagreements: ledger.disagreements,
+        notes: ledger.notes,
+      };
+}
+
+function withReport(run: Verification, directory: string): Verification {
+  const report = reportOf(directory);
+  return report === null
+    ? run
+    : {
+        ...run,
+        numbersChecked: run.numbersChecked + report.numbersChecked,
+        disagreements: [...run.disagreements, ...report.disagreements],
+        notes: [...run.notes, ...report.notes],
+      };
+}

@@ -1,0 +1,159 @@
+/** Checks `sweep.json` against the runs of its points: every comparison is made again. */
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { OsdynoError } from "../engine/base/error.ts";
+import { metric, metricSupported } from "./metrics.ts";
+import type { RunRecord } from "./run-record.ts";
+import { readRun } from "./run-schema.ts";
+import { type FiguresOf, judge } from "./sweep/judge.ts";
+import { LayerTaxes } from "./sweep/layer-tax.ts";
+import { judgeRequirements } from "./sweep/require.ts";
+import { levelAt } from "./sweep/stop.ts";
+import type { SweepComparison, SweepRecord } from "./sweep-record.ts";
+import { parseThreshold } from "./threshold.ts";
+import type { Verification } from "./verify.ts";
+import { Ledger } from "./verify-ledger.ts";
+import { checkReport, checkReportAlone, compare } from "./verify-report.ts";
+
+/** Ratios and p are the same computation on the same figures: they differ by rounding at most. */
+const rounding = 1e-9;
+
+/** The comparisons of a sweep and the figures of its report. Its runs are checked by `verifyRun`. */
+export function verifySweep(directory: string): Verification {
+  const ledger = new Ledger();
+  const sweep = readSweep(directory);
+  const records = recordsOf(directory, sweep, ledger);
+  const missing = records.flat().filter((record) => record === null).length;
+  const total = records.flat().length;
+  if (missing > 0) {
+    const text = `${missing} of ${total} runs are not there: comparisons cannot be made again`;
+    const list = sweep.state === "complete" && missing < total ? "disagreements" : "notes";
+    ledger[list].push(text);
+  }
+  if (missing === 0) {
+    checkComparisons(sweep, records as readonly (readonly RunRecord[])[], ledger);
+  }
+  const reports =
+    missing === total ? checkReportAlone(directory, sweep, ledger) : checkReport(directory, ledger);
+  if (sweep.state === "partial") {
+    ledger.notes.push(`the sweep is partial: ${sweep.reason ?? "no reason is given"}`);
+  }
+  return {
+    directory,
+    state: sweep.state,
+    filesChecked: 1 + reports,
+    numbersChecked: ledger.numbers,
+    disagreements: ledger.disagreements,
+    notes: ledger.notes,
+  };
+}
+
+function readSweep(directory: string): SweepRecord {
+  const file = join(directory, "sweep.json");
+  let sweep: SweepRecord;
+  try {
+    sweep = JSON.parse(readFileSync(file, "utf8")) as SweepRecord;
+  } catch (error) {
+    throw new OsdynoError("bad-input", "is not readable as JSON", { file }, error);
+  }
+  if (!Array.isArray(sweep?.points) || !Array.isArray(sweep.comparisons)) {
+    throw new OsdynoError("bad-input", "has no points and comparisons of a sweep", { file });
+  }
+  return sweep;
+}
+
+/** By point and block; null where a run is not there or is no complete one. */
+function recordsOf(
+  directory: string,
+  sweep: SweepRecord,
+  ledger: Ledger,
+): readonly (readonly (RunRecord | null)[])[] {
+  return sweep.points.map(({ runs }) =>
+    runs.map((run) => {
+      if (!existsSync(join(directory, run, "run.json"))) {
+        return null;
+      }
+      try {
+        const record = readRun(join(directory, run));
+        return record.state === "complete" ? record : null;
+      } catch (error) {
+        ledger.disagreements.push(`${run}: ${error instanceof Error ? error.message : error}`);
+        return null;
+      }
+    }),
+  );
+}
+
+function checkComparisons(
+  sweep: SweepRecord,
+  records: readonly (readonly RunRecord[])[],
+  ledger: Ledger,
+): void {
+  const places = new Map(sweep.points.map(({ id }, place) => [id, place]));
+  const figures: FiguresOf = (point, name) =>
+    (records[places.get(point) ?? -1] ?? []).map((record) =>
+      metricSupported(record, name) ? metric(record, name) : null,
+    );
+  // The level of the look at which the sweep ended; its usual one where no looks were planned.
+  const blocks = Math.max(0, ...sweep.points.map(({ runs }) => runs.length));
+  const computed = sweep.preview
+    ? []
+    : judge({
+        points: sweep.points,
+        metrics: sweep.metrics,
+        baseline: sweep.baseline ?? null,
+        figures,
+        confidence: 1 - levelAt(sweep.looks ?? [], blocks),
+        ...(sweep.min_effect === undefined ? {} : { margin: sweep.min_effect }),
+      });
+  ledger.same("sweep.json comparisons", sweep.comparisons.length, computed.length);
+  const keyOf = (each: SweepComparison) => `${each.metric} ${each.base} ${each.candidate}`;
+  const published = new Map(sweep.comparisons.map((each) => [keyOf(each), each]));
+  for (const each of computed) {
+    checkComparison(keyOf(each), published.get(keyOf(each)), each, ledger);
+  }
+  checkRequirements(sweep, figures, ledger);
+  if (sweep.layer_tax !== undefined) {
+    const taxes = new LayerTaxes(sweep.points);
+    for (const [place, point] of sweep.points.entries()) {
+      for (const [block, record] of (records[place] ?? []).entries()) {
+        taxes.add(point, block, record);
+      }
+    }
+    const computed = JSON.parse(JSON.stringify(taxes.rows())) as unknown;
+    compare("sweep.json layer_tax", sweep.layer_tax, computed, ledger);
+  }
+}
+
+/** What was required of single points. */
+function checkRequirements(sweep: SweepRecord, figures: FiguresOf, ledger: Ledger): void {
+  for (const published of sweep.requirements ?? []) {
+    const { threshold: text, because, point: id } = published;
+    const points = sweep.points.filter((point) => point.id === id);
+    const asked = [{ threshold: parseThreshold(text), at: {}, because }];
+    const [computed] = judgeRequirements(asked, points, figures);
+    const what = `${id} ${text}`;
+    for (const name of ["median", "low", "high", "verdict"] as const) {
+      ledger.sameText(`${what} ${name}`, String(published[name]), String(computed?.[name]));
+    }
+  }
+}
+
+function checkComparison(
+  what: string,
+  published: SweepComparison | undefined,
+  computed: SweepComparison,
+  ledger: Ledger,
+): void {
+  for (const name of ["ratio", "low", "high", "p"] as const) {
+    const tolerance = rounding * Math.abs(computed[name]);
+    ledger.same(`${what} ${name}`, published?.[name], computed[name], tolerance);
+  }
+  ledger.sameText(`${what} verdict`, published?.verdict, computed.verdict);
+  // A forecast, which each version may make otherwise.
+  if (published !== undefined && published.runs_needed !== computed.runs_needed) {
+    ledger.notes.push(
+      `${what} runs_needed: published ${published.runs_needed}, this version forecasts ${computed.runs_needed}`,
+    );
+  }
+}
