@@ -110,10 +110,17 @@ export function assembleRun(input: RunInput): RunRecord {
       rss_bytes: input.rssBytes,
       issued_ios: input.intervals.issuedIos,
       totals: totalsOf(measured),
+      ...courseOf(input),
       ...(input.counters === undefined ? {} : { counters: input.counters }),
       ...sharesOf(measured, input.plan),
     },
   };
+}
+
+/** Where there are phases, the rate is to change from one to the next. */
+function courseOf({ intervals, plan, state }: RunInput): Pick<RunRecord["osdyno"], "course"> {
+  const course = state === "complete" && plan.phases.length === 1 ? intervals.judgeCourse() : null;
+  return course === null ? {} : { course };
 }
 
 /**

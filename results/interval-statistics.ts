@@ -2,7 +2,10 @@
  * What the intervals of a run add up to, without keeping them: fio's bandwidth and IOPS samples per
  * job and direction, and the operations of the whole run with its warm-up.
  */
+
 import type { Direction, IntervalRow } from "../workloads/run-outcome.ts";
+import { RunCourse } from "./run-course.ts";
+import type { OsdynoCourse } from "./run-record.ts";
 
 /** fio's five numbers of a sampled rate. */
 export interface SampleSummary {
@@ -74,6 +77,7 @@ export class IntervalStatistics {
   private readonly rates = new Map<string, Rate>();
   private readonly own = new Set<string>();
   private issued = 0;
+  private readonly course: RunCourse;
 
   /**
    * Samples are taken over fio's half second where whole intervals make one, else over an interval.
@@ -83,6 +87,7 @@ export class IntervalStatistics {
    */
   constructor(intervalNs: number) {
     this.windowNs = fioWindowNs % intervalNs === 0 ? fioWindowNs : intervalNs;
+    this.course = new RunCourse(intervalNs);
   }
 
   /** @param jobIndex the job's position over the whole run (`PlannedJob.index`) */
@@ -91,6 +96,7 @@ export class IntervalStatistics {
     if (row.warmup) {
       return;
     }
+    this.course.add(row.endNs, row.lengthNs, row.ios);
     const { iops, kibPerSecond, gathered } = this.rateOf(jobIndex, row.direction);
     gathered.lengthNs += row.lengthNs;
     gathered.ios += row.ios;
@@ -142,6 +148,11 @@ export class IntervalStatistics {
   /** Bandwidth in KiB/s. */
   bandwidth(jobIndex: number, direction: Direction): SampleSummary {
     return this.rates.get(`${jobIndex}.${direction}`)?.kibPerSecond.summary() ?? noSamples;
+  }
+
+  /** How the rate of all jobs went; null: too short to say. */
+  judgeCourse(): OsdynoCourse | null {
+    return this.course.judge();
   }
 
   /** Operations of all intervals, the warm-up included. */

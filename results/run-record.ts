@@ -118,6 +118,26 @@ export interface JobRecord {
   readonly osdyno: OsdynoJob;
 }
 
+/**
+ * How the rate of all jobs together went after the warm-up that the job asks for. Times are since the run's
+ * start. Samples of one run are no replicates: this says whether the run was steady, not how sure its figures are.
+ */
+export interface OsdynoCourse {
+  readonly sample_ms: number;
+  readonly samples: number;
+  /** Of so many independent samples the mean would be as uncertain. */
+  readonly effective_samples: number;
+  /** A beginning that differs from the rest; 0: none. What follows is about the rest. */
+  readonly warm_up_ms: number;
+  /** Change from its first to its last sample as a share of the median; p of there being none. */
+  readonly drift: { readonly share: number; readonly p: number };
+  /** Samples further from the median than five robust standard deviations; the first ten by time. */
+  readonly outlier_count: number;
+  readonly outliers_ms: readonly number[];
+  /** From where on the rate was another one. */
+  readonly change_points_ms: readonly number[];
+}
+
 /** All jobs of a run together: rates over the measured time, distributions merged without loss. */
 export interface OsdynoTotal extends OsdynoDirection {
   readonly ios: number;
@@ -176,6 +196,8 @@ export interface RunRecord {
     /** Operations of the run and its warm-up, which the CPU time of the process belongs to. */
     readonly issued_ios: number;
     readonly totals: OsdynoTotals;
+    /** Absent of runs that are too short, and of several phases. */
+    readonly course?: OsdynoCourse;
     /** What the stores below the jobs counted, for all jobs together, warm-ups included. */
     readonly counters?: Readonly<Record<string, number>>;
     /** Of all operations, by class (`op_class`): 0 to 1. */

@@ -170,6 +170,21 @@ const depthLevels = z.strictObject(
   Object.fromEntries(["1", "2", "4", "8", "16", "32", ">=64"].map((key) => [key, amount])),
 );
 const edges = ["2", "4", "10", "20", "50", "100", "250", "500", "750", "1000"];
+const course = z
+  .strictObject({
+    sample_ms: amount,
+    samples: count,
+    effective_samples: amount,
+    warm_up_ms: amount,
+    drift: z.strictObject({ share: z.number(), p: amount }),
+    outlier_count: count,
+    outliers_ms: z.array(amount),
+    change_points_ms: z.array(amount),
+  })
+  .describe(
+    "how the rate went within the run: what is left of a warm-up, drift, outliers, changes",
+  );
+
 const shares = (keys: readonly string[]) =>
   z.strictObject(Object.fromEntries(keys.map((key) => [key, amount])));
 
@@ -289,6 +304,7 @@ export const runSchema = z.strictObject({
       trim: total.optional(),
       all: total.optional(),
     }),
+    course: course.optional(),
     counters: z.record(z.string(), z.number()).optional(),
     shares: z.record(z.string(), z.number()).optional(),
     threshold_results: z

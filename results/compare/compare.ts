@@ -6,6 +6,7 @@ import { changedFacts } from "../report/environment.ts";
 import { holm } from "../stats/adjust.ts";
 import { medianInterval } from "../stats/order-statistics.ts";
 import { type Difference, decide, differenceOf, type Verdict } from "../stats/verdict.ts";
+import type { DistributionComparison } from "./distributions.ts";
 import type { Side } from "./sides.ts";
 
 /** What is compared when nobody says. */
@@ -49,6 +50,8 @@ export interface CompareDocument {
   readonly confidence: number;
   readonly min_effect: number;
   readonly comparisons: readonly MetricComparison[];
+  /** Response times as distributions; absent where nobody asked for it. */
+  readonly distributions?: readonly DistributionComparison[];
   /** Metrics that could not be compared, and why. */
   readonly left_out: readonly { readonly metric: string; readonly reason: string }[];
   readonly warnings: readonly string[];

@@ -1,11 +1,13 @@
 /** A comparison as a table for a person. */
 import Table from "cli-table3";
 import { formatMetric, metricFacts } from "../metrics.ts";
+import { formatNs } from "../units.ts";
 import type { CompareDocument, MetricComparison } from "./compare.ts";
+import type { DistributionComparison } from "./distributions.ts";
 
 const signed = (ratio: number) => `${ratio < 1 ? "" : "+"}${(100 * (ratio - 1)).toFixed(1)}%`;
 
-function interval({ low, high }: MetricComparison): string {
+function interval({ low, high }: Pick<MetricComparison, "low" | "high">): string {
   return low === null || high === null ? "-" : `${signed(low)} to ${signed(high)}`;
 }
 
@@ -14,6 +16,27 @@ function verdictText(comparison: MetricComparison): string {
   return needed === null
     ? verdict
     : `${verdict} (needs about ${Math.max(1, needed - Math.min(base, candidate))} more runs a side)`;
+}
+
+/** Quantiles of a direction side by side. */
+function quantileTable(distribution: DistributionComparison, confidence: number): string {
+  const { direction, quantiles, refused, p } = distribution;
+  const table = new Table({
+    head: [`${direction} response time`, "base", "candidate", "difference", "interval"],
+    colAligns: ["left", "right", "right", "right", "right"],
+    style: { head: [], border: [], compact: true },
+  });
+  for (const each of quantiles) {
+    const { percentile, base_ns: base, candidate_ns: candidate } = each;
+    const times = [formatNs(base), formatNs(candidate)];
+    table.push([`p${percentile}`, ...times, signed(each.ratio), interval(each)]);
+  }
+  const chance = p === null ? "" : `; p of one distribution ${p.toPrecision(2)}`;
+  const few =
+    refused.length === 0
+      ? ""
+      : `; fewer than 10 samples lie beyond ${refused.map((each) => `p${each}`).join(", ")}`;
+  return `${table.toString()}\nof all operations of a side together; ${100 * confidence}% intervals over runs${chance}${few}`;
 }
 
 /** The table, then why, what was left out, and what to be careful about. */
@@ -49,6 +72,7 @@ export function compareText(document: CompareDocument): string {
     ...document.comparisons.map(
       ({ metric, verdict, reason }) => `${metric}: ${verdict}: ${reason}`,
     ),
+    ...(document.distributions ?? []).map((each) => quantileTable(each, document.confidence)),
     ...document.left_out.map(({ metric, reason }) => `${metric}: not compared: ${reason}`),
     ...document.warnings.map((warning) => `warning: ${warning}`),
     "",

@@ -1,6 +1,8 @@
 /** What a reader must know before using the figures. */
+import { aboutCourse } from "./course.ts";
 import { isSolid, samplesBeyond } from "./measure.ts";
 import type { Caveat, Entry, RunSummary, TimeLine } from "./model.ts";
+import { names } from "./run-names.ts";
 import { formatCount, formatNs, formatShare } from "./units.ts";
 
 /** A stop of a whole core this long can be seen in the latencies of a fast device. */
@@ -27,6 +29,7 @@ export function findCaveats(input: CaveatInput): readonly Caveat[] {
     ...aboutShapes(input.shapes),
     ...aboutState(input),
     ...aboutGenerator(input.runs),
+    ...aboutCourse(input.runs),
     ...aboutLoop(input.entries),
     ...aboutSamples(input),
   ];
@@ -177,16 +180,4 @@ function spreadOf(lines: readonly TimeLine[]): string {
     ? ""
     : `, in which IOPS changed by ${formatShare(Math.max(...spreads))} of their median ` +
         "(from the 10th to the 90th percentile of its intervals)";
-}
-
-/** `a, b and 3 more` */
-function names(all: readonly string[]): string {
-  const unique = [
-    ...new Set(
-      all.map((name) => (name === "." ? "this run" : /^\d+$/.test(name) ? `repeat ${name}` : name)),
-    ),
-  ];
-  const shown = unique.slice(0, 3);
-  const more = unique.length - shown.length;
-  return more > 0 ? `${shown.join(", ")} and ${more} more` : shown.join(", ");
 }

@@ -252,6 +252,7 @@ function summaryOf(point: string, run: FoundRun): RunSummary {
     writtenBytes: record.osdyno.totals?.write?.bytes ?? 0,
     errors: errorsOf(record),
     generators: generatorsOf(record.jobs),
+    course: record.osdyno.course ?? null,
   };
 }
 

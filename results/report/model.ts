@@ -5,7 +5,7 @@
  */
 import type { Direction } from "../../workloads/run-outcome.ts";
 import type { LoadCurve } from "../load-curve/curve.ts";
-import type { OsdynoGenerator } from "../run-record.ts";
+import type { OsdynoCourse, OsdynoGenerator } from "../run-record.ts";
 import type { LayerTax } from "../sweep/layer-tax.ts";
 import type { SweepComparison, SweepRequirement } from "../sweep-record.ts";
 import type { StageEntry } from "./stage-entries.ts";
@@ -139,6 +139,7 @@ export interface RunSummary {
   readonly writtenBytes: number;
   readonly errors: readonly string[];
   readonly generators: readonly (OsdynoGenerator & { readonly job: string })[];
+  readonly course: OsdynoCourse | null;
 }
 
 export interface Caveat {
@@ -149,6 +150,7 @@ export interface Caveat {
     | "saturated"
     | "overloaded"
     | "hiccups"
+    | "course"
     | "closed-loop"
     | "few-samples"
     | "few-runs"

@@ -1,7 +1,7 @@
 /** What runs of one configuration differ by, and what can be told apart among such runs. */
 import { median } from "simple-statistics";
 import { assert } from "../../engine/base/assert.ts";
-import { studentP } from "./student.ts";
+import { studentQuantile } from "./student.ts";
 import { type Drift, driftOf } from "./within-run.ts";
 
 export interface Noise {
@@ -31,20 +31,6 @@ export function noiseOf(figures: readonly number[]): Noise {
     ),
     drift: driftOf(figures),
   };
-}
-
-/** The t that a variable of so many degrees of freedom exceeds with this chance. */
-function studentQuantile(chance: number, df: number): number {
-  let [low, high] = [0, 1000];
-  for (let round = 0; round < 60; round += 1) {
-    const middle = (low + high) / 2;
-    if (studentP(middle, df) / 2 > chance) {
-      low = middle;
-    } else {
-      high = middle;
-    }
-  }
-  return high;
 }
 
 /** Ranks need so many more runs than means do where runs vary normally (pi / 3). */

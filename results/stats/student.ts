@@ -59,6 +59,20 @@ export function studentP(t: number, df: number): number {
   return incompleteBeta(df / (df + t * t), df / 2, 0.5);
 }
 
+/** The t that a variable of so many degrees of freedom exceeds with this chance. */
+export function studentQuantile(chance: number, df: number): number {
+  let [low, high] = [0, 1000];
+  for (let round = 0; round < 60; round += 1) {
+    const middle = (low + high) / 2;
+    if (studentP(middle, df) / 2 > chance) {
+      low = middle;
+    } else {
+      high = middle;
+    }
+  }
+  return high;
+}
+
 /**
  * Two-sided p of the paired t test on the logarithms of at least two pairs of values above 0. Beside the
  * rank test it can say that a large difference is no chance after adjustment for many comparisons, where

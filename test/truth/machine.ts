@@ -44,8 +44,8 @@ export interface MachineFacts {
 /** Service time of a machine that neither varies nor drifts. */
 const serviceNs = 4_000_000;
 export const runSeconds = 10;
-/** What a run adds by itself: the mean of 2,500 operations of a uniform law. */
-const ownVariation = Math.sqrt(serviceNs / (runSeconds * 1e9) / 3);
+/** What a run adds by itself: the mean of 2,500 operations, uniform over half to one and a half of it. */
+const ownVariation = Math.sqrt(serviceNs / (runSeconds * 1e9) / 12);
 
 /** Values of the standard normal distribution. */
 export function normal(random: SeededRandom): number {
@@ -58,7 +58,7 @@ export class Machine {
   readonly #spread: number;
   readonly #drift: number;
 
-  /** @param facts the variation must be 1.2% at least, which runs have by themselves */
+  /** @param facts the variation must be 0.6% at least, which runs have by themselves */
   constructor(random: SeededRandom, facts: MachineFacts) {
     this.#random = random;
     this.#spread = Math.sqrt(facts.variation ** 2 - ownVariation ** 2);
