@@ -1,7 +1,7 @@
 /** The shape of `sweep.json`: which points a sweep has, where their runs are, and what was decided. */
+import type { DistributionComparison } from "./compare/distributions.ts";
 import type { LoadCurve } from "./load-curve/curve.ts";
 import type { SniaRecord } from "./snia/record.ts";
-
 import type { LayerTax } from "./sweep/layer-tax.ts";
 
 /** Verdict of one metric of two points; made by the comparison, absent in previews. */
@@ -19,6 +19,8 @@ export interface SweepComparison {
   readonly reason: string;
   /** Runs per side that would decide it; null when it is decided or cannot be known. */
   readonly runs_needed: number | null;
+  /** The difference is smaller than those between equal runs of this machine; the reason says by how much. */
+  readonly below_noise?: true;
 }
 
 /** Whether a point reached what was required of it, judged by the interval over its runs. */
@@ -98,6 +100,8 @@ export interface SweepRecord {
   readonly comparisons: readonly SweepComparison[];
   /** With several targets: what each layer costs over the one below. */
   readonly layer_tax?: readonly LayerTax[];
+  /** Response times of the pairs compared, as distributions; once the sweep is complete. */
+  readonly distributions?: readonly DistributionComparison[];
   /** What points had to reach, when the sweep file requires something. */
   readonly requirements?: readonly SweepRequirement[];
   /** Of a test of the SNIA PTS, whose steps are the points. */

@@ -1,7 +1,7 @@
 /** `osdyno compare BASE... --with CANDIDATE...`: is it better, by how much, how sure. */
 import { Command } from "commander";
 import { checkMetrics, compareSides, usualMetrics } from "../../results/compare/compare.ts";
-import { compareDistributions } from "../../results/compare/distributions.ts";
+import { compareDistributions, countSide } from "../../results/compare/distributions.ts";
 import { junitOf } from "../../results/compare/junit.ts";
 import { readSide } from "../../results/compare/sides.ts";
 import { compareText } from "../../results/compare/text.ts";
@@ -49,7 +49,11 @@ export function compareCommand(finish: (code: number) => void): Command {
       const sides = [readSide(base, flags.root), readSide(flags.with, flags.root)] as const;
       const document = {
         ...compareSides(...sides, metrics, rules),
-        distributions: compareDistributions(...sides, rules.confidence),
+        distributions: compareDistributions(
+          countSide(sides[0]),
+          countSide(sides[1]),
+          rules.confidence,
+        ),
       };
       if (flags.junit !== undefined) {
         writeWhole(flags.junit, junitOf(document));

@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import type { Command } from "commander";
 import { OsdynoError } from "../../engine/base/error.ts";
+import { readNoise } from "../../results/noise-record.ts";
 import { loadPlugIns } from "../../results/plug-ins.ts";
 import { drawReport } from "../../results/report/draw.ts";
 import { loadReport } from "../../results/report/load.ts";
@@ -127,6 +128,7 @@ function sweepRequest(
     seed: settings.seed ?? 1,
     overrides,
     sections: own.get("section") ?? [],
+    noise: readNoise(),
     budgetSeconds: budget === undefined ? null : seconds(budget),
     settings: { ...settings, report: false },
     variables,

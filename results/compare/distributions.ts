@@ -52,10 +52,28 @@ function countsOf({ path, record }: SideRun, direction: Direction): Counted | nu
   return sum.totalCount === 0 ? null : { buckets: [...recordedBuckets(sum)] };
 }
 
-/** Compares what both sides have; directions in which a run has nothing are left out. */
+/** The response times of a side's runs by direction; a direction is absent where a run has none. */
+export interface SideCounts {
+  readonly side: Side;
+  readonly runs: ReadonlyMap<Direction, readonly Counted[]>;
+}
+
+/** Reads the histograms of every run. */
+export function countSide(side: Side): SideCounts {
+  const runs = new Map<Direction, readonly Counted[]>();
+  for (const direction of directions) {
+    const found = side.runs.map((run) => countsOf(run, direction)).filter((each) => each !== null);
+    if (found.length === side.runs.length) {
+      runs.set(direction, found);
+    }
+  }
+  return { side, runs };
+}
+
+/** Compares what both sides have. */
 export function compareDistributions(
-  base: Side,
-  candidate: Side,
+  { side: base, runs: ours }: SideCounts,
+  { side: candidate, runs: theirs }: SideCounts,
   confidence: number,
 ): readonly DistributionComparison[] {
   const paired =
@@ -63,12 +81,8 @@ export function compareDistributions(
     base.sweep === candidate.sweep &&
     base.runs.length === candidate.runs.length;
   return directions.flatMap((direction) => {
-    const [ours, theirs] = [base, candidate].map(({ runs }) =>
-      runs.map((run) => countsOf(run, direction)),
-    );
-    const a = (ours ?? []).filter((each) => each !== null);
-    const b = (theirs ?? []).filter((each) => each !== null);
-    if (a.length < base.runs.length || b.length < candidate.runs.length) {
+    const [a, b] = [ours.get(direction), theirs.get(direction)];
+    if (a === undefined || b === undefined) {
       return [];
     }
     const { quantiles, refused, p } = compareCounts(a, b, paired, confidence);

@@ -2,6 +2,7 @@
 import { type Chart, chartsOf } from "./charts.ts";
 import { deviceSection, environmentSection, healthSection, repeatSection } from "./html-machine.ts";
 import { escapeHtml, html, Markup, nothing, pageOf } from "./html-markup.ts";
+import { quantileTables } from "./html-quantiles.ts";
 import { styleSheet } from "./html-style.ts";
 import { methodSection, verdictSection } from "./html-verdicts.ts";
 import { layerTaxSection } from "./layer-tax-text.ts";
@@ -29,6 +30,7 @@ ${figuresTable(model)}
 ${figures.length === 0 ? nothing : charts(model, figures)}
 ${layerTaxSection(model)}
 ${stageSection(model)}
+${quantileTables(model.distributions)}
 ${methodSection(model)}
 ${healthSection(model)}
 ${deviceSection(model)}

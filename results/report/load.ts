@@ -167,6 +167,7 @@ function modelOf(
     comparisons,
     minEffect,
     requirements: sweep?.requirements ?? [],
+    distributions: sweep?.distributions ?? [],
     runs,
     timeLines,
     heatMaps: placed.flatMap((one) => one.heatMaps),

@@ -1,4 +1,12 @@
 /** The report as Markdown, for pull requests and mails: the answer open, the rest folded. */
+
+import {
+  distributionTitle,
+  quantileHeads,
+  quantileNote,
+  quantileRows,
+  shownDistributions,
+} from "./html-quantiles.ts";
 import { layerTaxMarkdown } from "./layer-tax-text.ts";
 import { noiseSentences } from "./method.ts";
 import type { FactGroup, ReportModel } from "./model.ts";
@@ -23,6 +31,7 @@ export function renderMarkdown(model: ReportModel): string {
     figures(model),
     layerTaxMarkdown(model, escapeText),
     stages(model),
+    quantiles(model),
     methodFold(model),
     "## Repeat it",
     fenced(model.repeatCommand, "sh"),
@@ -157,6 +166,19 @@ function verdicts(model: ReportModel): string {
 function methodFold(model: ReportModel): string {
   const lines = [...noiseSentences(model), ...model.method].map((line) => `- ${escapeText(line)}`);
   return fold("Noise and method", lines.join("\n"));
+}
+
+function quantiles({ distributions }: ReportModel): string {
+  const shown = shownDistributions(distributions);
+  const heads = ["Response time", ...quantileHeads];
+  const tables = shown.map((each) => {
+    const rows = quantileRows(each).map((cells) => `| ${cells.map(escapeText).join(" | ")} |`);
+    const lines = [`| ${heads.join(" | ")} |`, "|---|---:|---:|---:|---|", ...rows];
+    return fold(distributionTitle(each), lines.join("\n"));
+  });
+  return shown.length === 0
+    ? ""
+    : `## Response times as distributions\n\n${quantileNote(distributions.length, shown.length)}\n\n${tables.join("\n\n")}`;
 }
 
 function factFold(title: string, groups: readonly FactGroup[]): string {

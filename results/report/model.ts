@@ -4,6 +4,7 @@
  * is bytes per second.
  */
 import type { Direction } from "../../workloads/run-outcome.ts";
+import type { DistributionComparison } from "../compare/distributions.ts";
 import type { LoadCurve } from "../load-curve/curve.ts";
 import type { OsdynoCourse, OsdynoGenerator } from "../run-record.ts";
 import type { LayerTax } from "../sweep/layer-tax.ts";
@@ -216,6 +217,8 @@ export interface ReportModel {
   readonly minEffect: number;
   /** What points had to reach. */
   readonly requirements: readonly SweepRequirement[];
+  /** Response times of the points compared, quantile by quantile. */
+  readonly distributions: readonly DistributionComparison[];
   readonly runs: readonly RunSummary[];
   readonly timeLines: readonly TimeLine[];
   readonly heatMaps: readonly HeatMap[];

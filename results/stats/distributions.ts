@@ -168,31 +168,74 @@ function distance(aligned: Aligned, base: Sides["base"], candidate: Sides["base"
   return logs.reduce((sum, log) => sum + Math.abs(log), 0) / grid.length;
 }
 
-/** Were there no difference, each run, or each pair turned round, could as well be on the other side. */
-function permuted({ base, candidate, paired }: Sides, random: SeededRandom): Sides {
-  if (paired) {
-    const turn = base.map(() => random.unit() < 0.5);
-    const side = (own: Sides["base"], other: Sides["base"]) =>
-      own.map((counts, at) => (turn[at] === true ? (other[at] ?? counts) : counts));
-    return { base: side(base, candidate), candidate: side(candidate, base), paired };
-  }
-  const all = [...base, ...candidate];
-  for (let last = all.length - 1; last > 0; last -= 1) {
-    const other = random.below(last + 1);
-    [all[last], all[other]] = [all[other] as Float64Array, all[last] as Float64Array];
-  }
-  return { base: all.slice(0, base.length), candidate: all.slice(base.length), paired };
+/** Pairs whose turns are all tried. */
+const mostTurned = 9;
+
+function turned({ base, candidate }: Sides, turns: (pair: number) => boolean): Sides {
+  const side = (own: Sides["base"], other: Sides["base"]) =>
+    own.map((counts, pair) => (turns(pair) ? (other[pair] ?? counts) : counts));
+  return { base: side(base, candidate), candidate: side(candidate, base), paired: true };
 }
 
-function permutationP(aligned: Aligned, sides: Sides): number {
-  const random = new SeededRandom(1).fork("distributions");
-  const found = distance(aligned, sides.base, sides.candidate);
-  let asFar = 1;
-  for (let round = 0; round < permutations; round += 1) {
-    const { base, candidate } = permuted(sides, random);
-    asFar += distance(aligned, base, candidate) >= found * (1 - 1e-12) ? 1 : 0;
+/**
+ * The sides as they are, and as they could as well have been without a difference: each pair turned round, or
+ * each run on either side. All of them where they are few, else some.
+ */
+function* arrangements(sides: Sides, random: SeededRandom): Generator<Sides> {
+  const { base, candidate, paired } = sides;
+  if (paired && base.length <= mostTurned) {
+    for (let pattern = 0; pattern < 2 ** base.length; pattern += 1) {
+      yield turned(sides, (pair) => ((pattern >> pair) & 1) === 1);
+    }
+    return;
   }
-  return asFar / (permutations + 1);
+  yield sides;
+  const all = [...base, ...candidate];
+  for (let round = 0; round < permutations; round += 1) {
+    if (paired) {
+      yield turned(sides, () => random.unit() < 0.5);
+    } else {
+      for (let last = all.length - 1; last > 0; last -= 1) {
+        const other = random.below(last + 1);
+        [all[last], all[other]] = [all[other] as Float64Array, all[last] as Float64Array];
+      }
+      yield { base: all.slice(0, base.length), candidate: all.slice(base.length), paired };
+    }
+  }
+}
+
+/** Buckets within half a percent of each other as one: permuting asks for thousands of sums. */
+function coarse({ buckets }: RunCounts): RunCounts {
+  const wide = new Map<number, number>();
+  for (const { low, count } of buckets) {
+    const key = Math.round(200 * Math.log(Math.max(1, low)));
+    wide.set(key, (wide.get(key) ?? 0) + count);
+  }
+  const edge = (key: number) => Math.exp(key / 200);
+  return {
+    buckets: [...wide].map(([key, count]) => ({ low: edge(key), high: edge(key + 1), count })),
+  };
+}
+
+function permutationP(
+  base: readonly RunCounts[],
+  candidate: readonly RunCounts[],
+  paired: boolean,
+): number {
+  const aligned = align([...base, ...candidate].map(coarse));
+  const sides = {
+    base: aligned.runs.slice(0, base.length),
+    candidate: aligned.runs.slice(base.length),
+    paired,
+  };
+  const random = new SeededRandom(1).fork("distributions");
+  const found = distance(aligned, sides.base, sides.candidate) * (1 - 1e-12);
+  let [asFar, all] = [0, 0];
+  for (const other of arrangements(sides, random)) {
+    asFar += distance(aligned, other.base, other.candidate) >= found ? 1 : 0;
+    all += 1;
+  }
+  return asFar / all;
 }
 
 /** Compares runs with samples; with `paired`, those at one place are of one block. */
@@ -231,6 +274,6 @@ export function compareCounts(
   return {
     quantiles,
     refused: percentiles.filter((percentile) => !told.includes(percentile)),
-    p: reach === null ? null : permutationP(aligned, sides),
+    p: reach === null ? null : permutationP(base, candidate, sides.paired),
   };
 }

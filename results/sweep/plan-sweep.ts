@@ -7,6 +7,7 @@ import { commandLine } from "../../workloads/job/place.ts";
 import type { RunPlan } from "../../workloads/plan-model.ts";
 import { readShape } from "../../workloads/shape-profile.ts";
 import { plainStack, readDeviceClass, type StackChoice } from "../../workloads/stack.ts";
+import type { NoiseRecord } from "../noise-record.ts";
 import {
   type PerformedRun,
   type RunEvents,
@@ -40,6 +41,8 @@ export interface SweepRequest {
   /** For reading the jobs: variables, includes. */
   readonly environment: JobEnvironment;
   readonly events: SweepEvents;
+  /** How equal runs of this machine differ, if it was measured: smaller differences are warned of. */
+  readonly noise?: NoiseRecord | null;
   /** Performs one run (default: `performRun`): where a model of a machine stands in for the machine. */
   readonly perform?: (run: RunRequest) => Promise<PerformedRun>;
 }

@@ -14,6 +14,7 @@ import { checkSpace, layOut } from "../../workloads/runner/layout.ts";
 import { performRun } from "../perform.ts";
 import type { RunRecord } from "../run-record.ts";
 import type { SweepRecord } from "../sweep-record.ts";
+import { distributionsOf } from "./distributions.ts";
 import { SweepHost } from "./host.ts";
 import { isPreview, plansOf, runRequest, type SweepRequest } from "./plan-sweep.ts";
 import { blocksOf, type Point, pointsOf } from "./points.ts";
@@ -70,7 +71,7 @@ class Sweep {
     this.preview = preview;
     this.files = files;
     this.stage = stage;
-    this.standing = new Standing(spec, points, preview);
+    this.standing = new Standing(spec, points, preview, request.noise ?? null);
     const random = new SeededRandom(seed);
     const most = spec.until?.maxRepeat ?? spec.repeat;
     this.#blocks = blocksOf(points.length, most, () => random.unit());
@@ -265,7 +266,9 @@ export async function runSweep(asked: SweepRequest): Promise<SweepResult> {
   const completed = sweep?.completed ?? 0;
   const reason = `${completed} of ${points.length * blocks} runs: ${failure?.line}`;
   const record: SweepRecord =
-    failure === null ? { ...rest, state: "complete" } : { ...rest, reason, ...own() };
+    failure === null
+      ? { ...rest, state: "complete", distributions: distributionsOf(directory, rest) }
+      : { ...rest, reason, ...own() };
   writeRecord(directory, record);
   return { record, directory, completed, failure };
 }

@@ -1,6 +1,7 @@
 /** What a sweep knows while it goes on: figures by point and block, and the table of the moment. */
 import Table from "cli-table3";
 import { formatMetric, metric, metricFacts, metricSupported } from "../metrics.ts";
+import { floorOf, isOf, type NoiseRecord, noiseWarning } from "../noise-record.ts";
 import type { RunRecord } from "../run-record.ts";
 import { lookAt } from "../stats/looks.ts";
 import { medianInterval } from "../stats/order-statistics.ts";
@@ -21,13 +22,22 @@ export class Standing {
   readonly #spec: SweepSpec;
   readonly #points: readonly Point[];
   readonly #preview: boolean;
+  readonly #noise: NoiseRecord | null;
+  /** Jobs of points that were run where the noise was measured. */
+  readonly #jobs = new Map<string, string>();
   /** By point and metric: figures by block, null without one. */
   readonly #figures = new Map<string, (number | null)[]>();
   readonly #taxes: LayerTaxes;
   /** Blocks that were begun. */
   #blocks = 0;
 
-  constructor(spec: SweepSpec, points: readonly Point[], preview: boolean) {
+  constructor(
+    spec: SweepSpec,
+    points: readonly Point[],
+    preview: boolean,
+    noise: NoiseRecord | null = null,
+  ) {
+    this.#noise = noise;
     this.#spec = spec;
     this.#points = points;
     this.#preview = preview;
@@ -38,6 +48,9 @@ export class Standing {
     this.#blocks = Math.max(this.#blocks, block + 1);
     if (this.#spec.targets.length > 1) {
       this.#taxes.add(point, block, record);
+    }
+    if (this.#noise !== null && isOf(this.#noise, record)) {
+      this.#jobs.set(point.id, record.job.text);
     }
     const required = this.#spec.require.map(({ threshold }) => threshold.metric);
     for (const name of new Set([...this.#spec.metrics, ...required])) {
@@ -57,7 +70,27 @@ export class Standing {
     const confidence = 1 - levelAt(looksOf(this.#spec), this.#blocks);
     return this.#preview
       ? []
-      : judge({ points, metrics, baseline, figures: this.figures, confidence, margin });
+      : judge({ points, metrics, baseline, figures: this.figures, confidence, margin }).map(
+          (each) => this.#withNoise(each),
+        );
+  }
+
+  /** Of what is called better or worse although equal runs differ as much, the reason says so. */
+  #withNoise(comparison: SweepComparison): SweepComparison {
+    const { metric: name, base, candidate, ratio, verdict, reason } = comparison;
+    const job = this.#jobs.get(base);
+    if (
+      this.#noise === null ||
+      job === undefined ||
+      !(verdict === "better" || verdict === "worse")
+    ) {
+      return comparison;
+    }
+    const runs = this.figures(candidate, name).filter((figure) => figure !== null).length;
+    const warning = noiseWarning(floorOf(this.#noise, name, job), ratio, runs);
+    return warning === null
+      ? comparison
+      : { ...comparison, reason: `${reason}; but ${warning}`, below_noise: true };
   }
 
   /** Whether a stop rule is satisfied after so many blocks; only ever at a look. */

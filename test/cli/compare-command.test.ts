@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { CompareDocument } from "../../results/compare/compare.ts";
 import { Workplace } from "./command.ts";
@@ -41,6 +41,48 @@ describe("compare", () => {
     expect(iops?.high).toBeGreaterThan(iops?.ratio ?? 0);
     const xml = readFileSync(place.path("report.xml"), "utf8");
     expect(xml).toMatch(/<testcase name="iops"[^>]*><failure message="worse: ratio 0\.7/);
+  });
+
+  test("response times are compared as distributions, and the order of the runs is warned of", () => {
+    const { document } = compare("base", "--with", "slow");
+    const [read, ...others] = document?.distributions ?? [];
+    expect(others).toEqual([]);
+    expect(read).toMatchObject({
+      direction: "read",
+      time: "response",
+      base_runs: 6,
+      paired: false,
+    });
+    // About 40,000 operations a run: six runs have more than ten beyond p99.99.
+    expect(read?.quantiles.map(({ percentile }) => percentile)).toEqual([
+      5, 25, 50, 75, 90, 95, 99, 99.9, 99.99,
+    ]);
+    const median = read?.quantiles[2];
+    expect(median?.ratio).toBeCloseTo(1.3, 1);
+    expect(median?.low).toBeGreaterThan(1.2);
+    expect(median?.high).toBeLessThan(1.4);
+    expect(read?.p).toBeLessThanOrEqual(0.05);
+    expect(document?.warnings.join("\n")).toMatch(/all runs of one side were made before those/);
+    const text = place.run(["compare", "base", "--with", "slow"]).out;
+    expect(text).toMatch(/read response time .* base .* candidate/);
+    expect(text).toMatch(/p99\.99 /);
+  });
+
+  test("what is below the noise floor of this machine is warned of", () => {
+    const { environment } = place.record("base", "1");
+    const part = (name: string) => environment[name] as Record<string, string>;
+    const machine = { host: part("os")["host"], cpu: part("cpu")["model"], kernel: null };
+    const figures = { runs: 10, median: 1, variation: 1, variation_of_neighbours: 1 };
+    const iops = { ...figures, drift: { share: 0, p: 1 }, detectable: {}, figures: [] };
+    const cases = [{ name: "loud", args: [], job: "", metrics: { iops } }];
+    const noise = { schema: "osdyno-noise-1", measured: "", machine, repeat: 10, cases };
+    mkdirSync(place.path("results"), { recursive: true });
+    place.write("results/noise.json", JSON.stringify(noise));
+    const { code, document } = compare("base", "--with", "slow", "--metric", "iops");
+    expect(code).toBe(3);
+    expect(document?.comparisons).toMatchObject([{ verdict: "worse", below_noise: true }]);
+    expect(document?.warnings.join("\n")).toMatch(/is below the noise floor of this machine/);
+    rmSync(place.path("results/noise.json"));
   });
 
   test("the other way round it is better, exit 0", () => {
