@@ -19,7 +19,7 @@ import {
   outcomesOf,
 } from "./fio-record.ts";
 import { generatorHealth, healthNotes } from "./generator-health.ts";
-import { summarise, withMerged } from "./histogram.ts";
+import { type Distribution, percentileIntervals, summarise, withMerged } from "./histogram.ts";
 import type { IntervalStatistics } from "./interval-statistics.ts";
 import { seriesNames } from "./job-names.ts";
 import {
@@ -244,10 +244,11 @@ function steadySpanOf(job: MeasuredJob | undefined, input: RunInput): OsdynoStea
   return input.steady?.span(job.planned.index, measuringNs) ?? null;
 }
 
-/** The three latencies of some outcomes together; null when nothing completed. */
+/** The three latencies of some outcomes together; null when nothing completed. `sink` sees the responses. */
 function latencies(
   outcomes: readonly DirectionOutcome[],
   percentiles: readonly number[],
+  sink: (response: Distribution) => void = () => {},
 ): OsdynoDirection | null {
   const filled = outcomes.filter((outcome) => outcome.ios > 0);
   if (filled.length === 0) {
@@ -256,7 +257,12 @@ function latencies(
   const merged = (kind: "service" | "wait" | "response") =>
     withMerged(
       filled.map((outcome) => outcome[kind]),
-      (all) => summarise(all, percentiles),
+      (all) => {
+        if (kind === "response") {
+          sink(all);
+        }
+        return summarise(all, percentiles);
+      },
     );
   return {
     service_ns: merged("service"),
@@ -335,7 +341,10 @@ function totalsOf(jobs: readonly MeasuredJob[]): OsdynoTotals {
   const entries = ([...directions, "all"] as const).flatMap((name) => {
     const which = name === "all" ? directions : [name];
     const outcomes = outcomesOf(jobs, which);
-    const record = latencies(outcomes, percentiles);
+    let intervals: OsdynoTotal["response_interval_ns"] = {};
+    const record = latencies(outcomes, percentiles, (response) => {
+      intervals = percentileIntervals(response);
+    });
     if (record === null) {
       return [];
     }
@@ -352,6 +361,7 @@ function totalsOf(jobs: readonly MeasuredJob[]): OsdynoTotals {
       iops: runtimeNs === 0 ? 0 : (ios * 1e9) / runtimeNs,
       bw_bytes: runtimeNs === 0 ? 0 : (bytes * 1e9) / runtimeNs,
       ...record,
+      response_interval_ns: intervals,
     };
     return [[name, total] as const];
   });

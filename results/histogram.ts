@@ -7,6 +7,7 @@ import { OsdynoError } from "../engine/base/error.ts";
 import type { LatencyRecord, TimeTotals } from "../workloads/run-outcome.ts";
 import { eachCount } from "./hdr-payload.ts";
 import type { OsdynoLatency } from "./run-record.ts";
+import { percentileRanks } from "./stats/order-statistics.ts";
 
 export type Histogram = JsHistogram;
 
@@ -185,4 +186,25 @@ export function summarise(
     ...meanAndDeviation(totals),
     percentile,
   };
+}
+
+/**
+ * Between which values percentiles lie with 95%: those of the samples whose ranks enclose them. A percentile
+ * with fewer than ten samples beyond it has none.
+ */
+export function percentileIntervals({
+  totals: { minNs, maxNs },
+  histogram,
+}: Distribution): Readonly<Record<string, readonly [number, number]>> {
+  const count = histogram.totalCount;
+  const valueAt = (rank: number) =>
+    Math.min(Math.max(histogram.getValueAtPercentile((100 * rank) / count), minNs), maxNs);
+  return Object.fromEntries(
+    standardPercentiles.flatMap((percentile) => {
+      const ranks = percentileRanks(count, percentile);
+      return ranks === null
+        ? []
+        : [[percentileKey(percentile), [valueAt(ranks[0]), valueAt(ranks[1])] as const]];
+    }),
+  );
 }

@@ -144,6 +144,12 @@ export interface OsdynoTotal extends OsdynoDirection {
   readonly bytes: number;
   readonly iops: number;
   readonly bw_bytes: number;
+  /**
+   * Between which values percentiles of the response time lie with 95%, by the ranks of the samples, keyed as
+   * they are; those with fewer than ten samples beyond them have none. As if samples were independent: what
+   * another run would give only repeats tell.
+   */
+  readonly response_interval_ns?: Readonly<Record<string, readonly [number, number]>>;
 }
 
 export interface OsdynoTotals {

@@ -247,6 +247,9 @@ const total = z.strictObject({
   iops: amount,
   bw_bytes: amount,
   ...latencies,
+  response_interval_ns: z
+    .record(z.string().regex(/^\d+\.\d{6}$/), z.tuple([amount, amount]))
+    .optional(),
 });
 
 const diskUtil = z

@@ -158,11 +158,19 @@ function aboutSamples(input: CaveatInput): readonly Caveat[] {
   if (input.runs.length === 1 && input.entries.length > 0 && !compared) {
     const samples = input.entries.reduce((sum, entry) => sum + entry.samples, 0);
     const text =
-      `The figures rest on one run of ${formatCount(samples)} operations${spreadOf(input.timeLines)}. ` +
+      `The figures rest on one run of ${formatCount(samples)} operations${spreadOf(input.timeLines)}.${rankedOf(input.runs)} ` +
       "How far another run would differ, only repeats tell (--repeat 6).";
     caveats.push({ kind: "few-runs", weight: "mind", text });
   }
   return caveats;
+}
+
+/** What the samples of one run say of its p99, as if they were independent. */
+function rankedOf([run]: readonly RunSummary[]): string {
+  const [low, high] = run?.p99IntervalNs ?? [];
+  return low === undefined || high === undefined
+    ? ""
+    : ` By their ranks p99 of the response times lies between ${formatNs(low)} and ${formatNs(high)} (95%).`;
 }
 
 /** Fewer intervals have no spread worth telling. */

@@ -2,6 +2,7 @@
 import { existsSync, readdirSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { OsdynoError } from "../../engine/base/error.ts";
+import { percentileKey } from "../histogram.ts";
 import { curveSentences } from "../load-curve/curve-text.ts";
 import type { JobRecord, RunRecord } from "../run-record.ts";
 import { usualMargin } from "../sweep/judge.ts";
@@ -254,6 +255,7 @@ function summaryOf(point: string, run: FoundRun): RunSummary {
     errors: errorsOf(record),
     generators: generatorsOf(record.jobs),
     course: record.osdyno.course ?? null,
+    p99IntervalNs: record.osdyno.totals?.all?.response_interval_ns?.[percentileKey(99)] ?? null,
   };
 }
 

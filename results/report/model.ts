@@ -141,6 +141,8 @@ export interface RunSummary {
   readonly errors: readonly string[];
   readonly generators: readonly (OsdynoGenerator & { readonly job: string })[];
   readonly course: OsdynoCourse | null;
+  /** Between which its p99 of response times lies by the ranks of its samples, 95%; null: too few of them. */
+  readonly p99IntervalNs: readonly [number, number] | null;
 }
 
 export interface Caveat {

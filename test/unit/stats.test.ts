@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { SeededRandom } from "../../engine/base/random.ts";
+import { emptyHistogram, percentileIntervals, percentileKey } from "../../results/histogram.ts";
 import { benjaminiHochberg, holm } from "../../results/stats/adjust.ts";
 import { changePoints } from "../../results/stats/change-points.ts";
 import { planLooks } from "../../results/stats/looks.ts";
@@ -237,6 +238,31 @@ describe("verdicts", () => {
       reason: expect.stringMatching(/less than equal runs differ on this machine \(10%\)/),
     });
   });
+});
+
+it("percentiles of a histogram lie where their ranks say in 95% of runs, and are refused without ten beyond", () => {
+  const random = new SeededRandom(seed).fork("ranks");
+  const truth = new Map(
+    [50, 90, 99].map((each) => [percentileKey(each), -1e6 * Math.log(1 - each / 100)]),
+  );
+  const held = new Map<string, number>();
+  const trials = 200;
+  for (let trial = 0; trial < trials; trial += 1) {
+    const histogram = emptyHistogram();
+    for (let op = 0; op < 2000; op += 1) {
+      histogram.recordValue(Math.round(-1e6 * Math.log(1 - random.unit())) + 1);
+    }
+    const totals = { count: 2000, minNs: 0, maxNs: 1e12, sumNs: 0, sumSquares: 0 };
+    const found = percentileIntervals({ histogram, totals });
+    expect(Object.keys(found)).toEqual([...truth.keys()]);
+    for (const [key, [low, high]] of Object.entries(found)) {
+      const value = truth.get(key) ?? 0;
+      held.set(key, (held.get(key) ?? 0) + Number(low <= 1.001 * value && value <= 1.001 * high));
+    }
+  }
+  for (const count of held.values()) {
+    expect(count / trials).toBeGreaterThan(0.95 - 3 * Math.sqrt((0.95 * 0.05) / trials));
+  }
 });
 
 describe("one run", () => {
