@@ -5,6 +5,7 @@ import { OsdynoError } from "../engine/base/error.ts";
 import { metric, metricSupported } from "./metrics.ts";
 import type { RunRecord } from "./run-record.ts";
 import { readRun } from "./run-schema.ts";
+import { distributionsOf } from "./sweep/distributions.ts";
 import { type FiguresOf, judge } from "./sweep/judge.ts";
 import { LayerTaxes } from "./sweep/layer-tax.ts";
 import { judgeRequirements } from "./sweep/require.ts";
@@ -32,6 +33,10 @@ export function verifySweep(directory: string): Verification {
   }
   if (missing === 0) {
     checkComparisons(sweep, records as readonly (readonly RunRecord[])[], ledger);
+    if (sweep.distributions !== undefined) {
+      const computed = JSON.parse(JSON.stringify(distributionsOf(directory, sweep))) as unknown;
+      compare("sweep.json distributions", sweep.distributions, computed, ledger);
+    }
   }
   const reports =
     missing === total ? checkReportAlone(directory, sweep, ledger) : checkReport(directory, ledger);

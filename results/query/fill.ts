@@ -92,7 +92,7 @@ export class Filler {
         });
       }
     }
-    for (const comparison of sweep.comparisons ?? []) {
+    for (const { below_noise: _told, ...comparison } of sweep.comparisons ?? []) {
       this.#insert("comparisons", { sweep: directory, ...comparison });
     }
   }
