@@ -16,14 +16,14 @@ export function classByFigures(
   if (one === undefined) {
     return probed;
   }
-  const ns = one.latency_ns.mean.median;
+  const ns = one.latency_ns.p50 ?? one.latency_ns.mean.median;
   const most = Math.max(
     ...figures
       .filter(({ group, write_share: share }) => group === "depth" && share === 0)
       .map(({ iops }) => iops.median),
     one.iops.median,
   );
-  const seen = `4 KiB reads at random take ${formatNs(ns)} one by one`;
+  const seen = `4 KiB reads at random take ${formatNs(ns)} one by one (median)`;
   if (ns > turningNs && most < turningIops) {
     return { class: "hdd", class_reason: `${seen}, as where something turns` };
   }

@@ -1,6 +1,7 @@
 /** A fingerprint from its plan to its profile. */
 import { closeSync, ftruncateSync, openSync, rmSync } from "node:fs";
 import { hostname, release } from "node:os";
+import { median } from "simple-statistics";
 import { OsdynoError } from "../../engine/base/error.ts";
 import { ShapedDevice, timerSlackNs } from "../../engine/device/shape.ts";
 import { NativeBlockDevice } from "../../engine/hot/ioengine/native-device.ts";
@@ -49,6 +50,8 @@ export interface FingerprintPlan {
 
 /** In virtual time operations cost the machine more than the time that they stand for. */
 const virtualSampleOps = 3000;
+/** What a sample of a disk that turns takes in the mean, with what fills its cache. */
+const turningNs = 3e9;
 const usualSampleOps = 1 << 30;
 const leastRegion = 64 << 20;
 const blockGuess = 512;
@@ -113,7 +116,7 @@ export function planFingerprint(request: FingerprintRequest): FingerprintPlan {
     regionBytes,
     writeBytes: readOnly ? 0 : Math.max(budgetBytes, samples),
     streamBytes: readOnly ? 0 : Math.max(0, left),
-    seconds: (points * rounds * request.sampleNs) / 1e9,
+    seconds: (points * rounds * Math.max(request.sampleNs, turns ? turningNs : 0)) / 1e9,
     points,
   };
 }
@@ -163,18 +166,30 @@ function makeFile(path: string, bytes: number): void {
   }
 }
 
-/** Direct where the file system takes it; the engine says in its own words when it does not open. */
-function openPath(path: string, write: boolean, regionBytes: number): NativeBlockDevice {
-  return new NativeBlockDevice({
-    engine: { kind: "io_uring" },
-    path,
-    write,
-    direct: true,
-    depth: standDepth,
-    slotBytes: standSlotBytes,
-    slotCount: standSlots,
-    sizeBytes: regionBytes,
-  });
+interface Below {
+  readonly device: NativeBlockDevice;
+  readonly engine: string;
+}
+
+/** Direct where the file system takes it; whether that was the reason shows the second try. */
+function openPath(path: string, write: boolean, regionBytes: number): Below {
+  const open = (direct: boolean) =>
+    new NativeBlockDevice({
+      engine: { kind: "io_uring" },
+      path,
+      write,
+      direct,
+      depth: standDepth,
+      slotBytes: standSlotBytes,
+      slotCount: standSlots,
+      sizeBytes: regionBytes,
+      ...(direct ? {} : { blockBytes: blockGuess }),
+    });
+  try {
+    return { device: open(true), engine: "io_uring, direct" };
+  } catch {
+    return { device: open(false), engine: "io_uring through the page cache" };
+  }
 }
 
 interface Opened {
@@ -209,20 +224,18 @@ function openSynthetic(request: FingerprintRequest, regionBytes: number): Opened
 }
 
 /** What is below the shape, or the device itself. */
-function openBelow(
-  { place, readOnly }: FingerprintRequest,
-  regionBytes: number,
-): NativeBlockDevice {
+function openBelow({ place, readOnly }: FingerprintRequest, regionBytes: number): Below {
   if (place.kind === "path") {
     return openPath(place.path, !readOnly, regionBytes);
   }
-  return new NativeBlockDevice({
+  const device = new NativeBlockDevice({
     engine: { kind: "memory", size: regionBytes },
     sizeBytes: regionBytes,
     depth: standDepth,
     slotBytes: standSlotBytes,
     slotCount: standSlots,
   });
+  return { device, engine: "memory" };
 }
 
 function openReal(request: FingerprintRequest, regionBytes: number): Opened {
@@ -239,12 +252,11 @@ function openReal(request: FingerprintRequest, regionBytes: number): Opened {
       makeFile(place.path, regionBytes);
     }
     const hostNs = hostNsOf(clock);
-    const below = openBelow(request, regionBytes);
+    const { device: below, engine } = openBelow(request, regionBytes);
     const device: BlockDevice =
       shape === null
         ? below
         : new ShapedDevice({ below, shape: shape.shape, clock, seed, earlyNs: timerSlackNs });
-    const engine = place.kind === "path" ? "io_uring, direct" : "memory";
     return {
       stand: realStand(device, clock, regionBytes),
       clock: "real",
@@ -260,6 +272,20 @@ function openReal(request: FingerprintRequest, regionBytes: number): Opened {
     remove();
     throw error;
   }
+}
+
+/** Half of the points may differ by so much from round to round. */
+const calmShare = 0.3;
+
+/** A machine on which others are at work measures them too. */
+function unrestNotes(figures: Profile["figures"]): string[] {
+  const shares = figures.map(({ iops: { low, high, median: middle } }) => (high - low) / middle);
+  const usual = shares.length === 0 ? 0 : median(shares);
+  return usual <= calmShare
+    ? []
+    : [
+        `the rounds of half of the points differ by ${(100 * usual).toFixed(0)}% and more: the machine or the device was busy; measure again when it is quiet`,
+      ];
 }
 
 /** How much of a shape's time the host could not keep. */
@@ -354,7 +380,7 @@ function profileOf(
       region_bytes: plan.regionBytes,
       written_bytes: measured.writtenBytes,
       host_ns_per_operation: opened.hostNs,
-      notes: [...notesOf(request, facts), ...hostNotes(opened.counters())],
+      notes: [...notesOf(request, facts), ...hostNotes(opened.counters()), ...unrestNotes(figures)],
     },
     linux: ioCostLines(figures, facts.deviceNumber ?? "MAJOR:MINOR"),
     ceph: null,

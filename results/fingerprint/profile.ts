@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { Document, isMap, isScalar, isSeq, type Node, parse, visit } from "yaml";
 import { z } from "zod";
 import { OsdynoError } from "../../engine/base/error.ts";
+import { formatBytes, formatCount, formatNs } from "../units.ts";
 
 const spread = z.strictObject({ median: z.number(), low: z.number(), high: z.number() });
 
@@ -117,9 +118,30 @@ were written before. shape: the device as a model, see engine/device/shape-spec.
 model's own figures come, ratio: operations a second of the model by those measured. sustained_write: 1 MiB writes in order, 8 under way, over the region and over it again.
 `;
 
+/** The device in a line, for lists. */
+function summaryOf({ name, class: kind, device, figures, measured: { clock } }: Profile): string {
+  const words = [0, 1].flatMap((share) => {
+    const word = share === 0 ? "reads" : "writes";
+    const own = figures.filter(
+      ({ group, ...at }) =>
+        group !== "flush" &&
+        at.write_share === share &&
+        at.size_bytes === 4096 &&
+        at.order === "random",
+    );
+    const [one] = own;
+    const most = Math.max(...own.map(({ iops }) => iops.median));
+    return one === undefined
+      ? []
+      : [`4 KiB ${word} ${formatNs(one.latency_ns.mean.median)}, ${formatCount(most)} a second`];
+  });
+  const modelled = clock === "virtual" ? "; modelled" : "";
+  return `${name}: ${kind}, ${formatBytes(device.size_bytes)}; ${words.join("; ")}${modelled}`;
+}
+
 /** The profile as YAML with a heading that explains it. */
 export function profileYaml(profile: Profile): string {
-  const comment = heading
+  const comment = `${summaryOf(profile)}\n${heading}`
     .trimEnd()
     .split("\n")
     .map((line) => `# ${line}`)
