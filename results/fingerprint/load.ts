@@ -95,8 +95,9 @@ class Places {
       this.#next = here + 1 >= this.#blocks ? 0 : here + 1;
       return here * bytes;
     }
-    // There and back again, each time a little elsewhere: the distance is the same, the angle is not.
-    const nudge = this.#random.below(Math.max(1, Math.floor((1 << 20) / bytes)));
+    // There and back again, each time elsewhere by many tracks: the distance is the same, the angle is not.
+    const nudgeBytes = Math.max(1 << 20, Math.min(64 << 20, order.jumpBytes / 4));
+    const nudge = this.#random.below(Math.max(1, Math.floor(nudgeBytes / bytes)));
     const jump = Math.max(1, Math.floor(order.jumpBytes / bytes));
     const wanted = this.#forward ? here + jump + nudge : here - jump + nudge;
     const fits = wanted >= 0 && wanted < this.#blocks;
