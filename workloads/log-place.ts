@@ -87,16 +87,19 @@ export function plannedLog(options: OptionSet, imageUri: string, directory: stri
       found: present === 0 && !stat.isBlockDevice() ? "absent" : "foreign",
     };
   }
-  return { mode, path, model: null, sizeBytes: root.poolBytes, found: root };
+  // An empty one is made anew in the size that is asked for.
+  const resized = root.clean && stat.isFile() && options.isSet("rbd_persistent_cache_size");
+  const sizeBytes = resized ? wanted : root.poolBytes;
+  return { mode, path, model: null, sizeBytes, found: root };
 }
 
 /** Whether the log is made anew: there is none, or one that is empty and does not fit. */
 export function makesLog(log: PlannedLog, imageId: string): boolean {
-  const { found, mode } = log;
+  const { found, mode, sizeBytes } = log;
   if (found === "absent" || found === "foreign") {
     return true;
   }
-  const fits = found.mode === mode && found.imageId === imageId;
+  const fits = found.mode === mode && found.imageId === imageId && found.poolBytes === sizeBytes;
   if (fits || found.clean) {
     return !fits;
   }

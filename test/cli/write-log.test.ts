@@ -109,6 +109,17 @@ describe("on files", () => {
     truncateSync(place.path("base"), 16 << 20);
     expect(place.run(["writelog", "flush", "w.log"]).out).toMatch(/entries written back to raw:/);
     expect(said()).toMatchObject({ entries: 0, root: { clean: true } });
+    // Empty, it is made anew in the size that is asked for; else it stays as it is.
+    for (const [size, mib] of [
+      ["24m", 24],
+      ["8m", 8],
+    ] as const) {
+      const resized = `--set=rbd_persistent_cache_size=${size}`;
+      runs(target, resized, ...write, "--io_size=1m", `--out=${size}`);
+      expect(statSync(place.path("w.log")).size).toBe(mib << 20);
+    }
+    runs(target, ...write, "--io_size=1m", "--out=same");
+    expect(said().root.poolBytes).toBe(8 << 20);
   });
 
   test("before a store: bound to that store, wherever it lies, and to no other at its path", async () => {
@@ -136,14 +147,14 @@ describe("on files", () => {
     child.kill("SIGKILL");
     await once(child, "exit");
     renameSync(place.path("first.img"), place.path("moved.img"));
-    runs("--target=store:first.img?size=96m", ...write, "--out=g");
+    runs("--target=store:first.img?size=96m", ...write, "--io_size=1m", "--out=g");
     const other = place.run(["run", ...quiet, on("first.img"), ...write, "--out=o"]);
     expect(other.code).toBe(4);
     expect(other.err).toMatch(/holds writes of store:.*first.img/);
     const lost = place.run(["writelog", "flush", "s.log"]);
     expect(lost.code).toBe(2);
     expect(lost.err).toMatch(/the store that was at .*first.img .*not there any more/);
-    runs(on("moved.img"), ...write, "--out=h");
+    runs(on("moved.img"), ...write, "--io_size=1m", "--out=h");
     expect(JSON.parse(said().out)).toMatchObject({ entries: 0, root: { clean: true } });
   });
 

@@ -40,7 +40,8 @@ export function openLogDevice(
 
 /** A file of the log's length; a device has its own. */
 function makeFile({ path, sizeBytes, found }: PlannedLog): void {
-  if (path === null || (found !== "absent" && found !== "foreign")) {
+  const log = found !== "absent" && found !== "foreign";
+  if (path === null || (log && found.poolBytes === sizeBytes)) {
     return;
   }
   try {
