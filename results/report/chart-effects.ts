@@ -5,7 +5,7 @@ import type { Chart } from "./charts.ts";
 import { textWidth } from "./fonts.ts";
 import { markCode } from "./mark-codes.ts";
 import type { ReportModel } from "./model.ts";
-import { higherIsBetter, metricHeading, metricTitle } from "./units.ts";
+import { hasBetter, higherIsBetter, metricHeading, metricTitle } from "./units.ts";
 import { changeText, labelOf } from "./verdict-rows.ts";
 
 interface Row {
@@ -37,7 +37,8 @@ export function effectsChart(model: ReportModel): Chart | null {
     return null;
   }
   const sides = metrics.map(
-    (metric) => `${metricTitle(metric)}: ${higherIsBetter(metric) ? "right" : "left"} is better`,
+    (metric) =>
+      `${metricTitle(metric)}: ${hasBetter(metric) ? (higherIsBetter(metric) ? "right is" : "left is") : "neither side is"} better`,
   );
   return {
     name: "effects",

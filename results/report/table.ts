@@ -1,7 +1,14 @@
 /** The table of figures, shared by the HTML and the Markdown report. */
 import { bestBy, byFacet } from "./answer.ts";
 import type { Entry, MetricValue, ReportModel } from "./model.ts";
-import { formatCount, formatMetric, formatShort, higherIsBetter, metricHeading } from "./units.ts";
+import {
+  formatCount,
+  formatMetric,
+  formatShort,
+  hasBetter,
+  higherIsBetter,
+  metricHeading,
+} from "./units.ts";
 
 export interface Cell {
   readonly text: string;
@@ -110,7 +117,8 @@ function rangeText(low: string, high: string): string {
 
 /** Only what was asked for is marked, and only where there is a choice. */
 function markOf(model: ReportModel, group: readonly Entry[], entry: Entry, metric: string): string {
-  if (group.length < 2 || !model.metrics.includes(metric) || bestBy(group, metric) !== entry) {
+  const choice = group.length > 1 && hasBetter(metric) && model.metrics.includes(metric);
+  if (!choice || bestBy(group, metric) !== entry) {
     return "";
   }
   return higherIsBetter(metric) ? "highest" : "lowest";

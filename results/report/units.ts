@@ -52,6 +52,11 @@ export function higherIsBetter(metric: string): boolean {
   return metricFacts(metric)?.better === "higher";
 }
 
+/** Whether one figure of the metric is better than another at all: a share or a count is what it is. */
+export function hasBetter(metric: string): boolean {
+  return metricFacts(metric)?.better !== "none";
+}
+
 /** Whether the metric is a time in nanoseconds. */
 export function isTime(metric: string): boolean {
   return metricFacts(metric)?.unit === "ns";
