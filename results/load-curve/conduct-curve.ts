@@ -96,7 +96,8 @@ function pointOf(
   const supported = (name: string) => (metricSupported(record, name) ? figure(name) : null);
   const iops = figure("iops") ?? 0;
   const ios = record.osdyno.totals.all?.ios ?? 0;
-  const dropped = record.jobs.reduce((sum, job) => sum + job.osdyno.generator.dropped_arrivals, 0);
+  const generators = record.jobs.map((job) => job.osdyno.generator);
+  const dropped = generators.reduce((sum, one) => sum + one.dropped_arrivals, 0);
   const holds = thresholds.every((threshold) => evaluateThreshold(record, threshold).passed);
   return {
     ...where,
@@ -108,6 +109,7 @@ function pointOf(
     p999_ns: supported("response.p99.9"),
     max_ns: figure("response.max") ?? 0,
     saturated: isSaturated(offeredIops, iops, iops === 0 ? 0 : ios / iops, dropped),
+    generator_late: generators.some(({ late, saturated }) => late || saturated),
     ...(thresholds.length === 0 ? {} : { holds }),
   };
 }

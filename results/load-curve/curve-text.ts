@@ -9,6 +9,7 @@ function stateOf(curve: LoadCurve, point: CurvePoint): string {
   const words = [
     ...(point.id === curve.knee ? ["knee"] : []),
     ...(point.saturated ? ["saturated"] : []),
+    ...(point.generator_late ? ["generator late"] : []),
     ...(point.holds === false ? ["threshold missed"] : []),
   ];
   return words.join(", ");
@@ -44,6 +45,12 @@ export function curveSentences(
       highest === null
         ? `At no rate tried does ${texts} hold.`
         : `${texts} ${thresholds.texts.length === 1 ? "holds" : "hold"} up to ${formatCount(highest)} IOPS.`,
+    );
+  }
+  const late = curve.points.filter((point) => point.generator_late).length;
+  if (late > 0) {
+    sentences.push(
+      `At ${late} of ${curve.points.length} rates the generator was late: their times are not the target's alone.`,
     );
   }
   return sentences;

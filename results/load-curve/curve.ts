@@ -20,6 +20,8 @@ export interface CurvePoint {
   readonly max_ns: number;
   /** The target did not keep up with the rate. */
   readonly saturated: boolean;
+  /** The generator sent too late or had no time left: the times are not the target's alone. */
+  readonly generator_late: boolean;
   /** All thresholds hold; absent without any. */
   readonly holds?: boolean;
 }
@@ -35,7 +37,7 @@ export interface LoadCurve {
   readonly points: readonly CurvePoint[];
   /** Id of the point at the knee; null: no rate was kept up with. */
   readonly knee: string | null;
-  /** The highest rate that was kept up with, and the lowest that was not; null: none was found. */
+  /** The highest rate that was kept up with, and the lowest above it; null: none was found. */
   readonly kept_iops: number | null;
   readonly saturated_iops: number | null;
   /** The highest rate at which all thresholds hold, among those below the lowest at which one does not. */
@@ -128,9 +130,10 @@ function between(state: CurveState, a: CurvePoint, b: CurvePoint | null | undefi
 export function nextRate(state: CurveState): NextRate | null {
   const { closedIops, points, thresholds, looked } = state;
   const sorted = [...points].sort(byRate);
-  const first = sorted.find(({ saturated }) => saturated);
   const highest = sorted.at(-1)?.offered_iops ?? 0;
-  if (first === undefined) {
+  // One rate that is not kept up with may be a hiccup of the machine.
+  const ended = sorted.length >= 2 && sorted.slice(-2).every(({ saturated }) => saturated);
+  if (!ended) {
     const step = ladder.find((share) => Math.round(share * closedIops) > highest);
     if (step !== undefined) {
       return { iops: Math.max(1, Math.round(step * closedIops)), why: "ladder" };
@@ -166,7 +169,8 @@ export function curveOf(
   thresholds: readonly string[],
 ): LoadCurve {
   const sorted = [...points].sort(byRate);
-  const kept = border(sorted, ({ saturated }) => !saturated);
+  const kept = sorted.filter(({ saturated }) => !saturated).at(-1)?.offered_iops ?? null;
+  const above = sorted.find(({ offered_iops: iops }) => iops > (kept ?? 0))?.offered_iops ?? null;
   const held = border(sorted, ({ holds }) => holds === true);
   return {
     schema: "osdyno-load-curve-1",
@@ -175,8 +179,8 @@ export function curveOf(
     closed,
     points: sorted,
     knee: kneeOf(sorted)?.id ?? null,
-    kept_iops: kept.last?.offered_iops ?? null,
-    saturated_iops: kept.first?.offered_iops ?? null,
+    kept_iops: kept,
+    saturated_iops: above,
     ...(thresholds.length === 0
       ? {}
       : { thresholds: { texts: thresholds, highest_iops: held.last?.offered_iops ?? null } }),

@@ -42,10 +42,9 @@ export function chartsOf(model: ReportModel): readonly Chart[] {
   }
   const overAxis = axisChart(model);
   // After the verdicts' effects comes what a sweep asks for: over a numeric parameter as lines, among choices as bars.
-  const asked = overAxis ?? (choosesOptions(model) ? comparisonChart(model) : null);
   const curve = model.loadCurve === undefined ? null : curveChart(model.loadCurve);
+  const asked = curve ?? overAxis ?? (choosesOptions(model) ? comparisonChart(model) : null);
   const charts: (Chart | null)[] = [
-    curve,
     effectsChart(model),
     asked,
     layerTaxChart(model),

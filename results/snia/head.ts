@@ -23,6 +23,17 @@ function gigabytes(bytes: number): string {
   return bytes >= 1e12 ? `${(bytes / 1e12).toFixed(2)} TB` : `${(bytes / 1e9).toFixed(2)} GB`;
 }
 
+/** The standard wants no idle time: the most that a run, its cells and the way to the next took beside measuring. */
+function mostBeside({ runs }: SniaModel["snia"]): string {
+  const pauses = runs.slice(1).flatMap((run, at) => {
+    const before = runs[at];
+    return before === undefined || before.part !== run.part
+      ? []
+      : [Date.parse(run.started) / 1000 - (Date.parse(before.started) / 1000 + before.seconds)];
+  });
+  return pauses.length === 0 ? "" : clock(Math.max(0, ...pauses));
+}
+
 export function headline({ snia, started }: SniaModel): string {
   const when = started.replace("T", " ").replace(/(\.\d+)?Z$/, " UTC");
   return `SNIA PTS ${snia.edition}, ${testTitle(snia.test)}, ${snia.class} class; started ${when}; target ${snia.target}`;
@@ -57,6 +68,7 @@ export function headLines(model: SniaModel): readonly FactGroup[] {
         fact("Operations outstanding of each", String(snia.depth)),
         fact("Data", "random"),
         fact("A minute of the standard took", clock(snia.minute_seconds)),
+        fact("Time beside measuring, most of a run", mostBeside(snia)),
         fact("Purge", snia.purge_statement),
         ...preconditioning.map(({ id, written_bytes: bytes, seconds }) =>
           fact(`Preconditioning ${id}`, `${gigabytes(bytes)} in ${clock(seconds)}`),

@@ -14,7 +14,6 @@ import { type SniaTable, tablesOf, verdictLines, verificationTables } from "./ta
 const ownStyle = `
 .stamp{border:2px solid var(--warn);background:var(--warnground);color:var(--warn);padding:.6rem 1rem;border-radius:6px}
 .stamp b{letter-spacing:.06em}
-@media print{.stamp{position:running(stamp)}}
 @media (prefers-color-scheme:dark){.chart [fill="${lightInk}"]{fill:#10131a}}
 `;
 

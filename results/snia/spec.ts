@@ -95,8 +95,8 @@ const size = scalar.transform((text, context) => {
 });
 const minute = scalar.transform((text, context) => {
   const seconds = readSeconds(text);
-  if (seconds === null || seconds < 0.05 || seconds > 60) {
-    context.addIssue("give what stands for a minute of the standard: 50ms to 60s");
+  if (seconds === null || seconds < 0.01 || seconds > 60) {
+    context.addIssue("give what stands for a minute of the standard: 10ms to 60s");
     return z.NEVER;
   }
   return seconds;

@@ -48,7 +48,14 @@ const oneServer = (rate: number): CurvePoint => {
   const iops = Math.min(rate, 1000);
   return {
     ...{ id: `r${rate}`, run: "", offered_iops: rate, iops, mean_ns: mean, max_ns: mean },
-    ...{ p50_ns: mean, p99_ns: mean, p999_ns: mean, saturated: rate >= 1000, holds: mean < 4e6 },
+    ...{
+      p50_ns: mean,
+      p99_ns: mean,
+      p999_ns: mean,
+      saturated: rate >= 1000,
+      generator_late: false,
+      holds: mean < 4e6,
+    },
   };
 };
 
@@ -70,7 +77,8 @@ describe("which rates are asked for", () => {
   test("tenths up to the first that is not kept up with, then around the knee and the threshold", () => {
     const rates = walk(true, oneServer).map(({ offered_iops: rate }) => rate);
     expect(rates.slice(0, 10)).toEqual([100, 200, 300, 400, 500, 600, 700, 800, 900, 1000]);
-    const closer = rates.slice(10, 14);
+    expect(rates[10]).toBe(1050);
+    const closer = rates.slice(11, 15);
     expect(Math.min(...closer)).toBeGreaterThan(400);
     expect(Math.max(...closer)).toBeLessThan(600);
     // 4 ms are reached at 750 a second.

@@ -155,7 +155,7 @@ describe("procedures", () => {
     expect(readScale("capacity=1g,minute=250ms", refuse)).toEqual({
       ...{ capacityBytes: 2 ** 30, minuteSeconds: 0.25, cycles: 360 },
     });
-    expect(() => readScale("minute=2h", refuse)).toThrow(/50ms to 60s/);
+    expect(() => readScale("minute=2h", refuse)).toThrow(/10ms to 60s/);
     expect(() => readScale("speed=2", refuse)).toThrow(/capacity=SIZE/);
   });
 });
