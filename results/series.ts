@@ -23,7 +23,8 @@ export const seriesColumns = [
 
 /** Rates of an interval in their own units, per second. */
 export function intervalRates(row: IntervalRow): { iops: number; bwBytes: number } {
-  const perSecond = row.lengthNs > 0 ? 1e9 / row.lengthNs : 0;
+  // What ends on the very border of an interval counts in one that has no length; its bytes must not be lost.
+  const perSecond = 1e9 / Math.max(row.lengthNs, 1);
   return { iops: row.ios * perSecond, bwBytes: row.bytes * perSecond };
 }
 

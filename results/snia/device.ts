@@ -18,6 +18,18 @@ const block = 1 << 20;
 /** Below this the zones of the composite workload hold no block of 64 KiB. */
 const leastBytes = 16 * block;
 
+/** Null where a target has no size before somebody says one. */
+function itsOwn<T>(look: () => T): T | null {
+  try {
+    return look();
+  } catch (error) {
+    if (error instanceof OsdynoError && error.code === "bad-input") {
+      return null;
+    }
+    throw error;
+  }
+}
+
 /** Finds out what the target is and how large. Throws `bad-input`; opens nothing for writing. */
 export function deviceOf(
   spec: SniaSpec,
@@ -35,11 +47,13 @@ export function deviceOf(
     const options = { target, path: "engine" as const, seed: 1, directory: workingDirectory };
     return planRun(parsed.jobs, options).phases[0]?.jobs[0]?.files[0];
   };
-  const found = look(spec.sizeBytes);
+  const own = itsOwn(() => look(null));
+  // size: is of files; what has a size of its own keeps it.
+  const found = own === null || own?.kind === "file" ? look(spec.sizeBytes) : own;
   if (found === undefined) {
     throw new OsdynoError("bad-input", `${target}: nothing to test there`, { file: spec.file });
   }
-  const sizeBytes = found.kind === "block" ? (look(null)?.sizeBytes ?? 0) : found.sizeBytes;
+  const { sizeBytes } = found;
   if (sizeBytes < leastBytes) {
     const why = `${target} has ${formatBytes(sizeBytes)}; a test needs ${formatBytes(leastBytes)} (size: for a file)`;
     throw new OsdynoError("bad-input", why, { file: spec.file });

@@ -95,7 +95,7 @@ describe("a test of the SNIA PTS", () => {
       "a typing error",
       "  purg: none",
       [],
-      /s\.yaml:6: snia: no such key: purg; did you mean purge\?/,
+      /s\.yaml:3: snia: no such key: purg; did you mean purge\?/,
     ],
     [
       "a size that is none",
