@@ -53,6 +53,9 @@ export interface Sample {
   readonly maxNs: number;
 }
 
+/** A shorter interval at the end is no sample: what was under way completes in it. */
+const wholeShare = 0.9;
+
 interface Sums {
   start: number;
   length: number;
@@ -86,7 +89,7 @@ export function samplesOf(
       const sumNs = ios === 0 ? 0 : histogram.mean * ios;
       const maxNs = ios === 0 ? 0 : histogram.maxValue;
       const place = Math.round(startSeconds / sampleSeconds);
-      if (lengthSeconds < 0.5 * sampleSeconds) {
+      if (lengthSeconds < wholeShare * sampleSeconds) {
         stumps.push({ place: Math.max(0, place - 1), ios, sumNs, maxNs });
         continue;
       }
