@@ -2,10 +2,20 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { readHistogramLogFile } from "../histogram-log.ts";
-import { jobMetric, percentileSupported } from "../metrics.ts";
+import { percentileSupported } from "../metrics.ts";
 import type { JobRecord, RunRecord } from "../run-record.ts";
 import { sniaPercentiles } from "./cells.ts";
 import type { CellFigures } from "./record.ts";
+
+const secondsOf = (job: JobRecord) => Number(job["job_runtime"] ?? 0) / 1000;
+
+/** Bytes of all directions. */
+function bytesOf(job: JobRecord): number {
+  return ["read", "write", "trim"].reduce((sum, direction) => {
+    const record = job[direction] as { readonly io_bytes?: number } | undefined;
+    return sum + (record?.io_bytes ?? 0);
+  }, 0);
+}
 
 function figuresOf(job: JobRecord): CellFigures {
   const all = job.osdyno.all?.response_ns;
@@ -17,11 +27,14 @@ function figuresOf(job: JobRecord): CellFigures {
       percentile[each.toFixed(6)] = value;
     }
   }
+  const seconds = secondsOf(job);
+  // Over the cell's own time: rates of directions are over theirs, and the rare one's would count too much.
+  const rate = (amount: number) => (seconds > 0 ? amount / seconds : 0);
   return {
     cell: job.jobname,
     ios,
-    iops: jobMetric(job, "iops") ?? 0,
-    bw_bytes: jobMetric(job, "bw") ?? 0,
+    iops: rate(ios),
+    bw_bytes: rate(bytesOf(job)),
     latency_mean_ns: all?.mean ?? 0,
     latency_max_ns: all?.max ?? 0,
     percentile,
@@ -40,7 +53,7 @@ export function writtenBytes(record: RunRecord): number {
 
 /** Time that the cells of a run took, one after the other. */
 export function measuredSeconds(record: RunRecord): number {
-  return record.jobs.reduce((sum, job) => sum + Number(job["job_runtime"] ?? 0) / 1000, 0);
+  return record.jobs.reduce((sum, job) => sum + secondsOf(job), 0);
 }
 
 /** What happened in one interval of a run, all threads and directions together. */
