@@ -41,7 +41,8 @@ export function chartsOf(model: ReportModel): readonly Chart[] {
     return [];
   }
   const overAxis = axisChart(model);
-  // After the verdicts' effects comes what a sweep asks for: over a numeric parameter as lines, among choices as bars.
+  // After the verdicts' effects comes what a sweep asks for: over a numeric parameter as lines,
+  // among choices as bars.
   const curve = model.loadCurve === undefined ? null : curveChart(model.loadCurve);
   const asked = curve ?? overAxis ?? (choosesOptions(model) ? comparisonChart(model) : null);
   const charts: (Chart | null)[] = [
