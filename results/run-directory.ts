@@ -19,6 +19,7 @@ import type { MachineSample } from "../workloads/runner/device-stats.ts";
 import { type Append, GrowingFile, temporarySuffix } from "./growing-file.ts";
 import { histogramLogHead, histogramLogLine } from "./histogram-log.ts";
 import { seriesNames } from "./job-names.ts";
+import { makeFolders } from "./make-folders.ts";
 import { type ResultsKind, repeatsOf, resultsKind } from "./ownership.ts";
 import type { RunRecord } from "./run-record.ts";
 import { sealRun } from "./seal.ts";
@@ -142,7 +143,7 @@ function prepareDirectory(options: RunWriterOptions): Made {
   if (existsSync(directory)) {
     clearOwn(directory);
   }
-  return { directory, outermost: mkdirSync(directory, { recursive: true }) ?? null };
+  return { directory, outermost: makeFolders(directory) ?? null };
 }
 
 /** Removes what this module and the report write, and no file of anybody else. */
@@ -159,7 +160,7 @@ const finalName = (name: string) => name.slice(0, -temporarySuffix.length);
 
 /** A directory that no other run uses, even if two start within the same second. */
 function freshDirectory(root: string, name: string): Made {
-  const outermost = mkdirSync(root, { recursive: true }) ?? null;
+  const outermost = makeFolders(root) ?? null;
   for (let attempt = 1; ; attempt += 1) {
     const directory = join(root, attempt === 1 ? name : `${name}-${attempt}`);
     try {

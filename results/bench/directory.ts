@@ -2,11 +2,12 @@
  * The directory of a bench: `bench-HOTPATH.json` with the machine, the charts, a page of its own, and
  * `verify.json` with the hash of each file.
  */
-import { mkdirSync, readdirSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { TopLevelSpec } from "vega-lite";
 import { OsdynoError } from "../../engine/base/error.ts";
 import { collectEnvironment } from "../environment.ts";
+import { makeFolders } from "../make-folders.ts";
 import { renderSvg } from "../report/render.ts";
 import { runDirectoryName, runsRoot } from "../run-directory.ts";
 import { sealName, sealRun } from "../seal.ts";
@@ -93,7 +94,7 @@ export async function writeBenchDirectory(options: BenchDirectoryOptions): Promi
   const { out, hotPath, startedEpochMs, document, charts } = options;
   const label = `bench-${hotPath}`;
   const directory = resolve(out ?? join(runsRoot, runDirectoryName(startedEpochMs, label)));
-  mkdirSync(join(directory, "charts"), { recursive: true });
+  makeFolders(join(directory, "charts"));
   const environment = await collectEnvironment([]);
   const started = new Date(startedEpochMs).toISOString();
   const whole = { ...document, started, environment };

@@ -1,6 +1,6 @@
 /** A micro bench as a directory: its document, its charts, and one page that holds both. */
-import { mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { makeFolders } from "../make-folders.ts";
 import { type Form, formWidth, ink, styled } from "../report/chart-style.ts";
 import { html, Markup, pageOf } from "../report/html-markup.ts";
 import { styleSheet } from "../report/html-style.ts";
@@ -163,7 +163,7 @@ ${charts}
 /** Writes the directory, making it if need be. */
 export async function writeMicroBench(directory: string, bench: MicroBench): Promise<void> {
   const charts = join(directory, "charts");
-  mkdirSync(charts, { recursive: true });
+  makeFolders(charts);
   const columns = microColumns(bench);
   const drawn: Markup[] = [];
   for (const column of columns) {

@@ -1,6 +1,7 @@
 /** The portrait of a device: its directory with the profile, the charts, and one page that holds both. */
-import { mkdirSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { makeFolders } from "../make-folders.ts";
 import { escapeHtml, html, Markup, nothing, pageOf } from "../report/html-markup.ts";
 import { styleSheet } from "../report/html-style.ts";
 import { renderInline, renderPng, renderSvg } from "../report/render.ts";
@@ -153,7 +154,7 @@ ${configuration(profile)}
 /** Writes `profile.yaml`, `report.html` and `charts/` into a directory, made if need be. */
 export async function writePortrait(directory: string, profile: Profile): Promise<void> {
   const folder = join(directory, "charts");
-  mkdirSync(folder, { recursive: true });
+  makeFolders(folder);
   const charts = portraitCharts(profile);
   for (const chart of charts) {
     const svg = await renderSvg(chart.spec("wide"));

@@ -1,8 +1,9 @@
 /** Writes the report of a results directory in one of its formats. */
-import { existsSync, mkdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { OsdynoError } from "../../engine/base/error.ts";
 import { temporarySuffix } from "../growing-file.ts";
+import { makeFolders } from "../make-folders.ts";
 import { sealAdded } from "../seal.ts";
 import { sniaDrawing } from "../snia/drawing.ts";
 import { holdsSnia, loadSnia } from "../snia/load.ts";
@@ -149,7 +150,7 @@ async function writeCharts(
 export function writeAside(file: string, content: string | Uint8Array): void {
   const temporary = `${file}${temporarySuffix}`;
   try {
-    mkdirSync(dirname(file), { recursive: true });
+    makeFolders(dirname(file));
     writeFileSync(temporary, content);
     renameSync(temporary, file);
   } catch (error) {

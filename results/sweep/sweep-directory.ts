@@ -1,8 +1,9 @@
 /** The directory of a sweep: its record, written whole at every step, and which of its runs are there. */
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { OsdynoError } from "../../engine/base/error.ts";
 import { temporarySuffix } from "../growing-file.ts";
+import { makeFolders } from "../make-folders.ts";
 import { checkOut } from "../run-directory.ts";
 import type { RunRecord } from "../run-record.ts";
 import type { OwnFile, SweepRecord } from "../sweep-record.ts";
@@ -151,7 +152,7 @@ export function knownSweep(
 
 /** Makes the directory; answers the outermost one that had to be made. */
 export function makeDirectory(directory: string): string | undefined {
-  return mkdirSync(directory, { recursive: true });
+  return makeFolders(directory);
 }
 
 /** The files with what tells them from others that may take their place. */

@@ -272,6 +272,7 @@ describe("keys that are wrong", () => {
     [["cpumask=0x10"], "there is no CPU 4"],
     [["replay_skip=flush"], "must be made of read, write, trim, sync"],
     [["read_iolog=a:b", "merge_blktrace_file=m", "merge_blktrace_iters=1"], "one number for each"],
+    [["bs=512-4k", "bs_unaligned=1", "verify=md5"], "bs_unaligned with verify= is known to fio"],
     [["allow_mounted_write=1"], "never written to"],
     [["cmdprio_bssplit=4k/60:4k/60"], "more than 100"],
     [["dedupe_percentage=99", "dedupe_mode=working_set", "size=1m"], "at most 100"],
@@ -301,6 +302,8 @@ describe("notes", () => {
     [["rate_cycle=10ms"], "fio reads 10485760"],
     [["threads=4"], "numjobs or thread was probably meant"],
     [["create_serialize=0"], "laid out one after the other"],
+    [["merge_blktrace_file=m"], "merge_blktrace_file has no effect without read_iolog"],
+    [["replay_time_scale=50"], "replay_time_scale has no effect without read_iolog"],
   ])("%j", (lines, note) => {
     expect(notesWith(...lines)).toEqual([expect.stringContaining(note)]);
   });

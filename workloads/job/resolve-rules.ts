@@ -195,10 +195,19 @@ const decidedByTrace = [
 
 function resolveReplay(resolving: Resolving): ResolvedJob["replay"] {
   const { mergePath, mergeScalars, mergeIterations, ...replay } = resolving.draft.replay;
+  const { places } = resolving.draft;
   if (replay.paths.length === 0) {
+    for (const [key, place] of places) {
+      if (key.startsWith("replay_") || key.startsWith("merge_blktrace_")) {
+        resolving.notes.add(
+          place,
+          key,
+          `${key} has no effect without read_iolog: there is no trace`,
+        );
+      }
+    }
     return null;
   }
-  const { places } = resolving.draft;
   if (places.has("thinktime")) {
     throw badInput(
       placeOf(resolving, "thinktime"),

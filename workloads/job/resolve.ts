@@ -315,6 +315,12 @@ function resolveVerify(
   if (!uses.includes(0) && !uses.includes(1)) {
     throw badInput(place, `verify with rw=${draft.rw}: this job neither writes nor reads`);
   }
+  if (draft.order.unalignedSizes) {
+    throw badInput(
+      placeOf(resolving, "bs_unaligned", "blocksize_unaligned"),
+      "bs_unaligned with verify= is known to fio, not supported here: each interval has a header of its own, so sizes must be multiples of it; leave one of them out",
+    );
+  }
   const patterned = draft.verify === "pattern" || draft.verify === "pattern_hdr";
   if (patterned && draft.verifyPattern.length === 0) {
     throw badInput(place, `verify=${draft.verify} needs verify_pattern=`);
