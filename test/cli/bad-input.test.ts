@@ -209,7 +209,7 @@ describe("commands", () => {
     [["report", "/etc"], /^\/etc: holds no run\.json/],
     [
       ["report", "--format", "pdf", "x"],
-      /'pdf' is invalid. Allowed choices are html, md, json, svg, png/,
+      /'pdf' is invalid. Allowed choices are html, md, json, csv, svg, png/,
     ],
     [["list", "nonsense"], /^nothing to list under nonsense/],
     [["list", "targts", "--json"], /^nothing to list under targts; did you mean targets\?/],
