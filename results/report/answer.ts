@@ -10,6 +10,7 @@ import {
   formatMetric,
   formatNs,
   formatSeconds,
+  hasBetter,
   higherIsBetter,
   metricHeading,
   metricTitle,
@@ -196,6 +197,10 @@ function bestOfEach(input: AnswerInput): readonly string[] {
   // A single configuration per panel was not chosen among others.
   const chosen = facets.size < input.entries.length;
   for (const metric of input.metrics.slice(0, 2)) {
+    if (!hasBetter(metric)) {
+      sentences.push(...spanSentence(metric, input.entries));
+      continue;
+    }
     const found = [...facets].flatMap(([facet, entries]) => {
       const best = bestBy(entries, metric);
       const value = best?.metrics[metric];
@@ -210,6 +215,25 @@ function bestOfEach(input: AnswerInput): readonly string[] {
     return ["No figure rests on enough samples to be shown."];
   }
   return [first, ...rest.map(capital)];
+}
+
+/** Of a metric that is neither good nor bad, such as a share: where it was highest, where lowest. */
+function spanSentence(metric: string, entries: readonly Entry[]): readonly string[] {
+  const solid = entries.flatMap((entry) => {
+    const value = entry.metrics[metric];
+    return value?.solid === true ? [{ label: entry.label, value: value.value }] : [];
+  });
+  const [first, ...others] = solid;
+  if (first === undefined) {
+    return [];
+  }
+  const highest = others.reduce((a, b) => (b.value > a.value ? b : a), first);
+  const lowest = others.reduce((a, b) => (b.value < a.value ? b : a), first);
+  const figure = ({ label, value }: typeof first) => `${formatMetric(metric, value)} (${label})`;
+  const heading = metricHeading(metric);
+  return highest.value === lowest.value
+    ? [`${heading}: ${formatMetric(metric, first.value)} everywhere.`]
+    : [`${heading}: from ${figure(lowest)} to ${figure(highest)}.`];
 }
 
 interface BestOne {
