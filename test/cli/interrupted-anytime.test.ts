@@ -83,7 +83,9 @@ function judge(name: string, signal: NodeJS.Signals, done: Done): string {
   expect(shown.out.includes("partial:")).toBe(record.state === "partial");
   const verified = place.run(["results", "verify", `${name}/r`]);
   expect(verified, verified.err).toMatchObject({ code: 0 });
-  expect(verified.out).toMatch(/: agrees \(/);
+  // Killed before the first interval was written, a run has no number to make again.
+  const early = signal === "SIGKILL" && record.state === "partial";
+  expect(verified.out).toMatch(early ? /: (agrees|nothing to check) \(/ : /: agrees \(/);
   const series = files.find((file) => file.startsWith("series.csv"));
   const points = parseSeries(readFileSync(place.path(name, "r", series ?? ""), "utf8"));
   for (const file of files.filter((one) => /\.hlog(\.tmp)?$/.test(one))) {
