@@ -13,7 +13,11 @@ import type { Problem, Tried } from "../../results/tune/problem.ts";
 import { searches } from "../../results/tune/search.ts";
 import { dimensionOf, keyOf } from "../../results/tune/space.ts";
 
-const seed = Number(process.env["OSDYNO_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
+/** Fresh in campaigns: a claim about rates fails now and then by chance alone. */
+const seed = Number(
+  process.env["OSDYNO_SEED"] ??
+    (process.env["OSDYNO_CAMPAIGN"] === undefined ? 20_786 : Math.floor(Math.random() * 2 ** 31)),
+);
 const tunings = process.env["OSDYNO_CAMPAIGN"] === undefined ? 150 : 2000;
 const pairs = 10;
 

@@ -24,7 +24,11 @@ import {
   sizeOf,
 } from "../../results/tune/space.ts";
 
-const seed = Number(process.env["OSDYNO_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
+/** Fresh in campaigns: a claim about rates fails now and then by chance alone. */
+const seed = Number(
+  process.env["OSDYNO_SEED"] ??
+    (process.env["OSDYNO_CAMPAIGN"] === undefined ? 20_787 : Math.floor(Math.random() * 2 ** 31)),
+);
 
 const iops: Goal = { metric: "iops", direction: "maximise" };
 const space = [
