@@ -1,10 +1,9 @@
 /** The write log is a block device: it keeps the contract of one, in both modes, over simulated disks. */
-import { describe, expect, it } from "vitest";
-import { conformanceChecks, runCheck } from "../../engine/hot/ioengine/conformance.ts";
 import type { WriteLogTuning } from "../../engine/hot/writelog/log-state.ts";
 import { writeLogKind } from "../../engine/hot/writelog/registry.ts";
 import { writeLogSubject } from "../../engine/sim/layer-subjects.ts";
 import { settle } from "./kv-subjects.ts";
+import { checkLayer } from "./layer-checks.ts";
 
 const seed = Number(process.env["OSDYNO_SEED"] ?? Math.floor(Date.now() / 86_400_000));
 
@@ -26,15 +25,6 @@ const shapes: Readonly<Record<string, Shape>> = {
   },
 };
 
-describe.each(Object.entries(shapes))("%s", (_name, { mode, fua, tuning }) => {
-  const subject = writeLogSubject(writeLogKind(mode), { fua, seed, settle }, tuning);
-  for (const check of conformanceChecks) {
-    it(check.name, async (context) => {
-      const result = await runCheck(subject, check, seed);
-      if (result.outcome === "skipped") {
-        context.skip(result.reason);
-      }
-      expect(result.outcome, result.reason).toBe("passed");
-    });
-  }
-});
+for (const [name, { mode, fua, tuning }] of Object.entries(shapes)) {
+  checkLayer(name, writeLogSubject(writeLogKind(mode), { fua, seed, settle }, tuning), seed);
+}
