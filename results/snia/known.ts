@@ -1,9 +1,8 @@
 /** What an earlier part of a test left in a directory. */
-import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { OsdynoError } from "../../engine/base/error.ts";
-import { temporarySuffix } from "../growing-file.ts";
-import { checkOut } from "../run-directory.ts";
+import { holdsRecord } from "../sweep/known.ts";
 import type { SweepRecord } from "../sweep-record.ts";
 import type { SniaDevice } from "./device.ts";
 import type { SniaSizes } from "./procedures.ts";
@@ -28,25 +27,10 @@ export function knownSnia(
   device: SniaDevice,
   sizes: SniaSizes,
 ): SweepRecord | null {
-  const path = join(directory, "sweep.json");
-  if (!existsSync(path)) {
-    if (resume) {
-      throw new OsdynoError("bad-input", `--resume ${directory}: there is no sweep.json`);
-    }
-    const half = `sweep.json${temporarySuffix}`;
-    if (existsSync(directory) && readdirSync(directory).join() === half) {
-      rmSync(join(directory, half));
-    }
-    checkOut(directory, "sweep");
+  if (!holdsRecord(directory, resume, "sweep.json", "sweep")) {
     return null;
   }
-  if (!resume) {
-    throw new OsdynoError(
-      "bad-input",
-      `${directory} holds a sweep already; use --resume ${directory} or another --out`,
-    );
-  }
-  const known = JSON.parse(readFileSync(path, "utf8")) as SweepRecord;
+  const known = JSON.parse(readFileSync(join(directory, "sweep.json"), "utf8")) as SweepRecord;
   const asked = shapeOf({
     ...({ edition: spec.edition, test: spec.test, class: spec.deviceClass } as const),
     ...{ target: device.target, capacity_bytes: sizes.capacityBytes },

@@ -1,13 +1,12 @@
 /** The directory of a sweep: its record, written whole at every step, and which of its runs are there. */
-import { existsSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { OsdynoError } from "../../engine/base/error.ts";
-import { temporarySuffix } from "../growing-file.ts";
 import { makeFolders } from "../make-folders.ts";
-import { checkOut } from "../run-directory.ts";
 import type { RunRecord } from "../run-record.ts";
 import type { OwnFile, SweepRecord } from "../sweep-record.ts";
 import { writeWhole } from "../whole-file.ts";
+import { holdsRecord } from "./known.ts";
 import type { Point } from "./points.ts";
 import type { SweepSpec } from "./spec.ts";
 import { looksOf } from "./stop.ts";
@@ -114,33 +113,17 @@ function shapeOf({ name, points, repeat }: SweepRecord): string {
 
 /**
  * Checks that the directory is empty, or holds the same sweep when it is to be resumed; answers what
- * stands there. Changes nothing.
+ * stands there.
  */
 export function knownSweep(
   directory: string,
   resume: boolean,
   record: SweepRecord,
 ): SweepRecord | null {
-  const path = join(directory, recordName);
-  if (!existsSync(path)) {
-    if (resume) {
-      throw new OsdynoError("bad-input", `--resume ${directory}: there is no sweep.json`);
-    }
-    const half = `${recordName}${temporarySuffix}`;
-    if (existsSync(directory) && readdirSync(directory).join() === half) {
-      // A sweep that was killed before it had said anything.
-      rmSync(join(directory, half));
-    }
-    checkOut(directory, "sweep");
+  if (!holdsRecord(directory, resume, recordName, "sweep")) {
     return null;
   }
-  if (!resume) {
-    throw new OsdynoError(
-      "bad-input",
-      `${directory} holds a sweep already; use --resume ${directory} or another --out`,
-    );
-  }
-  const known = JSON.parse(readFileSync(path, "utf8")) as SweepRecord;
+  const known = JSON.parse(readFileSync(join(directory, recordName), "utf8")) as SweepRecord;
   if (shapeOf(known) !== shapeOf(record)) {
     throw new OsdynoError(
       "bad-input",

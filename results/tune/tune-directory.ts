@@ -2,11 +2,10 @@
  * The directory of a tuning: `tune.json`, written whole after every run, and `sweep.json` beside it, in which
  * every configuration is a point, so that whatever reads sweeps reads tunings, too.
  */
-import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { OsdynoError } from "../../engine/base/error.ts";
-import { temporarySuffix } from "../growing-file.ts";
-import { checkOut } from "../run-directory.ts";
+import { holdsRecord } from "../sweep/known.ts";
 import { sweepSchemaName } from "../sweep/sweep-directory.ts";
 import type { SweepPoint, SweepRecord } from "../sweep-record.ts";
 import { writeWhole } from "../whole-file.ts";
@@ -90,22 +89,8 @@ export function knownTune(
   resume: boolean,
   record: TuneRecord,
 ): TuneRecord | null {
-  if (!existsSync(join(directory, recordName))) {
-    if (resume) {
-      throw new OsdynoError("bad-input", `--resume ${directory}: there is no ${recordName}`);
-    }
-    const half = `${recordName}${temporarySuffix}`;
-    if (existsSync(directory) && readdirSync(directory).join() === half) {
-      rmSync(join(directory, half));
-    }
-    checkOut(directory, "sweep");
+  if (!holdsRecord(directory, resume, recordName, "tuning")) {
     return null;
-  }
-  if (!resume) {
-    throw new OsdynoError(
-      "bad-input",
-      `${directory} holds a tuning already; use --resume ${directory} or another --out`,
-    );
   }
   const known = readTuneRecord(directory);
   if (shapeOf(known) !== shapeOf(record)) {
