@@ -105,6 +105,13 @@ const stateMeasuring = 2;
  */
 const roundsMax = 8;
 
+/**
+ * Of the depth, what is taken and answered by new operations at a time: the device has some to work on
+ * while the rest of a burst of completions is gone through.
+ */
+const takenShare = 1 / 4;
+const takenLeast = 4;
+
 /** What the jobs of a run share. */
 interface Shared {
   readonly originNs: number;
@@ -121,6 +128,7 @@ class JobTask implements ReactorTask {
   readonly #records: SubmissionRecords;
   readonly #state: Float64Array;
   readonly #depth: number;
+  readonly #takeMost: number;
   readonly #shared: Shared;
   #spunNs = 0;
   #begun = false;
@@ -140,6 +148,7 @@ class JobTask implements ReactorTask {
     this.#stream = stream;
     this.devices = devices;
     this.#depth = depth;
+    this.#takeMost = Math.max(takenLeast, Math.floor(depth * takenShare));
     for (const { completions } of devices) {
       stream.addFile(
         completions.tag,
@@ -200,7 +209,7 @@ class JobTask implements ReactorTask {
     let taken = 0;
     for (let file = 0; file < this.devices.length; file += 1) {
       const device = this.devices[file] as BlockDevice;
-      const count = device.poll(this.#depth);
+      const count = device.poll(this.#takeMost);
       if (count > 0) {
         this.stages?.completed(device, count);
         this.#stream.deliver(file, count);
