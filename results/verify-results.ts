@@ -2,15 +2,16 @@
 import { join } from "node:path";
 import { resultsKind } from "./ownership.ts";
 import { runPaths } from "./store.ts";
+import { completeRun } from "./sweep/sweep-directory.ts";
 import { isTuneDirectory } from "./tune/report/load.ts";
 import { type Verification, verifyRun } from "./verify.ts";
 import { Ledger } from "./verify-ledger.ts";
 import { checkReport } from "./verify-report.ts";
-import { verifySweep } from "./verify-sweep.ts";
+import { readSweep, verifySweep } from "./verify-sweep.ts";
 
 /** A verification of each run, and of what stands above them. Throws `bad-input` without readable results. */
 export function verifyResults(directory: string): readonly Verification[] {
-  const runs = runPaths(directory).map(verifyRun);
+  const runs = [...closedLoop(directory), ...runPaths(directory)].map(verifyRun);
   switch (resultsKind(directory)) {
     case "sweep":
       return [
@@ -24,6 +25,13 @@ export function verifyResults(directory: string): readonly Verification[] {
       return whole === null ? runs : [...runs, whole];
     }
   }
+}
+
+/** The run of a load curve that is no point of it. */
+function closedLoop(directory: string): readonly string[] {
+  const curve = resultsKind(directory) === "sweep" ? readSweep(directory).load_curve : undefined;
+  const run = curve === undefined ? null : completeRun(directory, curve.closed.run);
+  return curve === undefined || run === null ? [] : [join(directory, curve.closed.run)];
 }
 
 /** What a tuning decides, it decides by the sweep that confirms it; its own page is of the search. */

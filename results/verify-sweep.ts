@@ -14,6 +14,7 @@ import type { SweepComparison, SweepRecord } from "./sweep-record.ts";
 import { parseThreshold } from "./threshold.ts";
 import type { Verification } from "./verify.ts";
 import { Ledger } from "./verify-ledger.ts";
+import { checkLoadCurve } from "./verify-load-curve.ts";
 import { checkReport, checkReportAlone, compare } from "./verify-report.ts";
 
 /** Ratios and p are the same computation on the same figures: they differ by rounding at most. */
@@ -38,6 +39,9 @@ export function verifySweep(directory: string): Verification {
       compare("sweep.json distributions", sweep.distributions, computed, ledger);
     }
   }
+  if (sweep.load_curve !== undefined) {
+    checkLoadCurve(directory, sweep.load_curve, ledger);
+  }
   const reports =
     missing === total ? checkReportAlone(directory, sweep, ledger) : checkReport(directory, ledger);
   if (sweep.state === "partial") {
@@ -53,7 +57,8 @@ export function verifySweep(directory: string): Verification {
   };
 }
 
-function readSweep(directory: string): SweepRecord {
+/** Throws `bad-input` when `sweep.json` is not readable as a sweep's. */
+export function readSweep(directory: string): SweepRecord {
   const file = join(directory, "sweep.json");
   let sweep: SweepRecord;
   try {

@@ -86,7 +86,8 @@ function ratesOf(iops: number, { read, write, trim }: Mix, clones: number) {
   };
 }
 
-function pointOf(
+/** Figures of one rate from its run. */
+export function pointOf(
   record: RunRecord,
   where: { readonly id: string; readonly run: string },
   offeredIops: number,
@@ -121,6 +122,8 @@ class Curve {
   readonly #clones: number;
   #closed: LoadCurve["closed"] = { run: "", iops: 0 };
   #files: string[] = [];
+  /** Rates of clones are whole numbers: what is offered may be a little off what was asked for. */
+  #askedIops = 0;
 
   constructor(request: CurveRequest) {
     this.request = request;
@@ -159,18 +162,21 @@ class Curve {
     const looked = { knee: 0, thresholds: 0 };
     for (;;) {
       this.keep(null);
-      const state = { closedIops: iops, points, thresholds: thresholds.length > 0, looked };
+      const askedIops = this.#askedIops;
+      const held = thresholds.length > 0;
+      const state = { closedIops: iops, points, thresholds: held, looked, askedIops };
       const next = nextRate(state);
       if (next === null) {
         return;
       }
-      if (next.why !== "ladder") {
+      if (next.why === "ladder") {
+        this.#askedIops = next.iops;
+      } else {
         looked[next.why] += 1;
       }
       const { key, offeredIops } = ratesOf(next.iops, mix, this.#clones);
       if (points.some(({ offered_iops: known }) => known === offeredIops)) {
-        // Rates of clones are whole numbers: there is nothing between them.
-        return;
+        continue;
       }
       request.step(`${offeredIops} IOPS`);
       const id = `r${offeredIops}`;

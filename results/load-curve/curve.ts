@@ -108,6 +108,8 @@ export interface CurveState {
   readonly thresholds: boolean;
   /** Rates beside the ladder that were measured for the knee, and for thresholds. */
   readonly looked: { readonly knee: number; readonly thresholds: number };
+  /** The highest rate asked for while rates rose; what was offered may be less. */
+  readonly askedIops?: number;
 }
 
 export interface NextRate {
@@ -128,9 +130,9 @@ function between(state: CurveState, a: CurvePoint, b: CurvePoint | null | undefi
 
 /** The rate to measure next; null when the curve is done. Rates rise first, then close in. */
 export function nextRate(state: CurveState): NextRate | null {
-  const { closedIops, points, thresholds, looked } = state;
+  const { closedIops, points, thresholds, looked, askedIops = 0 } = state;
   const sorted = [...points].sort(byRate);
-  const highest = sorted.at(-1)?.offered_iops ?? 0;
+  const highest = Math.max(askedIops, sorted.at(-1)?.offered_iops ?? 0);
   // One rate that is not kept up with may be a hiccup of the machine.
   const ended = sorted.length >= 2 && sorted.slice(-2).every(({ saturated }) => saturated);
   if (!ended) {

@@ -2,19 +2,27 @@
  * Response curves in virtual time on synthetic devices whose theory is known, with the real planner, job
  * loop and statistics: a queue of one server, and a device that stalls.
  */
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { measureCurve } from "../../results/load-curve/conduct-curve.ts";
-import { type CurvePoint, isSaturated, kneeOf, nextRate } from "../../results/load-curve/curve.ts";
+import {
+  type CurvePoint,
+  isSaturated,
+  kneeOf,
+  type LoadCurve,
+  nextRate,
+} from "../../results/load-curve/curve.ts";
 import { curveSentences, curveText } from "../../results/load-curve/curve-text.ts";
 import { metric } from "../../results/metrics.ts";
 import { performRun, type RunSettings } from "../../results/perform.ts";
 import { chartsOf } from "../../results/report/charts.ts";
 import { loadReport } from "../../results/report/load.ts";
 import { renderSvg } from "../../results/report/render.ts";
+import type { SweepRecord } from "../../results/sweep-record.ts";
 import { parseThreshold } from "../../results/threshold.ts";
+import { verifyResults } from "../../results/verify-results.ts";
 import { hostEnvironment } from "../../workloads/job/host-environment.ts";
 import { parseJobs } from "../../workloads/job/parse.ts";
 
@@ -136,6 +144,56 @@ test("a queue of one server: knee at half its rate, percentiles as its theory ha
   expect(chart).toBeDefined();
   const svg = chart === undefined ? "" : await renderSvg(chart.spec("wide"));
   expect(svg).toContain("knee");
+});
+
+/** What `results verify` says of the directory with `sweep.json` changed; it is put back after. */
+function tampered(directory: string, change: (curve: LoadCurve) => object): readonly string[] {
+  const file = join(directory, "sweep.json");
+  const text = readFileSync(file, "utf8");
+  const sweep = JSON.parse(text) as SweepRecord;
+  writeFileSync(file, JSON.stringify({ ...sweep, load_curve: change(sweep.load_curve ?? none()) }));
+  const found = verifyResults(directory).flatMap(({ disagreements }) => disagreements);
+  writeFileSync(file, text);
+  return found;
+}
+
+function none(): never {
+  throw new Error("no load curve");
+}
+
+test("clones that share a rate reach the end of the ladder, and verify makes the curve again", async () => {
+  const target = "null:?service=1ms&jitter=exp&channels=1&size=64m";
+  const text = "[m]\nrw=randrw\nbs=4k\niodepth=64\nnumjobs=2\nsize=64m\nruntime=4\ntime_based\n";
+  const { curve, directory } = await measureCurve({
+    ...{ name: "mix", directory: join(root, "mix"), events, step() {} },
+    settings: settingsOf(target, ["response.p90 < 10ms"]),
+    parse: job(target, text),
+  });
+  // What clones and directions round does not end the rise of the rates.
+  expect(curve.points.length).toBeGreaterThan(10);
+  expect(curve.saturated_iops).not.toBeNull();
+  const checked = verifyResults(directory);
+  expect(checked.flatMap(({ disagreements }) => disagreements)).toEqual([]);
+  expect(checked.map((one) => one.directory)).toContain(join(directory, "points", "closed", "1"));
+  const [first, ...rest] = curve.points;
+  const faster = { ...curve, points: [{ ...first, p50_ns: (first?.p50_ns ?? 0) / 2 }, ...rest] };
+  expect(tampered(directory, () => faster)).toEqual([
+    expect.stringMatching(`sweep.json load_curve ${first?.id}.p50_ns: published \\d+`),
+  ]);
+  const other = curve.points.find(({ id }) => id !== curve.knee)?.id ?? "";
+  expect(tampered(directory, (old) => ({ ...old, knee: other })).join()).toContain(
+    `load_curve knee: published '${other}', raw data give '${curve.knee}'`,
+  );
+  const closed = { ...curve.closed, iops: 2 * curve.closed.iops };
+  expect(tampered(directory, (old) => ({ ...old, closed })).join()).toContain("closed loop iops");
+  const rate = { ...first, offered_iops: (first?.offered_iops ?? 0) + 1 };
+  expect(tampered(directory, (old) => ({ ...old, points: [rate, ...rest] })).join()).toContain(
+    "offered_iops",
+  );
+  const highest = { texts: ["response.p90 < 10ms"], highest_iops: 1 };
+  expect(tampered(directory, (old) => ({ ...old, thresholds: highest })).join()).toContain(
+    "highest rate at which the thresholds hold",
+  );
 });
 
 test("coordinated omission: 1 s of silence in every 10 s at 1,000 a second is all of p99", async () => {
