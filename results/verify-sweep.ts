@@ -16,6 +16,7 @@ import type { Verification } from "./verify.ts";
 import { Ledger } from "./verify-ledger.ts";
 import { checkLoadCurve } from "./verify-load-curve.ts";
 import { checkReport, checkReportAlone, compare } from "./verify-report.ts";
+import { checkSnia } from "./verify-snia.ts";
 
 /** Ratios and p are the same computation on the same figures: they differ by rounding at most. */
 const rounding = 1e-9;
@@ -42,8 +43,7 @@ export function verifySweep(directory: string): Verification {
   if (sweep.load_curve !== undefined) {
     checkLoadCurve(directory, sweep.load_curve, ledger);
   }
-  const reports =
-    missing === total ? checkReportAlone(directory, sweep, ledger) : checkReport(directory, ledger);
+  const reports = checkReports(directory, sweep, missing === total, ledger);
   if (sweep.state === "partial") {
     ledger.notes.push(`the sweep is partial: ${sweep.reason ?? "no reason is given"}`);
   }
@@ -55,6 +55,19 @@ export function verifySweep(directory: string): Verification {
     disagreements: ledger.disagreements,
     notes: ledger.notes,
   };
+}
+
+/** `alone`: no run is there. Answers how many reports there were. */
+function checkReports(
+  directory: string,
+  sweep: SweepRecord,
+  alone: boolean,
+  ledger: Ledger,
+): number {
+  if (sweep.snia !== undefined) {
+    return checkSnia(directory, sweep, ledger);
+  }
+  return alone ? checkReportAlone(directory, sweep, ledger) : checkReport(directory, ledger);
 }
 
 /** Throws `bad-input` when `sweep.json` is not readable as a sweep's. */

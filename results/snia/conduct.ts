@@ -23,12 +23,20 @@ import { Allowance } from "./allowance.ts";
 import { type Cell, jobText, trimText } from "./cells.ts";
 import { chosenLoads } from "./composite-choice.ts";
 import type { SniaDevice } from "./device.ts";
-import { cellsOf, measuredSeconds, samplesOf, writtenBytes } from "./figures.ts";
-import type { Followed, Section, SniaSizes, Step } from "./procedures.ts";
+import { measuredOf, writtenBytes } from "./figures.ts";
+import { runId, type Section, type SniaSizes, type Step } from "./procedures.ts";
 import { type Standing, sweepRecordOf } from "./progress-record.ts";
 import type { SniaRun, SniaVerdict } from "./record.ts";
 import type { SniaSpec } from "./spec.ts";
-import { type FollowedValues, firstSteady, judgeLast, windowRounds } from "./steady-rule.ts";
+import { firstSteady, windowRounds } from "./steady-rule.ts";
+import {
+  firstRoundOf,
+  iopsOf,
+  pieceOf,
+  roundsVerdict,
+  type SaturationPiece,
+  saturationVerdict,
+} from "./verdicts.ts";
 
 export interface SniaRequest {
   readonly spec: SniaSpec;
@@ -256,7 +264,7 @@ class Conduct {
     one: (cells: readonly Cell[], sampleSeconds: number, own: object) => Promise<SniaRun>,
   ): Promise<void> {
     const rounds: SniaRun[] = [];
-    let verdict = verdictOf(section, step, rounds, "open");
+    let verdict = roundsVerdict(section, step, rounds, "open");
     while (!verdict.steady && rounds.length < step.most) {
       const round = rounds.length + 1;
       const number = String(round).padStart(2, "0");
@@ -265,7 +273,7 @@ class Conduct {
       rounds.push(
         await one(step.cells, this.request.spec.scale.minuteSeconds, { id, title, round }),
       );
-      verdict = verdictOf(section, step, rounds, round === step.most ? "rounds" : "open");
+      verdict = roundsVerdict(section, step, rounds, round === step.most ? "rounds" : "open");
       this.#setVerdict(verdict);
       this.request.events.round(roundLine(verdict));
     }
@@ -283,15 +291,13 @@ class Conduct {
   async #saturate(section: Section, step: Extract<Step, { kind: "saturate" }>): Promise<void> {
     const { request } = this;
     const { directory, sizes } = request;
-    let values: number[] = [];
-    let firstRound = 1;
-    let part: number | null = null;
-    let written = 0;
+    const pieces: SaturationPiece[] = [];
     let ended: SniaVerdict["ended"] = "open";
     for (let piece = 1; ended === "open"; piece += 1) {
-      const before = values;
-      const from = part === null || part === this.#part ? firstRound : before.length + 1;
+      const before = pieces.flatMap(({ iops }) => iops);
+      const from = firstRoundOf(pieces, this.#part);
       const rounds = Math.min(roundsAtOnce, step.mostRounds - before.length);
+      const written = pieces.reduce((sum, { writtenBytes: bytes }) => sum + bytes, 0);
       const bytes = step.mostBytes - written;
       const cell = { ...step.cell, seconds: rounds * step.roundSeconds, bytes };
       const run = await this.#run({
@@ -302,29 +308,10 @@ class Conduct {
         sampleSeconds: step.roundSeconds,
         look: (samples) => firstSteady([iopsOf([...before, ...samples])], from) !== null,
       });
-      firstRound = part === null || part === run.part ? firstRound : before.length + 1;
-      part = run.part;
-      written += run.written_bytes;
-      const samples = samplesOf(join(directory, run.run), step.roundSeconds, step.cell.id);
-      values = [...before, ...samples.map(({ ios }) => ios / step.roundSeconds)];
-      const steady = firstSteady([iopsOf(values)], firstRound);
-      ended =
-        steady !== null
-          ? "steady"
-          : written >= step.mostBytes
-            ? "bytes"
-            : values.length >= step.mostRounds || samples.length === 0
-              ? "time"
-              : "open";
-      const verdicts = steady?.verdicts ?? judgeLast([iopsOf(values)], firstRound) ?? [];
-      const last = steady?.round ?? values.length;
-      this.#setVerdict({
-        ...{ section: section.id, step: step.id },
-        followed: [{ cell: step.cell.id, figure: "iops", label: iopsOf([]).label }],
-        ...{ rounds: values.length, most_rounds: step.mostRounds, steady: steady !== null },
-        window: verdicts.length === 0 ? null : { first: last - windowRounds + 1, last },
-        ...{ verdicts, ended },
-      });
+      pieces.push(pieceOf(directory, run, step));
+      const verdict = saturationVerdict(section, step, pieces);
+      this.#setVerdict(verdict);
+      ended = verdict.ended;
     }
   }
 
@@ -343,62 +330,13 @@ class Conduct {
   }
 }
 
-const iopsOf = (values: readonly number[]): FollowedValues => ({
-  label: "IOPS, R/W 0/100, 4 KiB",
-  values,
-});
-
-function runId(section: Section, step: string): string {
-  return section.id === "" ? step : `${section.id}-${step}`;
-}
-
 function titleOf(section: Section, text: string): string {
   return section.id === "" ? text : `${section.title}: ${text}`;
 }
 
 function doneRun(choice: RunChoice, run: string, part: number, record: RunRecord): SniaRun {
   const { id, section, step, kind, round } = choice;
-  return {
-    ...{ id, section, step, kind, round, run, part },
-    started: record.started,
-    seconds: measuredSeconds(record),
-    written_bytes: writtenBytes(record),
-    cells: cellsOf(record),
-  };
-}
-
-/** The values of a followed figure, round by round. */
-export function followedValues(
-  { cell, figure, label }: Followed,
-  rounds: readonly SniaRun[],
-): FollowedValues {
-  const values = rounds.map(({ cells }) => cells.find((each) => each.cell === cell)?.[figure] ?? 0);
-  return { label, values };
-}
-
-function verdictOf(
-  section: Section,
-  step: Extract<Step, { kind: "rounds" }>,
-  rounds: readonly SniaRun[],
-  otherwise: SniaVerdict["ended"],
-): SniaVerdict {
-  const followed = step.followed.map((each) => followedValues(each, rounds));
-  const part = rounds.at(-1)?.part ?? 0;
-  const firstRound = rounds.findIndex((round) => round.part === part) + 1;
-  const verdicts = judgeLast(followed, Math.max(1, firstRound));
-  const steady = verdicts?.every((verdict) => verdict.steady) ?? false;
-  return {
-    section: section.id,
-    step: step.id,
-    followed: step.followed,
-    rounds: rounds.length,
-    most_rounds: step.most,
-    steady,
-    window:
-      verdicts === null ? null : { first: rounds.length - windowRounds + 1, last: rounds.length },
-    verdicts: verdicts ?? [],
-    ended: steady ? "steady" : otherwise,
-  };
+  return { ...{ id, section, step, kind, round, run, part }, ...measuredOf(record) };
 }
 
 const percent = (share: number) => `${(100 * share).toFixed(1)}%`;

@@ -5,7 +5,7 @@ import { readHistogramLogFile } from "../histogram-log.ts";
 import { percentileSupported } from "../metrics.ts";
 import type { JobRecord, RunRecord } from "../run-record.ts";
 import { sniaPercentiles } from "./cells.ts";
-import type { CellFigures } from "./record.ts";
+import type { CellFigures, SniaRun } from "./record.ts";
 
 const secondsOf = (job: JobRecord) => Number(job["job_runtime"] ?? 0) / 1000;
 
@@ -41,19 +41,21 @@ function figuresOf(job: JobRecord): CellFigures {
   };
 }
 
-/** Of every cell of a run. */
-export function cellsOf(record: RunRecord): readonly CellFigures[] {
-  return record.jobs.map(figuresOf);
-}
-
 /** Bytes that the jobs of a run wrote. */
 export function writtenBytes(record: RunRecord): number {
   return record.osdyno.totals.write?.bytes ?? 0;
 }
 
-/** Time that the cells of a run took, one after the other. */
-export function measuredSeconds(record: RunRecord): number {
-  return record.jobs.reduce((sum, job) => sum + secondsOf(job), 0);
+/** What is recorded of a run; its cells took their time one after the other. */
+export function measuredOf(
+  record: RunRecord,
+): Pick<SniaRun, "started" | "seconds" | "written_bytes" | "cells"> {
+  return {
+    started: record.started,
+    seconds: record.jobs.reduce((sum, job) => sum + secondsOf(job), 0),
+    written_bytes: writtenBytes(record),
+    cells: record.jobs.map(figuresOf),
+  };
 }
 
 /** What happened in one interval of a run, all threads and directions together. */

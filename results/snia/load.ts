@@ -69,7 +69,11 @@ export function holdsSnia(dir: string): boolean {
 
 /** Reads `dir`. @throws OsdynoError `bad-input` when it holds no test of the SNIA PTS. */
 export function loadSnia(dir: string): SniaModel {
-  const sweep = readJson(join(dir, "sweep.json")) as SweepRecord;
+  return sniaModelOf(dir, readJson(join(dir, "sweep.json")) as SweepRecord);
+}
+
+/** Of a record that may not be the one in `dir`, where its runs are. */
+export function sniaModelOf(dir: string, sweep: SweepRecord): SniaModel {
   const { snia } = sweep;
   if (snia === undefined) {
     throw new OsdynoError("bad-input", "holds no test of the SNIA PTS", { file: dir });

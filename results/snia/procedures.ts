@@ -60,6 +60,11 @@ export interface Section {
   readonly steps: readonly Step[];
 }
 
+/** Name of a step's run; of rounds and pieces a number follows. */
+export function runId(section: Section, step: string): string {
+  return section.id === "" ? step : `${section.id}-${step}`;
+}
+
 /** Sizes that a procedure depends on. */
 export interface SniaSizes {
   /** User capacity as it is taken. */
