@@ -97,6 +97,8 @@ const aroundSeconds = 0.7;
 interface SweepWork {
   readonly repeat: number;
   readonly preparations: readonly Preparation[];
+  /** What it does beside what its file says. */
+  readonly notes: readonly string[];
 }
 
 /** Of preparing and bringing back, for an estimate: what a small SSD takes. */
@@ -104,7 +106,7 @@ const preparedBytesPerSecond = 200e6;
 const copiedBytesPerSecond = 500e6;
 
 /** How long all runs of a sweep will take. */
-function sweepText(judged: readonly Judged[], { repeat, preparations }: SweepWork): string {
+function sweepText(judged: readonly Judged[], { repeat, preparations, notes }: SweepWork): string {
   const times = judged.map(({ plan }) => plan.expectedSeconds);
   const known = times.filter((time) => time !== null);
   const runs = judged.length * repeat;
@@ -119,7 +121,8 @@ function sweepText(judged: readonly Judged[], { repeat, preparations }: SweepWor
       : `${preparations.length} ${preparations.length === 1 ? "store is" : "stores are"} prepared first (${formatBytes(written)} written); `;
   return (
     `sweep: ${stores}${judged.length} points, ${repeat} ${repeat === 1 ? "run" : "runs"} of each, ` +
-    `about ${formatSeconds(measuring + preparing)}${rest}\n`
+    `about ${formatSeconds(measuring + preparing)}${rest}\n` +
+    notes.map((note) => `note: ${note}\n`).join("")
   );
 }
 
@@ -128,7 +131,7 @@ export function dryRun(
   runs: readonly DryRun[],
   runDirectory: string | undefined,
   outputs: Outputs,
-  sweep: SweepWork = { repeat: 1, preparations: [] },
+  sweep: SweepWork = { repeat: 1, preparations: [], notes: [] },
 ): void {
   const scratch = scratchPlaces(runDirectory).map((place) => place.path);
   const judged = runs.map(({ name, parsed, settings }): Judged => {
@@ -139,7 +142,8 @@ export function dryRun(
   });
   const [first, ...more] = judged;
   if (outputs.format === "normal") {
-    const all = judged.length > 1 || sweep.repeat > 1 ? [sweepText(judged, sweep)] : [];
+    const told = judged.length > 1 || sweep.repeat > 1 || sweep.notes.length > 0;
+    const all = told ? [sweepText(judged, sweep)] : [];
     writeResult(outputs, [...judged.map(planText), ...all].join("\n"));
   } else {
     const points = () =>

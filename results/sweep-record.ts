@@ -96,6 +96,8 @@ export interface SweepRecord {
   readonly files?: readonly OwnFile[];
   /** Files of stores, which it makes anew for each run; also while it is partial. */
   readonly stores?: readonly OwnFile[];
+  /** What it did beside what its file says, one line each. */
+  readonly notes?: readonly string[];
   readonly points: readonly SweepPoint[];
   readonly comparisons: readonly SweepComparison[];
   /** With several targets: what each layer costs over the one below. */

@@ -4,13 +4,14 @@ import { join, relative, resolve } from "node:path";
 import type { Command } from "commander";
 import { OsdynoError } from "../../engine/base/error.ts";
 import { readNoise } from "../../results/noise-record.ts";
-import { loadPlugIns } from "../../results/plug-ins.ts";
+import { loadedPlugIns, loadPlugIns } from "../../results/plug-ins.ts";
 import { drawReport } from "../../results/report/draw.ts";
 import { loadReport } from "../../results/report/load.ts";
 import { runDirectoryName, runsRoot } from "../../results/run-directory.ts";
 import { readRun } from "../../results/run-schema.ts";
 import { isSniaFile } from "../../results/snia/spec.ts";
-import { type SweepRequest, sweepPoints } from "../../results/sweep/plan-sweep.ts";
+import { type SweepRequest, settled, sweepPoints } from "../../results/sweep/plan-sweep.ts";
+import { withPlugIns } from "../../results/sweep/plug-ins.ts";
 import { preparationsOf, runSweep, type SweepResult } from "../../results/sweep/run-sweep.ts";
 import { loadSweepPlugIns, readSweep, type SweepSpec } from "../../results/sweep/spec.ts";
 import { tableText } from "../../results/sweep/table-text.ts";
@@ -112,9 +113,9 @@ function sweepRequest(
   signal: AbortSignal,
 ): Omit<SweepRequest, "events"> {
   const { file, overrides } = sweepArguments(jobs);
-  const read = readSweep(file);
-  const spec = withRepeat(read, wholeNumber(own, "repeat", 1));
   const settings = settingsOf(own, command, signal);
+  const read = withPlugIns(readSweep(file), loadedPlugIns(), settings.stack?.settings ?? []);
+  const spec = withRepeat(read, wholeNumber(own, "repeat", 1));
   const resume = last(own, "resume");
   const name = settings.label === "" ? spec.name : settings.label;
   const out = resume ?? last(own, "out") ?? join(runsRoot, runDirectoryName(Date.now(), name));
@@ -266,9 +267,13 @@ async function sweep(args: readonly string[]): Promise<number> {
       await scanTraces(run.parsed.jobs, workingDirectory, interrupts.signal);
     }
     if (own.has("dry-run")) {
-      const runs = points().map(({ point, run }) => ({ name: point.id, ...run }));
-      const preparations = preparationsOf({ ...request, events });
-      dryRun(runs, request.directory, outputs, { repeat: request.spec.repeat, preparations });
+      const asked = settled({ ...request, events }, []);
+      const runs = sweepPoints(asked).map(({ point, run }) => ({ name: point.id, ...run }));
+      const { repeat, notes } = asked.spec;
+      dryRun(runs, request.directory, outputs, {
+        ...{ repeat, notes },
+        preparations: preparationsOf(asked),
+      });
       return 0;
     }
     return await measure(request, own, outputs);

@@ -16,12 +16,12 @@ export interface KvChoice {
 /** Below this what it keeps free for its logs and tables is more than a volume leaves. */
 const usualNativeBytes = 512 * 2 ** 20;
 
-/** Whether native code finds the allocator's space. */
-function isNative(allocator: string): boolean {
+/** Whether native code cannot find the allocator's space, because it is in TypeScript. */
+export function withoutNativeSpace(allocator: string): boolean {
   const made = createAllocator(allocator, { capacityBytes: 2 ** 20, blockBytes: 4096 });
   const handle: unknown = Reflect.get(made, "handle");
   made.close();
-  return typeof handle === "number";
+  return typeof handle !== "number";
 }
 
 /** Of a store that is made: as set, else rocksdb, or waltree where that cannot be. */
@@ -40,7 +40,7 @@ export function kvOfNewStore(
   if (reason === null && !hasDbDevice && sizeBytes < usualNativeBytes) {
     reason = `takes a store of ${usualNativeBytes} bytes or more`;
   }
-  if (reason === null && !hasDbDevice && !isNative(allocator)) {
+  if (reason === null && !hasDbDevice && withoutNativeSpace(allocator)) {
     reason = `takes no space from allocator ${allocator}, which is in TypeScript`;
   }
   return reason === null

@@ -21,11 +21,14 @@ export interface CaveatInput {
   readonly changedFacts: readonly string[];
   /** Shapes that stood for devices, by name. */
   readonly shapes: readonly string[];
+  /** What a sweep did beside what its file says. */
+  readonly notes: readonly string[];
 }
 
 /** Serious ones first. */
 export function findCaveats(input: CaveatInput): readonly Caveat[] {
   const found = [
+    ...input.notes.map(aboutNote),
     ...aboutShapes(input.shapes),
     ...aboutState(input),
     ...aboutGenerator(input.runs),
@@ -37,6 +40,10 @@ export function findCaveats(input: CaveatInput): readonly Caveat[] {
     ...found.filter((caveat) => caveat.weight === "serious"),
     ...found.filter((caveat) => caveat.weight === "mind"),
   ];
+}
+
+function aboutNote(note: string): Caveat {
+  return { kind: "note", weight: "mind", text: `${note[0]?.toUpperCase()}${note.slice(1)}.` };
 }
 
 function aboutShapes(shapes: readonly string[]): readonly Caveat[] {

@@ -202,6 +202,7 @@ function modelOf(
       unsteady: found.filter((run) => neverSteady(run.files.record)).map((run) => run.path),
       changedFacts: changesOf(sweep, points),
       shapes: shapesOf(found),
+      notes: sweep?.notes ?? [],
     }),
     ...(sweep?.load_curve === undefined ? {} : { loadCurve: sweep.load_curve }),
     answer: [

@@ -15,6 +15,7 @@ import {
   type RunSettings,
   safePlan,
 } from "../perform.ts";
+import { onOneKv } from "./one-kv.ts";
 import { type Point, pointsOf } from "./points.ts";
 import type { Preparation } from "./prepare.ts";
 import type { SweepSpec } from "./spec.ts";
@@ -171,6 +172,19 @@ export function plansOf(request: SweepRequest, ownFiles: readonly string[]): rea
   return sweepPoints(request).map(({ run }) =>
     inSweepFile(request, () => safePlan({ ...run, ownFiles })),
   );
+}
+
+/**
+ * The request as it is carried out: stores that nobody chose a key-value store for all have the same one.
+ * Plans every point and creates nothing.
+ */
+export function settled(request: SweepRequest, ownFiles: readonly string[]): SweepRequest {
+  const all = sweepPoints(request);
+  const stores = all.map(
+    ({ run }) => inSweepFile(request, () => safePlan({ ...run, ownFiles })).stores,
+  );
+  const points = all.map(({ point }) => point);
+  return { ...request, spec: onOneKv(request.spec, points, stores) };
 }
 
 /** Measuring shorter than this says where to look, not which is better. */

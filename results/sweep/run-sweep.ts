@@ -16,7 +16,7 @@ import type { RunRecord } from "../run-record.ts";
 import type { SweepRecord } from "../sweep-record.ts";
 import { distributionsOf } from "./distributions.ts";
 import { SweepHost } from "./host.ts";
-import { isPreview, plansOf, runRequest, type SweepRequest } from "./plan-sweep.ts";
+import { isPreview, plansOf, runRequest, type SweepRequest, settled } from "./plan-sweep.ts";
 import { blocksOf, type Point, pointsOf } from "./points.ts";
 import type { Preparation } from "./prepare.ts";
 import { Stage } from "./stage.ts";
@@ -213,15 +213,21 @@ export function hostRestored(host: SweepHost, failure: OsdynoError | null): Osdy
   }
 }
 
+/** The record of a sweep of which nothing is measured yet. */
+function empty(of: SweepRequest, preview: boolean, blocks = of.spec.repeat): SweepRecord {
+  const { spec, seed, variables, settings } = of;
+  const points = pointsOf(spec, variables);
+  return openRecord({ spec, points, command: settings.command, seed, preview, blocks });
+}
+
 /** Runs what is missing; never throws for a failing run: the sweep is then partial and says why. */
 export async function runSweep(asked: SweepRequest): Promise<SweepResult> {
-  const { spec, directory } = asked;
-  const points = pointsOf(spec, asked.variables);
-  const empty = (of: SweepRequest, preview: boolean, blocks: number): SweepRecord =>
-    openRecord({ spec, points, command: of.settings.command, seed: of.seed, preview, blocks });
-  const known = knownSweep(directory, asked.resume, empty(asked, spec.preview, spec.repeat));
-  const request = withSeed(asked, known);
+  const { directory } = asked;
+  const known = knownSweep(directory, asked.resume, empty(asked, asked.spec.preview));
   const before = leftBehind(known, asked.ownFiles ?? []);
+  const request = settled(withSeed(asked, known), [...before.files, ...before.stores]);
+  const { spec } = request;
+  const points = pointsOf(spec, request.variables);
   const plans = plansOf(request, [...before.files, ...before.stores]);
   plans.forEach(checkMemory);
   checkSpace(plans, true);
@@ -232,7 +238,7 @@ export async function runSweep(asked: SweepRequest): Promise<SweepResult> {
   const turnKnobs = (point: Point) => host.apply(point, planOf.get(point.id));
   const stage = new Stage(request, points, plans, before.stores);
   // Laid out at once, no point pays for it, and each finds the files in the same state.
-  const made = await begin(request, plans, empty(request, preview, spec.repeat));
+  const made = await begin(request, plans, empty(request, preview));
   const files = [...new Set([...before.files, ...made])];
   let stores: readonly string[] = [];
   const own = () => ({

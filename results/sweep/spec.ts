@@ -91,6 +91,8 @@ export interface SweepSpec {
   readonly pick: PickRule | null;
   readonly require: readonly Requirement[];
   readonly preview: boolean;
+  /** What the sweep does beside what its file says, one line each. */
+  readonly notes: readonly string[];
 }
 
 const profiles = fileURLToPath(new URL("../../profiles", import.meta.url));
@@ -353,5 +355,6 @@ export function specOf(document: SweepDocument, spec: CheckedSweep): SweepSpec {
     pick: pick === undefined ? null : { parameter: pick.smallest, within: pick.within },
     require: requirementsOf(document, spec),
     preview: spec.preview,
+    notes: [],
   };
 }

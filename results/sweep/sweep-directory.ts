@@ -81,6 +81,7 @@ export function openRecord(asked: AskedSweep): SweepRecord {
     ...(baseline === null ? {} : { baseline }),
     ...(pick === null ? {} : { pick }),
     ...untilOf(spec),
+    ...(spec.notes.length === 0 ? {} : { notes: spec.notes }),
     points: points.map((point) => ({
       id: point.id,
       parameters: point.parameters,

@@ -40,6 +40,7 @@ export function tableText(model: ReportModel): string {
     }
   }
   const notes = [
+    ...model.caveats.filter(({ kind }) => kind === "note").map(({ text }) => `Note: ${text}`),
     ...(groups.some((group) => group.rows.some((row) => row.cells.some((cell) => cell.mark !== "")))
       ? ["* best of its group in what was asked for"]
       : []),
