@@ -205,7 +205,7 @@ const mendable: readonly (readonly [string, FindingKind, RegExp, Damage])[] = [
     "space",
     /the freelist is wrong about 4096 bytes at \d+: they are in use/,
     (store, batch) => {
-      const disk = onodeOf(store, "plain").map.extents[0]?.blob.diskOffsets[0] ?? 0;
+      const disk = onodeOf(store, "plain").map.extents[0]?.blob.diskOffset(0) ?? 0;
       store.state.freelist?.turnOne(batch, disk, 4096);
       return batch;
     },
@@ -399,10 +399,11 @@ const lost: readonly (readonly [string, FindingKind, RegExp, Damage])[] = [
     "space",
     /objects (plain, sharded|sharded, plain) use the unit at \d+/,
     (store) => {
-      const other = onodeOf(store, "sharded").map.extents[0]?.blob.diskOffsets[0] ?? 0;
+      const other = onodeOf(store, "sharded").map.extents[0]?.blob.diskOffset(0) ?? 0;
       const onode = onodeOf(store, "plain");
       onode.map.shards.length = 0;
-      firstBlob(onode).diskOffsets[0] = other;
+      const blob = firstBlob(onode);
+      blob.setDisk(0, blob.diskLength(0), other);
       return putOnode(store, onode);
     },
   ],

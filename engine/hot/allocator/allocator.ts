@@ -26,6 +26,17 @@ export class ExtentList {
     this.count += 1;
   }
 
+  /** As `push`; an extent that follows the last one becomes one with it. */
+  pushJoined(offsetBytes: number, lengthBytes: number): void {
+    const last = 2 * this.count - 2;
+    const { pairs } = this;
+    if (last >= 0 && (pairs[last] as number) + (pairs[last + 1] as number) === offsetBytes) {
+      pairs[last + 1] = (pairs[last + 1] as number) + lengthBytes;
+    } else {
+      this.push(offsetBytes, lengthBytes);
+    }
+  }
+
   /** Makes room for so many extents. */
   reserve(count: number): void {
     if (count * 2 > this.pairs.length) {

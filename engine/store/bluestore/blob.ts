@@ -12,17 +12,26 @@ export const hole = -1;
 export const unusedParts = 16;
 
 const noSums = new Uint8Array(0);
+/** Of a blob with one disk extent, or none; nobody writes to it. */
+const noMore: number[] = [];
 
 export class Blob {
   /** Bytes that the blob stands for, before compression. */
   logicalBytes = 0;
   /** Bytes on the device with the compression header, without padding; 0: not compressed. */
   compressedBytes = 0;
-  /** Disk extents that follow each other from the blob's start; a multiple of the unit in all. */
-  readonly diskOffsets: number[] = [];
-  readonly diskLengths: number[] = [];
+  // Disk extents that follow each other from the blob's start. Most blobs have one, which stands in the
+  // blob itself: arrays for it took more memory, and more time to fetch, than all the rest.
+  #diskCount = 0;
+  #diskBytes = 0;
+  #firstOffset = hole;
+  #firstLength = 0;
+  /** Offset and length of those behind the first, in turn. */
+  #more: number[] = noMore;
   /** Values of one checksum for every chunk of the disk bytes; empty: no checksums. */
   sums: Uint8Array = noSums;
+  /** Of the blob's last use, to be used again. */
+  #spareSums: Uint8Array = noSums;
   /** Index into `checksumNames`. */
   sumType = 0;
   /** log2 of the chunk in bytes. */
@@ -34,12 +43,30 @@ export class Blob {
   /** Number among the onode's blobs that several shards refer to; -1: one shard only. */
   spanningId = -1;
   /** Bytes that extents refer to, by unit of `unitBytes`. */
-  readonly used: number[] = [];
+  used: number[] = [];
   unitBytes = 0;
   /** Position among the blobs of the shard that is written or read; -1 outside of that. */
   index = -1;
   /** The encoding run that `index` belongs to. */
   run = 0;
+
+  /** Makes it as new. Nobody MUST refer to it or to its checksums. */
+  reset(): void {
+    this.logicalBytes = 0;
+    this.compressedBytes = 0;
+    this.#forgetDisk();
+    this.#spareSums = this.sums;
+    this.sums = noSums;
+    this.sumType = 0;
+    this.sumOrder = 0;
+    this.sumBytes = 0;
+    this.unused = 0;
+    this.shared = null;
+    this.spanningId = -1;
+    this.unitBytes = 0;
+    this.index = -1;
+    this.run = 0;
+  }
 
   get compressed(): boolean {
     return this.compressedBytes > 0;
@@ -50,34 +77,53 @@ export class Blob {
     return this.shared === null && this.compressedBytes === 0;
   }
 
-  /** Bytes on the device, holes counted. */
+  /** Bytes on the device, holes counted; a multiple of the unit. */
   get diskBytes(): number {
-    let bytes = 0;
-    for (const length of this.diskLengths) {
-      bytes += length;
-    }
-    return bytes;
+    return this.#diskBytes;
+  }
+
+  /** Disk extents, holes counted. */
+  get diskCount(): number {
+    return this.#diskCount;
+  }
+
+  /** Where a disk extent lies; `hole`: nowhere. */
+  diskOffset(index: number): number {
+    return index === 0 ? this.#firstOffset : (this.#more[2 * index - 2] as number);
+  }
+
+  diskLength(index: number): number {
+    return index === 0 ? this.#firstLength : (this.#more[2 * index - 1] as number);
   }
 
   /** Checksum chunk, or the device's block without checksums. */
   chunkBytes(blockBytes: number): number {
-    return this.sumBytes === 0 ? blockBytes : 2 ** this.sumOrder;
+    return this.sumBytes === 0 ? blockBytes : 1 << this.sumOrder;
   }
 
   initUse(unitBytes: number): void {
     // A compressed blob can only be given up whole; a checksum needs its whole chunk.
-    const chunk = this.sumBytes === 0 ? unitBytes : 2 ** this.sumOrder;
+    const chunk = this.sumBytes === 0 ? unitBytes : 1 << this.sumOrder;
     this.unitBytes = this.compressed ? this.logicalBytes : Math.max(unitBytes, chunk);
     const units = Math.ceil(this.logicalBytes / this.unitBytes);
+    if (this.used.length === 0) {
+      // Exactly as long: pushing to an empty array makes room for 17.
+      this.used = new Array<number>(units).fill(0);
+    }
     while (this.used.length < units) {
       this.used.push(0);
+    }
+    // One that was reset has those of its last use, all 0.
+    while (this.used.length > units) {
+      this.used.pop();
     }
   }
 
   get referencedBytes(): number {
+    const { used } = this;
     let bytes = 0;
-    for (const each of this.used) {
-      bytes += each;
+    for (let unit = 0; unit < used.length; unit += 1) {
+      bytes += used[unit] as number;
     }
     return bytes;
   }
@@ -85,8 +131,8 @@ export class Blob {
   getRef(offset: number, length: number): void {
     const { unitBytes, used } = this;
     const end = offset + length;
-    for (let at = offset; at < end; ) {
-      const unit = Math.floor(at / unitBytes);
+    let unit = Math.floor(offset / unitBytes);
+    for (let at = offset; at < end; unit += 1) {
       const stop = Math.min(end, (unit + 1) * unitBytes);
       used[unit] = (used[unit] as number) + stop - at;
       at = stop;
@@ -97,31 +143,34 @@ export class Blob {
   putRef(offset: number, length: number, released: ExtentList): void {
     const { unitBytes, used } = this;
     const end = offset + length;
-    for (let at = offset; at < end; ) {
-      const unit = Math.floor(at / unitBytes);
+    let unit = Math.floor(offset / unitBytes);
+    // Units that follow each other are given up together: those from `first` up to here.
+    let first = unit;
+    for (let at = offset; at < end; unit += 1) {
       const stop = Math.min(end, (unit + 1) * unitBytes);
       const left = (used[unit] as number) - (stop - at);
       assert(left >= 0, "a blob has fewer references than are given up");
       used[unit] = left;
-      if (left === 0) {
-        const from = this.compressed ? 0 : unit * unitBytes;
-        const bytes = this.compressed ? this.diskBytes : unitBytes;
-        this.#release(from, Math.min(bytes, this.diskBytes - from), released);
+      if (left > 0) {
+        this.#release(first * unitBytes, unit * unitBytes, released);
+        first = unit + 1;
       }
       at = stop;
     }
+    this.#release(first * unitBytes, unit * unitBytes, released);
   }
 
-  #release(offset: number, length: number, released: ExtentList): void {
-    if (length <= 0) {
+  #release(offset: number, stop: number, released: ExtentList): void {
+    // What is compressed has one unit of more bytes than it takes on the device.
+    const end = Math.min(stop, this.#diskBytes);
+    if (offset >= end) {
       return;
     }
-    const end = offset + length;
     const { shared } = this;
     let start = 0;
-    for (let at = 0; at < this.diskOffsets.length && start < end; at += 1) {
-      const disk = this.diskOffsets[at] as number;
-      const bytes = this.diskLengths[at] as number;
+    for (let at = 0; at < this.#diskCount && start < end; at += 1) {
+      const disk = this.diskOffset(at);
+      const bytes = this.diskLength(at);
       const from = Math.max(start, offset);
       const to = Math.min(start + bytes, end);
       if (from < to && disk !== hole) {
@@ -133,43 +182,42 @@ export class Blob {
       }
       start += bytes;
     }
-    this.setDisk(offset, length, hole);
+    this.setDisk(offset, end - offset, hole);
   }
 
   /** Makes the disk bytes at `offset` lie at `disk` (or be a hole); appends behind the end. */
   setDisk(offset: number, length: number, disk: number): void {
-    const total = this.diskBytes;
-    const { diskOffsets, diskLengths } = this;
+    const total = this.#diskBytes;
     if (offset >= total) {
-      if (offset > total) {
-        this.#append(hole, offset - total);
-      }
-      this.#append(disk, length);
+      this.addDisk(hole, offset - total);
+      this.addDisk(disk, length);
       return;
     }
-    if (diskOffsets.length === 1 && offset === 0 && length >= total) {
-      diskOffsets[0] = disk;
-      diskLengths[0] = length;
+    const count = this.#diskCount;
+    const first = this.#firstOffset;
+    const firstLength = this.#firstLength;
+    const more = this.#more;
+    this.#forgetDisk();
+    if (offset === 0 && length >= total) {
+      this.addDisk(disk, length);
       return;
     }
-    const offsets = diskOffsets.splice(0);
-    const lengths = diskLengths.splice(0);
     const end = offset + length;
     let start = 0;
     let placed = false;
-    for (let at = 0; at < offsets.length; at += 1) {
-      const from = offsets[at] as number;
-      const stop = start + (lengths[at] as number);
+    for (let at = 0; at < count; at += 1) {
+      const from = at === 0 ? first : (more[2 * at - 2] as number);
+      const stop = start + (at === 0 ? firstLength : (more[2 * at - 1] as number));
       if (start < offset) {
-        this.#append(from, Math.min(stop, offset) - start);
+        this.addDisk(from, Math.min(stop, offset) - start);
       }
       if (!placed && stop >= Math.min(end, total)) {
-        this.#append(disk, length);
+        this.addDisk(disk, length);
         placed = true;
       }
       if (stop > end) {
         const rest = Math.max(start, end);
-        this.#append(from === hole ? hole : from + rest - start, stop - rest);
+        this.addDisk(from === hole ? hole : from + rest - start, stop - rest);
       }
       start = stop;
     }
@@ -177,37 +225,55 @@ export class Blob {
 
   /** Forgets the disk bytes from `offset` on. */
   cutDisk(offset: number): void {
-    const { diskOffsets, diskLengths } = this;
-    let start = 0;
-    for (let at = 0; at < diskOffsets.length; at += 1) {
-      const length = diskLengths[at] as number;
-      if (start + length >= offset) {
-        diskLengths[at] = offset - start;
-        const kept = offset > start ? at + 1 : at;
-        diskOffsets.length = kept;
-        diskLengths.length = kept;
-        return;
-      }
-      start += length;
+    const count = this.#diskCount;
+    const first = this.#firstOffset;
+    const firstLength = this.#firstLength;
+    const more = this.#more;
+    this.#forgetDisk();
+    for (let at = 0; at < count && this.#diskBytes < offset; at += 1) {
+      const disk = at === 0 ? first : (more[2 * at - 2] as number);
+      const length = at === 0 ? firstLength : (more[2 * at - 1] as number);
+      this.addDisk(disk, Math.min(length, offset - this.#diskBytes));
     }
   }
 
-  #append(disk: number, length: number): void {
+  #forgetDisk(): void {
+    this.#diskCount = 0;
+    this.#diskBytes = 0;
+    this.#firstOffset = hole;
+    this.#firstLength = 0;
+    this.#more = noMore;
+  }
+
+  /** Adds disk bytes, or a hole, behind the others; nothing if `length` is not above 0. */
+  addDisk(disk: number, length: number): void {
     if (length <= 0) {
       return;
     }
-    const { diskOffsets, diskLengths } = this;
-    const last = diskOffsets.length - 1;
-    if (last >= 0) {
-      const before = diskOffsets[last] as number;
-      const bytes = diskLengths[last] as number;
-      if (before === hole ? disk === hole : disk === before + bytes) {
-        diskLengths[last] = bytes + length;
-        return;
-      }
+    this.#diskBytes += length;
+    const last = this.#diskCount - 1;
+    if (last < 0) {
+      this.#firstOffset = disk;
+      this.#firstLength = length;
+      this.#diskCount = 1;
+      return;
     }
-    diskOffsets.push(disk);
-    diskLengths.push(length);
+    const before = this.diskOffset(last);
+    const bytes = this.diskLength(last);
+    if (before === hole ? disk === hole : disk === before + bytes) {
+      if (last === 0) {
+        this.#firstLength = bytes + length;
+      } else {
+        this.#more[2 * last - 1] = bytes + length;
+      }
+      return;
+    }
+    if (last === 0) {
+      this.#more = [disk, length];
+    } else {
+      this.#more.push(disk, length);
+    }
+    this.#diskCount = last + 2;
   }
 
   /** Every byte of the range lies on the device. */
@@ -223,9 +289,9 @@ export class Blob {
   #all(offset: number, length: number, asHole: boolean): boolean {
     const end = offset + length;
     let start = 0;
-    for (let at = 0; at < this.diskOffsets.length && start < end; at += 1) {
-      const stop = start + (this.diskLengths[at] as number);
-      if (stop > offset && (this.diskOffsets[at] === hole) !== asHole) {
+    for (let at = 0; at < this.#diskCount && start < end; at += 1) {
+      const stop = start + this.diskLength(at);
+      if (stop > offset && (this.diskOffset(at) === hole) !== asHole) {
         return false;
       }
       start = stop;
@@ -236,10 +302,10 @@ export class Blob {
   /** Disk offset of a byte; `hole` if it has none. */
   diskOffsetOf(offset: number): number {
     let start = 0;
-    for (let at = 0; at < this.diskOffsets.length; at += 1) {
-      const stop = start + (this.diskLengths[at] as number);
+    for (let at = 0; at < this.#diskCount; at += 1) {
+      const stop = start + this.diskLength(at);
       if (offset < stop) {
-        const disk = this.diskOffsets[at] as number;
+        const disk = this.diskOffset(at);
         return disk === hole ? hole : disk + offset - start;
       }
       start = stop;
@@ -255,9 +321,9 @@ export class Blob {
   ): void {
     const end = offset + length;
     let start = 0;
-    for (let at = 0; at < this.diskOffsets.length && start < end; at += 1) {
-      const disk = this.diskOffsets[at] as number;
-      const stop = start + (this.diskLengths[at] as number);
+    for (let at = 0; at < this.#diskCount && start < end; at += 1) {
+      const disk = this.diskOffset(at);
+      const stop = start + this.diskLength(at);
       const from = Math.max(start, offset);
       const to = Math.min(stop, end);
       if (from < to) {
@@ -272,9 +338,15 @@ export class Blob {
     if (this.sumBytes === 0) {
       return;
     }
-    const bytes = (length / 2 ** this.sumOrder) * this.sumBytes;
+    const bytes = (length / (1 << this.sumOrder)) * this.sumBytes;
     if (bytes > this.sums.length) {
-      const grown = new Uint8Array(bytes);
+      let grown = this.#spareSums;
+      this.#spareSums = noSums;
+      if (grown.length === bytes) {
+        grown.fill(0);
+      } else {
+        grown = new Uint8Array(bytes);
+      }
       grown.set(this.sums);
       this.sums = grown;
     }
@@ -316,5 +388,21 @@ export class Blob {
     if (this.unused !== 0) {
       this.unused &= ~this.#parts(offset, length, true);
     }
+  }
+}
+
+/** Blobs that are gone, for new ones: most are overwritten whole, after long enough to have left the nursery. */
+const spares: Blob[] = [];
+const spareLimit = 1024;
+
+export function takeBlob(): Blob {
+  return spares.pop() ?? new Blob();
+}
+
+/** Nobody refers to the blob any more; it never was shared. */
+export function giveBlob(blob: Blob): void {
+  if (spares.length < spareLimit) {
+    blob.reset();
+    spares.push(blob);
   }
 }

@@ -41,12 +41,12 @@ export function encodeBlob(writer: WireWriter, blob: Blob, unitBytes: number): v
   if (blob.compressed) {
     writer.varint(blob.compressedBytes);
   }
-  const { diskOffsets, diskLengths } = blob;
-  writer.varint(diskOffsets.length);
-  for (let at = 0; at < diskOffsets.length; at += 1) {
-    const disk = diskOffsets[at] as number;
+  const { diskCount } = blob;
+  writer.varint(diskCount);
+  for (let at = 0; at < diskCount; at += 1) {
+    const disk = blob.diskOffset(at);
     writer.varint(disk === hole ? 0 : disk / unitBytes + 1);
-    writer.varint((diskLengths[at] as number) / unitBytes);
+    writer.varint(blob.diskLength(at) / unitBytes);
   }
   if (blob.sumBytes > 0) {
     writer.u8(blob.sumType);
@@ -77,8 +77,7 @@ export function decodeBlob(reader: WireReader, context: CodecContext, spanningId
   }
   for (let left = reader.varint(); left > 0; left -= 1) {
     const disk = reader.varint();
-    blob.diskOffsets.push(disk === 0 ? hole : (disk - 1) * unitBytes);
-    blob.diskLengths.push(reader.varint() * unitBytes);
+    blob.addDisk(disk === 0 ? hole : (disk - 1) * unitBytes, reader.varint() * unitBytes);
   }
   if ((flags & blobFlags.sums) !== 0) {
     blob.sumType = reader.u8();

@@ -16,9 +16,14 @@ export class InFlightWrite {
   }
 }
 
+/** Blocks of a write from which on it is kept as one: a table of its blocks would cost more than it. */
+const runBlocks = 64;
+
 export class InFlight {
   readonly blockBytes: number;
   readonly #blocks = new Map<number, InFlightWrite>();
+  /** Long ones, the newest last; none is newer than what `#blocks` has of it. */
+  readonly #runs: InFlightWrite[] = [];
   readonly #buffers: BufferCache;
   readonly #keep: boolean;
 
@@ -30,16 +35,31 @@ export class InFlight {
   }
 
   get empty(): boolean {
-    return this.#blocks.size === 0;
+    return this.#blocks.size === 0 && this.#runs.length === 0;
   }
 
   /** No block is here or in the buffers. */
   get nothing(): boolean {
-    return this.#blocks.size === 0 && this.#buffers.empty;
+    return this.empty && this.#buffers.empty;
   }
 
   has(offsetBytes: number): boolean {
-    return this.#blocks.size > 0 && this.#blocks.has(offsetBytes / this.blockBytes);
+    return !this.empty && this.#find(offsetBytes / this.blockBytes) !== undefined;
+  }
+
+  #find(block: number): InFlightWrite | undefined {
+    const found = this.#blocks.get(block);
+    if (found !== undefined || this.#runs.length === 0) {
+      return found;
+    }
+    const offset = block * this.blockBytes;
+    for (let at = this.#runs.length - 1; at >= 0; at -= 1) {
+      const run = this.#runs[at] as InFlightWrite;
+      if (offset >= run.offsetBytes && offset < run.offsetBytes + run.bytes.length) {
+        return run;
+      }
+    }
+    return undefined;
   }
 
   add(write: InFlightWrite): void {
@@ -48,6 +68,13 @@ export class InFlight {
     const end = first + write.bytes.length / blockBytes;
     assert(Number.isInteger(first) && Number.isInteger(end), "a disk write is not whole blocks");
     this.#buffers.forget(write.offsetBytes, write.bytes.length);
+    if (end - first >= runBlocks) {
+      for (let block = first; block < end && this.#blocks.size > 0; block += 1) {
+        this.#blocks.delete(block);
+      }
+      this.#runs.push(write);
+      return;
+    }
     for (let block = first; block < end; block += 1) {
       this.#blocks.set(block, write);
     }
@@ -57,14 +84,18 @@ export class InFlight {
   remove(write: InFlightWrite): void {
     const first = write.offsetBytes / this.blockBytes;
     const end = first + write.bytes.length / this.blockBytes;
-    for (let block = first; block < end; block += 1) {
-      if (this.#blocks.get(block) === write) {
+    const asRun = end - first >= runBlocks;
+    for (let block = first; block < end && (this.#keep || !asRun); block += 1) {
+      if (this.#find(block) === write) {
         this.#blocks.delete(block);
         if (this.#keep) {
           const offset = block * this.blockBytes;
           this.#buffers.add(offset, write.bytes, offset - write.offsetBytes);
         }
       }
+    }
+    if (asRun) {
+      this.#runs.splice(this.#runs.indexOf(write), 1);
     }
   }
 
@@ -84,7 +115,7 @@ export class InFlight {
     let first = -1;
     for (let done = 0; done < lengthBytes; done += blockBytes) {
       const block = (offsetBytes + done) / blockBytes;
-      const write = this.#blocks.get(block);
+      const write = this.#find(block);
       const buffer = write === undefined ? this.#buffers.get(block) : undefined;
       if (write === undefined && buffer === undefined) {
         first = first < 0 ? done : first;

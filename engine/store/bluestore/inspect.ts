@@ -259,10 +259,10 @@ function lineOf(onode: Onode): ObjectLine {
   const { name, map } = onode;
   const blobs = new Set<Blob>(map.extents.map(({ blob }) => blob));
   let allocatedBytes = 0;
-  for (const { diskOffsets, diskLengths } of blobs) {
-    for (const [at, disk] of diskOffsets.entries()) {
-      allocatedBytes += disk === hole ? 0 : (diskLengths[at] as number);
-    }
+  for (const blob of blobs) {
+    blob.eachDisk(0, blob.diskBytes, (disk, length) => {
+      allocatedBytes += disk === hole ? 0 : length;
+    });
   }
   return {
     name: name.name,
@@ -291,10 +291,12 @@ function unusual(name: ObjectName): Partial<ObjectLine> {
 }
 
 function viewOf(blob: Blob): BlobView {
+  const disk: [number, number][] = [];
+  blob.eachDisk(0, blob.diskBytes, (offset, length) => disk.push([offset, length]));
   return {
     logicalBytes: blob.logicalBytes,
     compressedBytes: blob.compressedBytes,
-    disk: blob.diskOffsets.map((disk, at) => [disk, blob.diskLengths[at] as number] as const),
+    disk,
     checksum: blob.sumBytes === 0 ? "none" : (checksumNames[blob.sumType] ?? "unknown"),
     chunkBytes: blob.sumBytes === 0 ? 0 : 2 ** blob.sumOrder,
     shared: blob.shared?.id ?? null,

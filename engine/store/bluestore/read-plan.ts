@@ -205,7 +205,7 @@ export class ReadPlan {
     if (sumBytes === 0) {
       return start;
     }
-    const chunk = 2 ** blob.sumOrder;
+    const chunk = 1 << blob.sumOrder;
     const from = (offset / chunk) * sumBytes;
     const count = (length / chunk) * sumBytes;
     if (from + count > sums.length) {
@@ -228,13 +228,12 @@ export class ReadPlan {
   /** Finds where a range of a blob lies; what is in memory is copied at once. */
   #findRuns(blob: Blob, offset: number, length: number, bufferAt: number): void {
     const { inFlight } = this.#state;
-    const { diskOffsets, diskLengths } = blob;
     const end = offset + length;
     let covered = offset;
     let start = 0;
-    for (let at = 0; at < diskOffsets.length && start < end; at += 1) {
-      const disk = diskOffsets[at] as number;
-      const stop = start + (diskLengths[at] as number);
+    for (let at = 0; at < blob.diskCount && start < end; at += 1) {
+      const disk = blob.diskOffset(at);
+      const stop = start + blob.diskLength(at);
       const from = Math.max(start, offset);
       const to = Math.min(stop, end);
       if (from < to && disk !== hole) {

@@ -122,7 +122,7 @@ export class Reclaim {
     const own = new ExtentList();
     let bytes = 0;
     for (let at = 0; at < extents.count; at += 1) {
-      pushJoined(own, extents.offsetBytes(at), extents.lengthBytes(at));
+      own.pushJoined(extents.offsetBytes(at), extents.lengthBytes(at));
       bytes += extents.lengthBytes(at);
     }
     // Given out again before the device is done, it would lose what is written meanwhile.
@@ -139,15 +139,5 @@ export class Reclaim {
     for (let at = 0; at < extents.count; at += 1) {
       this.freeBytes += extents.lengthBytes(at);
     }
-  }
-}
-
-/** Neighbours that follow each other become one: units of one blob are released one by one. */
-function pushJoined(list: ExtentList, offsetBytes: number, lengthBytes: number): void {
-  const last = list.count - 1;
-  if (last >= 0 && list.offsetBytes(last) + list.lengthBytes(last) === offsetBytes) {
-    list.pairs[2 * last + 1] = list.lengthBytes(last) + lengthBytes;
-  } else {
-    list.push(offsetBytes, lengthBytes);
   }
 }

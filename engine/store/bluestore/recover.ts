@@ -83,11 +83,11 @@ export function eachUsed(
   eachOnode(kv, options, sumBytes, (onode) => {
     for (const blob of blobsOf(onode)) {
       if (blob.shared === null) {
-        for (const [at, disk] of blob.diskOffsets.entries()) {
+        blob.eachDisk(0, blob.diskBytes, (disk, length) => {
           if (disk !== hole) {
-            visit(disk, blob.diskLengths[at] as number);
+            visit(disk, length);
           }
-        }
+        });
       }
     }
   });

@@ -129,10 +129,9 @@ function checkSpace(
     }
     refs = shared.map;
   }
-  for (const [at, disk] of blob.diskOffsets.entries()) {
-    const length = blob.diskLengths[at] as number;
+  blob.eachDisk(0, blob.diskBytes, (disk, length) => {
     if (disk === hole) {
-      continue;
+      return;
     }
     if (refs === null) {
       tally.space.own(owners.object, `object ${name}`, disk, length);
@@ -141,5 +140,5 @@ function checkSpace(
     } else {
       refs.get(disk, length);
     }
-  }
+  });
 }

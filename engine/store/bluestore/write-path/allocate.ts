@@ -1,7 +1,7 @@
 /** Gives space to what a write has gathered, compresses it if that is worth it, and takes the old away. */
 import { assert } from "../../../base/assert.ts";
 import { ExtentList } from "../../../hot/allocator/allocator.ts";
-import type { Blob } from "../blob.ts";
+import { type Blob, giveBlob } from "../blob.ts";
 import type { OldExtents } from "../extent-map.ts";
 import type { Onode } from "../onode.ts";
 import { timedOneIn } from "../perf.ts";
@@ -11,19 +11,13 @@ import type { Txc } from "../txc.ts";
 import type { NewWrite, WriteContext } from "./context.ts";
 import { DirectWrites, sumInto, writeDeferred } from "./place.ts";
 
-/** Space of the running write; used again. */
+/** Space of the running write, and what it gives up; used again. */
 const got = new ExtentList();
+const given = new ExtentList();
 const direct = new DirectWrites();
-
-interface Placed {
-  readonly item: NewWrite;
-  /** What goes to the disk: the item's bytes, or compressed ones. */
-  readonly bytes: Uint8Array;
-  readonly compressedBytes: number;
-  /** Space it needs, from `spaceOffset` of the blob on. */
-  readonly spaceOffset: number;
-  readonly spaceBytes: number;
-}
+/** Where in `got` the next item begins. */
+let gotIndex = 0;
+let gotUsed = 0;
 
 export function allocateWrite(ctx: WriteContext): void {
   const { state, txc, items } = ctx;
@@ -32,13 +26,49 @@ export function allocateWrite(ctx: WriteContext): void {
   }
   let need = 0;
   let dataBytes = 0;
-  const placed = items.map((item) => {
-    const each = compressed(ctx, item) ?? plain(state, item);
-    need += each.spaceBytes;
-    dataBytes += each.bytes.length;
-    return each;
-  });
+  for (const item of items) {
+    if (!compress(ctx, item)) {
+      keepPlain(state, item);
+    }
+    need += item.spaceBytes;
+    dataBytes += item.byteCount;
+  }
+  takeSpace(state, txc, need);
+  const usage = txc.usageOf(ctx.onode.name.pool);
+  usage.allocated += need;
+  const deferred = dataBytes < state.options.preferDeferredBytes;
+  for (const item of items) {
+    place(ctx, item);
+    usage.stored += item.length;
+    if (item.compressedBytes > 0) {
+      usage.compressedOriginal += item.length;
+      usage.compressedAllocated += item.spaceBytes;
+    }
+    if (deferred) {
+      const { blob, padOffset, bytes, bytesAt, byteCount, own } = item;
+      // This copy outlives the transaction, what the caller lent does not.
+      const kept = own ? bytes : bytes.slice(bytesAt, bytesAt + byteCount);
+      writeDeferred(state, txc, blob, padOffset, kept);
+    } else {
+      direct.add(state, txc, item);
+    }
+  }
+  direct.end(state, txc);
+  // The device is at the large ones while their checksums are taken.
+  if (dataBytes >= state.options.durableWriteBytes) {
+    state.io.push();
+  }
+  for (const { blob, padOffset, bytes, bytesAt, byteCount, slot } of items) {
+    sumInto(state, blob, padOffset, bytes, bytesAt, byteCount, slot);
+  }
+  ctx.clear();
+}
+
+/** Fills `got`. There is enough: that was asked before the transaction began. */
+function takeSpace(state: StoreState, txc: Txc, need: number): void {
   got.clear();
+  gotIndex = 0;
+  gotUsed = 0;
   const { perf } = state;
   const timed = perf.allocations.next();
   const beganNs = timed ? perf.now() : 0;
@@ -48,94 +78,72 @@ export function allocateWrite(ctx: WriteContext): void {
   }
   assert(taken === need, "the allocator has less than it had");
   state.reclaim.freeBytes -= need;
-  const usage = txc.usageOf(ctx.onode.name.pool);
-  usage.allocated += need;
   for (let at = 0; at < got.count; at += 1) {
     txc.allocated.push(got.offsetBytes(at), got.lengthBytes(at));
   }
-  const cursor = { index: 0, used: 0 };
-  const deferred = dataBytes < state.options.preferDeferredBytes;
-  for (const each of placed) {
-    place(ctx, each, cursor);
-    const { item, bytes } = each;
-    usage.stored += item.length;
-    if (each.compressedBytes > 0) {
-      usage.compressedOriginal += item.length;
-      usage.compressedAllocated += each.spaceBytes;
-    }
-    const own = bytes !== item.bytes;
-    if (deferred) {
-      writeDeferred(state, txc, item.blob, item.padOffset, bytes, own);
-    } else {
-      direct.add(state, txc, item.blob, item.padOffset, bytes, own ? -1 : item.slot);
-    }
-  }
-  direct.end(state, txc);
-  // The device is at the large ones while their checksums are taken.
-  if (dataBytes >= state.options.durableWriteBytes) {
-    state.io.push();
-  }
-  for (const { item, bytes } of placed) {
-    sumInto(state, item.blob, item.padOffset, bytes, bytes === item.bytes ? item.slot : -1);
-  }
 }
 
-function plain(state: StoreState, item: NewWrite): Placed {
+function keepPlain(state: StoreState, item: NewWrite): void {
   const unit = state.unitBytes;
-  const { bytes, padOffset } = item;
-  const spaceOffset = padOffset - (padOffset % unit);
-  const end = Math.ceil((padOffset + bytes.length) / unit) * unit;
-  return { item, bytes, compressedBytes: 0, spaceOffset, spaceBytes: end - spaceOffset };
+  const { padOffset, byteCount } = item;
+  item.compressedBytes = 0;
+  item.spaceOffset = padOffset - (padOffset % unit);
+  item.spaceBytes = Math.ceil((padOffset + byteCount) / unit) * unit - item.spaceOffset;
 }
 
-/** `null`: it stays as it is. */
-function compressed(ctx: WriteContext, item: NewWrite): Placed | null {
+/** `false`: it stays as it is. */
+function compress(ctx: WriteContext, item: NewWrite): boolean {
   const { state } = ctx;
   const { options, counters, unitBytes: unit } = state;
-  if (!ctx.compress || !item.whole || item.bytes.length <= unit) {
-    return null;
+  const raw = item.byteCount;
+  if (!ctx.compress || !item.whole || raw <= unit) {
+    return false;
   }
-  const raw = item.bytes.length;
   const wantedSpace = Math.ceil((raw * options.compressionRequiredRatio) / unit) * unit;
   const room = Math.min(wantedSpace, raw - 1);
   const { perf } = state;
   const beganNs = perf.now();
-  const bytes = state.compression.compress(options.compressionAlgorithm, item.bytes, room);
+  const from = item.bytes.subarray(item.bytesAt, item.bytesAt + raw);
+  const bytes = state.compression.compress(options.compressionAlgorithm, from, room);
   perf.add(perf.compress_lat, perf.now() - beganNs);
   const space = bytes === null ? raw : Math.ceil(bytes.length / unit) * unit;
   if (bytes === null || space > wantedSpace || space >= raw) {
     counters.compress_rejected_count += 1;
-    return null;
+    return false;
   }
   counters.compress_success_count += 1;
-  const padded = new Uint8Array(space);
-  padded.set(bytes);
-  const compressedBytes = bytes.length;
-  return { item, bytes: padded, compressedBytes, spaceOffset: 0, spaceBytes: space };
+  item.bytes = new Uint8Array(space);
+  item.bytes.set(bytes);
+  item.bytesAt = 0;
+  item.byteCount = space;
+  item.slot = -1;
+  item.own = true;
+  item.compressedBytes = bytes.length;
+  item.spaceOffset = 0;
+  item.spaceBytes = space;
+  return true;
 }
 
 /** Gives the blob its space, and the object its extent. */
-function place(ctx: WriteContext, each: Placed, cursor: { index: number; used: number }): void {
-  const { state, onode } = ctx;
-  const { item, bytes, spaceOffset, spaceBytes } = each;
-  const { blob } = item;
+function place({ state, onode }: WriteContext, item: NewWrite): void {
+  const { blob, spaceOffset, spaceBytes } = item;
   const end = spaceOffset + spaceBytes;
   for (let offset = spaceOffset; offset < end; ) {
-    const left = got.lengthBytes(cursor.index) - cursor.used;
+    const left = got.lengthBytes(gotIndex) - gotUsed;
     const length = Math.min(left, end - offset);
-    blob.setDisk(offset, length, got.offsetBytes(cursor.index) + cursor.used);
-    cursor.used += length;
+    blob.setDisk(offset, length, got.offsetBytes(gotIndex) + gotUsed);
+    gotUsed += length;
     if (length === left) {
-      cursor.index += 1;
-      cursor.used = 0;
+      gotIndex += 1;
+      gotUsed = 0;
     }
     offset += length;
   }
-  if (each.compressedBytes > 0) {
-    blob.compressedBytes = each.compressedBytes;
+  if (item.compressedBytes > 0) {
+    blob.compressedBytes = item.compressedBytes;
     blob.sumOrder = Math.log2(state.blockBytes);
   } else if (item.fresh) {
-    const padEnd = item.padOffset + bytes.length;
+    const padEnd = item.padOffset + item.byteCount;
     blob.addUnused(0, item.padOffset);
     blob.addUnused(padEnd, blob.logicalBytes - padEnd);
   } else {
@@ -151,19 +159,19 @@ export function releaseOld(txc: Txc, onode: Onode, old: OldExtents): void {
     return;
   }
   const usage = txc.usageOf(onode.name.pool);
-  const before = txc.released.count;
   for (let at = 0; at < old.count; at += 1) {
     const blob = old.blobs[at] as Blob;
     const length = old.lengths[at] as number;
     usage.stored -= length;
     const { shared } = blob;
-    const first = txc.released.count;
-    blob.putRef(old.blobOffsets[at] as number, length, txc.released);
-    if (blob.compressed) {
-      usage.compressedOriginal -= length;
-      for (let index = first; index < txc.released.count; index += 1) {
-        usage.compressedAllocated -= txc.released.lengthBytes(index);
-      }
+    given.clear();
+    blob.putRef(old.blobOffsets[at] as number, length, given);
+    usage.compressedOriginal -= blob.compressed ? length : 0;
+    for (let index = 0; index < given.count; index += 1) {
+      const bytes = given.lengthBytes(index);
+      usage.allocated -= bytes;
+      usage.compressedAllocated -= blob.compressed ? bytes : 0;
+      txc.released.pushJoined(given.offsetBytes(index), bytes);
     }
     const gone = blob.referencedBytes === 0;
     if (gone && blob.spanningId >= 0) {
@@ -175,10 +183,9 @@ export function releaseOld(txc: Txc, onode: Onode, old: OldExtents): void {
         shared.users -= 1;
         blob.shared = null;
       }
+    } else if (gone) {
+      giveBlob(blob);
     }
-  }
-  for (let at = before; at < txc.released.count; at += 1) {
-    usage.allocated -= txc.released.lengthBytes(at);
   }
   old.clear();
 }

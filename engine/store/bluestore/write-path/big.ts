@@ -28,17 +28,18 @@ export function writeBig(ctx: WriteContext, offset: number, bytes: Uint8Array, s
       touchBlob(ctx, blob, room.start);
     }
     counters.write_big_blobs += 1;
-    ctx.items.push({
-      blob,
-      fresh: room === null,
-      offset: at,
-      length,
-      blobOffset,
-      padOffset: blobOffset,
-      bytes: length === bytes.length ? bytes : bytes.subarray(done, done + length),
-      slot: done === 0 ? slot : -1,
-      whole: room === null,
-    });
+    const item = ctx.add(blob);
+    item.fresh = room === null;
+    item.offset = at;
+    item.length = length;
+    item.blobOffset = blobOffset;
+    item.padOffset = blobOffset;
+    item.bytes = bytes;
+    item.bytesAt = done;
+    item.byteCount = length;
+    item.slot = slot;
+    item.own = false;
+    item.whole = room === null;
     done += length;
   }
 }
@@ -76,10 +77,10 @@ function overwriteDeferred(ctx: WriteContext, offset: number, bytes: Uint8Array)
     const part = bytes.slice(at - offset, at - offset + length);
     map.punch(at, length, ctx.old);
     touchBlob(ctx, blob, start);
-    sumInto(state, blob, at - start, part, -1);
+    sumInto(state, blob, at - start, part, 0, length, -1);
     map.set(at, length, at - start, blob);
     txc.usageOf(onode.name.pool).stored += length;
-    writeDeferred(state, txc, blob, at - start, part, true);
+    writeDeferred(state, txc, blob, at - start, part);
     blob.markUsed(at - start, length);
   }
   return true;

@@ -19,11 +19,11 @@ function share(ctx: WriteContext, blob: Blob, start: number): void {
 }
 
 function countSpace(blob: Blob): void {
-  const { diskOffsets, diskLengths, shared } = blob;
-  for (let at = 0; at < diskOffsets.length; at += 1) {
-    const disk = diskOffsets[at] as number;
+  const { diskCount, shared } = blob;
+  for (let at = 0; at < diskCount; at += 1) {
+    const disk = blob.diskOffset(at);
     if (disk !== hole) {
-      shared?.map.get(disk, diskLengths[at] as number);
+      shared?.map.get(disk, blob.diskLength(at));
     }
   }
 }
@@ -32,8 +32,9 @@ function copyOf(blob: Blob): Blob {
   const made = new Blob();
   made.logicalBytes = blob.logicalBytes;
   made.compressedBytes = blob.compressedBytes;
-  made.diskOffsets.push(...blob.diskOffsets);
-  made.diskLengths.push(...blob.diskLengths);
+  for (let at = 0; at < blob.diskCount; at += 1) {
+    made.addDisk(blob.diskOffset(at), blob.diskLength(at));
+  }
   made.sums = blob.sums;
   made.sumType = blob.sumType;
   made.sumOrder = blob.sumOrder;

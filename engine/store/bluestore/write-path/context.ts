@@ -8,22 +8,42 @@ import type { BlueStoreOptions } from "../options.ts";
 import type { StoreState } from "../state.ts";
 import type { Preread, Txc } from "../txc.ts";
 
-/** Data that goes to newly allocated space, of a new blob or of one with room. */
-export interface NewWrite {
-  readonly blob: Blob;
-  readonly fresh: boolean;
+const noBytes = new Uint8Array(0);
+
+/** Data that goes to newly allocated space, of a new blob or of one with room. Used again and again. */
+export class NewWrite {
+  blob: Blob;
+  fresh = false;
   /** The extent of the object that will refer to it. */
-  readonly offset: number;
-  readonly length: number;
-  readonly blobOffset: number;
-  /** Where in the blob the bytes go; whole blocks. */
-  readonly padOffset: number;
-  readonly bytes: Uint8Array;
-  /** The bytes are the first of this slot; -1: not so. */
-  readonly slot: number;
+  offset = 0;
+  length = 0;
+  blobOffset = 0;
+  /** Where in the blob the data goes. */
+  padOffset = 0;
+  /** What goes to the disk, whole blocks: `byteCount` of `bytes` from `bytesAt` on. */
+  bytes: Uint8Array = noBytes;
+  bytesAt = 0;
+  byteCount = 0;
+  /** `bytes` are the first of this slot; -1: not so. */
+  slot = -1;
+  /** `bytes` are nobody else's. */
+  own = false;
   /** Whole units of data for a new blob: worth compressing. */
-  readonly whole: boolean;
+  whole = false;
+  /** What it was compressed to; 0: it was not. */
+  compressedBytes = 0;
+  /** Space that it needs, from `spaceOffset` of the blob on. */
+  spaceOffset = 0;
+  spaceBytes = 0;
+
+  constructor(blob: Blob) {
+    this.blob = blob;
+  }
 }
+
+/** For the next writes; a write of 4 MiB takes 64 at once. */
+const spareItems: NewWrite[] = [];
+const spareLimit = 256;
 
 export class WriteContext {
   readonly state: StoreState;
@@ -36,6 +56,25 @@ export class WriteContext {
   readonly compress: boolean;
   readonly targetBlobBytes: number;
   readonly sumOrder: number;
+
+  /** One more item; the caller fills it, `byteCount` and `compressedBytes` come after. */
+  add(blob: Blob): NewWrite {
+    const item = spareItems.pop() ?? new NewWrite(blob);
+    item.blob = blob;
+    this.items.push(item);
+    return item;
+  }
+
+  /** The items are done with. */
+  clear(): void {
+    for (const item of this.items) {
+      item.bytes = noBytes;
+      if (spareItems.length < spareLimit) {
+        spareItems.push(item);
+      }
+    }
+    this.items.length = 0;
+  }
 
   constructor(state: StoreState, txc: Txc, onode: Onode, op: number, old: OldExtents) {
     this.state = state;

@@ -5,31 +5,38 @@ import { InFlightWrite } from "../in-flight.ts";
 import { timedOneIn } from "../perf.ts";
 import type { StoreState } from "../state.ts";
 import type { Txc } from "../txc.ts";
+import type { NewWrite } from "./context.ts";
 
-/** Takes the checksums of `bytes`, which go to the blob from `offset` on. */
+/**
+ * Takes the checksums of `count` bytes of `bytes` from `at` on, which go to the blob from `offset` on;
+ * `slot`: `bytes` are the first of this slot, -1: not so.
+ */
 export function sumInto(
   state: StoreState,
   blob: Blob,
   offset: number,
   bytes: Uint8Array,
+  at: number,
+  count: number,
   slot: number,
 ): void {
   if (blob.sumBytes === 0) {
     return;
   }
-  const chunk = 2 ** blob.sumOrder;
-  blob.growSums(Math.max(offset + bytes.length, blob.diskBytes));
-  const at = (offset / chunk) * blob.sumBytes;
+  const chunk = 1 << blob.sumOrder;
+  blob.growSums(Math.max(offset + count, blob.diskBytes));
+  const first = (offset / chunk) * blob.sumBytes;
   const { perf } = state;
   const timed = perf.sums.next();
   const beganNs = timed ? perf.now() : 0;
   if (slot >= 0 && blob.sumType === state.checksumType) {
-    state.arenaSums.checksum(slot * state.slotBytes, bytes.length, chunk, blob.sums, at);
+    state.arenaSums.checksum(slot * state.slotBytes + at, count, chunk, blob.sums, first);
   } else {
     const checksum = state.checksums[blob.sumType] ?? null;
     assert(checksum !== null, "a blob has a checksum that cannot be taken");
-    const end = at + (bytes.length / chunk) * blob.sumBytes;
-    checksum.checksum(bytes, chunk, blob.sums.subarray(at, end));
+    const from = count === bytes.length ? bytes : bytes.subarray(at, at + count);
+    const end = first + (count / chunk) * blob.sumBytes;
+    checksum.checksum(from, chunk, blob.sums.subarray(first, end));
   }
   if (timed) {
     perf.add(perf.csum_lat, perf.now() - beganNs, timedOneIn);
@@ -44,38 +51,49 @@ export class DirectWrites {
   #disk = 0;
   #length = 0;
   #bytes: Uint8Array | null = null;
+  #at = 0;
   #slot = -1;
 
-  /** Data for the blob from `offset` on; `slot`: the bytes are the first of this slot, -1: not so. */
-  add(
+  /** The blob has its space. */
+  add(state: StoreState, txc: Txc, item: NewWrite): void {
+    const { blob, padOffset, bytes, bytesAt, byteCount, slot } = item;
+    const end = padOffset + byteCount;
+    let start = 0;
+    for (let index = 0; index < blob.diskCount && start < end; index += 1) {
+      const disk = blob.diskOffset(index);
+      const stop = start + blob.diskLength(index);
+      const from = Math.max(start, padOffset);
+      const length = Math.min(stop, end) - from;
+      if (length > 0) {
+        assert(disk !== hole, "data is written where nothing is allocated");
+        const at = bytesAt + from - padOffset;
+        this.put(state, txc, disk + from - start, length, bytes, at, slot);
+      }
+      start = stop;
+    }
+  }
+
+  /** `length` bytes of `bytes` from `at` on go to `disk`; `slot`: `bytes` are its first, -1: not so. */
+  put(
     state: StoreState,
     txc: Txc,
-    blob: Blob,
-    offset: number,
+    disk: number,
+    length: number,
     bytes: Uint8Array,
+    at: number,
     slot: number,
   ): void {
-    let done = 0;
-    blob.eachDisk(offset, bytes.length, (disk, length) => {
-      assert(disk !== hole, "data is written where nothing is allocated");
-      const last = this.#bytes;
-      const from = bytes.byteOffset + done;
-      if (
-        last !== null &&
-        disk === this.#disk + this.#length &&
-        bytes.buffer === last.buffer &&
-        from === last.byteOffset + this.#length
-      ) {
-        this.#length += length;
-      } else {
-        this.end(state, txc);
-        this.#disk = disk;
-        this.#length = length;
-        this.#bytes = done === 0 ? bytes : bytes.subarray(done);
-        this.#slot = done === 0 ? slot : -1;
-      }
-      done += length;
-    });
+    const follows = disk === this.#disk + this.#length && at === this.#at + this.#length;
+    if (follows && bytes === this.#bytes) {
+      this.#length += length;
+      return;
+    }
+    this.end(state, txc);
+    this.#disk = disk;
+    this.#length = length;
+    this.#bytes = bytes;
+    this.#at = at;
+    this.#slot = at === 0 ? slot : -1;
   }
 
   /** Hands over what was gathered. */
@@ -85,7 +103,7 @@ export class DirectWrites {
       return;
     }
     const whole = this.#length === first.length;
-    const part = whole ? first : new Uint8Array(first.buffer, first.byteOffset, this.#length);
+    const part = whole ? first : first.subarray(this.#at, this.#at + this.#length);
     const write = new InFlightWrite(this.#disk, part);
     this.#bytes = null;
     state.inFlight.add(write);
@@ -103,6 +121,8 @@ export class DirectWrites {
   }
 }
 
+new DirectWrites();
+
 const alone = new DirectWrites();
 
 /** Writes to the blob's disk space before the commit. */
@@ -112,33 +132,32 @@ export function writeDirect(
   blob: Blob,
   offset: number,
   bytes: Uint8Array,
-  slot: number,
 ): void {
-  alone.add(state, txc, blob, offset, bytes, slot);
+  blob.eachDisk(offset, bytes.length, (disk, length, from) => {
+    assert(disk !== hole, "data is written where nothing is allocated");
+    alone.put(state, txc, disk, length, bytes, from - offset, -1);
+  });
   alone.end(state, txc);
 }
 
-/** Puts data for the blob's disk space into the log; it is written in place after the commit. */
+/**
+ * Puts data for the blob's disk space into the log; it is written in place after the commit. `bytes`
+ * MUST NOT change until then.
+ */
 export function writeDeferred(
   state: StoreState,
   txc: Txc,
   blob: Blob,
   offset: number,
   bytes: Uint8Array,
-  owned: boolean,
 ): void {
-  // This copy outlives the transaction, what the caller lent does not.
-  const kept = owned ? bytes : bytes.slice();
-  let done = 0;
-  blob.eachDisk(offset, kept.length, (disk, length) => {
+  blob.eachDisk(offset, bytes.length, (disk, length, from) => {
     assert(disk !== hole, "data is written where nothing is allocated");
-    const part = kept.subarray(done, done + length);
-    const write = new InFlightWrite(disk, part);
+    const write = new InFlightWrite(disk, bytes.subarray(from - offset, from - offset + length));
     state.inFlight.add(write);
     txc.deferred.push(write);
     txc.deferredBytes += length;
     state.counters.issued_deferred_writes += 1;
     state.counters.issued_deferred_write_bytes += length;
-    done += length;
   });
 }

@@ -2,7 +2,7 @@
  * Writes that are not whole units. In this order: into a part of a blob that was never written, over
  * what is there through the log, into room that a blob has, into a new blob.
  */
-import { Blob } from "../blob.ts";
+import { type Blob, takeBlob } from "../blob.ts";
 import type { Extent } from "../extent-map.ts";
 import type { Onode } from "../onode.ts";
 import type { StoreState } from "../state.ts";
@@ -154,17 +154,18 @@ export function writeSmall(ctx: WriteContext, offset: number, bytes: Uint8Array)
   const padOffset = down(blobOffset, block);
   const padded = new Uint8Array(up(blobOffset + bytes.length, block) - padOffset);
   padded.set(bytes, blobOffset - padOffset);
-  ctx.items.push({
-    blob,
-    fresh: room === null,
-    offset,
-    length: bytes.length,
-    blobOffset,
-    padOffset,
-    bytes: padded,
-    slot: -1,
-    whole: false,
-  });
+  const item = ctx.add(blob);
+  item.fresh = room === null;
+  item.offset = offset;
+  item.length = bytes.length;
+  item.blobOffset = blobOffset;
+  item.padOffset = padOffset;
+  item.bytes = padded;
+  item.bytesAt = 0;
+  item.byteCount = padded.length;
+  item.slot = -1;
+  item.own = true;
+  item.whole = false;
 }
 
 function overwrite(ctx: WriteContext, place: InPlace, offset: number, bytes: Uint8Array): boolean {
@@ -185,15 +186,15 @@ function overwrite(ctx: WriteContext, place: InPlace, offset: number, bytes: Uin
   padded.set(bytes, blobOffset - padOffset);
   onode.map.punch(offset, bytes.length, ctx.old);
   touchBlob(ctx, blob, start);
-  sumInto(state, blob, padOffset, padded, -1);
+  sumInto(state, blob, padOffset, padded, 0, padded.length, -1);
   onode.map.set(offset, bytes.length, blobOffset, blob);
   txc.usageOf(onode.name.pool).stored += bytes.length;
   if (!unused || padded.length < state.options.preferDeferredBytes) {
     state.counters.write_small_deferred += 1;
-    writeDeferred(state, txc, blob, padOffset, padded, true);
+    writeDeferred(state, txc, blob, padOffset, padded);
   } else {
     state.counters.write_small_unused += 1;
-    writeDirect(state, txc, blob, padOffset, padded, -1);
+    writeDirect(state, txc, blob, padOffset, padded);
   }
   blob.markUsed(padOffset, padded.length);
   return true;
@@ -201,7 +202,7 @@ function overwrite(ctx: WriteContext, place: InPlace, offset: number, bytes: Uin
 
 /** A blob for `length` bytes of data, without space yet. */
 export function newBlob(state: StoreState, length: number, sumOrder: number): Blob {
-  const blob = new Blob();
+  const blob = takeBlob();
   blob.logicalBytes = length;
   blob.sumType = state.checksumType;
   blob.sumBytes = state.checksum.valueBytes;
