@@ -71,14 +71,23 @@ export function dataInside(page: string): Partial<ReportModel> | null {
   }
 }
 
-/** Where the runs are elsewhere: the report's comparisons are those of sweep.json. */
+/**
+ * Where the runs are elsewhere: what the report says of verdicts is what sweep.json says, and its table is
+ * that of the data inside it.
+ */
 export function checkReportAlone(directory: string, sweep: SweepRecord, ledger: Ledger): number {
   const file = join(directory, "report.html");
-  const model = existsSync(file) ? dataInside(readFileSync(file, "utf8")) : null;
+  const text = existsSync(file) ? readFileSync(file, "utf8") : "";
+  const model = dataInside(text);
   if (model === null) {
     return 0;
   }
+  checkCells(text, model as ReportModel, ledger);
   compare("report.html comparisons", model.comparisons ?? null, sweep.comparisons, ledger);
+  compare("report.html requirements", model.requirements, sweep.requirements ?? [], ledger);
+  if (sweep.load_curve !== undefined) {
+    compare("report.html loadCurve", model.loadCurve, sweep.load_curve, ledger);
+  }
   return 1;
 }
 

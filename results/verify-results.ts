@@ -8,9 +8,14 @@ import { type Verification, verifyRun } from "./verify.ts";
 import { Ledger } from "./verify-ledger.ts";
 import { checkReport } from "./verify-report.ts";
 import { readSweep, verifySweep } from "./verify-sweep.ts";
+import { verifyTune } from "./verify-tune.ts";
 
 /** A verification of each run, and of what stands above them. Throws `bad-input` without readable results. */
 export function verifyResults(directory: string): readonly Verification[] {
+  if (isTuneDirectory(directory) && resultsKind(directory) === null) {
+    // Published by itself.
+    return ofTuning(directory);
+  }
   const runs = [...closedLoop(directory), ...runPaths(directory)].map(verifyRun);
   switch (resultsKind(directory)) {
     case "sweep":
@@ -34,10 +39,11 @@ function closedLoop(directory: string): readonly string[] {
   return curve === undefined || run === null ? [] : [join(directory, curve.closed.run)];
 }
 
-/** What a tuning decides, it decides by the sweep that confirms it; its own page is of the search. */
+/** A tuning's search, and the sweep of fresh runs that decides. */
 function ofTuning(directory: string): readonly Verification[] {
   const confirm = join(directory, "confirm");
-  return resultsKind(confirm) === "sweep" ? [verifySweep(confirm)] : [];
+  const fresh = resultsKind(confirm) === "sweep" ? [verifySweep(confirm)] : [];
+  return [...fresh, verifyTune(directory)];
 }
 
 function reportOf(directory: string): Verification | null {

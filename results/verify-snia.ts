@@ -18,6 +18,7 @@ import { completeRun } from "./sweep/sweep-directory.ts";
 import type { SweepRecord } from "./sweep-record.ts";
 import type { Ledger } from "./verify-ledger.ts";
 import { compare } from "./verify-report.ts";
+import { checkTables, type PageTable } from "./verify-tables.ts";
 
 const plain = (value: unknown) => JSON.parse(JSON.stringify(value)) as unknown;
 
@@ -141,28 +142,13 @@ function checkDeviations(
   }
 }
 
-/** The text of every cell of a table of the page, row by row; null: there is no such table. */
-export function tableCells(page: string, title: string): readonly (readonly string[])[] | null {
-  const caption = `<caption class="hidden">${escapeHtml(title)}</caption>`;
-  const from = page.indexOf(caption);
-  if (from < 0) {
-    return null;
-  }
-  const body = page.slice(page.indexOf("<tbody>", from), page.indexOf("</tbody>", from));
-  return [...body.matchAll(/<tr[^>]*>([\s\S]*?)<\/tr>/g)].map(([, row = ""]) =>
-    [...row.matchAll(/<t[hd][^>]*>([^<]*)<\/t[hd]>/g)].map(([, text = ""]) => text),
-  );
-}
-
-function checkTable(page: string, table: SniaTable, ledger: Ledger): void {
-  const shown = tableCells(page, table.title);
-  for (const [at, row] of table.rows.entries()) {
-    const heads = table.columns;
-    for (const [place, text] of row.entries()) {
-      const what = `report.html, ${table.title}, ${row[0]}, ${heads[place] || "first column"}`;
-      ledger.sameText(what, shown?.[at]?.[place], escapeHtml(text));
-    }
-  }
+/** As the page has it. */
+function asPage({ title, columns, rows }: SniaTable): PageTable {
+  return {
+    title: escapeHtml(title),
+    columns,
+    rows: rows.map((row) => row.map((text) => escapeHtml(text).trim())),
+  };
 }
 
 /** Answers how many reports there were. */
@@ -171,9 +157,7 @@ function checkReports(directory: string, model: SniaModel, ledger: Ledger): numb
   const data = join(directory, "report.json");
   if (existsSync(page)) {
     const text = readFileSync(page, "utf8");
-    for (const table of [...tablesOf(model), ...verificationTables(model)]) {
-      checkTable(text, table, ledger);
-    }
+    checkTables(text, [...tablesOf(model), ...verificationTables(model)].map(asPage), ledger);
     for (const line of verdictLines(model)) {
       const shown = text.includes(`<p>${escapeHtml(line)}</p>`) ? line : undefined;
       ledger.sameText("report.html, answer", shown, line);

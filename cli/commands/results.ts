@@ -1,6 +1,6 @@
 /** `osdyno results ls|show|rm|merge|query|verify`. */
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import Table from "cli-table3";
 import { Command } from "commander";
 import pc from "picocolors";
@@ -24,6 +24,7 @@ import {
   showRun,
 } from "../../results/store.ts";
 import { tableText as sweepTable } from "../../results/sweep/table-text.ts";
+import { isTuneDirectory } from "../../results/tune/report/load.ts";
 import { formatCount, formatNs } from "../../results/units.ts";
 import type { Verification } from "../../results/verify.ts";
 import { verifyResults } from "../../results/verify-results.ts";
@@ -236,7 +237,9 @@ function remove(runs: readonly string[], options: Where): void {
 }
 
 function verify(runs: readonly string[], options: Where): void {
-  const found = runs.flatMap((run) => verifyResults(findResults(run, options.root)));
+  const found = runs.flatMap((run) =>
+    verifyResults(isTuneDirectory(run) ? resolve(run) : findResults(run, options.root)),
+  );
   if (options.json === true) {
     printJson(found);
   } else {

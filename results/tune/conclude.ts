@@ -28,6 +28,23 @@ export function mediansOf(
   );
 }
 
+/** The search's own runs, without those of the default. */
+export function historyOf({ steps, trials }: TuneRecord): readonly Tried[] {
+  const choices = new Map(trials.map(({ id, choice }) => [id, choice]));
+  return steps.flatMap(({ trial, figures }) => {
+    const choice = choices.get(trial) ?? null;
+    return choice === null ? [] : [{ choice, figures }];
+  });
+}
+
+/** The trial of each choice that came up; empty for others. */
+export function namesOf({ trials }: TuneRecord): (choice: Choice) => string {
+  const ids = new Map(
+    trials.flatMap(({ id, choice }) => (choice === null ? [] : [[keyOf(choice), id] as const])),
+  );
+  return (choice) => ids.get(keyOf(choice)) ?? "";
+}
+
 function ordered(interval: TuneInterval): TuneInterval {
   const { value, low, high } = interval;
   return { value, low: Math.min(low, high), high: Math.max(low, high) };

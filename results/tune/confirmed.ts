@@ -9,7 +9,7 @@ import type { TuneConfirmed, TuneKept } from "./tune-record.ts";
 
 /** Every limit at every side, from the runs that are there. */
 export function keptOf(
-  { limits }: TuneSpec,
+  { limits }: Pick<TuneSpec, "limits">,
   { points }: SweepRecord,
   runOf: (run: string) => RunRecord | null,
 ): readonly TuneKept[] {
@@ -26,6 +26,16 @@ export function keptOf(
       };
     });
   });
+}
+
+/** The comparisons of the confirming sweep by the names of its sides. */
+export function namedComparisons({ points, comparisons }: SweepRecord): readonly SweepComparison[] {
+  const named = new Map(points.map(({ id, parameters }) => [id, parameters[sideName] ?? id]));
+  return comparisons.map((each) => ({
+    ...each,
+    base: named.get(each.base) ?? each.base,
+    candidate: named.get(each.candidate) ?? each.candidate,
+  }));
 }
 
 type Verdict = SweepComparison["verdict"];

@@ -12,15 +12,15 @@ import { SweepHost } from "../sweep/host.ts";
 import { inSweepFile, runRequest } from "../sweep/plan-sweep.ts";
 import type { Point } from "../sweep/points.ts";
 import { runSweep } from "../sweep/run-sweep.ts";
+import type { SweepSpec } from "../sweep/spec.ts";
 import { completeRun, makeDirectory, ownFiles, stillOwn } from "../sweep/sweep-directory.ts";
 import type { SweepRecord } from "../sweep-record.ts";
 import { answerOf } from "./answer.ts";
-import { conclude } from "./conclude.ts";
-import { confirmedOf, keptOf } from "./confirmed.ts";
+import { conclude, historyOf, namesOf } from "./conclude.ts";
+import { confirmedOf, keptOf, namedComparisons } from "./confirmed.ts";
 import { Measuring } from "./measuring.ts";
 import type { TuneRequest } from "./request.ts";
 import { searches } from "./search.ts";
-import type { Choice } from "./space.ts";
 import { keyOf, sizeOf } from "./space.ts";
 import type { TuneSpec } from "./spec.ts";
 import { standardOf } from "./standard.ts";
@@ -67,6 +67,12 @@ function searchRuns(planned: number): number {
   return left - Math.floor(left / (referenceEvery + 1));
 }
 
+/** What of the file decides which choices there are; nothing where it says nothing. */
+function rulesOf({ when, exclude }: SweepSpec): Pick<TuneRecord, "rules"> {
+  const some = Object.keys(when).length + exclude.length > 0;
+  return some ? { rules: { when, exclude } } : {};
+}
+
 function emptyRecord({ tune, base }: TuneRequest): TuneRecord {
   const { sweep, budget, confirm } = tune;
   const space = spaceOf(tune);
@@ -87,6 +93,7 @@ function emptyRecord({ tune, base }: TuneRequest): TuneRecord {
       space.map(({ name, values, at }) => [name, { values, ordered: at !== null }]),
     ),
     choices: sizeOf(space),
+    ...rulesOf(sweep),
     baseline: tune.baseline?.values[0]?.parameters ?? {},
     standard: {},
     planned: { runs, pairs: confirm.pairs },
@@ -159,16 +166,6 @@ class Tuning {
     writeTune(this.request.base.directory, this.record);
   }
 
-  /** The search's own runs, without those of the default. */
-  history() {
-    const { steps, trials } = this.record;
-    const choices = new Map(trials.map(({ id, choice }) => [id, choice]));
-    return steps.flatMap(({ trial, figures }) => {
-      const choice = choices.get(trial) ?? null;
-      return choice === null ? [] : [{ choice, figures }];
-    });
-  }
-
   /** The next run; null when the search has ended. */
   next(): { point: Point; trial: TuneTrial; why: TuneStep["why"] } | null {
     const { tune, base } = this.request;
@@ -187,7 +184,7 @@ class Tuning {
     }
     const proposal = searches[tune.method]({
       problem: problemOf(tune),
-      history: this.history(),
+      history: historyOf(this.record),
       seed: this.record.seed,
       runs: planned.runs === null ? leastSearch : searchRuns(planned.runs),
       repeat: tune.repeat,
@@ -292,19 +289,13 @@ class Tuning {
   /** `ended`: the search has, and what leads goes into the confirmation. */
   conclude(ended: boolean): void {
     const { tune } = this.request;
-    const ids = new Map(
-      this.record.trials.flatMap(({ id, choice }) =>
-        choice === null ? [] : [[keyOf(choice), id] as const],
-      ),
-    );
-    const idOf = (choice: Choice) => ids.get(keyOf(choice)) ?? "";
-    const history = this.history();
+    const history = historyOf(this.record);
     if (history.some(({ figures }) => figures !== null)) {
       const found = conclude(
         problemOf(tune),
         history,
         this.record.metrics,
-        idOf,
+        namesOf(this.record),
         tune.confirm.candidates,
       );
       const { chosen } = this.record;
@@ -339,14 +330,7 @@ class Tuning {
 
   #judge(record: SweepRecord): void {
     const { tune, base } = this.request;
-    const named = new Map(
-      record.points.map((point) => [point.id, point.parameters["configuration"] ?? point.id]),
-    );
-    const comparisons = record.comparisons.map((each) => ({
-      ...each,
-      base: named.get(each.base) ?? each.base,
-      candidate: named.get(each.candidate) ?? each.candidate,
-    }));
+    const comparisons = namedComparisons(record);
     const kept = keptOf(tune, record, (run) => completeRun(join(base.directory, confirmName), run));
     const confirmed = confirmedOf(tune.goals, this.record.chosen, comparisons);
     this.save({ comparisons, kept, confirmed });

@@ -1,11 +1,10 @@
 /** The table of a search that goes on: the best configurations so far beside the default. */
 import Table from "cli-table3";
 import { formatMetric, metricFacts } from "../metrics.ts";
-import { parseThreshold } from "../threshold.ts";
 import { settingsText } from "./answer.ts";
 import { mediansOf } from "./conclude.ts";
-import { costOf, feasible, type Limit } from "./problem.ts";
-import { defaultId } from "./trials.ts";
+import { costOf, feasible } from "./problem.ts";
+import { defaultId, limitOf } from "./trials.ts";
 import type { TuneRecord } from "./tune-record.ts";
 
 const mostRows = 8;
@@ -13,16 +12,9 @@ const mostMetrics = 4;
 /** Characters of the settings; all of them stand in the report. */
 const mostText = 100;
 
-function limitsOf(record: TuneRecord): readonly Limit[] {
-  return record.limits.map((text) => {
-    const { metric, operator, limit } = parseThreshold(text);
-    return { metric, operator, bound: limit };
-  });
-}
-
 /** Configurations that keep the limits first, by the first goal's median of their runs. */
 export function boardText(record: TuneRecord): string {
-  const limits = limitsOf(record);
+  const limits = record.limits.map(limitOf);
   const [goal] = record.goals;
   const rows = record.trials.map((trial) => {
     const runs = record.steps.filter((step) => step.trial === trial.id).map((step) => step.figures);

@@ -3,9 +3,11 @@ import { hostPrefix, type SweepAxis } from "../sweep/axes.ts";
 import { type Point, pointsOf } from "../sweep/points.ts";
 import type { SweepSpec } from "../sweep/spec.ts";
 import { ruleHolds } from "../sweep/values.ts";
-import type { Problem } from "./problem.ts";
+import { parseThreshold } from "../threshold.ts";
+import type { Limit, Problem } from "./problem.ts";
 import { type Choice, type Dimension, dimensionOf } from "./space.ts";
 import type { TuneSpec } from "./spec.ts";
+import type { TuneRecord, TuneRules } from "./tune-record.ts";
 
 /** What the default is called, and what the winner is, where they are compared. */
 export const defaultId = "default";
@@ -36,30 +38,61 @@ function chosenAxes({ axes }: SweepSpec, choice: Choice): SweepAxis[] {
   }));
 }
 
-/** Of each parameter the name of its value. */
-export function parametersOf(spec: SweepSpec, choice: Choice): Readonly<Record<string, string>> {
-  return Object.assign(
-    {},
-    ...chosenAxes(spec, choice).flatMap(({ values }) => values.map((each) => each.parameters)),
-  ) as Readonly<Record<string, string>>;
+/** A parameter as the rules see it: what each of its values is called. */
+interface Ruled {
+  readonly names: readonly string[];
+  readonly parameters: readonly Readonly<Record<string, string>>[];
+}
+
+/** Which choices may be measured, by the file's `when:` and `exclude:`. */
+function allowedBy(axes: readonly Ruled[], { when, exclude }: TuneRules) {
+  return (choice: Choice) => {
+    const chosen = axes.map(({ parameters }, place) => parameters[choice[place] ?? -1] ?? {});
+    const parameters = Object.assign({}, ...chosen) as Readonly<Record<string, string>>;
+    // A parameter that does not act has one value only, so that no two choices are the same run.
+    const idle = axes.some(
+      ({ names }, place) =>
+        (choice[place] ?? 0) > 0 &&
+        names.every((name) => {
+          const rule = when[name];
+          return rule !== undefined && !ruleHolds(rule, parameters);
+        }),
+    );
+    return !idle && !exclude.some((rule) => ruleHolds(rule, parameters));
+  };
 }
 
 export function problemOf(tune: TuneSpec): Problem {
   const { sweep, goals, limits } = tune;
-  const allowed = (choice: Choice) => {
-    const parameters = parametersOf(sweep, choice);
-    // A parameter that does not act has one value only, so that no two choices are the same run.
-    const idle = sweep.axes.some(
-      ({ names }, place) =>
-        (choice[place] ?? 0) > 0 &&
-        names.every((name) => {
-          const rule = sweep.when[name];
-          return rule !== undefined && !ruleHolds(rule, parameters);
-        }),
-    );
-    return !idle && !sweep.exclude.some((rule) => ruleHolds(rule, parameters));
+  const axes = sweep.axes.map(({ names, values }) => ({
+    names,
+    parameters: values.map((each) => each.parameters),
+  }));
+  return { space: spaceOf(tune), goals, limits, allowed: allowedBy(axes, sweep) };
+}
+
+/** The same from what is recorded of it. */
+export function recordedProblem({ space, goals, limits, rules }: TuneRecord): Problem {
+  const axes = Object.entries(space).map(([name, { values }]) => {
+    const names = name.split("+");
+    const parameters = values.map((value) => {
+      const parts = names.length === 1 ? [value] : value.split("+");
+      return Object.fromEntries(names.map((own, place) => [own, parts[place] ?? ""]));
+    });
+    return { names, parameters };
+  });
+  return {
+    space: Object.entries(space).map(([name, { values }]) => dimensionOf(name, values)),
+    goals,
+    limits: limits.map(limitOf),
+    allowed: allowedBy(axes, rules ?? { when: {}, exclude: [] }),
   };
-  return { space: spaceOf(tune), goals, limits, allowed };
+}
+
+/** A limit as written. */
+export function limitOf(text: string): Limit & { readonly text: string } {
+  const { metric, operator, limit } = parseThreshold(text);
+  return { text, metric, operator, bound: limit };
 }
 
 /** The point of a choice, under a name of its own. */

@@ -17,13 +17,14 @@ export const recordName = "tune.json";
 /** The sweep of fresh pairs is a directory of its own. */
 export const confirmName = "confirm";
 
-function readConfirm(directory: string): SweepRecord | null {
+/** The sweep of the confirmation; null before there is one. */
+export function readConfirm(directory: string): SweepRecord | null {
   const file = join(directory, confirmName, "sweep.json");
   return existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as SweepRecord) : null;
 }
 
 /** The sweep that a tuning is to those who know sweeps only. */
-function asSweep(record: TuneRecord, confirm: SweepRecord | null): SweepRecord {
+export function asSweep(record: TuneRecord, confirm: SweepRecord | null): SweepRecord {
   const points: SweepPoint[] = record.trials.flatMap(({ id, parameters }) => {
     const runs = record.steps.filter(({ trial, figures }) => trial === id && figures !== null);
     return runs.length === 0 ? [] : [{ id, parameters, runs: runs.map(({ run }) => run) }];
@@ -71,8 +72,13 @@ export function writeTune(directory: string, record: TuneRecord): void {
 
 export function readTuneRecord(directory: string): TuneRecord {
   const file = join(directory, recordName);
-  const record = JSON.parse(readFileSync(file, "utf8")) as TuneRecord;
-  if (record.schema !== tuneSchemaName) {
+  let record: TuneRecord;
+  try {
+    record = JSON.parse(readFileSync(file, "utf8")) as TuneRecord;
+  } catch (error) {
+    throw new OsdynoError("bad-input", "is not readable as JSON", { file }, error);
+  }
+  if (record?.schema !== tuneSchemaName) {
     throw new OsdynoError("bad-input", `is no ${tuneSchemaName}`, { file });
   }
   return record;

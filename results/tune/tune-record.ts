@@ -1,4 +1,6 @@
 /** The shape of `tune.json`: what was searched, every run of it, what was found and how sure that is. */
+
+import type { Rule } from "../sweep/values.ts";
 import type { OwnFile, SweepComparison } from "../sweep-record.ts";
 import type { Goal, Why } from "./problem.ts";
 
@@ -69,6 +71,12 @@ export interface TuneConfirmed {
   readonly verdict: "better" | "worse" | "same" | "unclear";
 }
 
+/** Which choices of the space may be measured. */
+export interface TuneRules {
+  readonly when: Readonly<Record<string, Rule>>;
+  readonly exclude: readonly Rule[];
+}
+
 export interface TuneRecord {
   readonly schema: "osdyno-tune-1";
   readonly state: "complete" | "partial";
@@ -86,6 +94,8 @@ export interface TuneRecord {
     Record<string, { readonly values: readonly string[]; readonly ordered: boolean }>
   >;
   readonly choices: number;
+  /** The file's `when:` and `exclude:`; absent without any. */
+  readonly rules?: TuneRules;
   /** What the default sets beyond nothing. */
   readonly baseline: Readonly<Record<string, string>>;
   /** What options have in the default where nothing sets them, as its first run found them. */

@@ -1,8 +1,14 @@
 /** `osdyno results verify` on what stands above runs: each published number, changed, is named. */
-import { writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { SweepRecord } from "../../results/sweep-record.ts";
+import { isTuneDirectory } from "../../results/tune/report/load.ts";
+import type { TuneRecord } from "../../results/tune/tune-record.ts";
+import { verifyResults } from "../../results/verify-results.ts";
 import { verifySweep } from "../../results/verify-sweep.ts";
+import { verifyTune } from "../../results/verify-tune.ts";
 import { Workplace } from "./command.ts";
 
 /** Any number or text in a JSON document, by its keys. */
@@ -29,7 +35,10 @@ function found(place: Workplace, file: string, rewrite: (text: string) => string
     throw new Error(`${file} was not changed`);
   }
   writeFileSync(place.path(file), other);
-  const { disagreements } = verifySweep(place.path(file.slice(0, file.indexOf("/"))));
+  const directory = place.path(file.slice(0, file.indexOf("/")));
+  const { disagreements } = isTuneDirectory(directory)
+    ? verifyTune(directory)
+    : verifySweep(directory);
   writeFileSync(place.path(file), text);
   return disagreements.join("\n");
 }
@@ -131,4 +140,83 @@ describe("a test of the SNIA PTS", () => {
     const data = inJson(["rounds", 0, "cells", 0, "latency_mean_ns"], 5);
     expect(found(place, "latency/report.json", data)).toMatch(/report\.json rounds\.0\.cells\.0/);
   });
+});
+
+describe("a tuning", () => {
+  const place = new Workplace();
+  const lines = [
+    ...["name: t", "job: |", "  [j]", "  size=1m", "  rw=randread", "  time_based", "  runtime=2"],
+    "targets: ['null:?service=20ms&jitter=exp&channels=4&size=1m']",
+    "space: {iodepth: {from: 1, to: 16, factor: 2}, bs: [4k, 8k], io_size: [1m, 2m]}",
+    ...["when: {io_size: {bs: 4k}}", "exclude: [{iodepth: 16, bs: 8k}]"],
+    "objective: {maximise: iops, minimise: response.p50}",
+    ...["subject_to: ['response.p50 < 1s']", "budget: 22", "confirm: {pairs: 6}"],
+  ];
+  let record: TuneRecord;
+  beforeAll(() => {
+    place.write("t.yaml", lines.join("\n"));
+    const done = place.run(["tune", "t.yaml", "--out=t", "--clock=virtual", "--no-progress"]);
+    expect(done, done.err).toMatchObject({ code: 0 });
+    record = JSON.parse(place.read("t", "tune.json")) as TuneRecord;
+  });
+  afterAll(() => place.remove());
+
+  const told = (path: Path, value: unknown) => found(place, "t/tune.json", inJson(path, value));
+
+  test("agrees as it was made, and alone as it is published", () => {
+    expect(record.rules).toEqual({
+      when: { io_size: { bs: ["4k"] } },
+      exclude: [{ iodepth: ["16"], bs: ["8k"] }],
+    });
+    expect(record.front.length).toBeGreaterThan(0);
+    const done = place.run(["results", "verify", "t"]);
+    expect(done, done.out).toMatchObject({ code: 0 });
+    expect(done.out).not.toContain("not there");
+    mkdirSync(place.path("alone"));
+    for (const name of ["tune.json", "report.html"]) {
+      place.write(`alone/${name}`, place.read("t", name));
+    }
+    const alone = place.run(["results", "verify", "alone"]);
+    expect(alone, alone.out).toMatchObject({ code: 0 });
+    expect(alone.out).toContain("10 of 10 runs are not there");
+    const bare = place.read("t", "tune.json");
+    place.write("alone/tune.json", inJson(["importance", 0, "share", "low"], 0.5)(bare));
+    const wrong = place.run(["results", "verify", "alone"]);
+    expect(wrong.code).toBe(1);
+    expect(wrong.out).toContain("tune.json importance.0.share.low: published 0.5, raw data give");
+  });
+
+  test.each<readonly [string, Path, unknown, RegExp]>([
+    ["a figure of a run", ["steps", 3, "figures", "iops"], 1, /tune\.json points\/.*\.iops: pub/],
+    ["an importance", ["importance", 0, "share", "value"], 1, /importance\.0\.share\.value/],
+    ["what is believed", ["beliefs", 0, "expected", "iops", "high"], 1, /beliefs\.0\.expected/],
+    ["the noise", ["noise", "iops"], 0.5, /tune\.json noise\.iops: published 0\.5/],
+    ["the front", ["front"], [], /tune\.json front\.0: published 'undefined'/],
+    ["who won", ["chosen", 0], "default", /tune\.json chosen\.0: published 'default'/],
+    ["a comparison", ["comparisons", 0, "ratio"], 9, /tune\.json comparisons\.0\.ratio/],
+    ["a verdict", ["confirmed", 0, "verdict"], "no", /tune\.json confirmed\.0\.verdict/],
+    ["a limit", ["kept", 0, "kept"], 99, /tune\.json kept\.0\.kept: published 99/],
+    ["a configuration", ["trials", 1, "choice", 0], 9, /tune\.json \S+ iodepth: published/],
+  ])("names %s", (_, path, value, line) => {
+    expect(told(path, value)).toMatch(line);
+  });
+
+  test("numbers of the answer and cells of the report are held against the runs", () => {
+    const [first = ""] = record.answer;
+    const other = first.replace(/\d+(?=%)/, "99");
+    expect(told(["answer", 0], other)).toMatch(/answer, sentence 1, its numbers/);
+    const page = (rewrite: (text: string) => string) => found(place, "t/report.html", rewrite);
+    expect(page((text) => text.replace(/(<td>)\d\.\d{3}(<\/td>)/, "$19.999$2"))).toMatch(
+      /report\.html, Verdicts of the confirmation, .*published '9\.999'/,
+    );
+    const settings = page((text) => text.replace(/<td>[\d.]+% \(/, "<td>77% ("));
+    expect(settings).toMatch(/report\.html, Settings of the configuration found/);
+  });
+});
+
+test("everything that is published agrees with what is kept of it", () => {
+  const root = fileURLToPath(new URL("../../results/published/", import.meta.url));
+  const checked = readdirSync(root).flatMap((name) => verifyResults(join(root, name)));
+  expect(checked.length).toBeGreaterThan(10);
+  expect(checked.flatMap(({ disagreements }) => disagreements)).toEqual([]);
 });

@@ -84,6 +84,11 @@ ${repeatSection(runs)}
   });
 }
 
+/** The tables that are made of the record alone, as the page has them. */
+export function recordTables(record: TuneRecord): string {
+  return html`${settings(record)}${verdicts(record)}${trials(record)}`.text;
+}
+
 function header({ record, runs }: TuneReport): Markup {
   const badge = record.state === "partial" ? html`<span class="badge">partial</span>` : nothing;
   const question =
