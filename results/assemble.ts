@@ -9,7 +9,7 @@ import type {
   JobOutcome,
   VerifyOutcome,
 } from "../workloads/run-outcome.ts";
-import type { DiskUse } from "../workloads/runner/device-stats.ts";
+import type { DiskUse, OthersUse } from "../workloads/runner/device-stats.ts";
 import { diskUtilRecord } from "./disk-util.ts";
 import {
   directions,
@@ -22,6 +22,7 @@ import { generatorHealth, healthNotes } from "./generator-health.ts";
 import { type Distribution, percentileIntervals, summarise, withMerged } from "./histogram.ts";
 import type { IntervalStatistics } from "./interval-statistics.ts";
 import { seriesNames } from "./job-names.ts";
+import { othersNotes, othersRecord } from "./others.ts";
 import {
   type JobRecord,
   type OsdynoCpu,
@@ -50,6 +51,8 @@ export interface RunInput {
   readonly steady?: SteadyStates;
   readonly environment: Readonly<Record<string, unknown>>;
   readonly disks: readonly DiskUse[];
+  /** What others had of the machine; absent: not known. */
+  readonly others?: OthersUse;
   /** The command line, one argument each. */
   readonly command: readonly string[];
   readonly label: string;
@@ -109,6 +112,7 @@ export function assembleRun(input: RunInput): RunRecord {
       process_cpu_system_ns: cpu((phase) => phase.outcome.processCpu.systemNs),
       rss_bytes: input.rssBytes,
       issued_ios: input.intervals.issuedIos,
+      ...(input.others === undefined ? {} : { others: othersRecord(input.others) }),
       totals: totalsOf(measured),
       ...courseOf(input),
       ...(input.counters === undefined ? {} : { counters: input.counters }),
@@ -213,6 +217,7 @@ function jobRecord(
     ...(failed ? [`ended early: ${failed.message}`] : []),
     ...members.flatMap((member) => member.outcome.notes),
     ...shapeNotes(input.counters),
+    ...(input.others === undefined ? [] : othersNotes(othersRecord(input.others))),
   ];
   return {
     ...fioJobRecord(members, group, input.intervals, elapsedSeconds),

@@ -340,7 +340,7 @@ async function measured(
         reason: "the run goes on",
         endedEpochMs: Date.now(),
       } as const;
-      const machine = { disks: monitor.disks(), rssBytes: monitor.maxRssBytes() };
+      const machine = machineOf(monitor);
       status?.show(assembleRun({ ...base, ...machine, ...now, environment, phases }));
     };
     const execution = await measure(plan, settings, events.layout, {
@@ -358,7 +358,7 @@ async function measured(
     return {
       created,
       logProblem: logs.problem,
-      input: { ...base, environment, disks: monitor.disks(), rssBytes: monitor.maxRssBytes() },
+      input: { ...base, environment, ...machineOf(monitor) },
       execution: {
         ...execution,
         phases: withCreateOnly(plan, withNotes(execution.phases, holes), startedEpochMs),
@@ -394,6 +394,12 @@ async function writeMergedTraces(plan: RunPlan, signal: AbortSignal): Promise<vo
 }
 
 /** Adds what was known of a job before it ran to what its engine found out. */
+const machineOf = (monitor: DeviceMonitor): Pick<RunInput, "disks" | "others" | "rssBytes"> => ({
+  disks: monitor.disks(),
+  others: monitor.others(),
+  rssBytes: monitor.maxRssBytes(),
+});
+
 function withNotes(
   phases: readonly MeasuredPhase[],
   notes: ReadonlyMap<number, readonly string[]>,

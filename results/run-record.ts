@@ -4,6 +4,7 @@
  */
 import type { LintNote } from "../workloads/job/model.ts";
 import type { JobError, VerifyOutcome } from "../workloads/run-outcome.ts";
+import type { OthersRecord } from "./others.ts";
 import type { OsdynoStages } from "./stages.ts";
 
 export const runSchemaName = "osdyno-run-1";
@@ -201,6 +202,7 @@ export interface RunRecord {
     readonly rss_bytes: number;
     /** Operations of the run and its warm-up, which the CPU time of the process belongs to. */
     readonly issued_ios: number;
+    readonly others?: OthersRecord;
     readonly totals: OsdynoTotals;
     /** Absent of runs that are too short, and of several phases. */
     readonly course?: OsdynoCourse;

@@ -301,6 +301,20 @@ export const runSchema = z.strictObject({
     process_cpu_system_ns: amount,
     rss_bytes: count,
     issued_ios: count,
+    others: z
+      .strictObject({
+        cpu_share: z.number().min(0).max(1).optional(),
+        disk: z
+          .strictObject({
+            names: z.array(z.string()),
+            read_bytes: count,
+            written_bytes: count,
+            moved_bytes: count,
+            elapsed_ms: amount,
+          })
+          .optional(),
+      })
+      .optional(),
     totals: z.strictObject({
       read: total.optional(),
       write: total.optional(),

@@ -32,6 +32,7 @@ export function findCaveats(input: CaveatInput): readonly Caveat[] {
     ...aboutShapes(input.shapes),
     ...aboutState(input),
     ...aboutGenerator(input.runs),
+    ...aboutOthers(input.runs),
     ...aboutCourse(input.runs),
     ...aboutLoop(input.entries),
     ...aboutSamples(input),
@@ -125,6 +126,18 @@ function aboutGenerator(runs: readonly RunSummary[]): readonly Caveat[] {
     caveats.push({ kind: "hiccups", weight: "mind", text });
   }
   return caveats;
+}
+
+/** Told with the first run that has it, since the figures of others differ. */
+function aboutOthers(runs: readonly RunSummary[]): readonly Caveat[] {
+  const shared = runs.filter(({ others }) => others.length > 0);
+  const first = shared[0];
+  if (first === undefined) {
+    return [];
+  }
+  const which = runs.length === 1 ? "" : ` in ${shared.length} of ${runs.length} runs`;
+  const text = `The machine was not the run's alone${which}: ${first.others.join("; ")}.`;
+  return [{ kind: "others", weight: "serious", text }];
 }
 
 function aboutLoop(entries: readonly Entry[]): readonly Caveat[] {

@@ -1,9 +1,11 @@
 /** Reads a results directory (one run, its repeats, or a sweep) into a report model. */
+
 import { existsSync, readdirSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { OsdynoError } from "../../engine/base/error.ts";
 import { percentileKey } from "../histogram.ts";
 import { curveSentences } from "../load-curve/curve-text.ts";
+import { othersNotes } from "../others.ts";
 import type { JobRecord, RunRecord } from "../run-record.ts";
 import { usualMargin } from "../sweep/judge.ts";
 import type { SweepRecord } from "../sweep-record.ts";
@@ -255,6 +257,7 @@ function summaryOf(point: string, run: FoundRun): RunSummary {
     writtenBytes: record.osdyno.totals?.write?.bytes ?? 0,
     errors: errorsOf(record),
     generators: generatorsOf(record.jobs),
+    others: othersNotes(record.osdyno.others ?? {}),
     course: record.osdyno.course ?? null,
     p99IntervalNs: record.osdyno.totals?.all?.response_interval_ns?.[percentileKey(99)] ?? null,
   };

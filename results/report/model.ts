@@ -141,6 +141,8 @@ export interface RunSummary {
   readonly errors: readonly string[];
   readonly generators: readonly (OsdynoGenerator & { readonly job: string })[];
   readonly course: OsdynoCourse | null;
+  /** What others had of the machine so much of that it is told; one sentence each. */
+  readonly others: readonly string[];
   /** Between which its p99 of response times lies by the ranks of its samples, 95%; null: too few of them. */
   readonly p99IntervalNs: readonly [number, number] | null;
 }
@@ -153,6 +155,7 @@ export interface Caveat {
     | "saturated"
     | "overloaded"
     | "hiccups"
+    | "others"
     | "course"
     | "closed-loop"
     | "few-samples"

@@ -10,15 +10,17 @@ import {
   rmSync,
   writeSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
+import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { checkoutCommit, collectEnvironment } from "../../results/environment.ts";
+import { othersNotes, othersRecord } from "../../results/others.ts";
 import {
   DeviceSampler,
   type DeviceSnapshot,
   parseCpuLine,
   parseDiskStat,
+  parseProcessIo,
   watchedDisks,
 } from "../../workloads/runner/device-stats.ts";
 
@@ -34,8 +36,10 @@ function snapshot(atMs: number, disk: string, name = "sda"): DeviceSnapshot {
   const counters = parseDiskStat(disk);
   return {
     atMs,
+    own: null,
     disks: new Map(counters === null ? [] : [[name, counters]]),
     cpu: null,
+    ownCpuMs: 0,
     rssBytes: 0,
   };
 }
@@ -100,6 +104,45 @@ describe("differences", () => {
     expect(sampler.machine(before, snapshot(1000, "")).devUtilPct).toBeNull();
     const anew = sampler.machine(before, snapshot(1000, "0 0 0 0 0 0 0 0 0 0 0"));
     expect(anew).toMatchObject({ devUtilPct: 0, devReadIos: 0, devWriteIos: 0 });
+  });
+
+  test("what others moved is the disk's part beyond this process's; a word is said of much", () => {
+    const sampler = samplerOver();
+    const own = (readBytes: number, writtenBytes: number) => ({ readBytes, writtenBytes });
+    const before = { ...snapshot(0, "0 0 0 0 0 0 0 0 0 0 0"), own: own(100, 1000) };
+    // 10 MiB read and 30 MiB written in all.
+    const after = snapshot(1000, "9 0 20480 0 9 0 61440 0 0 0 0");
+    const others = sampler.others(before, { ...after, own: own(100 + 2 ** 20, 1000 + 2 ** 24) });
+    const disks = {
+      names: ["sda"],
+      elapsedMs: 1000,
+      movedBytes: 40 * 2 ** 20,
+      readBytes: 9 * 2 ** 20,
+      writtenBytes: 14 * 2 ** 20,
+    };
+    expect(others).toEqual({ cpuShare: null, disks });
+    expect(othersNotes(othersRecord(others))[0]).toContain(
+      "9.00 MiB read and 14.0 MiB written of 40.0 MiB",
+    );
+    const alone = sampler.others(before, { ...after, own: own(10 * 2 ** 20, 40 * 2 ** 20) });
+    expect(alone.disks).toMatchObject({ readBytes: 100, writtenBytes: 0 });
+    expect(othersNotes(othersRecord(alone))).toEqual([]);
+    expect(sampler.others(snapshot(0, "0 0 0 0 0 0 0 0 0 0 0"), after).disks).toBeNull();
+    expect(parseProcessIo("rchar: 1\nread_bytes: 5\nwrite_bytes: 7\n")).toEqual(own(5, 7));
+    expect(parseProcessIo("")).toBeNull();
+  });
+
+  test("what others had of the CPUs is what this process did not use", () => {
+    const sampler = samplerOver();
+    const elapsedMs = 1000 / availableParallelism();
+    const before = { ...snapshot(0, ""), cpu: { user: 10, system: 10, total: 100 } };
+    const after = { ...snapshot(elapsedMs, ""), cpu: { user: 90, system: 30, total: 300 } };
+    const share = (ownCpuMs: number) => sampler.others(before, { ...after, ownCpuMs }).cpuShare;
+    expect(share(0)).toBe(0.5);
+    expect(share(400)).toBeCloseTo(0.1);
+    expect(share(900)).toBe(0);
+    expect(othersNotes({ cpu_share: 0.5 })[0]).toContain("others had 50.0% of the CPUs");
+    expect(othersNotes({ cpu_share: 0.2 })).toEqual([]);
   });
 
   test("shares of the CPUs", () => {

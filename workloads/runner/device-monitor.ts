@@ -4,6 +4,7 @@ import {
   type DeviceSnapshot,
   type DiskUse,
   type MachineSample,
+  type OthersUse,
 } from "./device-stats.ts";
 
 export class DeviceMonitor {
@@ -35,6 +36,11 @@ export class DeviceMonitor {
   /** Use of each disk from the start until now. */
   disks(): DiskUse[] {
     return this.#sampler.uses(this.#first, this.#take());
+  }
+
+  /** What others had of the CPUs and of these disks from the start until now. */
+  others(): OthersUse {
+    return this.#sampler.others(this.#first, this.#take());
   }
 
   /** Largest resident memory of this process that a sample saw, bytes. */

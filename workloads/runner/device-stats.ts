@@ -3,6 +3,7 @@
  * memory of this process. Reads a handful of small files per snapshot, in well under a millisecond.
  */
 import { type BigIntStats, statSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { dirname, join } from "node:path";
 import { type BlockFacts, blockFactsByNumber } from "../../engine/device/facts.ts";
 import {
@@ -60,11 +61,36 @@ interface CpuCounters {
   readonly total: number;
 }
 
+/** Bytes that were moved between memory and disks. */
+export interface MovedBytes {
+  readonly readBytes: number;
+  readonly writtenBytes: number;
+}
+
+/** What others than this process had of the machine. */
+export interface OthersUse {
+  /** Of all CPUs, 0 to 1; `null`: not known. */
+  readonly cpuShare: number | null;
+  /** Of the disks under the run; `null`: there is none, or it is not known. */
+  readonly disks: OthersDisks | null;
+}
+
+export interface OthersDisks extends MovedBytes {
+  readonly names: readonly string[];
+  readonly elapsedMs: number;
+  /** By anybody. */
+  readonly movedBytes: number;
+}
+
 export interface DeviceSnapshot {
   /** Monotonic, ms. */
   readonly atMs: number;
+  /** By this process since it began, on whatever disk; `null` where the kernel does not count it. */
+  readonly own: MovedBytes | null;
   readonly disks: ReadonlyMap<string, DiskCounters>;
   readonly cpu: CpuCounters | null;
+  /** CPU time of this process since it began, ms. */
+  readonly ownCpuMs: number;
   /** Resident memory of this process. */
   readonly rssBytes: number;
 }
@@ -110,6 +136,16 @@ export function parseCpuLine(text: string): CpuCounters | null {
     system: at(2) + at(5) + at(6),
     total: values.reduce((sum, value) => sum + value, 0),
   };
+}
+
+/**
+ * What a process moved, from its `io` file (proc_pid_io(5)): direct operations as they are sent, buffered
+ * writes when they make a page dirty.
+ */
+export function parseProcessIo(text: string): MovedBytes | null {
+  const of = (name: string) => Number(new RegExp(`^${name}: (\\d+)$`, "m").exec(text)?.[1]);
+  const [readBytes, writtenBytes] = [of("read_bytes"), of("write_bytes")];
+  return Number.isNaN(readBytes) || Number.isNaN(writtenBytes) ? null : { readBytes, writtenBytes };
 }
 
 function statOf(path: string): BigIntStats | null {
@@ -165,6 +201,7 @@ export class DeviceSampler {
   readonly disks: readonly WatchedDisk[];
   private readonly statFiles: readonly (readonly [name: string, path: string])[];
   private readonly cpuFile: string;
+  private readonly ownFile: string;
 
   constructor(paths: readonly string[], system: SystemRoot = realSystem) {
     this.disks = watchedDisks(paths, system);
@@ -174,6 +211,7 @@ export class DeviceSampler {
       join(system.sys, "class/block", name, "stat"),
     ]);
     this.cpuFile = join(system.proc, "stat");
+    this.ownFile = join(system.proc, "self/io");
   }
 
   snapshot(): DeviceSnapshot {
@@ -186,8 +224,10 @@ export class DeviceSampler {
     }
     return {
       atMs: performance.now(),
+      own: parseProcessIo(readText(this.ownFile) ?? ""),
       disks,
       cpu: parseCpuLine(readText(this.cpuFile) ?? ""),
+      ownCpuMs: cpuMs(process.cpuUsage()),
       rssBytes: process.memoryUsage.rss(),
     };
   }
@@ -201,6 +241,32 @@ export class DeviceSampler {
       );
       return [...whole, ...partitions.flatMap((part) => useBetween(part, before, after))];
     });
+  }
+
+  others(before: DeviceSnapshot, after: DeviceSnapshot): OthersUse {
+    return { cpuShare: othersCpuShare(before, after), disks: this.#othersDisks(before, after) };
+  }
+
+  /**
+   * What the disks moved beyond what this process asked of any disk: the work of other programs, and of
+   * the file system for itself. At least so much.
+   */
+  #othersDisks(before: DeviceSnapshot, after: DeviceSnapshot): OthersDisks | null {
+    const uses = this.disks.flatMap(({ name }) => useBetween(name, before, after));
+    if (before.own === null || after.own === null || uses.length === 0) {
+      return null;
+    }
+    const moved = (key: "readSectors" | "writeSectors") =>
+      512 * uses.reduce((sum, use) => sum + Math.max(0, use.after[key] - use.before[key]), 0);
+    const read = moved("readSectors") - (after.own.readBytes - before.own.readBytes);
+    const written = moved("writeSectors") - (after.own.writtenBytes - before.own.writtenBytes);
+    return {
+      names: uses.map(({ name }) => name),
+      elapsedMs: after.atMs - before.atMs,
+      movedBytes: moved("readSectors") + moved("writeSectors"),
+      readBytes: Math.max(0, read),
+      writtenBytes: Math.max(0, written),
+    };
   }
 
   /** Figures of an interval, for the series. */
@@ -217,6 +283,19 @@ export class DeviceSampler {
       devWriteIos: rate("writeIos"),
     };
   }
+}
+
+const cpuMs = ({ user, system }: NodeJS.CpuUsage): number => (user + system) / 1000;
+
+/** Of all CPUs, what others than this process had: 0 to 1; kernel threads that work for it count too. */
+function othersCpuShare(before: DeviceSnapshot, after: DeviceSnapshot): number | null {
+  const { cpuUserPct, cpuSysPct } = cpuShares(before.cpu, after.cpu);
+  const wallMs = (after.atMs - before.atMs) * availableParallelism();
+  if (cpuUserPct === null || wallMs <= 0) {
+    return null;
+  }
+  const own = (after.ownCpuMs - before.ownCpuMs) / wallMs;
+  return Math.min(1, Math.max(0, (cpuUserPct + cpuSysPct) / 100 - own));
 }
 
 function useBetween(name: string, before: DeviceSnapshot, after: DeviceSnapshot): DiskUse[] {
@@ -236,7 +315,10 @@ function utilPercent(use: DiskUse): number {
   return Math.min(100, perSecond(use, use.after.ioTicksMs - use.before.ioTicksMs) / 10);
 }
 
-function cpuShares(before: CpuCounters | null, after: CpuCounters | null) {
+function cpuShares(
+  before: CpuCounters | null,
+  after: CpuCounters | null,
+): { cpuUserPct: number; cpuSysPct: number } | { cpuUserPct: null; cpuSysPct: null } {
   const total = before === null || after === null ? 0 : after.total - before.total;
   // Less than a tick (10 ms) has passed, or the counters cannot be read: nothing to tell.
   if (before === null || after === null || total <= 0) {
