@@ -211,6 +211,15 @@ export function plannedVolumeBytes({ make, place }: PlannedStore): number {
   return volumeBytesOf(make?.sizeBytes ?? store);
 }
 
+/** A mix that ends with fewer objects than it began with, said beforehand. */
+function fewerObjects({ objects }: ResolvedJob): string[] {
+  return objects === null || objects.delete <= objects.put || objects.delete >= 100
+    ? []
+    : [
+        `object_mix deletes more (${objects.delete}%) than it puts (${objects.put}%): there are fewer objects as the run goes on; the counter objects.objects says how many are left`,
+      ];
+}
+
 /** What is to be known of a job on a store before it runs, one line each. */
 export function storeNotes(job: PlannedJob, stores: readonly PlannedStore[]): string[] {
   const store = stores.find(({ text }) => job.files.some(({ path }) => path === text));
@@ -222,5 +231,5 @@ export function storeNotes(job: PlannedJob, stores: readonly PlannedStore[]): st
     objects !== undefined && resolved.objects !== null && needsObjects(resolved.objects)
       ? [`${objects.count} objects are put before the run where they are not there yet`]
       : [];
-  return [...store.options.notes, ...laidOut];
+  return [...store.options.notes, ...laidOut, ...fewerObjects(resolved)];
 }

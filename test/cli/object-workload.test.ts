@@ -70,6 +70,34 @@ describe("io_unit=object", () => {
     expect(place.record("r").jobs[0]).toMatchObject({ read: { total_ios: 200 } });
   });
 
+  test.each([
+    ["get:60,put:15,delete:15,omap:10", false, [45, 60]],
+    ["get:60,put:5,delete:35", true, [0, 20]],
+  ])("with object_mix=%s the objects get fewer: %s", (mix, told, [least, most]) => {
+    const { code, out } = place.run([
+      ...common,
+      "--target=store:o.img?size=96m&bluestore_kvbackend=waltree",
+      ...["--name=a", "--io_unit=object", "--rw=randrw", "--bs=4k", "--nrfiles=60", "--iodepth=8"],
+      ...[
+        `--object_mix=${mix}`,
+        "--number_ios=200",
+        "--io_size=1g",
+        "--random_distribution=zipf:1.1",
+      ],
+    ]);
+    expect(code).toBe(0);
+    expect(/note: object_mix deletes more \(35%\) than it puts \(5%\): [^\n]*/.test(out)).toBe(
+      told,
+    );
+    const { objects } = JSON.parse(place.run(["store", "list", "o.img", "--json"]).out) as {
+      objects: readonly { pool: number; sizeBytes: number }[];
+    };
+    const sizes = objects.filter(({ pool }) => pool === 2).map(({ sizeBytes }) => sizeBytes);
+    expect(sizes.length).toBeGreaterThanOrEqual(least as number);
+    expect(sizes.length).toBeLessThanOrEqual(most as number);
+    expect(Math.min(...sizes, 4096)).toBe(4096);
+  });
+
   test("on other targets it is refused with one line", () => {
     const job = ["--name=a", "--io_unit=object", "--size=1m"];
     for (const target of [[], ["--target=null:"], [`--target=raw:${place.path("f")}`]]) {

@@ -193,6 +193,65 @@ describe("an object workload", () => {
     expect(set.presentCount).toBe(0);
   });
 
+  it("keeps its number of objects when it puts as many as it deletes; omap brings none back", async () => {
+    const objects = 400;
+    const mixes = { even: [30, 30], more: [50, 10], fewer: [10, 30] } as const;
+    for (const [name, [put, remove_]] of Object.entries(mixes)) {
+      const mix = { ...noMix, put, delete: remove_, overwrite: 10, omap: 90 - put - remove_ };
+      const at = await bench(mix, { objects });
+      const fill = Array.from(
+        { length: objects },
+        (_, object) => ({ kind: change, object, bytes: 500 }) as const,
+      );
+      const filling = await bench({ ...noMix, put: 100 }, { objects, sequential: true, on: at });
+      await perform(filling, fill);
+      const used = await bench(mix, { objects, on: at });
+      const random = new SeededRandom(5);
+      const ops = Array.from({ length: 4000 }, () => {
+        const kind = random.below(100) < remove_ ? remove : change;
+        // A few are hot: most puts find one that is there.
+        const object = random.below(2) === 0 ? random.below(10) : random.below(objects);
+        return { kind, object, bytes: 1 + random.below(900) } as const;
+      });
+      expect((await perform(used, ops)).filter((result) => result < 0)).toEqual([]);
+      const { set, store, clock } = used;
+      const sizes = await Promise.all(
+        Array.from({ length: objects }, (_, number) =>
+          settled(
+            clock,
+            new Promise<number>((resolve) =>
+              store.stat(set.collection(number), set.name(number), (errno, stat) =>
+                resolve(errno < 0 ? -1 : (stat?.sizeBytes ?? -1)),
+              ),
+            ),
+          ),
+        ),
+      );
+      const left = sizes.filter((size) => size >= 0);
+      expect(left.length, name).toBe(set.presentCount);
+      expect(
+        left.filter((size) => size === 0),
+        name,
+      ).toEqual([]);
+      const share = left.length / objects;
+      if (name === "more") {
+        expect(share).toBeGreaterThan(0.95);
+      } else if (name === "even") {
+        expect(share).toBeGreaterThan(0.6);
+      } else {
+        expect(share).toBeLessThan(0.1);
+      }
+    }
+  });
+
+  it("of omap alone makes the objects that it finds missing", async () => {
+    const at = await bench({ ...noMix, omap: 100 });
+    for (const object of [3, 7, 3]) {
+      expect(await perform(at, [{ kind: change, object, bytes: 64 }])).toEqual([12 + 64]);
+    }
+    expect([at.set.has(3), at.set.has(7), at.set.presentCount]).toEqual([true, true, 2]);
+  });
+
   it("goes from object to object when it is sequential, whatever the addresses", async () => {
     const at = await bench({ ...noMix, put: 100 }, { objects: 5, sequential: true });
     const put = { kind: change, object: 0, bytes: 10 } as const;

@@ -20,7 +20,7 @@ import type { CancelTimer, Clock } from "../../port/clock.ts";
 import { storeErrnos } from "../object-store.ts";
 import { Transaction } from "../transaction.ts";
 import type { StoreDriver, VolumeCounters } from "../volume.ts";
-import { mixByDirection, type ObjectMix, type ObjectOp } from "./object-mix.ts";
+import { mixByDirection, type ObjectMix, type ObjectOp, omapAlone } from "./object-mix.ts";
 import { type Expected, type ObjectSet, sumChunkBytes } from "./object-set.ts";
 
 /** An omap update sets one of so many keys, to a value of so many bytes. */
@@ -201,21 +201,31 @@ export class ObjectDevice implements BlockDevice {
     running.bytes = 0;
     running.expected = null;
     running.op = this.#kindOf(op);
-    running.number = this.#numberOf(op);
-    if (running.op !== "put" && running.op !== "omap") {
-      const { firstObject, objectCount } = this.#options;
-      const end = firstObject + objectCount;
-      running.number = this.#set.next(running.number, firstObject, end);
-      if (running.number < 0) {
-        this.#noObject(index, running, op);
-        return;
-      }
+    running.number = this.#objectFor(running.op, this.#numberOf(op));
+    if (running.number < 0) {
+      this.#noObject(index, running, op);
+      return;
     }
     if (running.op === "get") {
       this.#get(index, running, op);
     } else {
       this.#change(index, running, op);
     }
+  }
+
+  /**
+   * The object that an operation works on, from the one that was drawn on; -1: there is none. Puts make
+   * objects anew that were deleted, so that a mix which puts as many as it deletes keeps its objects.
+   */
+  #objectFor(op: ObjectOp, drawn: number): number {
+    const { firstObject, objectCount, sequential, mix } = this.#options;
+    const end = firstObject + objectCount;
+    if (op === "put") {
+      const gone = sequential ? -1 : this.#set.nextDeleted(drawn, firstObject, end);
+      return gone < 0 ? drawn : gone;
+    }
+    const makes = op === "omap" && omapAlone(mix) && !this.#set.wasThere(drawn);
+    return makes ? drawn : this.#set.next(drawn, firstObject, end);
   }
 
   /** There is nothing to get, overwrite or delete: what would change an object puts one. */

@@ -13,6 +13,11 @@ export function mixByDirection(mix: ObjectMix): readonly [number, number, number
   return [mix.get, mix.put + mix.overwrite + mix.omap, mix.delete];
 }
 
+/** Nothing is done to objects but to their omap: they come to be by that. */
+export function omapAlone(mix: ObjectMix): boolean {
+  return mix.omap > 0 && mix.get + mix.put + mix.overwrite + mix.delete === 0;
+}
+
 /** Some operation of the mix works on objects that are there already. */
 export function needsObjects(mix: ObjectMix): boolean {
   return mix.get + mix.overwrite + mix.delete > 0;

@@ -59,6 +59,11 @@ interface Waiter {
   readonly then: () => void;
 }
 
+/** An object was never there, is there, or was deleted. */
+const never = 0;
+const there = 1;
+const deleted = 2;
+
 /** Names lie well spread over the collections. */
 function hashOf(index: number): number {
   return Math.imul(index, 0x9e3779b1) >>> 0;
@@ -74,8 +79,9 @@ export class ObjectSet {
   checked = 0;
   mismatches = 0;
   readonly #checksum: Checksum;
-  /** By number: 1 = it is there. */
+  /** By number: whether it is there. */
   #present = new Uint8Array(1024);
+  #deletedCount = 0;
   readonly #contents = new Map<number, Contents>();
   /** Kept when reads are verified, of objects that were changed. */
   readonly #changes = new Map<number, Changes>();
@@ -98,14 +104,14 @@ export class ObjectSet {
 
   /** Makes the collections if they are not there, and finds the objects that are. Negative errno or 0. */
   async open(): Promise<number> {
-    const there = await new Promise<ReadonlySet<CollectionId>>((resolve) => {
+    const known = await new Promise<ReadonlySet<CollectionId>>((resolve) => {
       this.store.collections((_errno, found) =>
         resolve(new Set((found ?? []).map(({ id }) => id))),
       );
     });
     const transaction = new Transaction();
     for (const collection of this.#collections) {
-      if (!there.has(collection)) {
+      if (!known.has(collection)) {
         transaction.createCollection(collection, collectionBits);
       }
     }
@@ -115,7 +121,7 @@ export class ObjectSet {
         return made;
       }
     }
-    for (const collection of this.#collections.filter((each) => there.has(each))) {
+    for (const collection of this.#collections.filter((each) => known.has(each))) {
       const errno = await this.#find(collection);
       if (errno < 0) {
         return errno;
@@ -137,7 +143,7 @@ export class ObjectSet {
       for (const { name } of page.objects) {
         const number = Number.parseInt(name.slice("object.".length), 16);
         if (Number.isSafeInteger(number) && number < mostObjects) {
-          this.#mark(number, true);
+          this.#mark(number, there);
           this.#contents.set(number, { sizeBytes: -1, sums: null });
         }
       }
@@ -161,7 +167,7 @@ export class ObjectSet {
   }
 
   has(number: number): boolean {
-    return this.#present[number] === 1;
+    return this.#present[number] === there;
   }
 
   /** The first object that is there from `number` on, within `first` to before `end`, round; -1: none. */
@@ -169,11 +175,24 @@ export class ObjectSet {
     if (this.presentCount === 0) {
       return -1;
     }
-    const behind = this.#present.indexOf(1, number);
+    return this.#nextThatIs(there, number, first, end);
+  }
+
+  /** The same of objects that were deleted and not put since. */
+  nextDeleted(number: number, first: number, end: number): number {
+    return this.#deletedCount === 0 ? -1 : this.#nextThatIs(deleted, number, first, end);
+  }
+
+  wasThere(number: number): boolean {
+    return (this.#present[number] ?? never) !== never;
+  }
+
+  #nextThatIs(state: number, number: number, first: number, end: number): number {
+    const behind = this.#present.indexOf(state, number);
     if (behind >= 0 && behind < end) {
       return behind;
     }
-    const before = this.#present.indexOf(1, first);
+    const before = this.#present.indexOf(state, first);
     return before >= 0 && before < end ? before : -1;
   }
 
@@ -182,21 +201,20 @@ export class ObjectSet {
     return this.#contents.get(number)?.sizeBytes ?? -1;
   }
 
-  #mark(number: number, there: boolean): void {
+  #mark(number: number, state: typeof there | typeof deleted): void {
     if (number >= this.#present.length) {
       const grown = new Uint8Array(Math.max(number + 1, 2 * this.#present.length));
       grown.set(this.#present);
       this.#present = grown;
     }
-    if (this.has(number) !== there) {
-      this.#present[number] = there ? 1 : 0;
-      this.presentCount += there ? 1 : -1;
-    }
+    this.presentCount += Number(state === there) - Number(this.has(number));
+    this.#deletedCount += Number(state === deleted) - Number(this.#present[number] === deleted);
+    this.#present[number] = state;
   }
 
   /** The object now holds these bytes and no others. */
   wasPut(number: number, bytes: Uint8Array): void {
-    this.#mark(number, true);
+    this.#mark(number, there);
     const sums = this.verified ? this.sumsOf(bytes) : null;
     this.#contents.set(number, { sizeBytes: bytes.length, sums });
   }
@@ -225,7 +243,7 @@ export class ObjectSet {
   }
 
   wasDeleted(number: number): void {
-    this.#mark(number, false);
+    this.#mark(number, deleted);
     this.#contents.delete(number);
   }
 
@@ -272,7 +290,7 @@ export class ObjectSet {
   /** The oldest change under way of the object has ended: they do so in order. */
   ends(number: number, failed: boolean): void {
     if (failed) {
-      this.#mark(number, true);
+      this.#mark(number, there);
       this.#contents.set(number, { sizeBytes: -1, sums: null });
     }
     const changes = this.#changes.get(number);
