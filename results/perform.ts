@@ -340,7 +340,7 @@ async function measured(
         reason: "the run goes on",
         endedEpochMs: Date.now(),
       } as const;
-      const machine = machineOf(monitor);
+      const machine = machineOf(monitor, settings);
       status?.show(assembleRun({ ...base, ...machine, ...now, environment, phases }));
     };
     const execution = await measure(plan, settings, events.layout, {
@@ -358,7 +358,7 @@ async function measured(
     return {
       created,
       logProblem: logs.problem,
-      input: { ...base, environment, ...machineOf(monitor) },
+      input: { ...base, environment, ...machineOf(monitor, settings) },
       execution: {
         ...execution,
         phases: withCreateOnly(plan, withNotes(execution.phases, holes), startedEpochMs),
@@ -394,9 +394,13 @@ async function writeMergedTraces(plan: RunPlan, signal: AbortSignal): Promise<vo
 }
 
 /** Adds what was known of a job before it ran to what its engine found out. */
-const machineOf = (monitor: DeviceMonitor): Pick<RunInput, "disks" | "others" | "rssBytes"> => ({
+/** Virtual time does not pass by what others do. */
+const machineOf = (
+  monitor: DeviceMonitor,
+  { clock }: RunSettings,
+): Pick<RunInput, "disks" | "others" | "rssBytes"> => ({
   disks: monitor.disks(),
-  others: monitor.others(),
+  ...(clock === "virtual" ? {} : { others: monitor.others() }),
   rssBytes: monitor.maxRssBytes(),
 });
 
