@@ -34,6 +34,13 @@ export function mixName(readPercent: number): string {
 
 const milliseconds = (seconds: number) => `${Math.max(1, Math.round(seconds * 1000))}ms`;
 
+/** Not shorter than asked, so that no more bursts begin in a time than it has room for. */
+const microseconds = (seconds: number) => `${Math.ceil(seconds * 1e6)}us`;
+
+function runtimeText(seconds: number, bursts: boolean): string {
+  return bursts ? `${Math.floor(seconds * 1e6)}us` : milliseconds(seconds);
+}
+
 function patternKey({ readPercent, sequential }: Cell): string {
   const kind = readPercent === 100 ? "read" : readPercent === 0 ? "write" : "rw";
   return sequential ? kind : `rand${kind}`;
@@ -56,7 +63,7 @@ function cellJob(cell: Cell, activeBytes: number): string {
     `iodepth=${depth}`,
     `size=${part}`,
     ...(sequential && threads > 1 ? [`offset_increment=${part}`] : []),
-    ...(seconds === null ? [] : [`runtime=${milliseconds(seconds)}`]),
+    ...(seconds === null ? [] : [`runtime=${runtimeText(seconds, bursts !== undefined)}`]),
     // Time alone, or bytes and no more than the time.
     ...(bytes === null
       ? ["time_based"]
@@ -65,8 +72,8 @@ function cellJob(cell: Cell, activeBytes: number): string {
     ...(bursts === undefined
       ? []
       : [
-          `thinktime_iotime=${milliseconds(bursts.onSeconds)}`,
-          `thinktime=${milliseconds(bursts.offSeconds)}`,
+          `thinktime_iotime=${microseconds(bursts.onSeconds)}`,
+          `thinktime=${microseconds(bursts.offSeconds)}`,
         ]),
     "",
   ].join("\n");

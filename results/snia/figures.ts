@@ -7,7 +7,18 @@ import type { JobRecord, RunRecord } from "../run-record.ts";
 import { sniaPercentiles } from "./cells.ts";
 import type { CellFigures, SniaRun } from "./record.ts";
 
-const secondsOf = (job: JobRecord) => Number(job["job_runtime"] ?? 0) / 1000;
+/**
+ * How long the threads of a cell took, side by side: fio's `job_runtime` is the sum of their times, the
+ * runtime of a direction that of the thread it took longest.
+ */
+function secondsOf(job: JobRecord): number {
+  const mean = Number(job["job_runtime"] ?? 0) / Math.max(1, job.osdyno.sources.length);
+  const own = ["read", "write", "trim"].map((direction) => {
+    const record = job[direction] as { readonly runtime?: number } | undefined;
+    return record?.runtime ?? 0;
+  });
+  return Math.max(mean, ...own) / 1000;
+}
 
 /** Bytes of all directions. */
 function bytesOf(job: JobRecord): number {

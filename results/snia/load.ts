@@ -174,7 +174,11 @@ function seriesOf(dir: string, snia: SniaRecord): readonly SeriesModel[] {
       return [
         series("before", "before", named("before"), minute),
         ...idleSeconds.flatMap((idle) => [
-          burstsOf(series(`idle-${idle}`, `${idle} s idle`, named(`idle-${idle}`), short), snia),
+          burstsOf(
+            dir,
+            series(`idle-${idle}`, `${idle} s idle`, named(`idle-${idle}`), short),
+            snia,
+          ),
           series(`after-${idle}`, `after ${idle} s idle`, named(`after-${idle}`), minute),
         ]),
       ].filter(({ points }) => points.length > 0);
@@ -211,36 +215,71 @@ function pointsOf(
   return points;
 }
 
-/** Bursts of a state as one point each: what was done between two times in which nothing was. */
-function burstsOf(series: SeriesModel, snia: SniaRecord): SeriesModel {
-  const on = (5 * snia.minute_seconds) / 60;
-  const points: SeriesPoint[] = [];
-  let open: SeriesPoint[] = [];
-  const close = () => {
-    const last = open.at(-1);
-    if (last !== undefined) {
-      const length = last.seconds - (open[0]?.seconds ?? 0);
-      const step = open.length > 1 ? length / (open.length - 1) : on;
-      const sum = (pick: (point: SeriesPoint) => number) =>
-        open.reduce((all, point) => all + pick(point) * step, 0);
-      const ios = sum(({ iops }) => iops);
-      points.push({
-        ...last,
-        iops: ios / on,
-        bw_bytes: sum(({ bw_bytes: bytes }) => bytes) / on,
-        mean_ns: ios === 0 ? 0 : sum(({ mean_ns: ns, iops }) => ns * iops) / ios,
-        max_ns: Math.max(...open.map(({ max_ns: ns }) => ns)),
-      });
-    }
-    open = [];
-  };
-  for (const point of series.points) {
-    if (point.iops > 0) {
-      open.push(point);
-    } else {
-      close();
-    }
+/** How long a burst job wrote, and how long it paused between its bursts. */
+function burstTimes(dir: string, run: SniaRun | undefined) {
+  const record = run === undefined ? null : completeRun(dir, run.run);
+  const all = record?.osdyno.totals.all;
+  const [job] = (record?.job.resolved ?? []) as readonly { readonly thinktimeNs?: number }[];
+  return all === undefined || all.iops === 0
+    ? null
+    : {
+        ...{ ios: all.ios, bytes: all.bytes, wholeSeconds: all.ios / all.iops },
+        pauseSeconds: (job?.thinktimeNs ?? 0) / 1e9,
+      };
+}
+
+/**
+ * Bursts of a state as one point each: what was done between two pauses. Their time is what the pauses
+ * leave of that from the first operation sent to the last one completed: a burst lasts until what was
+ * under way at its end is done, as a cell does. A burst has the part of it that its operations' time has
+ * of all operations' time, since equally many are under way in all bursts.
+ */
+function burstsOf(dir: string, series: SeriesModel, snia: SniaRecord): SeriesModel {
+  const times = burstTimes(
+    dir,
+    snia.runs.find(({ id }) => id === series.id),
+  );
+  if (times === null) {
+    return { ...series, points: [] };
   }
-  close();
+  const sample = burstSampleSeconds(snia.minute_seconds);
+  // The first operation of the next burst completes later than its pause ends.
+  const least = Math.max(1, Math.floor(times.pauseSeconds / sample) - 1);
+  const bursts = partsOf(series.points, least);
+  const rateOf = (burst: readonly SeriesPoint[]) => burst.reduce((sum, { iops }) => sum + iops, 0);
+  const responseOf = (burst: readonly SeriesPoint[]) =>
+    burst.reduce((sum, { iops, mean_ns: ns }) => sum + iops * ns, 0);
+  const active = times.wholeSeconds - (bursts.length - 1) * times.pauseSeconds;
+  const secondsPerResponse = active / responseOf(bursts.flat());
+  const iosPerRate = times.ios / rateOf(bursts.flat());
+  const points = bursts.map((burst): SeriesPoint => {
+    const iops = (rateOf(burst) * iosPerRate) / (responseOf(burst) * secondsPerResponse);
+    return {
+      seconds: burst.at(-1)?.seconds ?? 0,
+      iops,
+      bw_bytes: (iops * times.bytes) / times.ios,
+      mean_ns: responseOf(burst) / rateOf(burst),
+      max_ns: Math.max(...burst.map(({ max_ns: ns }) => ns)),
+      written_bytes: burst.at(-1)?.written_bytes ?? 0,
+    };
+  });
   return { ...series, points };
+}
+
+/** Points between gaps of at least `least` in which nothing completed. */
+function partsOf(points: readonly SeriesPoint[], least: number): readonly SeriesPoint[][] {
+  const parts: SeriesPoint[][] = [];
+  let gap = least;
+  for (const point of points) {
+    if (point.iops === 0) {
+      gap += 1;
+      continue;
+    }
+    if (gap >= least) {
+      parts.push([]);
+    }
+    parts.at(-1)?.push(point);
+    gap = 0;
+  }
+  return parts;
 }

@@ -86,9 +86,9 @@ export const latencyBlocks = [8, 4, 0.5].map((k) => k * kib);
 export const compositeLoads = [32, 16, 8, 6, 4, 2, 1] as const;
 export const idleSeconds = [5, 10, 15, 25, 50] as const;
 
-/** Short enough for whole samples within the shortest idle time; 10 ms at least. */
+/** Short enough for whole samples within the shortest idle time; whole milliseconds, 10 at least. */
 export function burstSampleSeconds(minuteSeconds: number): number {
-  return Math.max(0.01, (1.25 * minuteSeconds) / 60);
+  return Math.max(10, Math.round((1250 * minuteSeconds) / 60)) / 1000;
 }
 
 const compositeBlocks: Cell["blocks"] = [

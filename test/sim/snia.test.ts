@@ -156,6 +156,47 @@ describe("whole tests, unscaled", () => {
     expect(runs[0]).toMatchObject({ kind: "fill", written_bytes: 2 * (32 << 20) });
   });
 
+  test("several threads: their rates are those of all of them, as the run's own record says", async () => {
+    const own = { test: "iops", threads: 4, depth: 4 } as const;
+    const scale = { ...fullScale, capacityBytes: 16 << 20, minuteSeconds: 0.2 };
+    const { model } = await conducted({ ...own, scale }, () => "service=1ms");
+    const cells = model.rounds.flatMap((rounds) => rounds.cells);
+    expect(cells).toHaveLength(56);
+    for (const { cell, iops, bw_bytes: bytes } of cells) {
+      // 4 x 4 outstanding, a millisecond each.
+      expect(Math.abs(iops / 16_000 - 1), cell).toBeLessThan(0.01);
+      expect(bytes).toBeGreaterThan(0.99 * 16_000 * 512);
+    }
+    for (const run of model.snia.runs.filter(({ kind }) => kind === "rounds")) {
+      expect(Math.abs(run.seconds / (56 * 0.2) - 1)).toBeLessThan(0.01);
+    }
+  });
+
+  test.each([
+    ["service=1ms", 16_000],
+    ["service=10ms", 1600],
+    ["service=1ms&iops=1000", 4000],
+  ])(
+    "scaled bursts on a device without a memory, %s, are as fast as writes on end",
+    async (law, expected) => {
+      const scale = { ...fullScale, capacityBytes: 16 << 20, minuteSeconds: 0.25, cycles: 4 };
+      const own = { test: "host-idle", threads: 4, depth: 4, scale } as const;
+      const { model } = await conducted(own, () => law);
+      const idle = model.series.filter(({ id }) => id.startsWith("idle-"));
+      expect(idle).toHaveLength(5);
+      for (const { id, points } of idle) {
+        // What is under way at the end of a burst lengthens its cycle, so that at most as many begin.
+        expect(points.length, id).toBeLessThanOrEqual(4);
+        expect(points.length, id).toBeGreaterThanOrEqual(3);
+        const mean = points.reduce((sum, { iops }) => sum + iops, 0) / points.length;
+        expect(Math.abs(mean / expected - 1), `${id}: ${mean}`).toBeLessThan(0.03);
+      }
+      for (const row of tablesOf(model)[0]?.rows ?? []) {
+        expect(Math.abs(Number.parseFloat(row[5] ?? "") / 100 - 1)).toBeLessThan(0.03);
+      }
+    },
+  );
+
   test("throughput: a preconditioning and rounds for each block size", async () => {
     const { model } = await conducted({ test: "throughput", depth: 32 }, (round) =>
       round === 0 ? fast : "service=1s",
