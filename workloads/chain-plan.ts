@@ -3,13 +3,13 @@ import { OsdynoError } from "../engine/base/error.ts";
 import type { OptionLayer } from "../engine/options/option.ts";
 import { OptionSet, type OptionSetting } from "../engine/options/option-set.ts";
 import { layersAsked, layersNamed } from "./chain.ts";
-import { type PlannedLog, plannedLog } from "./log-place.ts";
-import type { PlannedFile, PlannedJob } from "./plan-model.ts";
+import { isUnfinished, type PlannedLog, plannedLog, refuseSharedLog, rootIn } from "./log-place.ts";
+import { hasPath, type PlannedFile, type PlannedJob } from "./plan-model.ts";
 import { refuse } from "./planned-path.ts";
 import { resolveExisting } from "./scratch.ts";
 import type { NamedShape } from "./shape-profile.ts";
 import { deviceClassOf, kindOfClass, type StackChoice } from "./stack.ts";
-import type { PlannedStore } from "./store-plan.ts";
+import { type PlannedStore, pathsOfStore } from "./store-plan.ts";
 import { storePlace } from "./store-target.ts";
 
 /** The layers over one target, which all jobs on it share. */
@@ -72,15 +72,13 @@ function checkJob(job: PlannedJob, others: readonly PlannedJob[], layers: readon
 }
 
 /** A target that is made anew must not get what a log holds of the one that stood there before. */
-function refuseOldWrites({ path, found }: PlannedLog, { uri: imageUri, id }: ImageName): void {
-  if (found === "absent" || found === "foreign") {
-    return;
-  }
-  const ours = found.imageId === id || found.imageUri === imageUri;
-  if (ours && !found.clean) {
+function refuseOldWrites(log: PlannedLog, { uri: imageUri, id }: ImageName): void {
+  const found = rootIn(log);
+  const ours = found?.imageId === id || found?.imageUri === imageUri;
+  if (ours && isUnfinished(log)) {
     throw new OsdynoError(
       "unsafe",
-      `the write log on ${path ?? "?"} may hold writes of what stood at ${imageUri} before, which is made anew; osdyno writelog invalidate gives them up`,
+      `the write log on ${log.path ?? "?"} may hold writes of what stood at ${imageUri} before, which is made anew; osdyno writelog invalidate gives them up`,
     );
   }
 }
@@ -125,6 +123,17 @@ function logOf(options: OptionSet, image: ImageName, directory: string, made: bo
   return log;
 }
 
+/** What is to be known of the write logs of a run before it, one line each. */
+export function logNotes(chains: readonly PlannedChain[]): readonly string[] {
+  return chains.flatMap(({ text, log }) =>
+    log !== null && isUnfinished(log)
+      ? [
+          `the write log on ${log.path ?? "?"} was not shut down: what it holds is written back to ${text}, also by jobs that only read`,
+        ]
+      : [],
+  );
+}
+
 /** The chains of a run; throws `bad-input` for a job that cannot have one. */
 export function chainsOf(
   jobs: readonly PlannedJob[],
@@ -158,5 +167,41 @@ export function chainsOf(
       chains.set(file.path, { text: file.path, layers, options, log, shape });
     }
   }
-  return [...chains.values()];
+  const planned = [...chains.values()];
+  refuseSharedLogs(planned, jobs, stores);
+  return planned;
+}
+
+/** A log must be on nothing that the run works on otherwise. */
+function refuseSharedLogs(
+  chains: readonly PlannedChain[],
+  jobs: readonly PlannedJob[],
+  stores: readonly PlannedStore[],
+): void {
+  const files = jobs.flatMap(({ files: own, resolved }) =>
+    own.filter(({ kind }) => hasPath(kind)).map(({ path }) => ({ path, name: resolved.name })),
+  );
+  for (const { text, log } of chains) {
+    if (log === null) {
+      continue;
+    }
+    const others = chains.flatMap((chain) => (chain.text === text ? [] : [chain]));
+    refuseSharedLog(log, [
+      ...files.map(({ path, name }) => ({
+        path: resolveExisting(path),
+        what: path === text ? "its own image" : `a file of job ${name},`,
+      })),
+      ...stores.flatMap((store) =>
+        pathsOfStore(store).map((path) => ({
+          path,
+          what: store.text === text ? "its own image" : "the store",
+        })),
+      ),
+      ...others.flatMap((chain) =>
+        chain.log?.path == null
+          ? []
+          : [{ path: chain.log.path, what: `the write log of ${chain.text} on` }],
+      ),
+    ]);
+  }
 }

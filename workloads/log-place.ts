@@ -4,14 +4,20 @@ import { closeSync, openSync, readSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { OsdynoError } from "../engine/base/error.ts";
 import { backingOfPath, probeContext } from "../engine/device/probe.ts";
+import { sharesBytes } from "../engine/device/same-device.ts";
 import { parseNullTarget, type SyntheticSpec } from "../engine/device/synthetic-spec.ts";
 import {
   decodeRoot,
+  firstAreaBytes,
   type Root,
+  type RootFault,
   rootBytes,
   rootOffsets,
 } from "../engine/hot/writelog/log-format.ts";
+import { holdsRecords, traceBytes } from "../engine/hot/writelog/log-traces.ts";
+import { imageUnits } from "../engine/hot/writelog/open.ts";
 import type { OptionSet } from "../engine/options/option-set.ts";
+import type { DeviceFacts } from "../engine/port/block-device.ts";
 import { blockDeviceBytes, lookUp } from "./planned-path.ts";
 import { resolveExisting } from "./scratch.ts";
 
@@ -23,12 +29,28 @@ export interface PlannedLog {
   readonly path: string | null;
   readonly model: SyntheticSpec | null;
   readonly sizeBytes: number;
-  /** What stands at the path: nothing, a write log (whose root that is), or something else. */
-  readonly found: "absent" | "foreign" | Root;
+  /** What stands at the path. */
+  readonly found: FoundLog;
 }
 
-/** The newest root in the first bytes of a file; `null`: it holds no write log. */
-function rootOf(path: string): Root | null {
+/**
+ * What stands where a log is to be: nothing, something else, a write log whose roots are damaged or of another
+ * version, or one whose newest root that is.
+ */
+export type FoundLog = "absent" | "foreign" | "damaged" | "version" | Root;
+
+/** The root of a log that is there and can be read. */
+export function rootIn({ found }: PlannedLog): Root | null {
+  return typeof found === "string" ? null : found;
+}
+
+/** The log may hold writes that its image lacks: they go there when it is opened. */
+export function isUnfinished(log: PlannedLog): boolean {
+  return rootIn(log)?.clean === false;
+}
+
+/** The newest root in the first bytes of a file, or why there is none. */
+function rootOf(path: string): Root | Exclude<FoundLog, "absent"> {
   const file = openSync(path, "r");
   try {
     const copies = rootOffsets.map((offset) => {
@@ -37,9 +59,49 @@ function rootOf(path: string): Root | null {
       return decodeRoot(bytes);
     });
     const whole = copies.filter((copy) => typeof copy !== "string");
-    return whole.sort((a, b) => b.sequence - a.sequence)[0] ?? null;
+    const newest = whole.sort((a, b) => b.sequence - a.sequence)[0];
+    const fault = copies.find(
+      (copy): copy is RootFault => copy === "damaged" || copy === "version",
+    );
+    if (newest !== undefined || fault !== undefined) {
+      return newest ?? (fault as "damaged" | "version");
+    }
+    return recordsIn(file) ? "damaged" : "foreign";
   } finally {
     closeSync(file);
+  }
+}
+
+/** Roots are gone where the records of a log are still there. */
+function recordsIn(file: number): boolean {
+  const bytes = new Uint8Array(1 << 20);
+  for (let at = firstAreaBytes; at < firstAreaBytes + traceBytes; at += bytes.length) {
+    const length = readSync(file, bytes, 0, bytes.length, at);
+    if (holdsRecords(bytes.subarray(0, length))) {
+      return true;
+    }
+    if (length < bytes.length) {
+      return false;
+    }
+  }
+  return false;
+}
+
+/**
+ * Refuses a log on what the run itself reads or writes: making it would destroy that. `used` are paths with their
+ * links resolved, and what each is to the run. Throws `unsafe`.
+ */
+export function refuseSharedLog(
+  log: PlannedLog,
+  used: readonly { readonly path: string; readonly what: string }[],
+): void {
+  const { path } = log;
+  const other = path === null ? undefined : used.find((one) => sharesBytes(path, one.path));
+  if (other !== undefined) {
+    throw new OsdynoError(
+      "unsafe",
+      `the write log on ${path ?? "?"} would overwrite ${other.what} ${other.path}: it is the same file or device, or lies on it; give the log one of its own`,
+    );
   }
 }
 
@@ -78,13 +140,13 @@ export function plannedLog(options: OptionSet, imageUri: string, directory: stri
   }
   const present = stat.isBlockDevice() ? blockDeviceBytes(path, stat) : Number(stat.size);
   const root = rootOf(path);
-  if (root === null) {
+  if (typeof root === "string") {
     return {
       mode,
       path,
       model: null,
       sizeBytes: stat.isBlockDevice() ? present : wanted,
-      found: present === 0 && !stat.isBlockDevice() ? "absent" : "foreign",
+      found: present === 0 && !stat.isBlockDevice() ? "absent" : root,
     };
   }
   // An empty one is made anew in the size that is asked for.
@@ -94,12 +156,17 @@ export function plannedLog(options: OptionSet, imageUri: string, directory: stri
 }
 
 /** Whether the log is made anew: there is none, or one that is empty and does not fit. */
-export function makesLog(log: PlannedLog, imageId: string): boolean {
-  const { found, mode, sizeBytes } = log;
-  if (found === "absent" || found === "foreign") {
+export function makesLog(log: PlannedLog, imageId: string, image: DeviceFacts): boolean {
+  const { mode, sizeBytes } = log;
+  const found = rootIn(log);
+  if (found === null) {
     return true;
   }
-  const fits = found.mode === mode && found.imageId === imageId && found.poolBytes === sizeBytes;
+  const { unitBytes, bytes } = imageUnits(image);
+  // Of a log that holds writes opening it says what does not fit.
+  const sized = !found.clean || (found.imageBytes === bytes && found.blockBytes === unitBytes);
+  const same = found.mode === mode && found.imageId === imageId && found.poolBytes === sizeBytes;
+  const fits = same && sized;
   if (fits || found.clean) {
     return !fits;
   }

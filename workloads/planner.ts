@@ -9,7 +9,7 @@ import { join, resolve } from "node:path";
 import { syntheticDefaults } from "../engine/device/synthetic-spec.ts";
 import { mixByDirection } from "../engine/store/objects/object-mix.ts";
 import { layersNamed } from "./chain.ts";
-import { chainsOf } from "./chain-plan.ts";
+import { chainsOf, logNotes } from "./chain-plan.ts";
 import { unfitForDirect } from "./direct-blocks.ts";
 import { beyondFull } from "./fill-device.ts";
 import type { BlockSizeRule, PerDirection, ResolvedJob, SizeValue } from "./job/model.ts";
@@ -468,6 +468,7 @@ export function planRun(jobs: readonly ResolvedJob[], options: PlanOptions): Run
     stores,
     notes: [
       ...(onStore || chains.length > 0 ? [] : withoutLayers(stack)),
+      ...logNotes(chains),
       ...(elsewhere
         ? [
             `${shaped ? "a shape and " : ""}layers above a target are on the engine path: --path engine`,

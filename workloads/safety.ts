@@ -16,6 +16,7 @@ import {
 import { probeSignatures } from "../engine/device/signatures.ts";
 import type { Signature } from "../engine/device/signatures-model.ts";
 import type { ResolvedJob } from "./job/model.ts";
+import { isUnfinished, type PlannedLog, rootIn } from "./log-place.ts";
 import { hasPath, type PlannedFile, type PlannedJob, type RunPlan } from "./plan-model.ts";
 import { resolveExisting } from "./scratch.ts";
 import { destroyedBy, otherDevicesMade, type PlannedStore } from "./store-plan.ts";
@@ -214,6 +215,21 @@ class Judge {
       : { permission: "needs-destroy", reason: destroyed, advice: storeAdvice };
   }
 
+  /** The place of a write log: a log, or what it is made on. */
+  log(path: string, log: PlannedLog): Judgement {
+    if (rootIn(log) !== null) {
+      return { permission: "free", reason: "is a write log" };
+    }
+    const judgement = this.path(path, path);
+    const why = { damaged: "whose roots are both damaged", version: "of another version" };
+    if (judgement.permission === "never" || (log.found !== "damaged" && log.found !== "version")) {
+      return judgement;
+    }
+    const reason = `holds records of a write log ${why[log.found]}, and perhaps writes that its image lacks`;
+    const advice = "give --destroy to make a log anew there and give them up, or name another path";
+    return { permission: "needs-destroy", reason, advice };
+  }
+
   /** The place of a db or wal device of a store that is made: blank, or that store's own before. */
   storeDevice(store: PlannedStore, path: string): Judgement {
     const judgement = this.path(path, path);
@@ -361,6 +377,16 @@ export function judgeWrites(
       }
     }
   }
+  // What a log was left with goes to its image when it is opened, whatever the jobs do.
+  for (const { text, log } of plan.chains) {
+    const onPath = plan.phases.some((phase) =>
+      phase.jobs.some(({ files }) => files.some((f) => f.path === text && hasPath(f.kind))),
+    );
+    if (log !== null && isUnfinished(log) && onPath) {
+      const jobs = jobsByPath.get(text) ?? new Set();
+      jobsByPath.set(text, jobs.add("the write-back of its write log"));
+    }
+  }
   const judge = new Judge(options, context);
   const files = [...jobsByPath].map(([path, jobs]) => {
     const resolved = resolveExisting(path);
@@ -381,11 +407,8 @@ export function judgeWrites(
     if (log === null || log.path === null) {
       return [];
     }
-    const { path, found } = log;
-    const ours = found !== "absent" && found !== "foreign";
-    const judgement: Judgement = ours
-      ? { permission: "free", reason: "is a write log" }
-      : judge.path(path, path);
+    const { path } = log;
+    const judgement = judge.log(path, log);
     return [withPermission(path, path, [`the write log of ${text}`], judgement, options.destroy)];
   });
   const all = [...files, ...stores.flat(), ...logs];

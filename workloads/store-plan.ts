@@ -205,6 +205,13 @@ export function otherDevicesMade({ make, options }: PlannedStore): readonly stri
   return others.filter((path) => path !== null).map((path) => resolveExisting(path));
 }
 
+/** All files and devices of a planned store. */
+export function pathsOfStore({ path, place, options }: PlannedStore): readonly string[] {
+  const label = place.kind === "store" ? place.label : null;
+  const others = Object.values(otherPaths(options, label)).filter((other) => other !== null);
+  return [path, ...others.map((other) => resolveExisting(other))];
+}
+
 /** Bytes of the volume of a planned store. */
 export function plannedVolumeBytes({ make, place }: PlannedStore): number {
   const store = place.kind === "store" ? place.label.sizeBytes : 0;

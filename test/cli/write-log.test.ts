@@ -1,7 +1,19 @@
 /** The write log and the client cache on the command line: as targets, in sweeps' terms, and the tool. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readFileSync, renameSync, rmSync, statSync, truncateSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  linkSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeSync,
+} from "node:fs";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { metric } from "../../results/metrics.ts";
 import { launcher, Workplace } from "./command.ts";
@@ -20,6 +32,25 @@ const small = "--set=rbd_persistent_cache_size=16m";
 function runs(...args: readonly string[]): void {
   const { code, err } = place.run(["run", ...quiet, ...args]);
   expect(code, err).toBe(0);
+}
+
+/** A writer on a file, or a store, that is killed when its log holds writes that the image lacks. */
+async function killedWriter(logFile: string, ...args: readonly string[]): Promise<void> {
+  const job = [...args, ...write, "--time_based", "--runtime=30", "--out=killed"];
+  const child = spawn(process.execPath, [launcher, "run", ...quiet, ...job], {
+    cwd: place.root,
+    env: place.environment(),
+    stdio: "ignore",
+  });
+  let dirty = 0;
+  for (let tries = 0; tries < 60 && dirty === 0; tries += 1) {
+    await new Promise((resolve) => setTimeout(resolve, 250));
+    const { code, out } = place.run(["writelog", "info", logFile, "--json"]);
+    dirty = code === 0 && existsSync(place.path("killed")) ? JSON.parse(out).dirtyEntries : 0;
+  }
+  child.kill("SIGKILL");
+  await once(child, "exit");
+  expect(dirty).toBeGreaterThan(0);
 }
 
 describe("in virtual time", () => {
@@ -80,20 +111,8 @@ describe("on files", () => {
     const info = place.run(["writelog", "info", "w.log"]);
     expect(info.out).toMatch(/mode ssd, 16.0 MiB, shut down clean\nstands before raw:/);
 
-    const job = [target, ...write, "--time_based", "--runtime=30", "--out=k"];
-    const child = spawn(process.execPath, [launcher, "run", ...quiet, ...job], {
-      cwd: place.root,
-      env: place.environment(),
-      stdio: "ignore",
-    });
     const said = () => JSON.parse(place.run(["writelog", "info", "w.log", "--json"]).out);
-    let dirty = 0;
-    for (let tries = 0; tries < 60 && dirty === 0; tries += 1) {
-      await new Promise((resolve) => setTimeout(resolve, 250));
-      dirty = existsSync(place.path("k")) ? (said().dirtyEntries as number) : 0;
-    }
-    child.kill("SIGKILL");
-    await once(child, "exit");
+    await killedWriter("w.log", target);
     expect(said().root.clean).toBe(false);
     const other = place.run(["run", ...quiet, "--target=pwl:w.log+raw:other", ...write, "--out=o"]);
     expect(other.code).toBe(4);
@@ -124,28 +143,8 @@ describe("on files", () => {
 
   test("before a store: bound to that store, wherever it lies, and to no other at its path", async () => {
     const on = (store: string) => `--target=pwl:s.log+store:${store}`;
-    const job = [
-      on("first.img?size=96m"),
-      small,
-      ...write,
-      "--time_based",
-      "--runtime=30",
-      "--out=f",
-    ];
-    const child = spawn(process.execPath, [launcher, "run", ...quiet, ...job], {
-      cwd: place.root,
-      env: place.environment(),
-      stdio: "ignore",
-    });
     const said = () => place.run(["writelog", "info", "s.log", "--json"]);
-    let dirty = 0;
-    for (let tries = 0; tries < 60 && dirty === 0; tries += 1) {
-      await new Promise((resolve) => setTimeout(resolve, 250));
-      const { code, out } = said();
-      dirty = code === 0 ? (JSON.parse(out).dirtyEntries as number) : 0;
-    }
-    child.kill("SIGKILL");
-    await once(child, "exit");
+    await killedWriter("s.log", on("first.img?size=96m"), small);
     renameSync(place.path("first.img"), place.path("moved.img"));
     runs("--target=store:first.img?size=96m", ...write, "--io_size=1m", "--out=g");
     const other = place.run(["run", ...quiet, on("first.img"), ...write, "--out=o"]);
@@ -157,6 +156,90 @@ describe("on files", () => {
     runs(on("moved.img"), ...write, "--io_size=1m", "--out=h");
     expect(JSON.parse(said().out)).toMatchObject({ entries: 0, root: { clean: true } });
   });
+
+  test("what a killed writer left is written back by a job that only reads", async () => {
+    const target = "--target=pwl:w.log+raw:base";
+    await killedWriter("w.log", target, small);
+    const before = readFileSync(place.path("base"));
+    const read = ["--name=r", "--rw=randread", "--bs=4k", "--size=16m", "--io_size=1m"];
+    const dry = place.run(["run", ...quiet, target, ...read, "--dry-run"]);
+    expect(dry.out).toMatch(/safety: .*\/base .*allowed\nsafety: .*w.log is a write log: allowed/);
+    const { code, err, out } = place.run(["run", ...quiet, target, ...read, "--out=r"]);
+    expect(code, err).toBe(0);
+    expect(`${err}${out}`).toMatch(/w.log was not shut down: what it holds is written back to/);
+    const info = JSON.parse(place.run(["writelog", "info", "w.log", "--json"]).out);
+    expect(info).toMatchObject({ entries: 0, root: { clean: true } });
+    expect(readFileSync(place.path("base")).equals(before)).toBe(false);
+  });
+
+  test("an image is all of its file, whatever part of it a job works on, and may grow", () => {
+    place.write("base", "");
+    truncateSync(place.path("base"), 32 << 20);
+    const target = "--target=pwl:w.log+raw:base";
+    const imageBytes = () =>
+      JSON.parse(place.run(["writelog", "info", "w.log", "--json"]).out).root.imageBytes as number;
+    runs(target, small, ...write, "--io_size=1m", "--out=first");
+    expect(imageBytes()).toBe(32 << 20);
+    runs(target, ...write, "--size=8m", "--io_size=1m", "--out=smaller");
+    expect(imageBytes()).toBe(32 << 20);
+    runs(target, ...write, "--size=48m", "--io_size=1m", "--out=larger");
+    expect(imageBytes()).toBe(48 << 20);
+  });
+
+  test("a log on its own image, by whatever name, is refused before anything is written", () => {
+    place.write("precious", "p".repeat(8 << 20));
+    linkSync(place.path("precious"), place.path("hard"));
+    symlinkSync("precious", place.path("soft"));
+    const job = ["--name=r", "--rw=randread", "--bs=4k", "--size=4m"];
+    for (const name of ["precious", "hard", "soft", "./precious"]) {
+      const { code, err } = place.run([
+        "run",
+        ...quiet,
+        `--target=pwl:${name}+raw:precious`,
+        ...job,
+      ]);
+      expect(code, err).toBe(4);
+      expect(err).toMatch(/would overwrite its own image .*precious/);
+    }
+    for (const target of ["pwl:new+raw:new", "pwl:a.db+store:a.img?bluestore_block_db_path=a.db"]) {
+      const { code, err } = place.run([
+        "run",
+        ...quiet,
+        `--target=${target}`,
+        ...write,
+        "--dry-run",
+      ]);
+      expect(code, err).toBe(4);
+    }
+    const jobs = ["--rw=randread", "--bs=4k", "--name=a", "--target=raw:precious"];
+    const other = ["--name=b", "--target=null:?service=1ms&size=1m", log("hard")];
+    const { code, err } = place.run(["run", ...quiet, ...jobs, ...other]);
+    expect(code, err).toBe(4);
+    expect(readFileSync(place.path("precious"), "utf8")).toBe("p".repeat(8 << 20));
+  });
+
+  test.each(["ssd", "pmem"])(
+    "a log of mode %s without its roots is not made anew unasked",
+    async (mode) => {
+      const target = ["--target=pwl:w.log+raw:base", `--set=rbd_persistent_cache_mode=${mode}`];
+      runs(...target, small, ...write, "--io_size=1m", "--out=r");
+      const file = openSync(place.path("w.log"), "r+");
+      writeSync(file, new Uint8Array(8192), 0, 8192, 0);
+      closeSync(file);
+      const before = readFileSync(place.path("w.log"));
+      expect(place.run(["writelog", "info", "w.log"])).toMatchObject({
+        code: 2,
+        err: expect.stringMatching(/w.log is a write log with both of its roots damaged/),
+      });
+      const again = place.run(["run", ...quiet, ...target, ...write, "--io_size=1m", "--out=n"]);
+      expect(again.code).toBe(4);
+      expect(again.err).toMatch(
+        /holds records of a write log whose roots are both damaged.*--destroy/,
+      );
+      expect(readFileSync(place.path("w.log")).equals(before)).toBe(true);
+      runs(...target, "--destroy", ...write, "--io_size=1m", "--out=d");
+    },
+  );
 
   test("caches before stores and files keep what is verified", () => {
     const mixed = [

@@ -2,6 +2,7 @@
  * The chains of one phase, open: over each target one device that its jobs share, with the layers on it, and
  * for every job a part of that.
  */
+import { statSync } from "node:fs";
 import { assert } from "../../engine/base/assert.ts";
 import { SeededRandom } from "../../engine/base/random.ts";
 import { ShapedDevice, timerSlackNs } from "../../engine/device/shape.ts";
@@ -13,7 +14,9 @@ import type { BlockDevice } from "../../engine/port/block-device.ts";
 import type { Clock } from "../../engine/port/clock.ts";
 import { chainLayers, type OpenLayer, slotBytesOf, spareOf } from "../chain.ts";
 import { imageNameOf, type PlannedChain } from "../chain-plan.ts";
-import type { PlannedJob, RunPlan } from "../plan-model.ts";
+import { isUnfinished } from "../log-place.ts";
+import { hasPath, type PlannedFile, type PlannedJob, type RunPlan } from "../plan-model.ts";
+import { blockDeviceBytes } from "../planned-path.ts";
 import { type OpenableJob, openJobDevices } from "./engine-run.ts";
 import type { StoreSession } from "./store-session.ts";
 import type { VirtualTime } from "./virtual-time.ts";
@@ -24,15 +27,33 @@ interface Demand {
   readonly job: OpenableJob;
 }
 
-/** One device for several jobs: as the first of them opens it, as large and as deep as all need. */
-function demandOf(jobs: readonly OpenableJob[]): Demand {
+/** The whole length of a target, bytes; where nothing has a path as much as the jobs take. */
+function wholeBytes({ kind, path, fileBytes }: PlannedFile): number {
+  const stat = hasPath(kind) ? statSync(path) : null;
+  if (stat?.isBlockDevice() === true) {
+    return blockDeviceBytes(path, stat);
+  }
+  return stat?.isFile() === true ? stat.size : fileBytes;
+}
+
+/**
+ * One device for several jobs: as the first of them opens it, as deep as all need, and all of it: what a layer
+ * keeps of a target must hold for jobs on other parts of it too. `written`: by a layer, if by no job.
+ */
+function demandOf(
+  jobs: readonly OpenableJob[],
+  [planned]: readonly PlannedFile[],
+  written: boolean,
+): Demand {
   const [first] = jobs;
   assert(first !== undefined, "a chain has no jobs");
   const depth = jobs.reduce((sum, { iodepth }) => sum + iodepth, 0);
+  assert(planned !== undefined, "a job of a chain has a target");
   const end = Math.max(
+    wholeBytes(planned),
     ...jobs.flatMap(({ stream }) => stream.regions.map(({ offset, size }) => offset + size)),
   );
-  const write = jobs.some((job) => job.write && job.files[0]?.readOnly !== true);
+  const write = written || jobs.some((job) => job.write && job.files[0]?.readOnly !== true);
   const job = {
     ...first,
     write,
@@ -145,7 +166,11 @@ export class ChainRun {
       return;
     }
     const asked = chainLayers.filter(({ layer }) => layers.includes(layer));
-    const { depth, job } = demandOf(places.map((place) => specs[place] as OpenableJob));
+    const { depth, job } = demandOf(
+      places.map((place) => specs[place] as OpenableJob),
+      places.flatMap((place) => phase[place]?.files ?? []),
+      log !== null && isUnfinished(log),
+    );
     const maxBlock = slotBytesOf(layers, job.maxBlock);
     const spare = spareOf(layers, depth, maxBlock);
     const deep = { ...job, maxBlock, iodepth: depth + spare, slots: depth + spare };

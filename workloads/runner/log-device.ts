@@ -7,7 +7,7 @@ import type { PersistMode } from "../../engine/hot/writelog/log-state.ts";
 import { type OpenedWriteLog, writeLogKind } from "../../engine/hot/writelog/registry.ts";
 import type { BlockDevice } from "../../engine/port/block-device.ts";
 import type { LayerContext } from "../chain.ts";
-import { makesLog, type PlannedLog } from "../log-place.ts";
+import { makesLog, type PlannedLog, rootIn } from "../log-place.ts";
 
 const depth = 32;
 const leastSlotBytes = 256 << 10;
@@ -39,9 +39,9 @@ export function openLogDevice(
 }
 
 /** A file of the log's length; a device has its own. */
-function makeFile({ path, sizeBytes, found }: PlannedLog): void {
-  const log = found !== "absent" && found !== "foreign";
-  if (path === null || (log && found.poolBytes === sizeBytes)) {
+function makeFile(log: PlannedLog): void {
+  const { path, sizeBytes, found } = log;
+  if (path === null || rootIn(log)?.poolBytes === sizeBytes) {
     return;
   }
   try {
@@ -71,7 +71,7 @@ export async function openWriteLogDevice(
     throw new Error("internal error: a chain with a write log has planned its device");
   }
   const kind = writeLogKind(log.mode);
-  const create = makesLog(log, imageId);
+  const create = makesLog(log, imageId, below.facts);
   makeFile(log);
   const device = openLogDevice(log, kind.largestBlockBytes, below.arena.slotBytes, clock);
   try {

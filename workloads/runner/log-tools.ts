@@ -29,11 +29,20 @@ export interface LogInfo {
 }
 
 const slotBytes = 4 << 20;
+const asLog = { blockBytes: 1, slots: 8 };
 
-function openFile(path: string, write: boolean, blockBytes: number, slots: number): BlockDevice {
-  if (statSync(path, { throwIfNoEntry: false }) === undefined) {
+/** `sizeBytes`: of a file that may be longer only so much counts. */
+function openFile(
+  path: string,
+  write: boolean,
+  { blockBytes, slots, sizeBytes }: { blockBytes: number; slots: number; sizeBytes?: number },
+): BlockDevice {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  if (stat === undefined) {
     throw new OsdynoError("bad-input", `${path}: there is nothing`);
   }
+  // A file that has grown is the same image; one that is cut short is not, and a device has its own size.
+  const longer = sizeBytes !== undefined && stat.isFile() && stat.size > sizeBytes;
   return new NativeBlockDevice({
     engine: { kind: "psync" },
     path,
@@ -42,12 +51,13 @@ function openFile(path: string, write: boolean, blockBytes: number, slots: numbe
     slotCount: slots,
     slotBytes,
     blockBytes,
+    ...(longer ? { sizeBytes } : {}),
   });
 }
 
 /** Reads a log without changing it. Throws `bad-input` for what is none, `io` for a damaged one. */
 export async function logInfo(path: string): Promise<LogInfo> {
-  const device = openFile(path, false, 1, 8);
+  const device = openFile(path, false, asLog);
   try {
     const root = await inspectWriteLog(device);
     return { root, ...(await surveyWriteLog(device, root)) };
@@ -57,7 +67,7 @@ export async function logInfo(path: string): Promise<LogInfo> {
 }
 
 export async function invalidateLog(path: string): Promise<void> {
-  const device = openFile(path, true, 1, 8);
+  const device = openFile(path, true, asLog);
   try {
     await invalidateWriteLog(device);
   } finally {
@@ -75,13 +85,14 @@ export async function flushLog(path: string): Promise<{ imageUri: string; entrie
       `${path} stands before the store that was at ${imageUri.slice(6)} (${root.imageId}), which is not there any more; put it back, or osdyno writelog invalidate gives up what the log holds`,
     );
   }
-  const log = openFile(path, true, 1, 8);
+  const log = openFile(path, true, asLog);
   const clock = new RealClock();
   let stores: StoreSession | null = null;
   try {
     let image: BlockDevice;
     if (imageUri.startsWith("raw:")) {
-      image = openFile(imageUri.slice(4), true, root.blockBytes, 32);
+      const { blockBytes, imageBytes: sizeBytes } = root;
+      image = openFile(imageUri.slice(4), true, { blockBytes, slots: 32, sizeBytes });
     } else if (imageUri.startsWith("store:")) {
       const opened = await openStore(imageUri);
       stores = opened.session;

@@ -8,9 +8,16 @@ import { openChecksum } from "../checksum/registry.ts";
 import { LaneIo } from "../kv/lane-io.ts";
 import { BlockMap } from "./block-map.ts";
 import { Entries } from "./entries.ts";
-import { entryBytes, firstAreaBytes, type Root, type WriteLogMode } from "./log-format.ts";
+import {
+  entryBytes,
+  firstAreaBytes,
+  type Root,
+  type RootFault,
+  type WriteLogMode,
+} from "./log-format.ts";
 import { layouts } from "./log-record.ts";
 import { type LogState, type WriteLogTuning, writeLogDefaults, zeroCounters } from "./log-state.ts";
+import { holdsRecords, traceBytes } from "./log-traces.ts";
 import { Recovery } from "./recovery.ts";
 import { Ring } from "./ring.ts";
 import { readRoot, writeRoot } from "./roots.ts";
@@ -65,8 +72,8 @@ function areas(mode: WriteLogMode, poolBytes: number) {
   return { ringStartBytes, ringBytes, entryCapacity };
 }
 
-/** An image that takes any offset is addressed by sectors: the log keeps a note of each. */
-function imageOf({ sizeBytes, blockBytes }: { sizeBytes: number; blockBytes: number }) {
+/** What a log takes an image for. One that takes any offset is addressed by sectors: it keeps a note of each. */
+export function imageUnits({ sizeBytes, blockBytes }: { sizeBytes: number; blockBytes: number }) {
   const unitBytes = Math.max(leastUnitBytes, blockBytes);
   return { unitBytes, bytes: Math.floor(sizeBytes / unitBytes) * unitBytes };
 }
@@ -120,9 +127,9 @@ export async function createWriteLog(options: CreateWriteLogOptions): Promise<Ro
     sequence: 1,
     logId: options.logId >>> 0,
     mode,
-    blockBytes: imageOf(image).unitBytes,
+    blockBytes: imageUnits(image).unitBytes,
     poolBytes,
-    imageBytes: imageOf(image).bytes,
+    imageBytes: imageUnits(image).bytes,
     ringStartBytes,
     ringBytes,
     entryCapacity,
@@ -184,12 +191,29 @@ function writeFailed(io: LaneIo, errno: number): OsdynoError {
 export async function inspectWriteLog(log: BlockDevice): Promise<Root> {
   const { mux, io } = wholeLane(log);
   const room = log.facts.sizeBytes >= firstAreaBytes;
-  const root = room ? await driven(log, mux, readRoot(io)) : "absent";
+  const root = room ? await driven(log, mux, rootOrTrace(io, log.facts.sizeBytes)) : "absent";
   mux.close();
   return checkRoot(root, log);
 }
 
-function checkRoot(root: Root | string, log: BlockDevice): Root {
+/** As `readRoot`; a log without roots is damaged where its records are still there. */
+async function rootOrTrace(io: LaneIo, sizeBytes: number): Promise<Root | RootFault> {
+  const root = await readRoot(io);
+  if (root !== "absent") {
+    return root;
+  }
+  const end = Math.min(sizeBytes, firstAreaBytes + traceBytes);
+  const unit = io.lane.facts.blockBytes;
+  for (let at = firstAreaBytes; at < end; at += 1 << 20) {
+    const length = Math.min(1 << 20, end - at);
+    if (holdsRecords(await io.readRange(at, length - (length % unit)))) {
+      return "damaged";
+    }
+  }
+  return "absent";
+}
+
+function checkRoot(root: Root | RootFault, log: BlockDevice): Root {
   const { name, sizeBytes } = log.facts;
   const refuse = (what: string): never => {
     throw new OsdynoError("bad-input", `${name} ${what}`);
@@ -197,10 +221,10 @@ function checkRoot(root: Root | string, log: BlockDevice): Root {
   if (typeof root === "string") {
     const why = {
       absent: "is no write log",
-      damaged: "is a write log with both of its roots damaged",
+      damaged: "is a write log with both of its roots damaged: what it holds cannot be found",
       version: "is a write log of another version",
     };
-    return refuse(why[root as keyof typeof why]);
+    return refuse(why[root]);
   }
   if (root.poolBytes > sizeBytes) {
     return refuse(
@@ -277,7 +301,7 @@ export async function openWriteLog(options: OpenWriteLogOptions): Promise<WriteL
   const { root, entries, ring } = opened;
   const flushed = Math.min(Math.max(root.flushedEntry, entries.first), entries.next);
   const below = imageLanes(image, tuning);
-  const { unitBytes } = imageOf(image.facts);
+  const { unitBytes } = imageUnits(image.facts);
   const map = new BlockMap(entries, unitBytes);
   for (let sequence = entries.first; sequence < entries.next; sequence += 1) {
     const slot = entries.slotOf(sequence);
@@ -345,10 +369,10 @@ async function begin(options: OpenWriteLogOptions, tuning: WriteLogTuning, io: L
   if (root.imageId !== imageId) {
     refuse(`stands before ${root.imageUri} (${root.imageId}), not before ${imageId}`);
   }
-  const { unitBytes, bytes } = imageOf(image.facts);
+  const { unitBytes, bytes } = imageUnits(image.facts);
   if (root.imageBytes !== bytes || root.blockBytes !== unitBytes) {
     refuse(
-      `stands before an image of ${root.imageBytes} bytes in blocks of ${root.blockBytes}; this one has ${bytes} in blocks of ${unitBytes}`,
+      `stands before an image of ${root.imageBytes} bytes in blocks of ${root.blockBytes}; this one has ${bytes} in blocks of ${unitBytes}; osdyno writelog flush writes back what the log holds`,
     );
   }
   const longest = image.arena.slotBytes + tuning.recordBytes + 4096;
