@@ -14,6 +14,7 @@ import { type FioJob, type Losses, mergeJobs } from "./merge-jobs.ts";
 import { addMoments, deviationOf, momentsOf } from "./merge-latency.ts";
 import type { OsdynoLatency, RunRecord } from "./run-record.ts";
 import { readRun } from "./run-schema.ts";
+import { mergeStages, type OsdynoStages } from "./stages.ts";
 import { runPaths } from "./store.ts";
 
 /** One document to be merged. */
@@ -207,6 +208,13 @@ function summary(histogram: Histogram, published: readonly OsdynoLatency[]): Osd
   return { N: histogram.totalCount, min, max, mean, stddev: deviationOf(moments), percentile };
 }
 
+/** Where the time of all clients' operations went; nothing where no run took stages. */
+function stagesOf(runs: readonly { readonly record: RunRecord }[]): { stages?: OsdynoStages } {
+  const all = runs.flatMap(({ record }) => record.jobs.flatMap((job) => job.osdyno.stages ?? []));
+  const stages = mergeStages(all);
+  return stages === null ? {} : { stages };
+}
+
 /** The one document, and what could not be merged: lines for the user. */
 export interface MergedDocument {
   readonly document: Readonly<Record<string, unknown>>;
@@ -241,7 +249,7 @@ export function mergeResults(paths: readonly string[], nowMs: number): MergedDoc
   const ours = {
     schema: mergeSchemaName,
     sources: sources.map((source) => source.name),
-    ...(runs.length === sources.length ? { totals: times.totals() } : {}),
+    ...(runs.length === sources.length ? { totals: times.totals(), ...stagesOf(runs) } : {}),
   };
   return {
     document: {

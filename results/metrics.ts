@@ -3,6 +3,7 @@
  * compares, charts or judges runs asks here, so that a name means one thing everywhere.
  */
 import { nearestName } from "../engine/base/nearest-name.ts";
+import type { Direction } from "../workloads/run-outcome.ts";
 import { percentileKey } from "./histogram.ts";
 import { mergePlat, platIndex, platPercentiles } from "./plat.ts";
 import type {
@@ -12,6 +13,14 @@ import type {
   OsdynoLatency,
   RunRecord,
 } from "./run-record.ts";
+import {
+  parseStageMetric,
+  type StageMetric,
+  stageLabel,
+  stageMetricNames,
+  stageSamples,
+  stageValue,
+} from "./stage-metrics.ts";
 import {
   formatBandwidth,
   formatBytes,
@@ -60,6 +69,7 @@ type ParsedMetric =
     }
   | { readonly kind: "plain"; readonly name: PlainMetric }
   | { readonly kind: "share"; readonly name: string }
+  | { readonly kind: "stage"; readonly stage: StageMetric; readonly direction: DirectionPrefix }
   | { readonly kind: "counter"; readonly name: string };
 
 const prefixPattern = /^(read|write|trim)\.(.+)$/;
@@ -80,6 +90,10 @@ function parseMetric(name: string): ParsedMetric | null {
     const text = latency[2] ?? "";
     const statistic = text.startsWith("p") ? Number(text.slice(1)) : (text as "mean");
     return { kind: "latency", time, statistic, direction };
+  }
+  const stage = parseStageMetric(rest);
+  if (stage !== null) {
+    return { kind: "stage", stage, direction };
   }
   if (prefix !== null) {
     return null;
@@ -116,6 +130,12 @@ export function metricFacts(name: string): MetricFacts | null {
       return plainFacts[parsed.name];
     case "share":
       return { unit: "ratio", better: "none", label: `share of ${parsed.name.replace("_", " ")}` };
+    case "stage": {
+      const label = labelOf(parsed.direction, stageLabel(parsed.stage));
+      return parsed.stage.figure === "share"
+        ? { unit: "ratio", better: "none", label }
+        : { unit: "ns", better: "lower", label };
+    }
     case "counter":
       return { unit: "1", better: "none", label: `counter ${parsed.name}` };
   }
@@ -135,6 +155,12 @@ const plainFacts: Readonly<Record<PlainMetric, MetricFacts>> = {
   "alloc_ns.p99": { unit: "ns", better: "lower", label: "time of an allocation p99" },
   cache_hit_ratio: { unit: "ratio", better: "higher", label: "hits of the data cache" },
 };
+
+const everyDirection: readonly Direction[] = ["read", "write", "trim"];
+
+function directionsOf(direction: DirectionPrefix): readonly Direction[] {
+  return direction === "all" ? everyDirection : [direction];
+}
 
 function labelOf(direction: DirectionPrefix, text: string): string {
   return direction === "all" ? text : `${direction} ${text}`;
@@ -161,7 +187,7 @@ export const metricNames: readonly string[] = [
 /** The known metric nearest to a mistyped one, with its direction kept; null when none is near. */
 export function nearestMetric(name: string): string | null {
   const prefix = prefixPattern.exec(name);
-  const found = nearestName(prefix?.[2] ?? name, metricNames);
+  const found = nearestName(prefix?.[2] ?? name, [...metricNames, ...stageMetricNames]);
   return found === null ? null : prefix === null ? found : `${prefix[1]}.${found}`;
 }
 
@@ -189,6 +215,8 @@ export function metric(record: RunRecord, name: string): number | null {
       return plainMetric(record, parsed.name);
     case "share":
       return record.osdyno.shares?.[parsed.name] ?? null;
+    case "stage":
+      return stageValue(record.jobs, directionsOf(parsed.direction), parsed.stage);
     case "counter":
       return runCounter(record, parsed.name);
   }
@@ -215,6 +243,8 @@ export function jobMetric(job: JobRecord, name: string): number | null {
       return parsed.name === "flushes_per_io" ? flushesPerIo([job]) : null;
     case "share":
       return null;
+    case "stage":
+      return stageValue([job], directionsOf(parsed.direction), parsed.stage);
     case "counter":
       return sumCounter([job], parsed.name);
   }
@@ -234,6 +264,11 @@ export function percentileSupported(sampleCount: number, percentile: number): bo
 /** The same for a metric of a run; metrics that are no percentile are always supported. */
 export function metricSupported(record: RunRecord, name: string): boolean {
   const parsed = parseMetric(name);
+  if (parsed?.kind === "stage" && typeof parsed.stage.figure === "number") {
+    const { stage, direction } = parsed;
+    const samples = stageSamples(record.jobs, directionsOf(direction), stage);
+    return percentileSupported(samples, stage.figure as number);
+  }
   if (parsed?.kind !== "latency" || typeof parsed.statistic !== "number") {
     return true;
   }

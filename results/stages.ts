@@ -64,6 +64,17 @@ const targetOrder = [
   "device/service",
 ];
 
+/** Every stage that there is: of layers, of stores, of devices. */
+export const knownStages: readonly Named[] = [
+  ...layerOrder.flatMap((layer) => ["queue", "work"].map((stage) => ({ layer, stage }))),
+  { layer: "clientcache", stage: "image" },
+  { layer: "writelog", stage: "log device" },
+  ...targetOrder.map((name) => {
+    const [layer = "", stage = ""] = name.split("/");
+    return { layer, stage };
+  }),
+];
+
 const directions: readonly Direction[] = ["read", "write", "trim"];
 
 function encoded(buckets: StageBuckets): string {

@@ -17,6 +17,8 @@ import { schedulerKinds } from "../../engine/hot/scheduler/registry.ts";
 import { writeLogKinds } from "../../engine/hot/writelog/registry.ts";
 import { presets } from "../../engine/options/presets.ts";
 import { hostKnobs } from "../../engine/os/host-knobs.ts";
+import { metricFacts, metricNames } from "../../results/metrics.ts";
+import { stageNames } from "../../results/stage-metrics.ts";
 import { type JobKey, jobKeys } from "../../workloads/job/key-lookup.ts";
 import { targetKinds } from "../../workloads/target.ts";
 
@@ -69,6 +71,36 @@ function kinds(all: readonly { readonly name: string; readonly describe: string 
   return all.map(({ name, describe }) => ({ name, description: describe }));
 }
 
+/** Units as a reader says them; ratios have none. */
+const units: Readonly<Record<string, string>> = { "1/s": "per second", "1": "", ratio: "" };
+
+function metricRow(name: string): Row {
+  const facts = metricFacts(name);
+  const unit = units[facts?.unit ?? ""] ?? facts?.unit ?? "";
+  const better = facts?.better === "none" ? "" : `${facts?.better} is better`;
+  const more = [unit, better].filter((text) => text !== "").join(", ");
+  return { name, description: `${facts?.label ?? ""}${more === "" ? "" : ` (${more})`}` };
+}
+
+function metricRows(): Row[] {
+  return [
+    ...metricNames.map(metricRow),
+    {
+      name: "read.NAME, write.NAME, trim.NAME",
+      description: "any rate, time or stage of one direction only",
+    },
+    { name: "TIME.pN", description: "any other percentile that percentile_list asks for" },
+    { name: "counter.NAME", description: "any counter of run.json" },
+    {
+      name: "stage.LAYER.STAGE.FIGURE",
+      description:
+        "where the time of operations went (--stages): share of all of it; per_op, the mean over all operations (ns); " +
+        "mean, min, max and pN of those that passed the stage (ns)",
+    },
+    ...stageNames.map((name) => metricRow(`${name}.mean`)),
+  ];
+}
+
 /** What can be listed; hot paths join as they are built. */
 const lists: Readonly<Record<string, { readonly title: string; readonly rows: () => Row[] }>> = {
   allocator: {
@@ -114,6 +146,11 @@ const lists: Readonly<Record<string, { readonly title: string; readonly rows: ()
         name,
         description: unavailable === null ? describe : `not here: ${unavailable}`,
       })),
+  },
+  metrics: {
+    title:
+      "metrics, for --threshold, --metric, metrics: in sweep and tune files, and results query",
+    rows: metricRows,
   },
   presets: {
     title: "presets: sets of options (osdyno options)",

@@ -8,6 +8,7 @@ import { repeatsOf, resultsKind } from "../ownership.ts";
 import type { RunRecord } from "../run-record.ts";
 import { readRun } from "../run-schema.ts";
 import { parseSeries } from "../series.ts";
+import { stageMetricsOf } from "../stage-metrics.ts";
 import type { SweepRecord } from "../sweep-record.ts";
 import { columnOf, jobStatistics, jobTimes, runMetricColumns } from "./tables.ts";
 
@@ -225,6 +226,10 @@ function metricsOf(record: RunRecord): readonly (readonly [string, number])[] {
   const names = [
     ...metricNames,
     ...present.flatMap((direction) => metricNames.map((name) => `${direction}.${name}`)),
+    ...stageMetricsOf(record.jobs, directions),
+    ...present.flatMap((direction) =>
+      stageMetricsOf(record.jobs, [direction]).map((name) => `${direction}.${name}`),
+    ),
     ...[...counters].map((name) => `counter.${name}`),
   ];
   return names.flatMap((name) => {

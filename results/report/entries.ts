@@ -48,13 +48,14 @@ const factual = new Set(
 
 /**
  * Makes the entries of all points. `wholePoint`: jobs of a point that run at once are added up (a
- * sweep); otherwise each job stands for itself (a run).
+ * sweep); otherwise each job stands for itself (a run). `asked`: metrics beside the usual ones.
  */
 export function makeEntries(
   points: readonly LoadedPoint[],
   wholePoint: boolean,
+  asked: readonly string[],
 ): readonly PlacedEntry[] {
-  const drafts = points.flatMap((point) => draftsOf(point, wholePoint));
+  const drafts = points.flatMap((point) => draftsOf(point, wholePoint, asked));
   const facts = drafts.map((draft) => facetOf(draft, drafts));
   const facets = ownNames(drafts, facts) ?? facts;
   const series = seriesOf(drafts, facets);
@@ -108,7 +109,11 @@ function heatMapsOf(entry: Entry, measures: readonly Measure[]): readonly HeatMa
   });
 }
 
-function draftsOf(point: LoadedPoint, wholePoint: boolean): readonly Draft[] {
+function draftsOf(
+  point: LoadedPoint,
+  wholePoint: boolean,
+  asked: readonly string[],
+): readonly Draft[] {
   const [first] = point.runs;
   if (first === undefined) {
     return [];
@@ -122,7 +127,8 @@ function draftsOf(point: LoadedPoint, wholePoint: boolean): readonly Draft[] {
     for (const direction of directions) {
       const measures = point.runs.flatMap((run) => {
         const group = run.record.jobs.filter((job) => keyOf(job) === key);
-        return measureOf(run, group, direction, wholePoint ? columnsInSweep : columnsInRun) ?? [];
+        const columns = wholePoint ? columnsInSweep : columnsInRun;
+        return measureOf(run, group, direction, columns, asked) ?? [];
       });
       if (measures.length > 0) {
         const { id, parameters } = point;

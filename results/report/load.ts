@@ -135,7 +135,7 @@ function modelOf(
     parameters: point.parameters,
     runs: point.runs.map((run) => run.files),
   }));
-  const placed = makeEntries(loaded, kind === "sweep");
+  const placed = makeEntries(loaded, kind === "sweep", sweep?.metrics ?? []);
   const entries = placed.map((one) => one.entry);
   const runs = points.flatMap((point) => point.runs.map((run) => summaryOf(point.id, run)));
   const timeLines = timeLinesOf(placed, points, kind === "sweep");

@@ -1,7 +1,13 @@
 /** From the files of one run to the figures of each job group and direction. */
 import type { Direction, TimeKind } from "../../workloads/run-outcome.ts";
 import { type Histogram, mergeHistograms } from "../histogram.ts";
-import { metric, metricNames, percentileSupported } from "../metrics.ts";
+import {
+  jobMetric,
+  metric,
+  metricNames,
+  metricSupported,
+  percentileSupported,
+} from "../metrics.ts";
 import type { JobRecord, OsdynoLatency, OsdynoTotal } from "../run-record.ts";
 import type { HeatGrid } from "./heat-grid.ts";
 import type { RunFiles } from "./run-files.ts";
@@ -40,12 +46,14 @@ export function isSolid(name: string, samples: number): boolean {
 /**
  * Measures one direction of a group of job records of a run; null when nothing was done in it.
  * @param mostColumns of the heat maps
+ * @param asked further metrics, by any name
  */
 export function measureOf(
   files: RunFiles,
   group: readonly JobRecord[],
   direction: Direction,
   mostColumns: number,
+  asked: readonly string[] = [],
 ): Measure | null {
   const records = group.filter((job) => (job.osdyno[direction]?.service_ns.N ?? 0) > 0);
   if (records.length === 0) {
@@ -73,6 +81,7 @@ export function measureOf(
     );
   }
   addRunFigures(figures, files, group);
+  addAsked(figures, files, group, direction, asked);
   const samples = records.reduce((sum, job) => sum + (job.osdyno[direction]?.service_ns.N ?? 0), 0);
   return { direction, samples, figures, histograms, grids };
 }
@@ -98,6 +107,33 @@ function addRates(
     const sum = rates.reduce((a = Number.NaN, b = Number.NaN) => a + b, 0);
     const value = total?.[key] ?? sum;
     if (value !== undefined && Number.isFinite(value)) {
+      figures.set(name, value);
+    }
+  }
+}
+
+/**
+ * What is not among the usual figures: stages, figures of one direction, other percentiles. A name without a
+ * direction is of the entry's own; of another direction it is that entry's.
+ */
+function addAsked(
+  figures: Map<string, number>,
+  files: RunFiles,
+  group: readonly JobRecord[],
+  direction: Direction,
+  asked: readonly string[],
+): void {
+  const [only, ...more] = group;
+  for (const name of asked.filter((each) => !figures.has(each))) {
+    const prefix = /^(read|write|trim)\./.exec(name)?.[1];
+    const full = prefix === undefined ? `${direction}.${name}` : name;
+    const value = wholeRun(files, group)
+      ? metric(files.record, full)
+      : only === undefined || more.length > 0
+        ? null
+        : jobMetric(only, full);
+    const mine = prefix === undefined || prefix === direction;
+    if (mine && value !== null && metricSupported(files.record, full)) {
       figures.set(name, value);
     }
   }

@@ -1,7 +1,8 @@
 /** The stage breakdown against laws that are known, in virtual time, and on a store. */
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { RunRecord } from "../../results/run-record.ts";
-import type { OsdynoStageDirection } from "../../results/stages.ts";
+import type { OsdynoStageDirection, OsdynoStages } from "../../results/stages.ts";
+import type { SweepRecord } from "../../results/sweep-record.ts";
 import { Workplace } from "./command.ts";
 
 let place: Workplace;
@@ -44,6 +45,70 @@ function means(record: RunRecord, direction: "read" | "write"): Record<string, n
     ]),
   );
 }
+
+describe("metrics of stages", () => {
+  // Eight at a time on one place, or on two: those that wait, wait for seven, or for three pairs.
+  const lines = [
+    ...["name: st", "job: |", "  [j]", "  rw=randrw", "  bs=4k", "  size=64m", "  iodepth=8"],
+    ...["  time_based", "  runtime=2", "targets: ['null:?service=100us&size=64m']"],
+    ...["set: {osd_op_queue: fifo, osd_op_num_shards: 1}", "repeat: 6"],
+    "matrix: {osd_op_num_threads_per_shard: [1, 2]}",
+    "baseline: {osd_op_num_threads_per_shard: 1}",
+  ];
+  const queue = "stage.scheduler.queue.mean";
+  const names = [queue, "write.stage.device.service.share", "stage.scheduler.queue.p90"];
+  const sweep = (...metrics: readonly string[]) => {
+    place.write("st.yaml", [...lines, `metrics: [${metrics.join(", ")}]`].join("\n"));
+    return place.run(["sweep", "st.yaml", "--out=st", "--clock=virtual", "--no-progress"]);
+  };
+
+  test("sweeps, compare, query and thresholds know them, and merge keeps the stages", () => {
+    const done = sweep(...names);
+    expect(done, done.err).toMatchObject({ code: 0 });
+    const record = JSON.parse(place.read("st", "sweep.json")) as SweepRecord;
+    const [compared] = record.comparisons.filter(({ metric }) => metric === queue);
+    expect(compared).toMatchObject({ verdict: "better" });
+    expect(Math.abs((compared?.ratio ?? 0) / (300 / 700) - 1)).toBeLessThan(0.01);
+    // A share is what it is: nothing is better.
+    expect(record.comparisons.map(({ metric }) => metric)).not.toContain(names[1]);
+    expect(done.out).toContain("Write share of time in the device");
+    const page = place.run(["report", "st", "--format=csv"]).out;
+    expect(page).toContain(queue);
+    const verified = place.run(["results", "verify", "st"]);
+    expect(verified, verified.out).toMatchObject({ code: 0 });
+    const sides = ["compare", "st#1", "--with", "st#2", "--metric", queue, "--json"];
+    const both = JSON.parse(place.run(sides).out) as { comparisons: readonly { ratio: number }[] };
+    expect(both.comparisons[0]?.ratio).toBeCloseTo(compared?.ratio ?? 0, 6);
+    const sql = `SELECT AVG(value) AS us FROM metrics WHERE metric = 'read.${queue}'`;
+    const asked = place.run(["results", "query", sql, "--json", "--root", place.root]);
+    const [row] = JSON.parse(asked.out) as readonly { us: number }[];
+    expect(Math.abs((row?.us ?? 0) / 500_000 - 1)).toBeLessThan(0.01);
+    const two = ["st/points/1/1", "st/points/2/1"] as const;
+    const merged = JSON.parse(place.run(["results", "merge", ...two]).out) as {
+      osdyno: { stages: OsdynoStages };
+    };
+    const parts = two.map((path) => place.record(path).jobs[0]?.osdyno.stages?.write);
+    const whole = merged.osdyno.stages.write;
+    const ops = parts.reduce((sum, part) => sum + (part?.ops ?? 0), 0);
+    expect(whole?.ops).toBe(ops);
+    const waited = (all: OsdynoStageDirection | undefined) =>
+      all?.stages.find(({ layer, stage }) => layer === "scheduler" && stage === "queue");
+    const sum = parts.reduce((ns, all) => ns + (waited(all)?.mean ?? 0) * (waited(all)?.N ?? 0), 0);
+    expect(((waited(whole)?.mean ?? 0) * (waited(whole)?.N ?? 0)) / sum).toBeCloseTo(1, 9);
+    expect(waited(whole)?.max).toBe(Math.max(...parts.map((all) => waited(all)?.max ?? 0)));
+  });
+
+  test("they are listed, and a mistyped one is refused with the nearest", () => {
+    const listed = place.run(["list", "metrics"]).out;
+    for (const name of ["stage.LAYER.STAGE.FIGURE", "stage.store.kv_commit.mean", "response.p99"]) {
+      expect(listed).toContain(name);
+    }
+    const refused = sweep("stage.schedular.queue.mean");
+    expect(refused.code).toBe(2);
+    expect(refused.err).toContain("did you mean stage.scheduler.queue.mean?");
+    expect(place.exists("st")).toBe(false);
+  });
+});
 
 describe("in virtual time", () => {
   const virtual = ["--clock=virtual", "--stages=1", "--runtime=2"];
