@@ -22,7 +22,7 @@ import { holesNote, layOut } from "../workloads/runner/layout.ts";
 import { jobSpec } from "../workloads/runner/native-plan.ts";
 import { StageRecorder } from "../workloads/runner/stage-recorder.ts";
 import { checkVirtual, virtualTime } from "../workloads/runner/virtual-time.ts";
-import { judgeWrites, refuseUnsafe } from "../workloads/safety.ts";
+import { judgeWrites, lostStores, refuseUnsafe } from "../workloads/safety.ts";
 import { scratchPlaces } from "../workloads/scratch.ts";
 import { recordOptions, type StackChoice } from "../workloads/stack.ts";
 import { storeNotes } from "../workloads/store-plan.ts";
@@ -138,7 +138,8 @@ export function safePlan(
     ownFiles: request.ownFiles ?? [],
   });
   refuseUnsafe(verdict);
-  return withPaths(plan, new Map(verdict.files.map((file) => [file.path, file.resolvedPath])));
+  const paths = new Map(verdict.files.map((file) => [file.path, file.resolvedPath]));
+  return withPaths({ ...plan, notes: [...plan.notes, ...lostStores(verdict, plan)] }, paths);
 }
 
 /** What was judged is what is opened: a link that is changed after the verdict leads nowhere else. */

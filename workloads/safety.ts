@@ -15,6 +15,8 @@ import {
 } from "../engine/device/probe.ts";
 import { probeSignatures } from "../engine/device/signatures.ts";
 import type { Signature } from "../engine/device/signatures-model.ts";
+import { isHeld } from "../engine/os/hold.ts";
+import { otherPaths } from "../engine/store/store-devices.ts";
 import type { ResolvedJob } from "./job/model.ts";
 import { isUnfinished, type PlannedLog, rootIn } from "./log-place.ts";
 import { hasPath, type PlannedFile, type PlannedJob, type RunPlan } from "./plan-model.ts";
@@ -167,6 +169,15 @@ function contentText(path: string): string {
   }
 }
 
+/** Whether a file has the label of a device of an object store. */
+function isStoreDevice(path: string): boolean {
+  try {
+    return storePlace(path).kind === "store";
+  } catch {
+    return false;
+  }
+}
+
 class Judge {
   private readonly context: ProbeContext;
   private readonly scratch: readonly string[];
@@ -182,6 +193,18 @@ class Judge {
   }
 
   path(path: string, resolved: string): Judgement {
+    const judgement = this.place(path, resolved);
+    const stat = statOf(path);
+    const lockable = stat?.isFile() === true || stat?.isBlockDevice() === true;
+    if (judgement.permission === "never" || !lockable || !isHeld(path)) {
+      return judgement;
+    }
+    const reason = "is in use by another osdyno, or by whoever else has locked it";
+    return { permission: "never", reason, advice: `end that first, ${noOverride}` };
+  }
+
+  /** Whoever opens what is there asks by itself whether somebody holds it. */
+  private place(path: string, resolved: string): Judgement {
     const stat = statOf(path);
     if (stat === null) {
       return this.absent(resolved);
@@ -202,7 +225,7 @@ class Judge {
 
   /** Inside a store that is there everything is the store's; to make one must destroy nothing else. */
   store(store: PlannedStore): Judgement {
-    const judgement = this.path(store.path, store.path);
+    const judgement = this.place(store.path, store.path);
     if (judgement.permission === "never" || store.place.kind === "absent") {
       return judgement;
     }
@@ -232,7 +255,7 @@ class Judge {
 
   /** The place of a db or wal device of a store that is made: blank, or that store's own before. */
   storeDevice(store: PlannedStore, path: string): Judgement {
-    const judgement = this.path(path, path);
+    const judgement = this.place(path, path);
     if (judgement.permission === "never" || statOf(path) === null) {
       return judgement;
     }
@@ -348,6 +371,29 @@ function withPermission(
   return { path, resolvedPath, jobs, permission, allowed, reason, advice };
 }
 
+/** Every file and device of a plan's stores, with the target that it belongs to. */
+function devicesOf(stores: readonly PlannedStore[]): ReadonlyMap<string, string> {
+  return new Map(
+    stores.flatMap(({ path, place, options, text }) => {
+      const label = place.kind === "store" ? place.label : null;
+      const others = Object.values(otherPaths(options, label)).filter((other) => other !== null);
+      return [path, ...others.map((other) => resolveExisting(other))].map((each) => [each, text]);
+    }),
+  );
+}
+
+/** What jobs on files are about to overwrite that was an object store, one line each. */
+export function lostStores({ files }: SafetyVerdict, plan: RunPlan): string[] {
+  const known = new Set(plan.stores.flatMap((store) => [store.path, ...otherDevicesMade(store)]));
+  return files
+    .filter(({ allowed, resolvedPath }) => allowed && !known.has(resolvedPath))
+    .filter(({ resolvedPath }) => isStoreDevice(resolvedPath))
+    .map(
+      ({ path, reason }) =>
+        `${path} held a device of an object store; it was overwritten, as it ${reason}`,
+    );
+}
+
 /** Would a write to this path be refused? As `judgeWrites` judges it, for one path. */
 export function judgePath(
   path: string,
@@ -388,9 +434,19 @@ export function judgeWrites(
     }
   }
   const judge = new Judge(options, context);
+  const ofStores = devicesOf(plan.stores);
   const files = [...jobsByPath].map(([path, jobs]) => {
     const resolved = resolveExisting(path);
-    return withPermission(path, resolved, [...jobs], judge.path(path, resolved), options.destroy);
+    const store = ofStores.get(resolved);
+    const judgement: Judgement =
+      store === undefined
+        ? judge.path(path, resolved)
+        : {
+            permission: "never",
+            reason: `is a device of ${store}, which this run uses, too`,
+            advice: `name another file, ${noOverride}`,
+          };
+    return withPermission(path, resolved, [...jobs], judgement, options.destroy);
   });
   const stores = plan.stores.map((store) => {
     const uses = ({ files: own }: PlannedJob) => own.some(({ path }) => path === store.text);

@@ -8,7 +8,8 @@ export type SignatureKind =
   | "crypto"
   | "swap"
   | "cache"
-  | "ceph";
+  | "ceph"
+  | "osdyno";
 
 export interface Signature {
   readonly kind: SignatureKind;

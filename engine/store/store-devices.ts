@@ -107,6 +107,7 @@ export class StoreDevices {
    */
   constructor(request: StoreDevicesRequest) {
     const { path, others } = request;
+    checkApart(path, others);
     const holds: Hold[] = [];
     const opened: OpenDevice[] = [];
     const notes: string[] = [];
@@ -173,6 +174,24 @@ export class StoreDevices {
 function closeDevice({ mux, device }: OpenDevice): void {
   mux.close();
   device.close();
+}
+
+/** Two devices of a store that are one would write over each other. */
+function checkApart(path: string, others: StoreDevicesRequest["others"]): void {
+  const seen = new Map<string, string>();
+  for (const [role, each] of [["main", path] as const, ...Object.entries(others)]) {
+    const found = each === null ? undefined : statSync(each, { throwIfNoEntry: false });
+    const key = found?.isBlockDevice() ? `device ${found.rdev}` : `${found?.dev} ${found?.ino}`;
+    const other = seen.get(key);
+    if (found !== undefined && other !== undefined) {
+      const what = `its ${role} device ${each} is its ${other} device, too`;
+      throw new OsdynoError(
+        "bad-input",
+        `${path}: ${what}; name another one with bluestore_block_${role}_path`,
+      );
+    }
+    seen.set(key, role);
+  }
 }
 
 function checkOther(mainPath: string, role: OtherRole, path: string): void {
