@@ -224,6 +224,9 @@ function open(
     ...(main ?? { facts: { name: path } }),
   };
   const below = openDirect(engine, how, notes);
+  if ("notes" in below && Array.isArray(below.notes)) {
+    notes.push(...below.notes.map(String));
+  }
   const shaped = main === null ? null : shapedOver(below, request);
   const device = shaped ?? below;
   const mux = new DeviceMux(device, { capacity: deviceDepth, selfDriven: true });

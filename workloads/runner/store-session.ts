@@ -295,21 +295,50 @@ function madeWith({ store }: RealStore): Readonly<Record<string, string | number
   };
 }
 
+/** What was set and does not act as it was set, for another reason than how the store was made. */
+function inVain(real: RealStore, options: OptionSet): string[] {
+  const tuned = options.flag("bluestore_cache_autotune");
+  const target = "osd_memory_target";
+  const sizes = ["", "_hdd", "_ssd"].map((kind) => `bluestore_cache_size${kind}`);
+  const idle = (tuned ? sizes : [target]).filter((name) => options.isSet(name));
+  const why = tuned
+    ? `bluestore_cache_autotune=true sizes the caches by ${target}`
+    : "bluestore_cache_autotune=false keeps the caches at shares of bluestore_cache_size";
+  const unit = real.store.opened.geometry.unitBytes;
+  const blob = options.number("bluestore_max_blob_size");
+  const whole = Math.max(unit, blob - (blob % unit));
+  return [
+    ...idle.map((name) => `${name}=${options.get(name)} has no effect: ${why}`),
+    ...(whole === blob
+      ? []
+      : [
+          `bluestore_max_blob_size=${blob} acts as ${whole}: blobs are whole units of ${unit} bytes`,
+        ]),
+  ];
+}
+
 /** Values that hold and the options do not have, by name, and what was asked for in vain. */
 function differences(real: RealStore, options: OptionSet) {
   const held = Object.entries(madeWith(real)).filter(
     ([name, value]) => String(options.get(name)) !== String(value),
   );
-  // The size of a block device, or of what size= says, is nobody's mistake.
-  const asked = held.filter(([name]) => options.isSet(name) && name !== "bluestore_block_size");
+  // What a preset says of the size is nobody's mistake: a device has its own, and size= says another.
+  const origin = options.record()["bluestore_block_size"]?.origin ?? "";
+  const asked = held.filter(
+    ([name]) =>
+      options.isSet(name) && !(name === "bluestore_block_size" && origin.startsWith("preset ")),
+  );
   return {
     held: Object.fromEntries(
       held.map(([name, value]) => [name, { value: String(value), origin: "the store" }]),
     ),
-    notes: asked.map(
-      ([name, value]) =>
-        `${name}=${options.get(name)} has no effect: the store was made with ${value === "" ? "none" : value}`,
-    ),
+    notes: [
+      ...asked.map(
+        ([name, value]) =>
+          `${name}=${options.get(name)} has no effect: the store was made with ${value === "" ? "none" : value}`,
+      ),
+      ...inVain(real, options),
+    ],
   };
 }
 
