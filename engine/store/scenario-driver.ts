@@ -24,7 +24,7 @@ const told: Readonly<Record<string, string>> = {
 const toldOfKv: Readonly<Record<string, string>> = {
   checkpoints: "a checkpoint",
   log_grown: "a log that grew",
-  rocksdb_flushes: "a memtable written as a table",
+  rocksdb_memtable_flushes: "a memtable written as a table",
   rocksdb_compactions: "a compaction",
   bluefs_wal_recycled_bytes: "a log file used again",
   bluefs_log_compactions: "BlueFS's log written anew",

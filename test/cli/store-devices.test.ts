@@ -133,3 +133,27 @@ test.runIf(hasRocksdb)(
   },
   120_000,
 );
+
+test.runIf(hasRocksdb)(
+  "options of RocksDB that do not speak of its logs leave the store its room",
+  () => {
+    const job = ["--bs=4k", "--size=16m", "--io_size=4m"];
+    for (const [index, set] of [
+      "max_background_jobs=2",
+      "compression=kNoCompression,max_total_wal_size=1073741824",
+    ].entries()) {
+      const done = run(`h${index}?size=600m`, `--set=bluestore_rocksdb_options=${set}`, ...job);
+      expect(done, done.err).toMatchObject({ code: 0 });
+    }
+    for (const [set, told] of [
+      ["max_total_wal_size=500000000", /max_total_wal_size=500000000 leaves no room on \S*w: /],
+      ["foo=bar", /bluestore_rocksdb_options: .*foo/],
+    ] as const) {
+      const refused = run("w?size=600m", `--set=bluestore_rocksdb_options=${set}`, ...job);
+      expect([refused.code, place.exists("w")], refused.err).toEqual([2, false]);
+      expect(refused.err).toMatch(told);
+      expect(refused.err.trimEnd().split("\n")).toHaveLength(1);
+    }
+  },
+  120_000,
+);

@@ -326,6 +326,18 @@ describe("options of a store have their effect", () => {
     );
     expect([wal, rocks > 0]).toEqual([0, true]);
     const kv = { bluestore_kvbackend: "rocksdb" };
+    const all: Work = async (place) => {
+      await overwrites(place);
+      // Each counter under a name of its own, and flushes are those of the devices.
+      const raw = place.store.state.kv.counters();
+      const told = Object.entries(place.counters()).filter(([name]) =>
+        /^(rocksdb|bluefs)\./.test(name),
+      );
+      expect(told).toHaveLength(Object.keys(raw).length);
+      expect(place.counters()["rocksdb.flushes"]).toBe(raw["flushes"]);
+      expect(raw["flushes"]).toBeGreaterThanOrEqual(raw["commit_groups"] as number);
+    };
+    await counted(kv, all);
     const more: Work = async (place) => {
       for (let at = 0; at < 60; at += 1) {
         const name = objectName({ pool: 1, name: `o${at}` });

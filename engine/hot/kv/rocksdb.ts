@@ -180,13 +180,15 @@ export class RocksdbStore implements KeyValueStore {
   };
 }
 
-/** Turns what the addon throws into `io`. */
+/** Turns what the addon throws into `io`, and what it was told wrongly into `bad-input`. */
 function told<T>(call: () => T): T {
   try {
     return call();
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    throw new OsdynoError("io", `key-value store rocksdb: ${reason}`, {}, error);
+    const invalid = error instanceof Error && Reflect.get(error, "code") === "InvalidArg";
+    const code = invalid ? "bad-input" : "io";
+    throw new OsdynoError(code, `key-value store rocksdb: ${reason}`, {}, error);
   }
 }
 
@@ -276,20 +278,40 @@ function logLimitBytes({ devices }: KvOpenContext): number {
   return Math.min(mostLogBytes, Math.max(2 ** 20, Math.floor(share)));
 }
 
-/** RocksDB's options: as set, the annex last. Without any setting the logs keep to the device's size. */
+/** A limit of the logs together that was set; the built-in one suits large devices only. */
+function setLogLimit(options: string): number | undefined {
+  const limit = rocksdbNumber(options, "max_total_wal_size");
+  return limit === mostLogBytes || limit === 0 ? undefined : limit;
+}
+
+/**
+ * RocksDB's options: as set, the annex last. What is not set of the sizes of logs and memtables, or set to
+ * what is built in, keeps to the device's size. Throws `bad-input` when logs that were asked for leave no room.
+ */
 function databaseOptions(context: KvOpenContext, builtIn: string): string {
   const set = textOf(context, "bluestore_rocksdb_options", "");
   const annex = textOf(context, "bluestore_rocksdb_options_annex", "");
+  const asked = `${set},${annex}`;
   const parts = [set === "" ? builtIn : set];
-  if (set === "") {
-    const limit = logLimitBytes(context);
-    parts.push(`max_total_wal_size=${limit}`);
+  const wanted = setLogLimit(asked);
+  const limit = wanted ?? logLimitBytes(context);
+  const { main, db } = context.devices;
+  if (db === null && 4 * limit > main.sizeBytes) {
+    const most = Math.floor(main.sizeBytes / 4);
+    throw new OsdynoError(
+      "bad-input",
+      `bluestore_rocksdb_options: max_total_wal_size=${limit} leaves no room on ${main.path}: its logs and the tables made of them take twice as much, beside the data; give ${most} or less, or none`,
+    );
+  }
+  if (set === "" || rocksdbNumber(asked, "write_buffer_size") === undefined) {
     // A log is preallocated as long as a memtable gets.
     parts.push(`write_buffer_size=${Math.max(2 ** 18, Math.min(2 ** 23, limit / 8))}`);
   }
   if (annex !== "") {
     parts.push(annex);
   }
+  // The last one counts.
+  parts.push(`max_total_wal_size=${limit}`);
   return parts.join(",");
 }
 

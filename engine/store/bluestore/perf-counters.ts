@@ -1,4 +1,5 @@
 /** All that a mounted store counts, by section and under Ceph's names where Ceph counts it too. */
+import { assert } from "../../base/assert.ts";
 import type { PerfCounters, PerfSection, PerfValue } from "../../base/perf-counters.ts";
 import type { KeyValueStore } from "../../hot/kv/kv.ts";
 import type { StoreUsage } from "../object-store.ts";
@@ -148,8 +149,11 @@ const kvMeanings: Readonly<Record<string, string>> = {
   read_bytes: "read from the devices",
   written_bytes: "written to the devices",
   flushes: "flushes of the devices",
+  memtable_flushes: "memtables written as tables",
+  memtable_flush_bytes: "of tables that memtables became",
   wal_recycled_bytes: "of extents that one write-ahead log handed on to the next",
-  spilled_bytes: "of files on a slower device than meant",
+  spilled_bytes: "of space given on a slower device than meant",
+  spilled_held_bytes: "of files that are on a slower device than meant",
   wal_used_bytes: "in use on the WAL device",
   db_used_bytes: "in use on the DB device",
   slow_used_bytes: "in use on the main device",
@@ -168,8 +172,8 @@ function unitOf(name: string): string {
   return /(^|_)bytes(_|$)|_capacity$/.test(name) ? "bytes" : "operations";
 }
 
-/** `bluefs`, and what the key-value store above it counts. */
-function keyValue(kv: KeyValueStore): Record<string, PerfSection> {
+/** `bluefs`, and what the key-value store above it counts. Each MUST have a name of its own. */
+export function keyValueCounters(kv: KeyValueStore): Record<string, PerfSection> {
   const sections: Record<string, Record<string, PerfValue>> = { [kv.facts.name]: {} };
   for (const [given, value] of Object.entries(kv.counters())) {
     const section = given.startsWith("bluefs_") ? "bluefs" : kv.facts.name;
@@ -178,6 +182,7 @@ function keyValue(kv: KeyValueStore): Record<string, PerfSection> {
     const name = section === "bluefs" ? (bluefsNames[bare] ?? bare) : bare;
     const meaning = kvMeanings[name] ?? bare.replaceAll("_", " ");
     sections[section] ??= {};
+    assert(!Object.hasOwn(sections[section], name), "two counters of a key-value store, one name");
     sections[section][name] = (now ? gauge : counter)(value, unitOf(bare), meaning);
   }
   return sections;
@@ -239,6 +244,6 @@ export function storePerfCounters(
     ...Object.fromEntries(named),
     ...memory(state),
     bdev: device(state),
-    ...keyValue(state.kv),
+    ...keyValueCounters(state.kv),
   };
 }

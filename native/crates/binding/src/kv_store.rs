@@ -109,7 +109,10 @@ fn invalid(reason: impl std::fmt::Display) -> Error {
 }
 
 fn failed(error: KvError) -> Error {
-    Error::from_reason(error.to_string())
+    match error {
+        KvError::Invalid(reason) => invalid(reason),
+        other => Error::from_reason(other.to_string()),
+    }
 }
 
 fn uuid_of(text: &str) -> Result<[u8; 16]> {
@@ -424,7 +427,7 @@ fn counters(store: &Store) -> Map<String, Value> {
     put("written_bytes", written.map(read).iter().sum());
     put("bluefs_wal_recycled_bytes", read(&fs.wal_recycled_bytes));
     put("bluefs_spilled_bytes", read(&fs.spilled_bytes));
-    put("bluefs_spilled_bytes_now", store.fs().spilled_now());
+    put("bluefs_spilled_held_bytes_now", store.fs().spilled_now());
     for bdev in BDEVS {
         put(
             &format!("bluefs_{}_used_bytes_now", bdev.name()),
@@ -432,8 +435,8 @@ fn counters(store: &Store) -> Map<String, Value> {
         );
     }
     let db = store.db.counters();
-    put("rocksdb_flushes", db.flushes);
-    put("rocksdb_flush_bytes", db.flush_bytes);
+    put("rocksdb_memtable_flushes", db.flushes);
+    put("rocksdb_memtable_flush_bytes", db.flush_bytes);
     put("rocksdb_compactions", db.compactions);
     put("rocksdb_compaction_read_bytes", db.compaction_read_bytes);
     put("rocksdb_compaction_write_bytes", db.compaction_write_bytes);

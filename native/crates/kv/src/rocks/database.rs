@@ -143,7 +143,12 @@ impl Database {
         // box until the database is closed.
         let db = unsafe { ffi::osdyno_db_open(&raw const open, (&raw mut text).cast(), take_text) };
         if db.is_null() {
-            return Err(KvError::database(libc::EIO, text));
+            return Err(
+                match text.strip_prefix("Invalid argument: bluestore_rocksdb_") {
+                    Some(reason) => KvError::Invalid(format!("bluestore_rocksdb_{reason}")),
+                    None => KvError::database(libc::EIO, text),
+                },
+            );
         }
         Ok(Self {
             db,

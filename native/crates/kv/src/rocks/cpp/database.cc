@@ -150,12 +150,13 @@ Status open_database(const osdyno_open& open, osdyno_db& made) {
   made.counting = std::make_shared<Counting>();
   rocksdb::Options options;
   Status status = options_of(open, made, &options);
-  std::vector<rocksdb::ColumnFamilyDescriptor> families;
-  if (status.ok()) {
-    status = families_of(open, options, &families);
-  }
   if (!status.ok()) {
-    return status;
+    return Status::InvalidArgument("bluestore_rocksdb_options", status.ToString());
+  }
+  std::vector<rocksdb::ColumnFamilyDescriptor> families;
+  status = families_of(open, options, &families);
+  if (!status.ok()) {
+    return Status::InvalidArgument("bluestore_rocksdb_cfs", status.ToString());
   }
   rocksdb::DB* db = nullptr;
   if (open.read_only != 0) {
