@@ -1,5 +1,6 @@
 /** The rules of dmClock, one by one (the cases are those that the dmClock project tests). */
 import { describe, expect, test } from "vitest";
+import { DmClockClients } from "../../engine/hot/scheduler/dmclock-clients.ts";
 import { DmClockQueue } from "../../engine/hot/scheduler/dmclock-queue.ts";
 import type { ClientQos } from "../../engine/hot/scheduler/qos.ts";
 import { ServiceTracker } from "../../engine/hot/scheduler/service-tracker.ts";
@@ -351,5 +352,62 @@ describe("the client side", () => {
     tracker.request(2, 500 * second);
     tracker.request(2, 801 * second);
     expect(tracker.size).toBe(1);
+  });
+});
+
+describe("queues that have their clients in common", () => {
+  const pair = (clients: Readonly<Record<number, ClientQos>>) => {
+    const shared = new DmClockClients();
+    return [0, 1].map(() => new DmClockQueue({ qosOf: of(clients), clients: shared })) as [
+      DmClockQueue,
+      DmClockQueue,
+    ];
+  };
+
+  test("a reservation and a limit hold on both together", () => {
+    const [one, other] = pair({ 1: qos(4, 0, 0), 2: qos(0, 1, 4) });
+    for (let item = 0; item < 40; item += 1) {
+      (item % 4 < 2 ? one : other).add(item, 1 + (item % 2), 1, second);
+    }
+    const served = [...drain(one, 2 * second), ...drain(other, 2 * second)];
+    expect(count(served, 1)).toBe(5);
+    expect(count(served, 2)).toBe(5);
+  });
+
+  test("what one queue does not serve of a client is made good in the other", () => {
+    const [one, other] = pair({ 1: qos(10, 1, 0), 2: qos(10, 1, 0) });
+    let item = 0;
+    const served: number[] = [];
+    const serve = (queue: DmClockQueue, ids: readonly number[], nowNs: number) => {
+      for (const id of ids) {
+        queue.add(item, id, 1, nowNs);
+        item += 1;
+      }
+      expect(queue.pull(nowNs)).toBeGreaterThanOrEqual(0);
+      served.push(queue.pulledClient);
+    };
+    // Each queue serves ten a second; in the first only client 2 ever waits.
+    for (let tick = 0; tick < 200; tick += 1) {
+      const nowNs = (1 + tick / 10) * second;
+      serve(one, [2], nowNs);
+      serve(other, [1, 2], nowNs);
+    }
+    expect(count(served, 1) / served.length).toBeCloseTo(0.5, 1);
+  });
+
+  test("a client that waits in one queue counts as away in none", () => {
+    const shared = new DmClockClients();
+    const ages = { idleAgeNs: 10 * second, eraseAgeNs: 20 * second, checkPeriodNs: second };
+    const queues = [0, 1].map(
+      () => new DmClockQueue({ qosOf: of({}), clients: shared, ...ages }),
+    ) as [DmClockQueue, DmClockQueue];
+    queues[0].add(0, 1, 1, second);
+    queues[1].add(1, 2, 1, second);
+    queues[1].pull(2 * second);
+    queues[1].pull(60 * second);
+    queues[1].pull(62 * second);
+    expect(queues[1].isIdle(1)).toBe(false);
+    expect(queues[1].isIdle(2)).toBe(null);
+    expect(queues[0].pull(62 * second)).toBe(0);
   });
 });

@@ -45,9 +45,15 @@ class Shard {
   }
 }
 
-/** Spreads neighbouring stripes; the multiplier is prime (Knuth, multiplicative hashing). */
-function spread(stripe: number): number {
-  return Math.imul(stripe | 0, 0x9e3779b1) >>> 0;
+/**
+ * The shard of a stripe: of each `shards` stripes in a row every shard has one, so that random operations
+ * load them alike; which one turns from row to row by a hash (Knuth's multiplier), so that no stride
+ * meets one shard only.
+ */
+function shardOfStripe(stripe: number, shards: number): number {
+  const row = Math.floor(stripe / shards);
+  const turn = ((Math.imul(row | 0, 0x9e3779b1) >>> 0) * shards) / 2 ** 32;
+  return ((stripe % shards) + Math.floor(turn)) % shards;
 }
 
 export class SchedulerDevice extends DeviceWrapper {
@@ -169,7 +175,7 @@ export class SchedulerDevice extends DeviceWrapper {
     table.submittedNs[index] = nowNs;
     this.stages.queued(table.trace[index] as number, nowNs);
     const stripe = Math.floor((table.offsetBytes[index] as number) / this.#stripeBytes);
-    const place = spread(stripe) % this.#shards.length;
+    const place = shardOfStripe(stripe, this.#shards.length);
     this.#shardOf[index] = place;
     const known = (table.opClass[index] as number) < opClassNames.length;
     const op = this.#schedulerOp;

@@ -1,4 +1,7 @@
-/** The clients of one dmClock queue, in typed arrays; records of clients that left are used again. */
+/**
+ * The clients of a dmClock queue, or of several that share one device and keep one account of each client,
+ * in typed arrays; records of clients that left are used again.
+ */
 import { assert } from "../../base/assert.ts";
 import { ClientHeap, grown } from "./client-heap.ts";
 import type { ClientQos } from "./qos.ts";
@@ -28,15 +31,10 @@ export class DmClockClients {
   lastTagged: Float64Array;
   /** 1 also where there is no client. */
   idle: Uint8Array;
-  first: Int32Array;
-  last: Int32Array;
-  queued: Int32Array;
-  /** Heads by reservation tag, those over their limit by limit tag, the others by weight tag. */
-  readonly byReservation: ClientHeap;
-  readonly byLimit: ClientHeap;
-  readonly ready: ClientHeap;
-  /** Those over their limit, by weight tag; used when limits may be broken. */
-  readonly overLimit: ClientHeap;
+  /** Requests that wait, in all queues together. */
+  waiting: Int32Array;
+  /** By queue: the reservation tag that it served last; Infinity once none was due. */
+  readonly #dueNs: number[] = [];
   readonly #byId = new Map<number, number>();
   #ids: Float64Array;
   #free: Int32Array;
@@ -58,16 +56,33 @@ export class DmClockClients {
     this.rho = doubles();
     this.lastTagged = doubles();
     this.idle = new Uint8Array(capacity).fill(1);
-    this.first = new Int32Array(capacity);
-    this.last = new Int32Array(capacity);
-    this.queued = new Int32Array(capacity);
-    this.byReservation = new ClientHeap(capacity);
-    this.byLimit = new ClientHeap(capacity);
-    this.ready = new ClientHeap(capacity);
-    this.overLimit = new ClientHeap(capacity);
+    this.waiting = new Int32Array(capacity);
     this.#ids = doubles();
     this.#free = Int32Array.from({ length: capacity }, (_, at) => capacity - 1 - at);
     this.#freeCount = capacity;
+  }
+
+  /** A further queue of these clients; its number. */
+  join(): number {
+    return this.#dueNs.push(Number.POSITIVE_INFINITY) - 1;
+  }
+
+  /** Notes the reservation tag that a queue served; Infinity: none was due. */
+  noteDue(queue: number, tagNs: number): void {
+    this.#dueNs[queue] = tagNs;
+  }
+
+  /** The oldest reservation tag that a queue served last: how far reservations are behind. */
+  oldestDueNs(): number {
+    let oldest = Number.POSITIVE_INFINITY;
+    for (let queue = 0; queue < this.#dueNs.length; queue += 1) {
+      oldest = Math.min(oldest, this.#dueNs[queue] as number);
+    }
+    return oldest;
+  }
+
+  get capacity(): number {
+    return this.#capacity;
   }
 
   /** Clients that are known. */
@@ -105,9 +120,7 @@ export class DmClockClients {
     this.rho[client] = 0;
     this.lastTagged[client] = nowNs;
     this.idle[client] = 1;
-    this.first[client] = -1;
-    this.last[client] = -1;
-    this.queued[client] = 0;
+    this.waiting[client] = 0;
     this.setQos(client, qos);
     return client;
   }
@@ -130,6 +143,27 @@ export class DmClockClients {
     this.#freeCount += 1;
   }
 
+  /**
+   * Marks clients idle that were away for long, and forgets those that were for longer, `most` of them;
+   * whether that was all.
+   */
+  retire(nowNs: number, idleAgeNs: number, eraseAgeNs: number, most: number): boolean {
+    let erased = 0;
+    for (const client of this.records()) {
+      const awayNs = nowNs - (this.lastTagged[client] as number);
+      if (this.waiting[client] !== 0 || awayNs < idleAgeNs) {
+        continue;
+      }
+      if (awayNs >= eraseAgeNs && erased < most) {
+        this.remove(client);
+        erased += 1;
+      } else {
+        this.idle[client] = 1;
+      }
+    }
+    return erased < most;
+  }
+
   #grow(): void {
     const before = this.#capacity;
     const capacity = before * 2;
@@ -146,15 +180,46 @@ export class DmClockClients {
     this.rho = grown(this.rho, capacity, 0);
     this.lastTagged = grown(this.lastTagged, capacity, 0);
     this.idle = grown(this.idle, capacity, 1);
-    this.first = grown(this.first, capacity, 0);
-    this.last = grown(this.last, capacity, 0);
-    this.queued = grown(this.queued, capacity, 0);
+    this.waiting = grown(this.waiting, capacity, 0);
     this.#ids = grown(this.#ids, capacity, 0);
     this.#free = grown(this.#free, capacity, 0);
     for (let client = capacity - 1; client >= before; client -= 1) {
       this.#free[this.#freeCount] = client;
       this.#freeCount += 1;
     }
+  }
+}
+
+/** What one queue has waiting of each client, by the client's record. */
+export class WaitingClients {
+  first: Int32Array;
+  last: Int32Array;
+  queued: Int32Array;
+  /** Heads by reservation tag, those over their limit by limit tag, the others by weight tag. */
+  readonly byReservation: ClientHeap;
+  readonly byLimit: ClientHeap;
+  readonly ready: ClientHeap;
+  /** Those over their limit, by weight tag; used when limits may be broken. */
+  readonly overLimit: ClientHeap;
+
+  constructor(capacity: number) {
+    this.first = new Int32Array(capacity).fill(-1);
+    this.last = new Int32Array(capacity).fill(-1);
+    this.queued = new Int32Array(capacity);
+    this.byReservation = new ClientHeap(capacity);
+    this.byLimit = new ClientHeap(capacity);
+    this.ready = new ClientHeap(capacity);
+    this.overLimit = new ClientHeap(capacity);
+  }
+
+  /** Makes room for records below `capacity`. */
+  fit(capacity: number): void {
+    if (capacity <= this.first.length) {
+      return;
+    }
+    this.first = grown(this.first, capacity, -1);
+    this.last = grown(this.last, capacity, -1);
+    this.queued = grown(this.queued, capacity, 0);
     this.byReservation.grow(capacity);
     this.byLimit.grow(capacity);
     this.ready.grow(capacity);

@@ -12,14 +12,21 @@
  * time, every arrival is later than its client's last tag, and the order would be that of arrival. So as
  * long as only reservations are served, an arrival counts as no later than the tag served last: then they
  * shrink in proportion.
+ *
+ * Several queues may have their clients in common: the shards of one device. Then each client has one
+ * reservation, weight and limit on all of them together and one row of tags, from which the first request
+ * in each queue takes the next: what a queue serves of a client the others need not, exactly as dmClock's
+ * delta and rho tell servers of each other.
  */
 import { assert } from "../../base/assert.ts";
 import { grown } from "./client-heap.ts";
-import { DmClockClients } from "./dmclock-clients.ts";
+import { DmClockClients, WaitingClients } from "./dmclock-clients.ts";
 import type { ClientQos } from "./qos.ts";
 import type { AtLimit } from "./scheduler.ts";
 
 export interface DmClockOptions {
+  /** Of queues that share a device and each client's reservation, weight and limit; default: of this one. */
+  readonly clients?: DmClockClients;
   /** Of a client that is new. */
   readonly qosOf: (client: number) => ClientQos;
   /** It is asked anew for every request: for clients whose figures change by themselves. */
@@ -41,6 +48,12 @@ export interface DmClockOptions {
 const defaults = { idleAgeNs: 300e9, eraseAgeNs: 600e9, checkPeriodNs: 60e9, eraseMax: 2000 };
 const checkSoonNs = 5e9;
 
+/** The later of both; of a client whose first tag this is, its arrival. */
+function tagOf(nextNs: number, fromNs: number, arrivalNs: number): number {
+  const tag = Math.max(nextNs, fromNs);
+  return tag === Number.NEGATIVE_INFINITY ? arrivalNs : tag;
+}
+
 export class DmClockQueue {
   /** Requests that wait. */
   size = 0;
@@ -52,7 +65,10 @@ export class DmClockQueue {
   weightCount = 0;
   limitBreaks = 0;
   rejected = 0;
-  readonly #clients = new DmClockClients();
+  readonly #clients: DmClockClients;
+  /** Its number among the queues of these clients. */
+  readonly #number: number;
+  readonly #here: WaitingClients;
   readonly #options: DmClockOptions;
   readonly #delayed: boolean;
   readonly #allow: boolean;
@@ -62,8 +78,6 @@ export class DmClockQueue {
   readonly #checkPeriodNs: number;
   readonly #anticipationNs: number;
   #checkNs = Number.POSITIVE_INFINITY;
-  /** The reservation tag served last; Infinity once none was due. */
-  #dueNs = Number.POSITIVE_INFINITY;
   #capacity = 64;
   /** By request. */
   #next = new Int32Array(64);
@@ -76,6 +90,9 @@ export class DmClockQueue {
 
   constructor(options: DmClockOptions) {
     this.#options = options;
+    this.#clients = options.clients ?? new DmClockClients();
+    this.#number = this.#clients.join();
+    this.#here = new WaitingClients(this.#clients.capacity);
     this.#delayed = options.delayedTags ?? true;
     this.#allow = options.atLimit === "allow";
     this.#reject = options.atLimit === "reject";
@@ -109,6 +126,8 @@ export class DmClockQueue {
     }
     const clients = this.#clients;
     const client = this.#clientOf(id, nowNs);
+    const here = this.#here;
+    here.fit(clients.capacity);
     if (clients.idle[client] === 1) {
       this.#welcome(client, nowNs);
     }
@@ -118,10 +137,7 @@ export class DmClockQueue {
     this.#next[item] = -1;
     this.#cost[item] = cost;
     this.#arrival[item] = nowNs;
-    if (this.size === 0) {
-      this.#dueNs = Number.POSITIVE_INFINITY;
-    }
-    const head = clients.queued[client] === 0;
+    const head = here.queued[client] === 0;
     if (head || !this.#delayed) {
       this.#tag(item, client, nowNs, delta, rho);
       if (
@@ -133,12 +149,13 @@ export class DmClockQueue {
       }
     }
     if (head) {
-      clients.first[client] = item;
+      here.first[client] = item;
     } else {
-      this.#next[clients.last[client] as number] = item;
+      this.#next[here.last[client] as number] = item;
     }
-    clients.last[client] = item;
-    clients.queued[client] = (clients.queued[client] as number) + 1;
+    here.last[client] = item;
+    here.queued[client] = (here.queued[client] as number) + 1;
+    clients.waiting[client] = (clients.waiting[client] as number) + 1;
     clients.delta[client] = delta;
     clients.rho[client] = rho;
     this.size += 1;
@@ -150,15 +167,15 @@ export class DmClockQueue {
 
   /** The request to serve now; -1: none, `wakeNs` says until when. */
   pull(nowNs: number): number {
-    const { byReservation, byLimit, ready, overLimit } = this.#clients;
+    const { byReservation, byLimit, ready, overLimit } = this.#here;
     if (nowNs >= this.#checkNs) {
       this.#check(nowNs);
     }
     if (byReservation.topKey() <= nowNs) {
-      this.#dueNs = byReservation.topKey();
+      this.#clients.noteDue(this.#number, byReservation.topKey());
       return this.#serve(byReservation.top(), true, nowNs);
     }
-    this.#dueNs = Number.POSITIVE_INFINITY;
+    this.#clients.noteDue(this.#number, Number.POSITIVE_INFINITY);
     while (byLimit.topKey() <= nowNs) {
       const client = byLimit.top();
       byLimit.remove(client);
@@ -182,20 +199,23 @@ export class DmClockQueue {
 
   /** Takes out all that a client has waiting, oldest first; returns the number. */
   removeClient(id: number, removed: (item: number) => void): number {
-    const clients = this.#clients;
-    const client = clients.find(id);
+    const { waiting } = this.#clients;
+    const client = this.#clients.find(id);
+    const here = this.#here;
+    here.fit(this.#clients.capacity);
     if (client < 0) {
       return 0;
     }
-    const count = clients.queued[client] as number;
-    for (let item = clients.first[client] as number; item >= 0; item = this.#next[item] as number) {
+    const count = here.queued[client] as number;
+    for (let item = here.first[client] as number; item >= 0; item = this.#next[item] as number) {
       removed(item);
     }
-    clients.queued[client] = 0;
-    clients.first[client] = -1;
-    clients.last[client] = -1;
+    here.queued[client] = 0;
+    here.first[client] = -1;
+    here.last[client] = -1;
+    waiting[client] = (waiting[client] as number) - count;
     this.#unplace(client);
-    this.size -= count;
+    this.#left(count);
     return count;
   }
 
@@ -209,10 +229,12 @@ export class DmClockQueue {
     newestFirst = false,
   ): number {
     const clients = this.#clients;
+    const here = this.#here;
+    here.fit(clients.capacity);
     let count = 0;
     for (const client of clients.records()) {
       const items: number[] = [];
-      for (let at = clients.first[client] as number; at >= 0; at = this.#next[at] as number) {
+      for (let at = here.first[client] as number; at >= 0; at = this.#next[at] as number) {
         items.push(at);
       }
       const id = clients.idOf(client);
@@ -227,7 +249,7 @@ export class DmClockQueue {
         this.#relink(client, items, gone, nowNs);
       }
     }
-    this.size -= count;
+    this.#left(count);
     return count;
   }
 
@@ -259,7 +281,8 @@ export class DmClockQueue {
    */
   #welcome(client: number, nowNs: number): void {
     const clients = this.#clients;
-    const { idle, previousWeight, weightShift, queued, first } = clients;
+    const { idle, previousWeight, weightShift } = clients;
+    const { queued, first } = this.#here;
     let lowest = Number.POSITIVE_INFINITY;
     for (let other = 0; other < idle.length; other += 1) {
       if (idle[other] === 0) {
@@ -281,32 +304,32 @@ export class DmClockQueue {
 
   #tag(item: number, client: number, nowNs: number, delta: number, rho: number): void {
     const clients = this.#clients;
+    const { previousReservation, previousWeight, previousLimit } = clients;
     const arrivalNs = this.#arrival[item] as number;
-    const early = arrivalNs - this.#anticipationNs < (clients.previousArrival[client] as number);
-    const fromNs = early ? arrivalNs - this.#anticipationNs : arrivalNs;
+    const fromNs = this.#startOf(item, client);
     const cost = this.#cost[item] as number;
     const byReservation = clients.reservationInverse[client] as number;
     let tag = Number.POSITIVE_INFINITY;
     if (byReservation > 0) {
-      const next = (clients.previousReservation[client] as number) + byReservation * (rho + cost);
-      tag = Math.max(next, Math.min(fromNs, this.#dueNs));
-      clients.previousReservation[client] = tag;
+      const next = (previousReservation[client] as number) + byReservation * (rho + cost);
+      tag = tagOf(next, Math.min(fromNs, clients.oldestDueNs()), arrivalNs);
+      previousReservation[client] = tag;
     }
     this.#reservation[item] = tag;
     const byWeight = clients.weightInverse[client] as number;
     tag = Number.POSITIVE_INFINITY;
     if (byWeight > 0) {
-      const next = (clients.previousWeight[client] as number) + byWeight * (delta + cost);
-      tag = Math.max(next, fromNs);
-      clients.previousWeight[client] = tag;
+      const next = (previousWeight[client] as number) + byWeight * (delta + cost);
+      tag = tagOf(next, fromNs, arrivalNs);
+      previousWeight[client] = tag;
     }
     this.#weight[item] = tag;
     const byLimit = clients.limitInverse[client] as number;
     tag = Number.NEGATIVE_INFINITY;
     if (byLimit > 0) {
-      const next = (clients.previousLimit[client] as number) + byLimit * (delta + cost);
-      tag = Math.max(next, fromNs);
-      clients.previousLimit[client] = tag;
+      const next = (previousLimit[client] as number) + byLimit * (delta + cost);
+      tag = tagOf(next, fromNs, arrivalNs);
+      previousLimit[client] = tag;
     }
     this.#limit[item] = tag;
     this.#rho[item] = rho;
@@ -314,15 +337,27 @@ export class DmClockQueue {
     clients.lastTagged[client] = nowNs;
   }
 
+  /** The time that a request's tags begin at unless its client's last ones lead beyond that. */
+  #startOf(item: number, client: number): number {
+    const { previousArrival, waiting } = this.#clients;
+    if (this.#here.queued[client] === 0 && (waiting[client] as number) > 0) {
+      // It is the first here, but its client was not away: it waits in other queues.
+      return Number.NEGATIVE_INFINITY;
+    }
+    const arrivalNs = this.#arrival[item] as number;
+    const anticipatedNs = arrivalNs - this.#anticipationNs;
+    return anticipatedNs < (previousArrival[client] as number) ? anticipatedNs : arrivalNs;
+  }
+
   #weightKey(client: number): number {
-    const clients = this.#clients;
-    const head = clients.first[client] as number;
-    return (this.#weight[head] as number) + (clients.weightShift[client] as number);
+    const head = this.#here.first[client] as number;
+    const shift = this.#clients.weightShift[client] as number;
+    return (this.#weight[head] as number) + shift;
   }
 
   /** Puts a client where its first request belongs. */
   #placeHead(client: number, nowNs: number): void {
-    const { byReservation, byLimit, ready, overLimit, first } = this.#clients;
+    const { byReservation, byLimit, ready, overLimit, first } = this.#here;
     const head = first[client] as number;
     const reservationNs = this.#reservation[head] as number;
     if (reservationNs < Number.POSITIVE_INFINITY) {
@@ -348,7 +383,7 @@ export class DmClockQueue {
   }
 
   #unplace(client: number): void {
-    const { byReservation, byLimit, ready, overLimit } = this.#clients;
+    const { byReservation, byLimit, ready, overLimit } = this.#here;
     byReservation.remove(client);
     byLimit.remove(client);
     ready.remove(client);
@@ -357,11 +392,13 @@ export class DmClockQueue {
 
   #serve(client: number, byReservation: boolean, nowNs: number): number {
     const clients = this.#clients;
-    const item = clients.first[client] as number;
+    const here = this.#here;
+    const item = here.first[client] as number;
     const next = this.#next[item] as number;
-    clients.first[client] = next;
-    clients.queued[client] = (clients.queued[client] as number) - 1;
-    this.size -= 1;
+    here.first[client] = next;
+    here.queued[client] = (here.queued[client] as number) - 1;
+    clients.waiting[client] = (clients.waiting[client] as number) - 1;
+    this.#left(1);
     if (next >= 0 && this.#delayed) {
       const { delta, rho } = clients;
       this.#tag(next, client, nowNs, delta[client] as number, rho[client] as number);
@@ -373,7 +410,7 @@ export class DmClockQueue {
       this.#giveBack(client, (this.#cost[item] as number) + (this.#rho[item] as number));
     }
     if (next < 0) {
-      clients.last[client] = -1;
+      here.last[client] = -1;
       this.#unplace(client);
     } else {
       this.#placeHead(client, nowNs);
@@ -381,6 +418,14 @@ export class DmClockQueue {
     this.pulledReservation = byReservation;
     this.pulledClient = clients.idOf(client);
     return item;
+  }
+
+  /** So many requests are no longer here. */
+  #left(count: number): void {
+    this.size -= count;
+    if (this.size === 0) {
+      this.#clients.noteDue(this.#number, Number.POSITIVE_INFINITY);
+    }
   }
 
   /** What was served by weight does not use up the reservation. */
@@ -391,7 +436,11 @@ export class DmClockQueue {
       return;
     }
     clients.previousReservation[client] = (clients.previousReservation[client] as number) - byNs;
-    for (let item = clients.first[client] as number; item >= 0; item = this.#next[item] as number) {
+    for (
+      let item = this.#here.first[client] as number;
+      item >= 0;
+      item = this.#next[item] as number
+    ) {
       this.#reservation[item] = (this.#reservation[item] as number) - byNs;
       if (this.#delayed) {
         return;
@@ -401,11 +450,13 @@ export class DmClockQueue {
 
   #relink(client: number, items: readonly number[], gone: Set<number>, nowNs: number): void {
     const clients = this.#clients;
+    const here = this.#here;
     const kept = items.filter((item) => !gone.has(item));
     const newHead = kept[0] !== items[0];
-    clients.first[client] = kept[0] ?? -1;
-    clients.last[client] = kept.at(-1) ?? -1;
-    clients.queued[client] = kept.length;
+    here.first[client] = kept[0] ?? -1;
+    here.last[client] = kept.at(-1) ?? -1;
+    here.queued[client] = kept.length;
+    clients.waiting[client] = (clients.waiting[client] as number) - gone.size;
     for (const [place, item] of kept.entries()) {
       this.#next[item] = kept[place + 1] ?? -1;
     }
@@ -421,24 +472,11 @@ export class DmClockQueue {
     }
   }
 
-  /** Marks clients idle that were away for long, and forgets those that were for longer. */
+  /** Lets go of clients that were away for long. */
   #check(nowNs: number): void {
-    const clients = this.#clients;
-    const eraseMax = this.#options.eraseMax ?? defaults.eraseMax;
-    let erased = 0;
-    for (const client of clients.records()) {
-      const awayNs = nowNs - (clients.lastTagged[client] as number);
-      if (clients.queued[client] !== 0 || awayNs < this.#idleAgeNs) {
-        continue;
-      }
-      if (awayNs >= this.#eraseAgeNs && erased < eraseMax) {
-        clients.remove(client);
-        erased += 1;
-      } else {
-        clients.idle[client] = 1;
-      }
-    }
-    this.#checkNs = nowNs + (erased < eraseMax ? this.#checkPeriodNs : checkSoonNs);
+    const most = this.#options.eraseMax ?? defaults.eraseMax;
+    const all = this.#clients.retire(nowNs, this.#idleAgeNs, this.#eraseAgeNs, most);
+    this.#checkNs = nowNs + (all ? this.#checkPeriodNs : checkSoonNs);
   }
 
   #grow(items: number): void {

@@ -24,6 +24,7 @@ export class MclockScheduler implements OpScheduler {
     this.#cutOff = options.cutOff;
     this.#plan = options.plan;
     this.#queue = new DmClockQueue({
+      ...(options.sharedClients === undefined ? {} : { clients: options.sharedClients }),
       qosOf: (key) => this.#qosOf(key),
       atLimit: options.atLimit ?? "wait",
       rejectThresholdNs: options.rejectThresholdNs ?? 0,

@@ -4,6 +4,7 @@ import type { BlockDevice } from "../../port/block-device.ts";
 import type { Clock } from "../../port/clock.ts";
 import type { Random } from "../../port/random.ts";
 import { SchedulerDevice } from "./device.ts";
+import { DmClockClients } from "./dmclock-clients.ts";
 import {
   type ClientQos,
   type MclockProfile,
@@ -47,9 +48,14 @@ export function capacityOf(options: OptionSet): {
   };
 }
 
-/** Reservations, weights and limits of one shard. */
+/** Whether classes have their reservations and limits on all shards together, or a part on each. */
+function acrossShards(options: OptionSet): boolean {
+  return options.flag("osd_mclock_across_shards");
+}
+
+/** Reservations, weights and limits of one shard, or of all together. */
 export function planOf(options: OptionSet): QosPlan {
-  const shards = Math.max(1, options.number("osd_op_num_shards"));
+  const shards = acrossShards(options) ? 1 : Math.max(1, options.number("osd_op_num_shards"));
   return qosPlanOf(sharesOf(options), { ...capacityOf(options), shards });
 }
 
@@ -65,12 +71,14 @@ export function openSchedulerDevice(
   const plan = planOf(options);
   const minBytes = options.number("osd_op_pq_min_cost");
   const maxBytes = options.number("osd_op_pq_max_tokens_per_priority");
+  const shared = acrossShards(options) ? { sharedClients: new DmClockClients() } : {};
   const device = new SchedulerDevice(below, clock, {
     queue: () =>
       openScheduler(options.text("osd_op_queue"), {
         random,
         cutOff: low ? cutOffs.low : cutOffs.high,
         plan,
+        ...shared,
         wpqCost: { minBytes, maxBytes },
       }),
     shards: Math.max(1, options.number("osd_op_num_shards")),

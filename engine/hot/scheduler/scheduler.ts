@@ -1,5 +1,6 @@
 /** Op schedulers: which of the operations that wait runs next. */
 import type { Random } from "../../port/random.ts";
+import type { DmClockClients } from "./dmclock-clients.ts";
 import type { QosPlan } from "./qos.ts";
 
 /** Who an operation belongs to; the numbers are those of `BlockOp.opClass`. */
@@ -76,6 +77,8 @@ export interface SchedulerOptions {
   readonly cutOff: number;
   /** dmClock: reservation, weight and limit of each class, and what an operation costs. */
   readonly plan: QosPlan;
+  /** dmClock: queues of one device that share the reservation, weight and limit of each client. */
+  readonly sharedClients?: DmClockClients;
   /** Default `wait`, as Ceph's OSD. */
   readonly atLimit?: AtLimit;
   /** With `reject`: how far beyond its limit a client may get, ns; default 0. */

@@ -77,6 +77,16 @@ export const schedulerOptions: readonly OptionEntry[] = [
     sweep: "recovery under client load -> client share of IOPS, time of recovery",
   },
   {
+    name: "osd_mclock_across_shards",
+    type: "bool",
+    default: true,
+    change: "startup",
+    layer: "scheduler",
+    summary:
+      "reservations and limits hold on all shards of a device together; false: on each its part, as in Ceph; osdyno's own",
+    sweep: "1..16 shards -> shares of the classes",
+  },
+  {
     name: "osd_mclock_max_capacity_iops_hdd",
     type: "float",
     default: 315,
