@@ -1,6 +1,9 @@
 /** What client caches do when the image refuses, how long data stays dirty, and what is read ahead. */
 import { describe, expect, it } from "vitest";
+import { SeededRandom } from "../../engine/base/random.ts";
 import { type Fault, FaultDevice } from "../../engine/device/fault.ts";
+import type { CacheKey } from "../../engine/hot/cache/cache.ts";
+import { cacheKinds, openCache } from "../../engine/hot/cache/registry.ts";
 import { Readahead } from "../../engine/hot/clientcache/readahead.ts";
 import { clientCacheKind, type OpenedClientCache } from "../../engine/hot/clientcache/registry.ts";
 import {
@@ -189,5 +192,99 @@ describe("reading ahead", () => {
     ]);
     expect(seen.map(([first]) => first).lastIndexOf(true)).toBe(3);
     expect(seen.some(([, second]) => second)).toBe(false);
+  });
+});
+
+describe("eviction", () => {
+  const pages = 256;
+  const room = 32;
+  const noAhead = { triggerRequests: 0, maxBytes: 0, disableAfterBytes: 0 };
+
+  /** Some pages are asked for often, and now and then many in a row once. */
+  function trace(accesses: number): readonly number[] {
+    const random = new SeededRandom(11);
+    return Array.from({ length: accesses }, (_, at) =>
+      at % 200 < 140 ? Math.floor(pages * random.unit() ** 3) : (at * 3) % pages,
+    );
+  }
+
+  /** Which of these uses hit when the policy alone is told them. */
+  function modelOf(name: string, uses: readonly number[]): readonly boolean[] {
+    const policy = openCache(name);
+    const slots = new Map<CacheKey, number>();
+    return uses.map((page) => {
+      const slot = slots.get(page);
+      if (slot === undefined) {
+        policy.miss();
+        slots.set(page, policy.insert(page, blockBytes));
+        policy.trimTo(room * blockBytes, (key) => slots.delete(key));
+      } else {
+        policy.hit(slot);
+      }
+      return slot !== undefined;
+    });
+  }
+
+  /** Which of these uses the cache answered; `kindOf`: reads do, writes are not counted. */
+  async function hitsOf(
+    eviction: string,
+    uses: readonly number[],
+    policy = "writeback",
+    kindOf: (at: number) => OpKind = () => read,
+  ): Promise<readonly boolean[]> {
+    const sizeBytes = room * blockBytes;
+    const place = new Place(policy, { eviction, sizeBytes, readahead: noAhead });
+    const hits: boolean[] = [];
+    for (const [at, page] of uses.entries()) {
+      const before = place.cache.stats.counters.readHits;
+      expect(await place.one(kindOf(at), page, 1)).toBe(blockBytes);
+      hits.push(place.cache.stats.counters.readHits > before);
+      expect(place.cache.stats.heldBytes).toBeLessThanOrEqual(sizeBytes);
+    }
+    return hits;
+  }
+
+  const count = (hits: readonly boolean[]) => hits.filter(Boolean).length;
+
+  it.each(cacheKinds().map(({ name }) => name))(
+    "%s: reads hit where the policy says when it is told of each once",
+    async (name) => {
+      const uses = trace(2000);
+      expect(await hitsOf(name, uses)).toEqual(modelOf(name, uses));
+    },
+  );
+
+  it("arc keeps what is used again where lru loses it to what is used once", async () => {
+    const uses = trace(2000);
+    const [arc, lru] = [await hitsOf("arc", uses), await hitsOf("lru", uses)];
+    expect(count(arc)).toBeGreaterThan(1.05 * count(lru));
+  });
+
+  it.each(["lru", "arc"])("%s: a write is one use, too", async (name) => {
+    const uses = trace(1000);
+    const isWrite = (at: number) => at % 3 === 0;
+    const hits = await hitsOf(name, uses, "writethrough", (at) => (isWrite(at) ? write : read));
+    const expected = modelOf(name, uses).map((hit, at) => hit && !isWrite(at));
+    expect(hits).toEqual(expected);
+  });
+
+  it("what is read ahead is used when it is asked for, not before", async () => {
+    const sizeBytes = room * blockBytes;
+    const readahead = { triggerRequests: 2, maxBytes: 32 << 10, disableAfterBytes: 0 };
+    const place = new Place("writeback", { eviction: "arc", sizeBytes, readahead });
+    // Twice used: the scan below must not drive them out.
+    const kept = [200, 210, 220, 230, 240];
+    for (const page of [...kept, ...kept]) {
+      expect(await place.one(read, page)).toBe(blockBytes);
+    }
+    for (let page = 0; page < 128; page += 1) {
+      expect(await place.one(read, page)).toBe(blockBytes);
+    }
+    const before = place.cache.stats.counters.readHits;
+    expect(place.cache.stats.counters.readaheads).toBeGreaterThan(0);
+    for (const page of kept) {
+      expect(await place.one(read, page)).toBe(blockBytes);
+    }
+    expect(place.cache.stats.counters.readHits - before).toBe(kept.length);
   });
 });

@@ -230,7 +230,7 @@ export class BufferCache extends LayerDevice {
     const taken: number[] = [];
     for (let page = Math.floor(from / pageBytes); page * pageBytes < to; page += 1) {
       const held = pages.frameOf(page);
-      const frame = held < 0 ? pages.take(page) : held;
+      const frame = held < 0 ? pages.take(page, true) : held;
       if (frame < 0) {
         break;
       }

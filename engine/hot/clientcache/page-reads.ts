@@ -78,6 +78,7 @@ export class PageReads {
     if (firstMissing < 0) {
       this.#on.counters.readHits += 1;
       this.#on.counters.readHitBytes += to - from;
+      this.#tellUses(from, to);
       this.#copyOut(from, to, at);
       this.#on.finish(index, to - from);
       return;
@@ -91,8 +92,21 @@ export class PageReads {
     }
     this.#on.counters.readMissBytes += endMissing - firstMissing;
     this.#on.counters.readHitBytes += to - from - (endMissing - firstMissing);
-    pages.policy.miss();
+    this.#tellUses(from, to);
     this.#fetch(index, firstMissing, endMissing);
+  }
+
+  /** Tells the policy of a read, once, whether its pages are held or are going to be. */
+  #tellUses(from: number, to: number): void {
+    const pages = this.#on.pages;
+    for (let page = Math.floor(from / pageBytes); page * pageBytes < to; page += 1) {
+      const frame = pages.frameOf(page);
+      if (frame < 0) {
+        pages.missed();
+      } else {
+        pages.used(frame);
+      }
+    }
   }
 
   /** Copies what the cache has of a range to the arena. */
@@ -111,7 +125,6 @@ export class PageReads {
       const source = pages.at(frame) - start;
       if (((pages.valid[frame] as number) & wanted) === wanted) {
         bytes.set(pages.bytes.subarray(source + first, source + end), at + first - from);
-        pages.used(frame);
         continue;
       }
       for (let sector = first; sector < end; sector += 512) {
@@ -168,7 +181,7 @@ export class PageReads {
       this.#on.arena.bytes.copyWithin(at + fetch.from - from, at, at + fetch.to - fetch.from);
       if (!fetch.stale) {
         const source = this.#on.arena.bytes.subarray(at + fetch.from - from, at + fetch.to - from);
-        this.#fill(fetch.from, fetch.to, source);
+        this.#fill(fetch.from, fetch.to, source, false);
       }
       this.#copyOut(from, to, at);
     }
@@ -179,15 +192,15 @@ export class PageReads {
     return true;
   }
 
-  /** Keeps what was read from the image, where the cache has nothing newer. */
-  #fill(from: number, to: number, source: Uint8Array): void {
+  /** Keeps what was read from the image, where the cache has nothing newer; `kept`: as `Pages.take`. */
+  #fill(from: number, to: number, source: Uint8Array, kept: boolean): void {
     const pages = this.#on.pages;
     for (let page = Math.floor(from / pageBytes); page * pageBytes < to; page += 1) {
       const start = page * pageBytes;
       const held = pages.frameOf(page);
-      const frame = held < 0 ? pages.take(page) : held;
+      const frame = held < 0 ? pages.take(page, kept) : held;
       if (frame < 0) {
-        return;
+        continue;
       }
       const got = sectorsOf(from - start, to - start);
       const missing = got & ~(pages.valid[frame] as number);
@@ -239,7 +252,7 @@ export class PageReads {
     this.#on.io.read(slot, from, to - from, (errno) => {
       this.#aheads.delete(fetch);
       if (errno === 0 && !fetch.stale) {
-        this.#fill(from, to, this.#on.io.bytesOf(slot).subarray(0, to - from));
+        this.#fill(from, to, this.#on.io.bytesOf(slot).subarray(0, to - from), true);
       }
       this.#on.io.release(slot);
       for (const frame of fetch.pinned) {

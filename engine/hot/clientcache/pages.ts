@@ -11,7 +11,7 @@ const none = -1;
 /**
  * The pages that a cache has room for, in one block of memory, with a note for each sector: whether it
  * holds the image's newest data, and whether the image lacks them. Pages that the image lacks something
- * of, or that somebody works on, are pinned; the policy chooses among the others.
+ * of, or that somebody works on, are pinned; the policy chooses among the others, once what comes in is there.
  */
 export class Pages {
   readonly capacity: number;
@@ -29,24 +29,29 @@ export class Pages {
   readonly dirtyOrder: Float64Array;
   readonly #policySlot: Int32Array;
   readonly #pins: Uint16Array;
+  /** Taken before its first use, which is still to be told. */
+  readonly #unused: Uint8Array;
   #dirtyBytes = 0;
   #order = 0;
 
   constructor(sizeBytes: number, policy: CachePolicy) {
     this.capacity = Math.floor(sizeBytes / pageBytes);
-    this.#bytes = new Uint8Array(this.capacity * pageBytes);
+    // One more for what comes in: the policy weighs it against what is held.
+    const frames = this.capacity + 1;
+    this.#bytes = new Uint8Array(frames * pageBytes);
     this.#policy = policy;
-    for (let frame = this.capacity - 1; frame >= 0; frame -= 1) {
+    for (let frame = frames - 1; frame >= 0; frame -= 1) {
       this.#free.push(frame);
     }
-    this.page = new Float64Array(this.capacity);
-    this.valid = new Uint8Array(this.capacity);
-    this.dirty = new Uint8Array(this.capacity);
-    this.sending = new Uint8Array(this.capacity);
-    this.dirtyNs = new Float64Array(this.capacity);
-    this.dirtyOrder = new Float64Array(this.capacity);
-    this.#policySlot = new Int32Array(this.capacity);
-    this.#pins = new Uint16Array(this.capacity);
+    this.page = new Float64Array(frames);
+    this.valid = new Uint8Array(frames);
+    this.dirty = new Uint8Array(frames);
+    this.sending = new Uint8Array(frames);
+    this.dirtyNs = new Float64Array(frames);
+    this.dirtyOrder = new Float64Array(frames);
+    this.#policySlot = new Int32Array(frames);
+    this.#pins = new Uint16Array(frames);
+    this.#unused = new Uint8Array(frames);
   }
 
   get size(): number {
@@ -56,10 +61,6 @@ export class Pages {
   /** Bytes that the image lacks, on their way there or not. */
   get dirtyBytes(): number {
     return this.#dirtyBytes;
-  }
-
-  get policy(): CachePolicy {
-    return this.#policy;
   }
 
   /** The frame of a page; -1: it is not held. */
@@ -78,28 +79,54 @@ export class Pages {
     return frames;
   }
 
-  /** The page was used. */
+  /** A page that is held is used. What comes in counts as used once: its first use is told the policy by that. */
   used(frame: number): void {
-    this.#policy.hit(this.#policySlot[frame] as number);
+    if (this.#unused[frame] === 0) {
+      this.#policy.hit(this.#policySlot[frame] as number);
+    }
+    this.#unused[frame] = 0;
   }
 
-  /** A frame for a page that is not held; -1: all are pinned. */
-  take(page: number): number {
-    if (this.#free.length === 0 && this.capacity > 0) {
-      this.#policy.trimTo((this.capacity - 1) * pageBytes, this.#evicted);
-    }
-    const frame = this.#free.pop();
-    if (frame === undefined) {
+  /** A page that is not held was asked for. */
+  missed(): void {
+    this.#policy.miss();
+  }
+
+  /**
+   * A frame for a page that is not held; -1: all are pinned. With `kept` the policy must take it, and `used` follows
+   * when it is used; else it comes in because it was, and -1 may mean that the policy keeps others rather than it.
+   */
+  take(page: number, kept: boolean): number {
+    if (this.#policy.stats.pinnedBytes >= this.capacity * pageBytes) {
       return none;
     }
+    this.#admit(page, kept, false);
+    if (kept && !this.#frames.has(page)) {
+      this.#admit(page, kept, true);
+    }
+    return this.frameOf(page);
+  }
+
+  /** Lets a page in and something go, perhaps the very page unless it is pinned. */
+  #admit(page: number, kept: boolean, pinned: boolean): void {
+    const frame = this.#free.pop();
+    assert(frame !== undefined, "there is a frame for a page that comes in");
     this.#frames.set(page, frame);
     this.page[frame] = page;
     this.valid[frame] = 0;
     this.dirty[frame] = 0;
     this.sending[frame] = 0;
     this.#pins[frame] = 0;
-    this.#policySlot[frame] = this.#policy.insert(page, pageBytes);
-    return frame;
+    this.#unused[frame] = kept ? 1 : 0;
+    const slot = this.#policy.insert(page, pageBytes);
+    this.#policySlot[frame] = slot;
+    if (pinned) {
+      this.#policy.pin(slot);
+    }
+    this.#policy.trimTo(this.capacity * pageBytes, this.#evicted);
+    if (pinned) {
+      this.#policy.unpin(slot);
+    }
   }
 
   /** Forgets a page: nobody works on it, and what it had is void. */
