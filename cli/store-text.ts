@@ -205,15 +205,22 @@ function valueText(value: PerfValue): string {
     : `${value.value} ${value.unit}`;
 }
 
+/** What opening the store did and found; what is zero is only counted: nothing else has been done to it. */
 export function countersText(counters: PerfCounters): string {
-  return Object.entries(counters)
-    .map(([section, values]) => {
-      const rows = Object.entries(values).map(
-        ([name, value]) => [`  ${name}`, valueText(value)] as const,
-      );
-      return `${section}\n${rows.length === 0 ? "  nothing" : columns(rows)}`;
-    })
-    .join("\n\n");
+  let zeroes = 0;
+  const sections = Object.entries(counters).flatMap(([section, values]) => {
+    const entries = Object.entries(values);
+    const told = entries.filter(
+      ([, value]) => (value.kind === "time" ? value.count : value.value) !== 0,
+    );
+    zeroes += entries.length - told.length;
+    const rows = told.map(([name, value]) => [`  ${name}`, valueText(value)] as const);
+    return rows.length === 0 ? [] : [`${section}\n${columns(rows)}`];
+  });
+  const rest =
+    `${zeroes} more are 0: nothing was done but to open the store (--json lists them). ` +
+    "A run keeps what its operations counted in osdyno.counters of its run.json.";
+  return [...sections, rest].join("\n\n");
 }
 
 export function expansionText(expansions: readonly Expansion[]): string {

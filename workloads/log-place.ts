@@ -1,6 +1,6 @@
 /** The device of a persistent write log: what its option names, and what stands there. */
 import { createHash } from "node:crypto";
-import { closeSync, openSync, readSync, statSync } from "node:fs";
+import { closeSync, openSync, readSync, type Stats, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { OsdynoError } from "../engine/base/error.ts";
 import { backingOfPath, probeContext } from "../engine/device/probe.ts";
@@ -47,6 +47,20 @@ export function rootIn({ found }: PlannedLog): Root | null {
 /** The log may hold writes that its image lacks: they go there when it is opened. */
 export function isUnfinished(log: PlannedLog): boolean {
   return rootIn(log)?.clean === false;
+}
+
+/** False: a device that nobody may open; whether it is in use is for the safety verdict to say. */
+function mayBeOpened(path: string, stat: Stats): boolean {
+  try {
+    closeSync(openSync(path, "r"));
+    return true;
+  } catch (error) {
+    const { code = "", message } = error as NodeJS.ErrnoException;
+    if (stat.isBlockDevice() && ["EPERM", "EACCES", "EBUSY"].includes(code)) {
+      return false;
+    }
+    throw new OsdynoError("io", `${path}: ${message}`, {}, error);
+  }
 }
 
 /** The newest root in the first bytes of a file, or why there is none. */
@@ -139,7 +153,7 @@ export function plannedLog(options: OptionSet, imageUri: string, directory: stri
     throw new OsdynoError("bad-input", `${path} is neither a file nor a block device`);
   }
   const present = stat.isBlockDevice() ? blockDeviceBytes(path, stat) : Number(stat.size);
-  const root = rootOf(path);
+  const root = mayBeOpened(path, stat) ? rootOf(path) : "foreign";
   if (typeof root === "string") {
     return {
       mode,

@@ -116,8 +116,11 @@ export function storePlace(path: string): StorePlace {
   if (!block && !found.isFile()) {
     throw new OsdynoError("bad-input", `${path} is neither a file nor a block device`);
   }
-  const bytes = firstBytes(path);
   const sizeBytes = bytesOf(path, found);
+  const bytes = firstBytes(path, block);
+  if (bytes === null) {
+    return { kind: "foreign", block, sizeBytes };
+  }
   const magic = String.fromCharCode(...bytes.subarray(0, labelMagic.length));
   return magic === labelMagic
     ? { kind: "store", label: decodeLabel(bytes, path), block, sizeBytes }
@@ -128,7 +131,8 @@ function bytesOf(path: string, found: Stats): number {
   return found.isBlockDevice() ? blockDeviceBytes(path, found) : found.size;
 }
 
-function firstBytes(path: string): Uint8Array {
+/** Null: a device that nobody may open; whether it is in use is for the safety verdict to say. */
+function firstBytes(path: string, block: boolean): Uint8Array | null {
   try {
     const file = openSync(path, "r");
     try {
@@ -139,6 +143,12 @@ function firstBytes(path: string): Uint8Array {
       closeSync(file);
     }
   } catch (error) {
+    if (
+      block &&
+      ["EPERM", "EACCES", "EBUSY"].includes((error as NodeJS.ErrnoException).code ?? "")
+    ) {
+      return null;
+    }
     const reason = error instanceof Error ? error.message : String(error);
     throw new OsdynoError("io", `${path}: ${reason}`, {}, error);
   }

@@ -194,7 +194,10 @@ async function dumpCounters(path: string, flags: DumpFlags): Promise<void> {
 function dumpCommand(): Command {
   return subcommand("dump", "what the store is and holds, or all about one object")
     .argument("[object]", "an object's name")
-    .option("--counters", "its counters, after opening it")
+    .option(
+      "--counters",
+      "its counters since it was opened for this; a run's own are in its run.json",
+    )
     .action(async (path: string, object: string | undefined, flags: DumpFlags) => {
       if (flags.counters === true) {
         await dumpCounters(path, flags);

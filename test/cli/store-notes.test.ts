@@ -1,4 +1,5 @@
 /** Options of a store that do not act as they were set: the run says so, a line each. */
+import { readFileSync, statSync } from "node:fs";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { Workplace } from "./command.ts";
 
@@ -46,4 +47,33 @@ test("sizes, caches, blobs and engines that are not as they were set", () => {
   expect(notes("c", "bdev_ioengine=pmem")).toEqual([
     expect.stringMatching(/^pmem: \S*\/c: writes become durable by /),
   ]);
+}, 60_000);
+
+test("a store that cannot be made leaves nothing; a device in use is refused before it is opened", () => {
+  const { code, err } = place.run([
+    ...["run", "--no-progress", "--no-report", "--target=store:x?size=100t", "--out=r"],
+    ...["--name=a", "--rw=write", "--bs=4k", "--size=4m"],
+  ]);
+  expect(err).toMatch(/^osdyno: cannot make a store at [^\n]*\n$/);
+  expect([code, place.files()]).toEqual([2, []]);
+  const [mount = ""] = readFileSync("/proc/mounts", "utf8").match(/^\/dev\/\S+/m) ?? [];
+  const device = mount === "" ? undefined : statSync(mount, { throwIfNoEntry: false });
+  for (const target of device?.isBlockDevice() === true
+    ? [`store:${mount}`, `pwl:${mount}+null:?size=1g`]
+    : []) {
+    const refused = place.run([
+      ...["run", "--no-progress", "--no-report", "--out=r", `--target=${target}`],
+      ...["--name=a", "--rw=write", "--bs=4k", "--size=4m", "--destroy"],
+    ]);
+    expect(refused.err).toMatch(/^osdyno: will not write to [^\n]* is mounted at [^\n]*\n$/);
+    expect([refused.code, place.files()]).toEqual([4, []]);
+  }
+}, 60_000);
+
+test("counters of a store that is only opened are few, and say where a run's are", () => {
+  expect(notes(`c?size=96m&${waltree}`)).toEqual([]);
+  const { out } = place.run(["store", "dump", "c", "--counters"]);
+  expect(out).toMatch(/^ {2}free +\d+ bytes$/m);
+  expect(out).not.toMatch(/^ .* 0 /m);
+  expect(out).toMatch(/^\d+ more are 0: .* osdyno\.counters of its run\.json\.$/m);
 }, 60_000);

@@ -77,6 +77,11 @@ function makeFile(path: string, sizeBytes: number, place: StorePlace): void {
     try {
       ftruncateSync(file, 0);
       ftruncateSync(file, sizeBytes);
+    } catch (error) {
+      if (place.kind === "absent") {
+        rmSync(path, { force: true });
+      }
+      throw error;
     } finally {
       closeSync(file);
     }
