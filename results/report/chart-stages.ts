@@ -101,9 +101,10 @@ function colour(parts: readonly Part[]): object {
   };
 }
 
+/** Ordinal: how much of something shows has an order. */
 const opacity = {
   field: "kind",
-  type: "nominal",
+  type: "ordinal",
   scale: { domain: ["queued", "worked"], range: [0.45, 1] },
   legend: null,
 };

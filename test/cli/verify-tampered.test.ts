@@ -157,6 +157,8 @@ describe("a tuning", () => {
     place.write("t.yaml", lines.join("\n"));
     const done = place.run(["tune", "t.yaml", "--out=t", "--clock=virtual", "--no-progress"]);
     expect(done, done.err).toMatchObject({ code: 0 });
+    // Charts of two goals share their legend.
+    expect(done.err).not.toContain("WARN");
     record = JSON.parse(place.read("t", "tune.json")) as TuneRecord;
   });
   afterAll(() => place.remove());

@@ -74,11 +74,19 @@ function bestOf(record: TuneRecord, goal: Goal): readonly { number: number; figu
 }
 
 function specOf(record: TuneRecord, goals: readonly Goal[], form: Form) {
-  const cells = goals.map((goal, place) => cell(record, goal, form, place === 0));
+  const shown = goals.flatMap((goal) => rowsOf(record, goal)).map(({ kind }) => kind);
+  const there = kinds.filter((kind) => shown.includes(kind));
+  const cells = goals.map((goal) => cell(record, goal, form, there));
   return styled({ vconcat: cells }, "The search, run by run", form);
 }
 
-function cell(record: TuneRecord, goal: Goal, form: Form, labelled: boolean): object {
+/** `there`: the kinds of all cells, which share one legend. */
+function cell(
+  record: TuneRecord,
+  goal: Goal,
+  form: Form,
+  there: readonly (typeof kinds)[number][],
+): object {
   const rows = rowsOf(record, goal);
   const standard = rows.filter(({ kind }) => kind === "default").map(({ figure }) => figure);
   const figures = rows.map(({ figure }) => figure);
@@ -95,9 +103,8 @@ function cell(record: TuneRecord, goal: Goal, form: Form, labelled: boolean): ob
     title: metricHeading(goal.metric),
     ...figureScale(goal.metric, figures),
   };
-  const there = kinds.filter((kind) => rows.some((row) => row.kind === kind));
   const pick = <T>(list: readonly T[]) => there.map((kind) => list[kinds.indexOf(kind)]);
-  const legend = labelled ? { orient: "top", direction: "horizontal", title: null } : null;
+  const legend = { orient: "top", direction: "horizontal", title: null };
   const of = { field: "kind", type: "nominal", legend };
   return {
     width: formWidth[form] - 90,
