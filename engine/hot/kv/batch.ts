@@ -34,6 +34,8 @@ export class KvBatch {
   #buffer: Uint8Array;
   #used = 0;
   #count = 0;
+  /** Made last: a commit asks for it three times. */
+  #view: Uint8Array = nothing;
 
   /** `capacityBytes`: room to begin with; it grows by itself. */
   constructor(capacityBytes = firstCapacity) {
@@ -42,7 +44,10 @@ export class KvBatch {
 
   /** The records; a view that is valid until the batch changes. */
   get bytes(): Uint8Array {
-    return this.#buffer.subarray(0, this.#used);
+    if (this.#view.length !== this.#used || this.#view.buffer !== this.#buffer.buffer) {
+      this.#view = this.#buffer.subarray(0, this.#used);
+    }
+    return this.#view;
   }
 
   get byteLength(): number {

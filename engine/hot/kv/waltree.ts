@@ -93,6 +93,8 @@ class WaltreeStore implements KeyValueStore {
   /** Log bytes at which the next checkpoint is due. */
   #dueBytes: number;
   #idle: (() => void)[] = [];
+  /** Lengths of a group's batches, as they are written; used again. */
+  readonly #heads: Uint8Array[] = [];
   readonly #counts = {
     commits: 0,
     batches: 0,
@@ -270,7 +272,8 @@ class WaltreeStore implements KeyValueStore {
     const pieces: Uint8Array[] = [];
     for (const { batches } of group) {
       for (const batch of batches) {
-        const head = new Uint8Array(4);
+        const head = this.#heads[pieces.length >> 1] ?? new Uint8Array(4);
+        this.#heads[pieces.length >> 1] = head;
         writeU32(head, 0, batch.byteLength);
         pieces.push(head, batch.bytes);
       }

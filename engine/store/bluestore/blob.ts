@@ -14,6 +14,8 @@ export const unusedParts = 16;
 const noSums = new Uint8Array(0);
 /** Of a blob with one disk extent, or none; nobody writes to it. */
 const noMore: number[] = [];
+/** Used again and again. */
+const taken: number[] = [];
 
 export class Blob {
   /** Bytes that the blob stands for, before compression. */
@@ -26,7 +28,7 @@ export class Blob {
   #diskBytes = 0;
   #firstOffset = hole;
   #firstLength = 0;
-  /** Offset and length of those behind the first, in turn. */
+  /** Offset and length of those behind the first, in turn; behind `#diskCount` is what was once. */
   #more: number[] = noMore;
   /** Values of one checksum for every chunk of the disk bytes; empty: no checksums. */
   sums: Uint8Array = noSums;
@@ -54,7 +56,9 @@ export class Blob {
   reset(): void {
     this.logicalBytes = 0;
     this.compressedBytes = 0;
-    this.#forgetDisk();
+    this.#diskCount = 0;
+    this.#diskBytes = 0;
+    this.#more = noMore;
     this.#spareSums = this.sums;
     this.sums = noSums;
     this.sumType = 0;
@@ -193,21 +197,14 @@ export class Blob {
       this.addDisk(disk, length);
       return;
     }
-    const count = this.#diskCount;
-    const first = this.#firstOffset;
-    const firstLength = this.#firstLength;
-    const more = this.#more;
-    this.#forgetDisk();
-    if (offset === 0 && length >= total) {
-      this.addDisk(disk, length);
-      return;
-    }
+    const pieces = this.#takeDisk();
+    const count = pieces.length;
     const end = offset + length;
     let start = 0;
     let placed = false;
-    for (let at = 0; at < count; at += 1) {
-      const from = at === 0 ? first : (more[2 * at - 2] as number);
-      const stop = start + (at === 0 ? firstLength : (more[2 * at - 1] as number));
+    for (let at = 0; at < count; at += 2) {
+      const from = pieces[at] as number;
+      const stop = start + (pieces[at + 1] as number);
       if (start < offset) {
         this.addDisk(from, Math.min(stop, offset) - start);
       }
@@ -225,24 +222,26 @@ export class Blob {
 
   /** Forgets the disk bytes from `offset` on. */
   cutDisk(offset: number): void {
-    const count = this.#diskCount;
-    const first = this.#firstOffset;
-    const firstLength = this.#firstLength;
-    const more = this.#more;
-    this.#forgetDisk();
-    for (let at = 0; at < count && this.#diskBytes < offset; at += 1) {
-      const disk = at === 0 ? first : (more[2 * at - 2] as number);
-      const length = at === 0 ? firstLength : (more[2 * at - 1] as number);
-      this.addDisk(disk, Math.min(length, offset - this.#diskBytes));
+    const pieces = this.#takeDisk();
+    for (let at = 0; at < pieces.length && this.#diskBytes < offset; at += 2) {
+      const length = Math.min(pieces[at + 1] as number, offset - this.#diskBytes);
+      this.addDisk(pieces[at] as number, length);
     }
   }
 
-  #forgetDisk(): void {
+  /** The disk extents, offset and length in turn, which are to be added again; valid until the next call. */
+  #takeDisk(): readonly number[] {
+    const count = this.#diskCount;
+    while (taken.length > 2 * count) {
+      taken.pop();
+    }
+    for (let at = 0; at < count; at += 1) {
+      taken[2 * at] = this.diskOffset(at);
+      taken[2 * at + 1] = this.diskLength(at);
+    }
     this.#diskCount = 0;
     this.#diskBytes = 0;
-    this.#firstOffset = hole;
-    this.#firstLength = 0;
-    this.#more = noMore;
+    return taken;
   }
 
   /** Adds disk bytes, or a hole, behind the others; nothing if `length` is not above 0. */
@@ -268,10 +267,11 @@ export class Blob {
       }
       return;
     }
-    if (last === 0) {
+    if (this.#more === noMore) {
       this.#more = [disk, length];
     } else {
-      this.#more.push(disk, length);
+      this.#more[2 * last] = disk;
+      this.#more[2 * last + 1] = length;
     }
     this.#diskCount = last + 2;
   }

@@ -42,6 +42,21 @@ export class Onode {
     this.keyBytes = bytesOfKey(this.key);
   }
 
+  #shardKeyBytes: Uint8Array | null = null;
+
+  /** The key with room for what a shard's has more, in one array again and again. */
+  get shardKeyBytes(): Uint8Array {
+    let bytes = this.#shardKeyBytes;
+    if (bytes === null) {
+      const { length } = this.keyBytes;
+      bytes = new Uint8Array(length + 5);
+      bytes.set(this.keyBytes);
+      bytes[length + 4] = 0x78;
+      this.#shardKeyBytes = bytes;
+    }
+    return bytes;
+  }
+
   /** As if it had never been. */
   forget(): void {
     this.exists = false;

@@ -22,6 +22,16 @@ import type { StoreState } from "./state.ts";
 import { Txc, txcStates } from "./txc.ts";
 import { WireWriter } from "./wire.ts";
 
+/** Whether it is the next one of each of its collections. */
+function firstOfAll(txc: Txc, queue: "waiting" | "prepared"): boolean {
+  for (const sequencer of txc.sequencers) {
+    if (sequencer[queue].head() !== txc) {
+      return false;
+    }
+  }
+  return true;
+}
+
 export class Pipeline {
   readonly #state: StoreState;
   readonly #checker: TransactionChecker;
@@ -193,7 +203,7 @@ export class Pipeline {
         head();
         continue;
       }
-      if (!head.sequencers.every(({ waiting }) => waiting.head() === head)) {
+      if (!firstOfAll(head, "waiting")) {
         break;
       }
       if (!this.#prepare(head)) {
@@ -316,11 +326,7 @@ export class Pipeline {
   #advance(prepared: Fifo<Txc>, nowNs: number): void {
     for (;;) {
       const head = prepared.head();
-      if (
-        head === undefined ||
-        head.state !== txcStates.ioDone ||
-        !head.sequencers.every((each) => each.prepared.head() === head)
-      ) {
+      if (head === undefined || head.state !== txcStates.ioDone || !firstOfAll(head, "prepared")) {
         return;
       }
       for (const each of head.sequencers) {

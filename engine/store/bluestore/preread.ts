@@ -86,8 +86,8 @@ export class Planner {
   /** Starts the reads; `true`: there are none. */
   plan(txc: Txc): boolean {
     const { transaction } = txc;
-    const touched = new Set<Onode>();
     const count = transaction?.count ?? 0;
+    const touched = count > 1 ? new Set<Onode>() : null;
     txc.prereadLeft = 1;
     for (let at = 0; at < count; at += 1) {
       const op = transaction?.op(at) as TransactionOp;
@@ -96,10 +96,10 @@ export class Planner {
         continue;
       }
       // What an earlier operation changes cannot be read now.
-      if (op.code === opCodes.write && op.lengthBytes > 0 && !touched.has(onode)) {
+      if (op.code === opCodes.write && op.lengthBytes > 0 && touched?.has(onode) !== true) {
         this.#planWrite(txc, onode, op, at);
       }
-      if (count > 1) {
+      if (touched !== null) {
         touched.add(onode);
         const target = op.target === null ? null : this.#state.find(op.target);
         if (target !== null) {

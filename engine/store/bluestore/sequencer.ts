@@ -4,7 +4,7 @@
  */
 import type { Txc } from "./txc.ts";
 
-/** A queue that gives memory back when it is empty. */
+/** A queue that gives memory back when it gets shorter. */
 export class Fifo<T> {
   #items: T[] = [];
   #first = 0;
@@ -24,7 +24,10 @@ export class Fifo<T> {
   shift(): T | undefined {
     const item = this.#items[this.#first];
     if (this.#first + 1 >= this.#items.length) {
-      this.#items.length = 0;
+      // To set the length to 0 would throw away the memory that the next push needs.
+      while (this.#items.length > 0) {
+        this.#items.pop();
+      }
       this.#first = 0;
     } else {
       this.#first += 1;

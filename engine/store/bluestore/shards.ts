@@ -11,16 +11,14 @@ import { recordOf } from "./record.ts";
 import { splitBlob } from "./split.ts";
 import { CorruptRecord, WireReader, WireWriter } from "./wire.ts";
 
-/** Key of a shard: the onode's, its offset, 'x'. */
+/** Key of a shard: the onode's, its offset, 'x'. Valid until the next call for the object. */
 export function shardKey(onode: Onode, offset: number): Uint8Array {
+  const key = onode.shardKeyBytes;
   const length = onode.keyBytes.length;
-  const key = new Uint8Array(length + 5);
-  key.set(onode.keyBytes);
-  key[length] = offset / 2 ** 24;
+  key[length] = offset >>> 24;
   key[length + 1] = offset >>> 16;
   key[length + 2] = offset >>> 8;
   key[length + 3] = offset;
-  key[length + 4] = 0x78;
   return key;
 }
 
@@ -116,7 +114,10 @@ export class ShardRecords {
     const { map } = onode;
     const { shardMaxBytes, shardMinBytes } = this.#options;
     cutAtShards(map);
-    markSpanning(map);
+    // A blob that two shards refer to makes both dirty.
+    if (dirtyShards(map) > 1) {
+      markSpanning(map);
+    }
     let first = -1;
     let last = -1;
     for (let at = 0; at < map.shards.length; at += 1) {
@@ -218,6 +219,14 @@ export class ShardRecords {
     }
     return cuts;
   }
+}
+
+function dirtyShards({ shards }: ExtentMap): number {
+  let dirty = 0;
+  for (let at = 0; at < shards.length; at += 1) {
+    dirty += (shards[at] as Shard).dirty ? 1 : 0;
+  }
+  return dirty;
 }
 
 /** Extents that reach into the next shard are cut there: a shard has only what begins and ends in it. */

@@ -67,6 +67,13 @@ export class UsageDelta {
   }
 }
 
+/** To set the length to 0 is a call of the engine, which throws away the memory that the next push needs. */
+function empty(array: unknown[]): void {
+  while (array.length > 0) {
+    array.pop();
+  }
+}
+
 export class Txc implements IoOwner {
   state: TxcState = txcStates.prepare;
   /** When it was submitted, and when it entered its state, ns. */
@@ -120,14 +127,16 @@ export class Txc implements IoOwner {
     this.transaction = null;
     this.done = null;
     this.result = 0;
-    this.sequencers.length = 0;
+    empty(this.sequencers);
     this.batch.clear();
     this.allocated.clear();
     this.released.clear();
-    this.onodes.length = 0;
-    this.sharedBlobs.length = 0;
-    this.writes.length = 0;
-    this.deferred = [];
+    empty(this.onodes);
+    empty(this.sharedBlobs);
+    empty(this.writes);
+    if (this.deferred.length > 0) {
+      this.deferred = [];
+    }
     this.deferredBytes = 0;
     this.usageCount = 0;
     this.ioLeft = 0;
@@ -137,7 +146,7 @@ export class Txc implements IoOwner {
     this.admitted = false;
     this.prereadLeft = 0;
     this.prereadDone = false;
-    this.preread = [];
+    empty(this.preread);
   }
 
   /** The changes of a pool's usage by this transaction. */

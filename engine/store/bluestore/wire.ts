@@ -10,6 +10,51 @@ const decoder = new TextDecoder("utf-8", { fatal: true });
 /** A record's bytes are not what was written; the message says of what. */
 export class CorruptRecord extends Error {}
 
+/** Bytes of a varint at most. */
+export const varintMost = 8;
+
+/**
+ * Writes a varint at `at`, where there is room, and returns where it ends. Records of extents are some
+ * two hundred of them: with the place in a local variable they take half the time.
+ */
+export function putVarint(bytes: Uint8Array, at: number, value: number): number {
+  if (value < 2 ** 7) {
+    bytes[at] = value;
+    return at + 1;
+  }
+  // What is stored are the low eight bits.
+  bytes[at] = value | 0x80;
+  if (value < 2 ** 14) {
+    bytes[at + 1] = value >>> 7;
+    return at + 2;
+  }
+  return value < 2 ** 21 ? putThree(bytes, at + 1, value) : putLong(bytes, at, value);
+}
+
+function putThree(bytes: Uint8Array, at: number, value: number): number {
+  bytes[at] = (value >>> 7) | 0x80;
+  bytes[at + 1] = value >>> 14;
+  return at + 2;
+}
+
+function putLong(bytes: Uint8Array, from: number, value: number): number {
+  let rest = value;
+  let at = from;
+  while (rest >= 2 ** 31) {
+    bytes[at] = 0x80 | (rest % 128);
+    at += 1;
+    rest = Math.floor(rest / 128);
+  }
+  let small = rest | 0;
+  while (small >= 128) {
+    bytes[at] = 0x80 | (small & 127);
+    at += 1;
+    small >>>= 7;
+  }
+  bytes[at] = small;
+  return at + 1;
+}
+
 /** Grows as needed and is used again and again. */
 export class WireWriter {
   bytes = new Uint8Array(4096);
@@ -57,23 +102,8 @@ export class WireWriter {
 
   /** A safe integer from 0, in one to eight bytes. */
   varint(value: number): void {
-    this.room(8);
-    const { bytes } = this;
-    let rest = value;
-    let at = this.length;
-    while (rest >= 2 ** 31) {
-      bytes[at] = 0x80 | (rest % 128);
-      at += 1;
-      rest = Math.floor(rest / 128);
-    }
-    let small = rest | 0;
-    while (small >= 128) {
-      bytes[at] = 0x80 | (small & 127);
-      at += 1;
-      small >>>= 7;
-    }
-    bytes[at] = small;
-    this.length = at + 1;
+    this.room(varintMost);
+    this.length = putVarint(this.bytes, this.length, value);
   }
 
   raw(from: Uint8Array): void {
@@ -83,7 +113,7 @@ export class WireWriter {
     if (count > 32) {
       bytes.set(from, length);
     } else {
-      // The checksums of a blob: a call of `set` costs more than some ten bytes one by one.
+      // A call of `set` costs more than some ten bytes one by one.
       for (let at = 0; at < count; at += 1) {
         bytes[length + at] = from[at] as number;
       }

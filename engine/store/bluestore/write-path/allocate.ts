@@ -125,8 +125,9 @@ function compress(ctx: WriteContext, item: NewWrite): boolean {
 }
 
 /** Gives the blob its space, and the object its extent. */
-function place({ state, onode }: WriteContext, item: NewWrite): void {
+function place({ state, onode, old }: WriteContext, item: NewWrite): void {
   const { blob, spaceOffset, spaceBytes } = item;
+  const { map } = onode;
   const end = spaceOffset + spaceBytes;
   for (let offset = spaceOffset; offset < end; ) {
     const left = got.lengthBytes(gotIndex) - gotUsed;
@@ -150,7 +151,14 @@ function place({ state, onode }: WriteContext, item: NewWrite): void {
     blob.logicalBytes = Math.max(blob.logicalBytes, end);
   }
   blob.initUse(state.unitBytes);
-  onode.map.set(item.offset, item.length, item.blobOffset, blob);
+  const { offset, length, blobOffset } = item;
+  if (item.punch && map.replace(offset, length, blobOffset, blob, old)) {
+    return;
+  }
+  if (item.punch) {
+    map.punch(offset, length, old);
+  }
+  map.set(offset, length, blobOffset, blob);
 }
 
 /** Tells the blobs what is no longer referred to; space that nobody uses is released with the commit. */

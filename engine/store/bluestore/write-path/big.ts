@@ -5,8 +5,16 @@ import { trailingZeroes, type WriteContext } from "./context.ts";
 import { sumInto, writeDeferred } from "./place.ts";
 import { findRoom, newBlob, touchBlob } from "./small.ts";
 
-/** `slot`: the bytes are the first of this slot; -1: not so. */
-export function writeBig(ctx: WriteContext, offset: number, bytes: Uint8Array, slot: number): void {
+/**
+ * `slot`: the bytes are the first of this slot; -1: not so. `alone`: the operation writes nothing else.
+ */
+export function writeBig(
+  ctx: WriteContext,
+  offset: number,
+  bytes: Uint8Array,
+  slot: number,
+  alone: boolean,
+): void {
   const { state, onode, targetBlobBytes } = ctx;
   const { counters } = state;
   counters.write_big += 1;
@@ -15,7 +23,11 @@ export function writeBig(ctx: WriteContext, offset: number, bytes: Uint8Array, s
     counters.write_big_deferred += 1;
     return;
   }
-  onode.map.punch(offset, bytes.length, ctx.old);
+  // What is replaced by one piece as it stands is given up when the new one is in its place.
+  const later = alone && bytes.length <= targetBlobBytes && !ctx.compress;
+  if (!later) {
+    onode.map.punch(offset, bytes.length, ctx.old);
+  }
   for (let done = 0; done < bytes.length; ) {
     const length = Math.min(targetBlobBytes, bytes.length - done);
     const at = offset + done;
@@ -40,6 +52,7 @@ export function writeBig(ctx: WriteContext, offset: number, bytes: Uint8Array, s
     item.slot = slot;
     item.own = false;
     item.whole = room === null;
+    item.punch = later;
     done += length;
   }
 }

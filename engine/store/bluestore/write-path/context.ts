@@ -30,6 +30,8 @@ export class NewWrite {
   own = false;
   /** Whole units of data for a new blob: worth compressing. */
   whole = false;
+  /** The extent replaces what the object has there, which nobody has taken away yet. */
+  punch = false;
   /** What it was compressed to; 0: it was not. */
   compressedBytes = 0;
   /** Space that it needs, from `spaceOffset` of the blob on. */

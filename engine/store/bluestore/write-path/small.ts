@@ -75,15 +75,17 @@ export function findRoom(
     if (extent.offset >= end + reach) {
       break;
     }
-    const { blob, blobStart: start } = extent;
-    if (blob === tried || !blob.mutable || blob.unused !== 0) {
+    const { blob } = extent;
+    // First what the extent alone tells: the blobs around are not in the processor's cache.
+    const start = extent.offset - extent.blobOffset;
+    if (blob === tried || start < 0 || start > offset || end - start > reach) {
       continue;
     }
     tried = blob;
-    const chunk = blob.chunkBytes(state.blockBytes);
-    if (start < 0 || start > offset || end - start > reach || start % state.unitBytes !== 0) {
+    if (!blob.mutable || blob.unused !== 0 || start % state.unitBytes !== 0) {
       continue;
     }
+    const chunk = blob.chunkBytes(state.blockBytes);
     const aligned = (offset - start) % chunk === 0 && length % chunk === 0;
     // A blob that grew into the next shard would have to be cut again.
     const { map } = onode;
@@ -166,6 +168,7 @@ export function writeSmall(ctx: WriteContext, offset: number, bytes: Uint8Array)
   item.slot = -1;
   item.own = true;
   item.whole = false;
+  item.punch = false;
 }
 
 function overwrite(ctx: WriteContext, place: InPlace, offset: number, bytes: Uint8Array): boolean {

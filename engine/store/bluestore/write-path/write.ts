@@ -22,7 +22,7 @@ export function writeData(
   const tail = head === length ? 0 : (offset + length) % unit;
   const middle = length - head - tail;
   if (head === 0 && tail === 0) {
-    writeBig(ctx, offset, bytes, slot);
+    writeBig(ctx, offset, bytes, slot, true);
     return;
   }
   if (head > 0) {
@@ -32,7 +32,7 @@ export function writeData(
   }
   if (middle > 0) {
     const part = bytes.subarray(head, head + middle);
-    writeBig(ctx, offset + head, part, head === 0 ? slot : -1);
+    writeBig(ctx, offset + head, part, head === 0 ? slot : -1, false);
     patchPreread(ctx, offset + head, part);
   }
   if (tail > 0) {
