@@ -1,19 +1,21 @@
 /** The shape of `sweep.json`: which points a sweep has, where their runs are, and what was decided. */
 import type { DistributionComparison } from "./compare/distributions.ts";
 import type { LoadCurve } from "./load-curve/curve.ts";
+import type { RecordedDifference } from "./recorded-difference.ts";
 import type { SniaRecord } from "./snia/record.ts";
 import type { LayerTax } from "./sweep/layer-tax.ts";
 
-/** Verdict of one metric of two points; made by the comparison, absent in previews. */
-export interface SweepComparison {
-  readonly metric: string;
+/** Verdict of one metric of two points over the pairs of their runs; absent in previews. */
+export interface SweepComparison extends RecordedDifference {
   /** Ids of points. */
   readonly base: string;
   readonly candidate: string;
-  /** Candidate divided by base, with the bounds of its confidence interval. */
-  readonly ratio: number;
-  readonly low: number;
-  readonly high: number;
+  /** Medians of the figures that were compared; absent in records of older versions. */
+  readonly base_median?: number;
+  readonly candidate_median?: number;
+  /** Of this comparison alone, by the test that the interval is of. */
+  readonly p_alone?: number;
+  /** Adjusted for all comparisons of the metric. */
   readonly p: number;
   readonly verdict: "better" | "worse" | "same" | "unclear";
   readonly reason: string;

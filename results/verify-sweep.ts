@@ -168,9 +168,20 @@ function checkComparison(
   computed: SweepComparison,
   ledger: Ledger,
 ): void {
-  for (const name of ["ratio", "low", "high", "p"] as const) {
-    const tolerance = rounding * Math.abs(computed[name]);
-    ledger.same(`${what} ${name}`, published?.[name], computed[name], tolerance);
+  const names = [
+    "ratio",
+    "low",
+    "high",
+    "base_median",
+    "candidate_median",
+    "p_alone",
+    "p",
+  ] as const;
+  for (const name of names) {
+    checkFigure(`${what} ${name}`, published?.[name], computed[name], ledger);
+  }
+  for (const name of ["value", "low", "high"] as const) {
+    checkFigure(`${what} gap ${name}`, published?.gap?.[name], computed.gap?.[name], ledger);
   }
   ledger.sameText(`${what} verdict`, published?.verdict, computed.verdict);
   // A forecast, which each version may make otherwise.
@@ -178,5 +189,19 @@ function checkComparison(
     ledger.notes.push(
       `${what} runs_needed: published ${published.runs_needed}, this version forecasts ${computed.runs_needed}`,
     );
+  }
+}
+
+/** A figure that there may be none of, on either side. */
+function checkFigure(
+  what: string,
+  published: number | null | undefined,
+  computed: number | null | undefined,
+  ledger: Ledger,
+): void {
+  if (computed === null || computed === undefined) {
+    ledger.sameText(what, String(published ?? null), "null");
+  } else {
+    ledger.same(what, published ?? undefined, computed, rounding * Math.abs(computed));
   }
 }

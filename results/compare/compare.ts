@@ -1,11 +1,20 @@
 /** Compares two sides in several metrics, and says what speaks against believing it. */
 import { OsdynoError } from "../../engine/base/error.ts";
-import { metric, metricFacts, metricSupported, nearestMetric } from "../metrics.ts";
+import { formatMetric, metric, metricFacts, metricSupported, nearestMetric } from "../metrics.ts";
 import { floorOf, isOf, type NoiseRecord, noiseWarning } from "../noise-record.ts";
+import { asRecorded, type RecordedFigures } from "../recorded-difference.ts";
 import { changedFacts } from "../report/environment.ts";
 import { holm } from "../stats/adjust.ts";
 import { medianInterval } from "../stats/order-statistics.ts";
-import { type Difference, decide, differenceOf, type Verdict } from "../stats/verdict.ts";
+import {
+  contrastOf,
+  type Difference,
+  decide,
+  type Gap,
+  type Sides,
+  sidesOf,
+  type Verdict,
+} from "../stats/verdict.ts";
 import type { DistributionComparison } from "./distributions.ts";
 import type { Side } from "./sides.ts";
 
@@ -22,7 +31,7 @@ export interface CompareRules {
   readonly noise?: NoiseRecord | null;
 }
 
-export interface MetricComparison {
+export interface MetricComparison extends RecordedFigures {
   readonly metric: string;
   readonly base: string;
   readonly candidate: string;
@@ -31,10 +40,8 @@ export interface MetricComparison {
   readonly base_runs: number;
   readonly candidate_runs: number;
   readonly paired: boolean;
-  readonly ratio: number;
-  /** Null: too few runs for an interval. */
-  readonly low: number | null;
-  readonly high: number | null;
+  /** Of this metric alone, by the test that the interval is of. */
+  readonly p_alone: number;
   /** Adjusted for the metrics that were compared (Holm). */
   readonly p: number;
   readonly cliffs_delta: number;
@@ -72,20 +79,16 @@ export function checkMetrics(names: readonly string[]): void {
 
 interface Measured {
   readonly metric: string;
-  readonly base: readonly number[];
-  readonly candidate: readonly number[];
-  readonly difference: Difference;
+  readonly sides: Sides;
+  readonly found: Difference | Gap;
 }
 
-const figures = (side: Side, name: string) =>
-  side.runs.map(({ record }) => metric(record, name) ?? 0);
-
-const present = (values: readonly number[]) => values.filter((value) => value > 0);
+const figures = (side: Side, name: string) => side.runs.map(({ record }) => metric(record, name));
 
 /** Why a metric cannot be compared; null: it can. */
 function unusable(sides: readonly Side[], name: string): string | null {
   for (const side of sides) {
-    if (present(figures(side, name)).length === 0) {
+    if (figures(side, name).every((figure) => figure === null)) {
       return `${side.name} has none`;
     }
     const thin = side.runs.find(({ record }) => !metricSupported(record, name));
@@ -110,20 +113,17 @@ export function compareSides(
   const measured: Measured[] = [];
   for (const name of metrics) {
     const reason = unusable([base, candidate], name);
-    const ours = figures(base, name);
-    const theirs = figures(candidate, name);
-    const difference =
-      reason === null ? differenceOf(ours, theirs, paired, rules.confidence) : null;
-    if (difference === null) {
+    const sides = sidesOf(figures(base, name), figures(candidate, name), paired);
+    const found = reason === null ? contrastOf(sides, paired, rules.confidence) : null;
+    if (found === null) {
       leftOut.push({ metric: name, reason: reason ?? "no pair of runs has it" });
     } else {
-      const values = { base: present(ours), candidate: present(theirs) };
-      measured.push({ metric: name, ...values, difference });
+      measured.push({ metric: name, sides, found });
     }
   }
-  const ps = holm(measured.map(({ difference }) => difference.p));
+  const ps = holm(measured.map(({ found }) => found.p));
   const comparisons = measured.map((each, place) =>
-    comparisonOf(each, base.name, candidate.name, ps[place] ?? each.difference.p, rules),
+    comparisonOf(each, base.name, candidate.name, ps[place] ?? each.found.p, rules),
   );
   const noisy = comparisons.map((each) => warningOfNoise(each, base, rules.noise ?? null));
   return {
@@ -145,7 +145,13 @@ function warningOfNoise(
   noise: NoiseRecord | null,
 ): string | null {
   const called = verdict === "better" || verdict === "worse";
-  if (!called || noise === null || first === undefined || !isOf(noise, first.record)) {
+  if (
+    !called ||
+    ratio === null ||
+    noise === null ||
+    first === undefined ||
+    !isOf(noise, first.record)
+  ) {
     return null;
   }
   const floor = floorOf(noise, name, first.record.job.text);
@@ -153,19 +159,19 @@ function warningOfNoise(
 }
 
 function comparisonOf(
-  { metric: name, base, candidate, difference }: Measured,
+  { metric: name, sides: { base, candidate }, found }: Measured,
   baseName: string,
   candidateName: string,
   p: number,
   rules: CompareRules,
 ): MetricComparison {
-  const decision = decide(difference, p, {
+  const decision = decide(found, p, {
     confidence: rules.confidence,
     margin: rules.minEffect,
     better: metricFacts(name)?.better ?? "none",
+    format: (value) => formatMetric(name, value),
     ...(rules.noiseFloor === undefined ? {} : { noiseFloor: rules.noiseFloor }),
   });
-  const { ratio, low, high, paired, cliffsDelta } = difference;
   return {
     metric: name,
     base: baseName,
@@ -174,12 +180,11 @@ function comparisonOf(
     candidate_median: medianInterval(candidate).median,
     base_runs: base.length,
     candidate_runs: candidate.length,
-    paired,
-    ratio,
-    low,
-    high,
+    paired: found.paired,
+    ...asRecorded(found),
+    p_alone: found.p,
     p,
-    cliffs_delta: cliffsDelta,
+    cliffs_delta: found.cliffsDelta,
     verdict: decision.verdict,
     reason: decision.reason,
     runs_needed: decision.runsNeeded,

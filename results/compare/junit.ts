@@ -1,4 +1,5 @@
 /** A comparison as JUnit XML, which CI systems read: each metric is a test, a worse one fails. */
+import { differenceText } from "../recorded-difference.ts";
 import type { CompareDocument, MetricComparison } from "./compare.ts";
 
 const escapes: Readonly<Record<string, string>> = {
@@ -15,7 +16,9 @@ function escaped(text: string): string {
 function testCase(comparison: MetricComparison): string {
   const { metric, verdict, reason, ratio } = comparison;
   const name = `name="${escaped(metric)}" classname="osdyno.compare"`;
-  const text = escaped(`${verdict}: ratio ${ratio.toPrecision(4)}, ${reason}`);
+  const size =
+    ratio === null ? `difference ${differenceText(comparison)}` : `ratio ${ratio.toPrecision(4)}`;
+  const text = escaped(`${verdict}: ${size}, ${reason}`);
   switch (verdict) {
     case "worse":
       return `    <testcase ${name}><failure message="${text}"/></testcase>`;

@@ -1,13 +1,15 @@
 /** A comparison as a table for a person. */
 import Table from "cli-table3";
 import { formatMetric, metricFacts } from "../metrics.ts";
+import { differenceText, intervalText } from "../recorded-difference.ts";
+import { testName } from "../stats/paired.ts";
 import { formatNs } from "../units.ts";
 import type { CompareDocument, MetricComparison } from "./compare.ts";
 import type { DistributionComparison } from "./distributions.ts";
 
 const signed = (ratio: number) => `${ratio < 1 ? "" : "+"}${(100 * (ratio - 1)).toFixed(1)}%`;
 
-function interval({ low, high }: Pick<MetricComparison, "low" | "high">): string {
+function interval({ low, high }: DistributionComparison["quantiles"][number]): string {
   return low === null || high === null ? "-" : `${signed(low)} to ${signed(high)}`;
 }
 
@@ -51,8 +53,8 @@ export function compareText(document: CompareDocument): string {
       metricFacts(each.metric)?.label ?? each.metric,
       formatMetric(each.metric, each.base_median),
       formatMetric(each.metric, each.candidate_median),
-      signed(each.ratio),
-      interval(each),
+      differenceText(each),
+      intervalText({ ...each, runs: each.base_runs }) ?? "-",
       each.p < 0.0001 ? "<0.0001" : each.p.toFixed(4),
       verdictText(each),
     ]);
@@ -62,9 +64,10 @@ export function compareText(document: CompareDocument): string {
     first === undefined
       ? []
       : [
-          `${first.base_runs} runs against ${first.candidate_runs}${first.paired ? ", in pairs" : ""}; ` +
-            `medians, and their ratio with its ${100 * document.confidence}% interval; ` +
-            `p adjusted for ${document.comparisons.length} metrics; differences within ${100 * document.min_effect}% do not count`,
+          `${first.base_runs} runs against ${first.candidate_runs}${first.paired ? ", in pairs" : ""}; medians, and ` +
+            `their ratio (Hodges-Lehmann) with its ${100 * document.confidence}% interval; interval and p by ` +
+            `${testName(first.paired, Math.min(first.base_runs, first.candidate_runs))} on logarithms, ` +
+            `p adjusted for ${document.comparisons.length} metrics (Holm); differences within ${100 * document.min_effect}% do not count`,
         ];
   return [
     ...(document.comparisons.length > 0 ? [table.toString()] : []),

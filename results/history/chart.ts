@@ -1,10 +1,10 @@
 /** A line of a history as a chart: a mark a result, its levels, and where they changed. */
+import { changeText } from "../recorded-difference.ts";
 import { type Form, formWidth, ink, palette, softInk, styled } from "../report/chart-style.ts";
 import { figureLabel } from "../report/chart-units.ts";
 import type { Chart } from "../report/charts.ts";
 import { markCode } from "../report/mark-codes.ts";
 import { formatMetric, metricHeading, metricTitle } from "../report/units.ts";
-import { changeText } from "../report/verdict-rows.ts";
 import type { HistoryLine, HistoryMetric } from "./history.ts";
 
 const verdictColours = { better: palette[2], worse: palette[1], same: softInk, unclear: softInk };

@@ -1,9 +1,9 @@
 /** Figures of the same measurement over weeks: their levels, where they changed for good, and what changed then. */
 import { median } from "simple-statistics";
 import { metricFacts } from "../metrics.ts";
+import { changeText } from "../recorded-difference.ts";
 import { changedFacts } from "../report/environment.ts";
 import { formatShort, metricHeading } from "../report/units.ts";
-import { changeText } from "../report/verdict-rows.ts";
 import { changePoints } from "../stats/change-points.ts";
 import { type Difference, differenceOf } from "../stats/verdict.ts";
 import { outliersOf } from "../stats/within-run.ts";

@@ -1,11 +1,11 @@
 /** A history as a page, as Markdown and as JSON. */
+import { changeText } from "../recorded-difference.ts";
 import { figure } from "../report/html.ts";
 import { html, type Markup, nothing, pageOf } from "../report/html-markup.ts";
 import { styleSheet } from "../report/html-style.ts";
 import { escapeText, fold } from "../report/markdown.ts";
 import { pageScript, scriptHash } from "../report/page-script.ts";
 import { formatMetric, formatShort, metricHeading } from "../report/units.ts";
-import { changeText } from "../report/verdict-rows.ts";
 import { historyChart } from "./chart.ts";
 import type { HistoryChange, HistoryLine, HistoryMetric, HistoryModel } from "./history.ts";
 

@@ -93,8 +93,10 @@ export class Filler {
         });
       }
     }
-    for (const { below_noise: _told, ...comparison } of sweep.comparisons ?? []) {
-      this.#insert("comparisons", { sweep: directory, ...comparison });
+    for (const { below_noise: _told, gap, ...comparison } of sweep.comparisons ?? []) {
+      const apart =
+        gap === undefined ? {} : { gap: gap.value, gap_low: gap.low, gap_high: gap.high };
+      this.#insert("comparisons", { sweep: directory, ...comparison, ...apart });
     }
   }
 

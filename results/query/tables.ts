@@ -115,7 +115,9 @@ export const queryTables: readonly QueryTable[] = [
     about: "verdicts of sweeps",
     columns: [
       ...text("sweep", "metric", "base", "candidate"),
-      ...real("ratio", "low", "high", "p"),
+      ...real("base_median", "candidate_median", "ratio", "low", "high"),
+      ...real("gap", "gap_low", "gap_high", "p_alone", "p"),
+      ...whole("runs"),
       ...text("verdict", "reason"),
       ...whole("runs_needed"),
     ],

@@ -1,8 +1,14 @@
 /** The answer of a sweep that chose among configurations: what is better than the baseline, and by how much. */
+import {
+  changeText,
+  differenceText,
+  intervalText,
+  isHigher,
+  ratioOf,
+} from "../recorded-difference.ts";
 import type { SweepComparison } from "../sweep-record.ts";
 import type { Entry } from "./model.ts";
 import { formatShort, higherIsBetter, isTime, metricTitle } from "./units.ts";
-import { changeText } from "./verdict-rows.ts";
 
 export interface ChoiceInput {
   readonly metrics: readonly string[];
@@ -61,7 +67,7 @@ function everywhere(
   }
   const parts = leaders.map((each) => {
     const place = placeOf(input, each.base).replace(/, $/, "");
-    return `${changeText(each.ratio)} ${place} (${figuresText(input, each)})`;
+    return `${differenceText(each, formatShort)} ${place} (${figuresText(each)})`;
   });
   const bases = new Set(leaders.map((each) => nameOf(input, each.base)));
   // Only verdicts are claims: of another that was shown to be better, too, the ratio was smaller.
@@ -75,13 +81,25 @@ function everywhere(
   return `${titleOf(metric)}: ${[...names].join("")} is better than ${[...bases].join(" or ")} in every comparison, ${parts.join("; ")}${also}`;
 }
 
-function figuresText(input: ChoiceInput, each: SweepComparison): string {
-  const figureOf = (point: string) => {
-    const value = entryOf(input, point)?.metrics[each.metric]?.value;
-    return value === undefined ? "-" : formatShort(each.metric, value);
-  };
-  const interval = `interval ${changeText(each.low)} to ${changeText(each.high)}`;
-  return `medians ${figureOf(each.candidate)} against ${figureOf(each.base)}, ${interval}`;
+/** The figures that were compared, not those of a part of the operations. */
+function figuresText(each: SweepComparison): string {
+  const figure = (value: number | undefined) =>
+    value === undefined ? "-" : formatShort(each.metric, value);
+  const interval = intervalText(each, formatShort);
+  const range = interval === null ? "" : `, interval ${interval}`;
+  return `medians ${figure(each.candidate_median)} against ${figure(each.base_median)}${range}`;
+}
+
+/** Medians of the points of a group, as far as they were compared. */
+function mediansOf(group: readonly SweepComparison[]): ReadonlyMap<string, number> {
+  return new Map(
+    group.flatMap((each) => [
+      ...(each.base_median === undefined ? [] : [[each.base, each.base_median] as const]),
+      ...(each.candidate_median === undefined
+        ? []
+        : [[each.candidate, each.candidate_median] as const]),
+    ]),
+  );
 }
 
 function someOf(names: readonly string[]): string {
@@ -89,9 +107,14 @@ function someOf(names: readonly string[]): string {
   return `${names.slice(0, mostNamed).join(", ")}${left > 0 ? ` and ${left} more` : ""}`;
 }
 
+/** How many times as good. */
+function gainOf(metric: string, each: SweepComparison): number {
+  return higherIsBetter(metric) ? ratioOf(each) : 1 / ratioOf(each);
+}
+
 /** Of the candidates that were shown to be better the one with the largest ratio; null without one. */
 function bestOf(metric: string, group: readonly SweepComparison[]): SweepComparison | null {
-  const gain = (each: SweepComparison) => (higherIsBetter(metric) ? each.ratio : 1 / each.ratio);
+  const gain = (each: SweepComparison) => gainOf(metric, each);
   const better = group.filter(({ verdict }) => verdict === "better");
   return better.sort((a, b) => gain(b) - gain(a))[0] ?? null;
 }
@@ -147,7 +170,8 @@ function undecided(
   const [first] = group;
   const sign = higherIsBetter(metric) ? 1 : -1;
   const ids = [first?.base ?? "", ...group.map((each) => each.candidate)];
-  const value = (id: string) => sign * (entryOf(input, id)?.metrics[metric]?.value ?? Number.NaN);
+  const medians = mediansOf(group);
+  const value = (id: string) => sign * (medians.get(id) ?? Number.NaN);
   const best = ids.reduce((a, b) => (value(b) > value(a) ? b : a));
   const needed = group.flatMap((each) => each.runs_needed ?? []);
   const most = Math.max(0, ...needed);
@@ -169,20 +193,22 @@ function groupPart(
   if (first === undefined) {
     return null;
   }
-  const gain = (each: SweepComparison) => (higherIsBetter(metric) ? each.ratio : 1 / each.ratio);
+  const gain = (each: SweepComparison) => gainOf(metric, each);
   const of = (verdict: SweepComparison["verdict"]) =>
     group.filter((each) => each.verdict === verdict).sort((a, b) => gain(b) - gain(a));
   const [better, worse, same, unclear] = [of("better"), of("worse"), of("same"), of("unclear")];
   const base = nameOf(input, first.base);
   const place = placeOf(input, first.base);
   const figure = (point: string) => {
-    const value = entryOf(input, point)?.metrics[metric];
-    return value === undefined ? "" : ` (${formatShort(metric, value.value)})`;
+    const value = mediansOf(group).get(point);
+    return value === undefined ? "" : ` (${formatShort(metric, value)})`;
   };
   const names = (list: readonly SweepComparison[]) =>
     someOf(list.map((each) => nameOf(input, each.candidate)));
   const changes = (list: readonly SweepComparison[]) =>
-    someOf(list.map((each) => `${nameOf(input, each.candidate)} ${changeText(each.ratio)}`));
+    someOf(
+      list.map((each) => `${nameOf(input, each.candidate)} ${differenceText(each, formatShort)}`),
+    );
   const [best, ...rest] = better;
   if (unclear.length === group.length) {
     return `${place}${undecided(input, metric, group, figure)}`;
@@ -195,10 +221,11 @@ function groupPart(
   ].filter((part) => part !== "");
   const more = tail.length === 0 ? "" : ` (${tail.join("; ")})`;
   if (best !== undefined) {
-    const moreOrLess = best.ratio > 1 ? "higher" : "lower";
+    const moreOrLess = isHigher(best) ? "higher" : "lower";
+    const size = differenceText(best, formatShort).replace(/^[+-]/, "");
     return (
       `${place}${titleOf(metric)}: ${nameOf(input, best.candidate)} is better than ${base}, ` +
-      `${percent(best.ratio)} ${moreOrLess} (${[figuresText(input, best), ...tail].join("; ")})`
+      `${size} ${moreOrLess} (${[figuresText(best), ...tail].join("; ")})`
     );
   }
   const lead =

@@ -1,4 +1,5 @@
 /** Each comparison of a sweep: how far the candidate lies from its baseline, with the interval. */
+import { changeText, intervalText } from "../recorded-difference.ts";
 import type { SweepComparison } from "../sweep-record.ts";
 import { type Form, formWidth, ink, palette, softInk, styled } from "./chart-style.ts";
 import type { Chart } from "./charts.ts";
@@ -6,7 +7,7 @@ import { textWidth } from "./fonts.ts";
 import { markCode } from "./mark-codes.ts";
 import type { ReportModel } from "./model.ts";
 import { hasBetter, higherIsBetter, metricHeading, metricTitle } from "./units.ts";
-import { changeText, labelOf } from "./verdict-rows.ts";
+import { labelOf, placeOf } from "./verdict-rows.ts";
 
 interface Row {
   readonly label: string;
@@ -45,20 +46,35 @@ export function effectsChart(model: ReportModel): Chart | null {
     title: "Difference from the baseline",
     caption:
       "Ratio of each configuration to its baseline (the line at no difference) with the 95% interval, by pairs of runs " +
-      `of one block. ${sides.join("; ").replace(/^[a-z]/, (letter) => letter.toUpperCase())}.`,
+      `of one block. ${sides.join("; ").replace(/^[a-z]/, (letter) => letter.toUpperCase())}.${apartText(model, metrics)}`,
     folded: null,
     spec: (form) => specOf(model, metrics, form),
   };
 }
 
+/** Comparisons that a reader will look for here in vain. */
+function apartText(model: ReportModel, metrics: readonly string[]): string {
+  const apart = model.comparisons.filter(
+    ({ metric, ratio }) => ratio === null && metrics.includes(metric),
+  ).length;
+  return apart === 0
+    ? ""
+    : ` ${apart} comparison${apart === 1 ? "" : "s"} with figures of 0, of which there is no ratio, ${apart === 1 ? "stands" : "stand"} in the table.`;
+}
+
 function rowsOf(model: ReportModel, metric: string): readonly Row[] {
   return model.comparisons
-    .filter((each) => each.metric === metric && each.low > 0 && each.low < each.high)
-    .map(({ candidate, ratio, low, high, verdict }) => {
+    .filter((each) => each.metric === metric)
+    .flatMap((each) => {
+      const { candidate, ratio, low, high, verdict } = each;
+      // What has no ratio has no place on an axis of ratios; the table of verdicts has it.
+      if (ratio === null || low === null || high === null || intervalText(each) === null) {
+        return [];
+      }
       const label = labelOf(model, candidate);
-      const at = model.entries.findIndex((each) => each.point === candidate);
+      const at = placeOf(model, candidate);
       const tip = `${label}: ${metricTitle(metric)} ${changeText(ratio)} (${changeText(low)} to ${changeText(high)}), ${verdict}`;
-      return { label, ratio, low, high, verdict, code: markCode({ entry: at, tip }) };
+      return [{ label, ratio, low, high, verdict, code: markCode({ entry: at, tip }) }];
     });
 }
 

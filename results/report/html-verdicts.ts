@@ -27,20 +27,20 @@ ${required}</section>`;
 ${verdictTable(folded)}</details>`;
   return html`<section aria-labelledby="verdicts"><h2 id="verdicts">Verdicts</h2>
 ${required}
-<p class="note">Difference of each configuration from what it is compared with, and its interval.</p>
+<p class="note">Difference of each configuration from what it is compared with, its interval, the medians of both, and p after adjustment.</p>
 ${open ? verdictTable([first]) : nothing}
 ${fold}</section>`;
 }
 
 function verdictTable(groups: readonly VerdictGroup[]): Markup {
   // What was decided stands where a phone shows it without scrolling.
-  const titles = ["Verdict", "Difference", "Interval", "p", "Compared with", "Why"];
+  const titles = ["Verdict", "Difference", "Interval", "Medians", "p", "Compared with", "Why"];
   const words = new Set(["Verdict", "Compared with", "Why"]);
   const bodies = groups.map(({ heading, rows }) => {
     const lines = rows.map((row) => {
-      const { verdict, difference, interval, p, base, why } = row;
+      const { verdict, difference, interval, medians, p, base, why } = row;
       return html`<tr><th scope="row">${row.candidate}</th><td class="text"><b>${verdict}</b></td><td>${difference}</td>
-<td>${interval}</td><td>${p}</td><td class="text">${base}</td><td class="text why">${why}</td></tr>`;
+<td>${interval}</td><td>${medians}</td><td>${p}</td><td class="text">${base}</td><td class="text why">${why}</td></tr>`;
     });
     return html`<tbody><tr><th scope="rowgroup" colspan="${titles.length + 1}">${heading}</th></tr>
 ${lines}</tbody>`;

@@ -5,10 +5,13 @@ import { basename, join, resolve } from "node:path";
 import { OsdynoError } from "../../engine/base/error.ts";
 import { percentileKey } from "../histogram.ts";
 import { curveSentences } from "../load-curve/curve-text.ts";
+import { metric } from "../metrics.ts";
 import { othersNotes } from "../others.ts";
 import type { JobRecord, RunRecord } from "../run-record.ts";
+import { medianInterval } from "../stats/order-statistics.ts";
+import { sidesOf } from "../stats/verdict.ts";
 import { usualMargin } from "../sweep/judge.ts";
-import type { SweepRecord } from "../sweep-record.ts";
+import type { SweepComparison, SweepRecord } from "../sweep-record.ts";
 import { answerOf } from "./answer.ts";
 import { askedOf } from "./asked.ts";
 import { findCaveats } from "./caveats.ts";
@@ -143,7 +146,7 @@ function modelOf(
   const preview = sweep?.preview ?? false;
   const state = stateOf(sweep, runs);
   const reason = sweep?.reason ?? runs.find((run) => run.reason !== null)?.reason ?? null;
-  const comparisons = sweep?.comparisons ?? [];
+  const comparisons = withMedians(sweep?.comparisons ?? [], points);
   const missing = [...lost, ...missingOf(found)];
   const targets = found.map((run) => run.files.record.target);
   const words = sweep?.command ?? first.command ?? [];
@@ -217,6 +220,32 @@ function modelOf(
       }),
     ],
   };
+}
+
+/** Records of older versions do not hold the medians of what was compared. */
+function withMedians(
+  comparisons: readonly SweepComparison[],
+  points: readonly FoundPoint[],
+): readonly SweepComparison[] {
+  const figures = (id: string, name: string) =>
+    (points.find((point) => point.id === id)?.runs ?? []).map((run) =>
+      metric(run.files.record, name),
+    );
+  return comparisons.map((each) => {
+    if (each.base_median !== undefined) {
+      return each;
+    }
+    const ours = figures(each.base, each.metric);
+    const sides = sidesOf(ours, figures(each.candidate, each.metric), true);
+    const { base, candidate } = sides;
+    return base.length === 0
+      ? each
+      : {
+          ...each,
+          base_median: medianInterval(base).median,
+          candidate_median: medianInterval(candidate).median,
+        };
+  });
 }
 
 /** What a load curve says before all others. */

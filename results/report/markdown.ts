@@ -144,10 +144,12 @@ function requirements(model: ReportModel): string {
 function verdicts(model: ReportModel): string {
   const groups = verdictGroups(model).map(({ heading, rows }) => {
     const lines = [
-      `| ${escapeText(heading)} | Verdict | Difference | Interval | p | Compared with | Why |`,
+      `| ${escapeText(heading)} | Verdict | Difference | Interval | Medians | p | Compared with | Why |`,
       "|---|---|---:|---:|---:|---|---|",
-      ...rows.map(({ candidate, verdict, difference, interval, p, base, why }) => {
-        const cells = [candidate, verdict, difference, interval, p, base, why].map(escapeText);
+      ...rows.map(({ candidate, verdict, difference, interval, medians, p, base, why }) => {
+        const cells = [candidate, verdict, difference, interval, medians, p, base, why].map(
+          escapeText,
+        );
         return `| ${cells.with(1, `**${verdict}**`).join(" | ")} |`;
       }),
     ];

@@ -1,4 +1,5 @@
 /** How the figures of a report came about, in sentences: what a reader needs to judge or repeat them. */
+import { mostByStudent, testName } from "../stats/paired.ts";
 import type { ReportModel } from "./model.ts";
 import { formatShare, metricTitle } from "./units.ts";
 
@@ -78,12 +79,29 @@ function comparedBy({ comparisons, preview, minEffect }: MethodInput): readonly 
   const counts = [...new Set(comparisons.map((each) => each.metric))].map((metric) => {
     return comparisons.filter((each) => each.metric === metric).length;
   });
+  const apart = comparisons.some(({ ratio }) => ratio === null)
+    ? "Where a figure is 0 there is no ratio: there the difference itself is tested in the same way, with what counts taken of the base's median. "
+    : "";
   return [
-    "A difference is the ratio of two configurations within a block: its Hodges-Lehmann estimate on logarithms, " +
-      "with the 95% interval of the signed ranks. p is of the paired t test on logarithms, adjusted by Benjamini and " +
-      `Hochberg for the ${Math.max(...counts)} comparisons of the metric. Better and worse need both an interval without ` +
+    "A difference is the ratio of two configurations within a block: its Hodges-Lehmann estimate on logarithms. " +
+      `${testText(comparisons)} ${apart}p is adjusted by Benjamini and Hochberg for the ` +
+      `${Math.max(...counts)} comparisons of the metric. Better and worse need both an interval without ` +
       `1, p of at most 0.05 (or the level of the look) and a difference of at least ${margin}; same needs the whole interval within ${margin}; anything else is unclear.`,
   ];
+}
+
+/** Which test the intervals and p are of. */
+function testText(comparisons: MethodInput["comparisons"]): string {
+  const runs = comparisons.flatMap((each) => each.runs ?? []);
+  const student = runs.some((each) => each <= mostByStudent);
+  const ranks = runs.some((each) => each > mostByStudent);
+  const tests = [
+    ...(student ? [`${testName(true, 1)} on logarithms (up to ${mostByStudent} pairs)`] : []),
+    ...(ranks ? [`${testName(true, Infinity)} (more than ${mostByStudent} pairs)`] : []),
+  ];
+  return tests.length === 0
+    ? "Interval and p are those of the version that made the comparisons."
+    : `Its 95% interval and p are both of ${tests.join(" or ")}.`;
 }
 
 /** A sentence a metric: how equal runs differed. Empty with fewer than three runs of everything. */

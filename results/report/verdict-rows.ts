@@ -1,6 +1,7 @@
 /** The comparisons of a sweep as its reports print them: one place for words and digits. */
+import { differenceText, intervalText } from "../recorded-difference.ts";
 import type { SweepComparison } from "../sweep-record.ts";
-import type { ReportModel } from "./model.ts";
+import type { Entry, ReportModel } from "./model.ts";
 import { formatMetric, formatShort, metricHeading } from "./units.ts";
 
 export interface VerdictRow {
@@ -8,6 +9,8 @@ export interface VerdictRow {
   readonly at: number;
   readonly candidate: string;
   readonly base: string;
+  /** Of the very figures that were compared; `-` where the record has none. */
+  readonly medians: string;
   readonly difference: string;
   readonly interval: string;
   readonly p: string;
@@ -21,46 +24,78 @@ export interface VerdictGroup {
   readonly rows: readonly VerdictRow[];
 }
 
-/** `+12.3%`: candidate by base. */
-export function changeText(ratio: number): string {
-  const percent = (100 * (ratio - 1)).toFixed(1);
-  return percent.startsWith("-") ? percent.replace(/^-0\.0$/, "0.0").concat("%") : `+${percent}%`;
-}
-
 /** Metric by metric, in the order in which they were asked for. */
 export function verdictGroups(model: ReportModel): readonly VerdictGroup[] {
   const metrics = [...new Set(model.comparisons.map((each) => each.metric))];
   return metrics.map((metric) => ({
     metric,
-    heading: metricHeading(metric),
+    heading: `${metricHeading(metric)}${overText(model, metric)}`,
     rows: model.comparisons
       .filter((each) => each.metric === metric)
       .map((each) => rowOf(model, each)),
   }));
 }
 
+/** Which operations a comparison is over, where a reader might take it for fewer. */
+export function overText(model: ReportModel, metric: string): string {
+  const own = /^(read|write|trim)\.|^share\.|^counter\./.test(metric);
+  const points = new Set(model.comparisons.flatMap((each) => [each.base, each.candidate]));
+  const mixed = [...points].some((point) => entriesOf(model, point).length > 1);
+  return mixed && !own ? ", all operations together" : "";
+}
+
 function rowOf(model: ReportModel, each: SweepComparison): VerdictRow {
-  const { low, high, ratio, p, verdict, reason, runs_needed: needed } = each;
+  const { metric, p, verdict, reason, runs_needed: needed } = each;
+  const figure = (value: number | undefined) =>
+    value === undefined ? "-" : formatShort(metric, value);
   return {
-    at: model.entries.findIndex((entry) => entry.point === each.candidate),
+    at: placeOf(model, each.candidate),
     candidate: labelOf(model, each.candidate),
     base: labelOf(model, each.base),
-    difference: changeText(ratio),
-    interval: low === high ? "-" : `${changeText(low)} to ${changeText(high)}`,
+    medians: `${figure(each.candidate_median)} against ${figure(each.base_median)}`,
+    difference: differenceText(each, formatShort),
+    interval: intervalText(each, formatShort) ?? "-",
     p: p < 0.0001 ? "<0.0001" : p.toFixed(4),
     verdict,
     why: needed === null ? reason : `${reason}; about ${needed} runs of each would decide`,
   };
 }
 
-/** What a reader calls a point: its label, with its workload where there are several. */
-export function labelOf(model: ReportModel, point: string): string {
-  const entry = model.entries.find((each) => each.point === point);
-  if (entry === undefined) {
+type WithEntries = Pick<ReportModel, "entries">;
+
+function entriesOf(model: WithEntries, point: string): readonly Entry[] {
+  return model.entries.filter((each) => each.point === point);
+}
+
+/** Place of a point's entry among all; -1 where it has several, none of which is the whole point. */
+export function placeOf(model: WithEntries, point: string): number {
+  return entriesOf(model, point).length === 1
+    ? model.entries.findIndex((each) => each.point === point)
+    : -1;
+}
+
+/**
+ * What a reader calls a point: the label of its entry, with its workload where there are several. Of a point
+ * with several entries, such as reads and writes, what they have in common: never the name of one of them.
+ */
+export function labelOf(model: WithEntries, point: string): string {
+  const own = entriesOf(model, point);
+  const [first] = own;
+  if (first === undefined) {
     return point;
   }
-  const facets = new Set(model.entries.map((each) => each.facet));
-  return facets.size > 1 ? `${entry.facet}, ${entry.label}` : entry.label;
+  if (own.length === 1) {
+    const facets = new Set(model.entries.map((each) => each.facet));
+    return facets.size > 1 ? `${first.facet}, ${first.label}` : first.label;
+  }
+  const shared = (of: (entry: Entry) => string) =>
+    own.every((each) => of(each) === of(first)) ? of(first) : null;
+  const names = Object.values(first.parameters).filter((value) => value !== "-");
+  return (
+    shared((entry) => entry.label) ??
+    shared((entry) => entry.series) ??
+    (names.length > 0 ? names.join(", ") : point)
+  );
 }
 
 export interface RequirementRow {

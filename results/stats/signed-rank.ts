@@ -1,16 +1,15 @@
 /**
- * Paired comparison of replicates: the same block measured both sides, so that a drift of the machine
- * leaves their ratio alone. Wilcoxon's signed-rank test and the Hodges-Lehmann estimate that belongs to
- * it, on logarithms, both exact.
+ * Wilcoxon's signed ranks of paired differences, with Hodges and Lehmann's estimate and the interval that
+ * belong to it; exact.
  */
 import { assert } from "../../engine/base/assert.ts";
 
-export interface PairedRatio {
-  /** Candidate divided by base. */
-  readonly ratio: number;
-  /** Bounds of the interval; 0 and infinity when there are too few pairs for one. */
-  readonly low: number;
-  readonly high: number;
+export interface PairedShift {
+  /** Hodges and Lehmann's: the median of the averages of all two differences. */
+  readonly shift: number;
+  /** `null`: too few pairs for an interval. */
+  readonly low: number | null;
+  readonly high: number | null;
   /** Two-sided. */
   readonly p: number;
 }
@@ -32,61 +31,38 @@ function rankSumChances(n: number): readonly number[] {
   return chances;
 }
 
-/** Probability of a sum of at most `limit`. */
-function chanceUpTo(chances: readonly number[], limit: number): number {
-  return chances.slice(0, Math.floor(limit) + 1).reduce((sum, chance) => sum + chance, 0);
-}
-
-/** Sum of the ranks of the positive differences; equal sizes share their ranks, zeros have none. */
-function positiveRankSum(differences: readonly number[]): { sum: number; count: number } {
-  const sorted = differences
-    .filter((difference) => difference !== 0)
-    .sort((a, b) => Math.abs(a) - Math.abs(b));
-  let sum = 0;
-  for (let start = 0; start < sorted.length; ) {
-    const size = Math.abs(sorted[start] ?? 0);
-    let end = start;
-    while (end < sorted.length && Math.abs(sorted[end] ?? 0) === size) {
-      end += 1;
-    }
-    const positive = sorted.slice(start, end).filter((difference) => difference > 0).length;
-    sum += (positive * (start + 1 + end)) / 2;
-    start = end;
-  }
-  return { sum, count: sorted.length };
-}
-
-/** At least one pair of positive values; pair i is of the same block. */
-export function pairedRatio(
-  base: readonly number[],
-  candidate: readonly number[],
-  confidence = 0.95,
-): PairedRatio {
-  assert(base.length === candidate.length && base.length > 0, "pairs are needed");
-  const logs = base.map((value, place) => Math.log(candidate[place] ?? 0) - Math.log(value));
+/** The averages of all two differences, each also with itself, ascending. */
+export function walshAverages(differences: readonly number[]): readonly number[] {
   const averages: number[] = [];
-  for (const [place, log] of logs.entries()) {
-    for (const other of logs.slice(place)) {
-      averages.push((log + other) / 2);
+  for (const [place, difference] of differences.entries()) {
+    for (const other of differences.slice(place)) {
+      averages.push((difference + other) / 2);
     }
   }
-  averages.sort((a, b) => a - b);
-  const at = (place: number) => averages[place] ?? Number.NaN;
+  return averages.sort((a, b) => a - b);
+}
+
+/** Of at least one difference. */
+export function signedRanks(differences: readonly number[], confidence = 0.95): PairedShift {
+  assert(differences.length > 0, "pairs are needed");
+  const averages = walshAverages(differences);
+  const at = (place: number) => averages[place] as number;
   const last = averages.length - 1;
-  const middle = (at(Math.floor(last / 2)) + at(Math.ceil(last / 2))) / 2;
-  const { sum, count } = positiveRankSum(logs);
-  const most = (count * (count + 1)) / 2;
-  const chances = rankSumChances(count);
-  const p = Math.min(1, 2 * chanceUpTo(chances, Math.min(sum, most - sum)));
+  const shift = (at(Math.floor(last / 2)) + at(Math.ceil(last / 2))) / 2;
+  const chances = rankSumChances(differences.length);
+  const upTo = (limit: number) =>
+    chances.slice(0, limit + 1).reduce((sum, chance) => sum + chance, 0);
+  // The averages above 0 are as many as the ranks of positive differences sum to (Tukey). What is just 0
+  // speaks for neither side: counted against both, so that p and the interval always agree.
+  const above = averages.filter((average) => average > 0).length;
+  const below = averages.filter((average) => average < 0).length;
+  const p = Math.min(1, 2 * upTo(averages.length - Math.max(above, below)));
   // As many averages are left out at each end as the test at this confidence would reject.
-  const all = rankSumChances(logs.length);
   let out = 0;
-  while (chanceUpTo(all, out) <= (1 - confidence) / 2) {
+  while (out < averages.length && upTo(out) <= (1 - confidence) / 2 + 1e-15) {
     out += 1;
   }
-  const [low, high] =
-    out === 0
-      ? [0, Number.POSITIVE_INFINITY]
-      : [Math.exp(at(out - 1)), Math.exp(at(last - out + 1))];
-  return { ratio: Math.exp(middle), low, high, p };
+  return out === 0
+    ? { shift, low: null, high: null, p }
+    : { shift, low: at(out - 1), high: at(last - out + 1), p };
 }

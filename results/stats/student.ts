@@ -1,4 +1,4 @@
-/** Student's t distribution, for the paired test on logarithms. */
+/** Student's t distribution, and the paired test by it. */
 import { assert } from "../../engine/base/assert.ts";
 
 /** Lanczos' coefficients for g = 7 (Numerical Recipes' form of Godfrey's table). */
@@ -73,18 +73,20 @@ export function studentQuantile(chance: number, df: number): number {
   return high;
 }
 
-/**
- * Two-sided p of the paired t test on the logarithms of at least two pairs of values above 0. Beside the
- * rank test it can say that a large difference is no chance after adjustment for many comparisons, where
- * the smallest p that ranks of few pairs have (2 to the power of 1 - n) is never small enough.
- */
-export function pairedStudentP(base: readonly number[], candidate: readonly number[]): number {
-  const logs = base.map((value, place) => Math.log(candidate[place] ?? 0) - Math.log(value));
-  const n = logs.length;
-  assert(n >= 2 && candidate.length === n, "pairs are needed");
-  const mean = logs.reduce((sum, log) => sum + log, 0) / n;
-  const squares = logs.reduce((sum, log) => sum + (log - mean) ** 2, 0);
+/** What the t test of at least two paired differences says of their mean. */
+export function pairedStudent(
+  differences: readonly number[],
+  confidence: number,
+): { readonly low: number; readonly high: number; readonly p: number } {
+  const n = differences.length;
+  assert(n >= 2, "pairs are needed");
+  const mean = differences.reduce((sum, each) => sum + each, 0) / n;
+  const squares = differences.reduce((sum, each) => sum + (each - mean) ** 2, 0);
   const error = Math.sqrt(squares / (n - 1) / n);
-  // Figures that do not vary, such as counts of bytes: any difference is one.
-  return error === 0 ? Number(mean === 0) : studentP(mean / error, n - 1);
+  if (error === 0) {
+    // Figures that do not vary, such as counts of bytes: any difference is one.
+    return { low: mean, high: mean, p: Number(mean === 0) };
+  }
+  const reach = studentQuantile((1 - confidence) / 2, n - 1) * error;
+  return { low: mean - reach, high: mean + reach, p: studentP(mean / error, n - 1) };
 }

@@ -2,11 +2,18 @@
  * Verdicts of a sweep: each point against the one that differs from it in the baseline's parameters
  * only. The one place where a sweep decides anything; reports print what it says.
  */
-import { metricFacts } from "../metrics.ts";
+import { formatMetric, metricFacts } from "../metrics.ts";
+import { asRecorded } from "../recorded-difference.ts";
 import { benjaminiHochberg } from "../stats/adjust.ts";
 import { medianInterval } from "../stats/order-statistics.ts";
-import { pairedStudentP } from "../stats/student.ts";
-import { type Difference, decide, differenceOf } from "../stats/verdict.ts";
+import {
+  contrastOf,
+  type Difference,
+  decide,
+  type Gap,
+  type Sides,
+  sidesOf,
+} from "../stats/verdict.ts";
 import type { SweepComparison } from "../sweep-record.ts";
 
 /** What of a point decides with which other it is compared. */
@@ -58,82 +65,73 @@ interface Compared {
   readonly metric: string;
   readonly base: string;
   readonly candidate: string;
-  readonly difference: Difference;
-  /** Not adjusted. */
-  readonly p: number;
-}
-
-/** Figures by block, so that one of each block is a pair; 0 where a run has none. */
-const byBlock = (figures: readonly (number | null)[]) => figures.map((figure) => figure ?? 0);
-
-/** Of the blocks in which both sides have a figure above 0. */
-function pairedP(base: readonly number[], candidate: readonly number[]): number {
-  const both = base.flatMap((value, block) => {
-    const other = candidate[block] ?? 0;
-    return value > 0 && other > 0 ? [[value, other] as const] : [];
-  });
-  return pairedStudentP(
-    both.map(([value]) => value),
-    both.map(([, value]) => value),
-  );
+  /** Of the blocks in which both have a figure. */
+  readonly sides: Sides;
+  readonly found: Difference | Gap;
 }
 
 /**
  * Compares every point with its base in every metric that has a better side. A verdict needs both: an
- * interval by ranks that does not hold 1, and a p by the t test on logarithms that is small enough after
- * adjustment for all comparisons of the metric.
+ * interval that does not hold 1, and a p of the same test that is small enough after adjustment for all
+ * comparisons of the metric. Where a figure is 0, differences take the place of ratios.
  */
-export function judge({
-  points,
-  metrics,
-  baseline,
-  figures,
-  confidence = usualConfidence,
-  margin = usualMargin,
-}: JudgeInput): SweepComparison[] {
+export function judge(input: JudgeInput): SweepComparison[] {
+  const { metrics } = input;
+  const compared = comparedOf(input);
+  const adjusted = new Map(
+    metrics.flatMap((metric) => {
+      const own = compared.filter((each) => each.metric === metric);
+      const ps = benjaminiHochberg(own.map(({ found }) => found.p));
+      return own.map((each, place) => [each, ps[place] ?? each.found.p] as const);
+    }),
+  );
+  return compared.map((each) => comparisonOf(each, adjusted.get(each) ?? each.found.p, input));
+}
+
+function comparedOf(input: JudgeInput): Compared[] {
+  const { points, metrics, baseline, figures, confidence = usualConfidence } = input;
   if (baseline === null) {
     return [];
   }
-  const found: Compared[] = [];
-  for (const metric of metrics.filter((name) => metricFacts(name)?.better !== "none")) {
-    for (const point of points) {
-      const base = baseOf(point, points, baseline);
-      const a = base === null ? [] : byBlock(figures(base.id, metric));
-      const b = byBlock(figures(point.id, metric));
-      const difference = base === null ? null : differenceOf(a, b, true, confidence);
-      if (base !== null && difference !== null && difference.runs > 1) {
-        const p = pairedP(a, b);
-        found.push({ metric, base: base.id, candidate: point.id, difference, p });
-      }
-    }
-  }
-  const adjusted = new Map(
-    metrics.flatMap((metric) => {
-      const own = found.filter((each) => each.metric === metric);
-      const ps = benjaminiHochberg(own.map((each) => each.p));
-      return own.map((each, place) => [each, ps[place] ?? each.p] as const);
-    }),
-  );
-  return found.map((each) => {
-    const { metric, base, candidate, difference } = each;
-    const p = adjusted.get(each) ?? each.p;
-    const better = metricFacts(metric)?.better ?? "none";
-    const { verdict, reason, runsNeeded } = decide(difference, p, { confidence, margin, better });
-    // JSON has no infinity: without an interval the bounds are those of the estimate.
-    const { ratio, low, high } = difference;
-    const bounds = { low: low ?? ratio, high: high ?? ratio };
-    return {
-      metric,
-      base,
-      candidate,
-      ratio,
-      ...bounds,
-      p,
-      verdict,
-      reason,
-      runs_needed: runsNeeded,
-    };
-  });
+  return metrics
+    .filter((name) => metricFacts(name)?.better !== "none")
+    .flatMap((metric) =>
+      points.flatMap((point) => {
+        const base = baseOf(point, points, baseline);
+        if (base === null) {
+          return [];
+        }
+        const sides = sidesOf(figures(base.id, metric), figures(point.id, metric), true);
+        const found = contrastOf(sides, true, confidence);
+        return found === null || found.runs < 2
+          ? []
+          : [{ metric, base: base.id, candidate: point.id, sides, found }];
+      }),
+    );
+}
+
+function comparisonOf(
+  { metric, base, candidate, sides, found }: Compared,
+  p: number,
+  { confidence = usualConfidence, margin = usualMargin }: JudgeInput,
+): SweepComparison {
+  const better = metricFacts(metric)?.better ?? "none";
+  const format = (value: number) => formatMetric(metric, value);
+  const { verdict, reason, runsNeeded } = decide(found, p, { confidence, margin, better, format });
+  return {
+    metric,
+    base,
+    candidate,
+    ...asRecorded(found),
+    base_median: medianInterval(sides.base).median,
+    candidate_median: medianInterval(sides.candidate).median,
+    runs: found.runs,
+    p_alone: found.p,
+    p,
+    verdict,
+    reason,
+    runs_needed: runsNeeded,
+  };
 }
 
 /** Half-width of the interval of a median, as a share of it; null when there are too few values. */

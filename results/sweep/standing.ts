@@ -2,6 +2,7 @@
 import Table from "cli-table3";
 import { formatMetric, metric, metricFacts, metricSupported } from "../metrics.ts";
 import { floorOf, isOf, type NoiseRecord, noiseWarning } from "../noise-record.ts";
+import { differenceText, intervalText } from "../recorded-difference.ts";
 import type { RunRecord } from "../run-record.ts";
 import { lookAt } from "../stats/looks.ts";
 import { medianInterval } from "../stats/order-statistics.ts";
@@ -87,7 +88,8 @@ export class Standing {
       return comparison;
     }
     const runs = this.figures(candidate, name).filter((figure) => figure !== null).length;
-    const warning = noiseWarning(floorOf(this.#noise, name, job), ratio, runs);
+    const floor = floorOf(this.#noise, name, job);
+    const warning = ratio === null ? null : noiseWarning(floor, ratio, runs);
     return warning === null
       ? comparison
       : { ...comparison, reason: `${reason}; but ${warning}`, below_noise: true };
@@ -168,9 +170,9 @@ function verdictText(comparison: SweepComparison | undefined, runs: number): str
   if (comparison === undefined) {
     return "";
   }
-  const { verdict, ratio, low, high, runs_needed: needed } = comparison;
-  const change = (value: number) => `${value >= 1 ? "+" : ""}${((value - 1) * 100).toFixed(1)}%`;
-  const range = low === high ? "" : ` [${change(low)}, ${change(high)}]`;
+  const { verdict, runs_needed: needed } = comparison;
+  const interval = intervalText(comparison);
+  const range = interval === null ? "" : ` [${interval}]`;
   const more = needed === null ? "" : `; needs about ${Math.max(1, needed - runs)} more runs`;
-  return `${verdict}: ${change(ratio)}${range}${more}`;
+  return `${verdict}: ${differenceText(comparison)}${range}${more}`;
 }

@@ -1,5 +1,6 @@
 /** The answer of a tuning in sentences; the first one stands alone. */
 import { formatMetric, metricFacts } from "../metrics.ts";
+import { differenceText, intervalText } from "../recorded-difference.ts";
 import type { SweepComparison } from "../sweep-record.ts";
 import { changedOf } from "./standard.ts";
 import { defaultId } from "./trials.ts";
@@ -26,9 +27,16 @@ export function settingsText(
 const label = (metric: string) => metricFacts(metric)?.label ?? metric;
 
 /** `23% higher IOPS (95% interval 18% to 28% higher)`. */
-function changeText({ metric, ratio, low, high }: SweepComparison): string {
+function changeText(each: SweepComparison): string {
+  const { metric, ratio, low, high } = each;
+  if (ratio === null) {
+    const range = intervalText(each);
+    const interval = range === null ? "no interval" : `95% interval ${range}`;
+    return `${label(metric)} ${differenceText(each)} (${interval})`;
+  }
   const signed = (value: number) => `${value >= 1 ? "+" : ""}${percentOf(value - 1)}`;
-  const interval = low === high ? "no interval" : `95% interval ${signed(low)} to ${signed(high)}`;
+  const none = low === null || high === null || intervalText(each) === null;
+  const interval = none ? "no interval" : `95% interval ${signed(low)} to ${signed(high)}`;
   return `${label(metric)} ${signed(ratio)} (${interval})`;
 }
 

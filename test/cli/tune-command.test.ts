@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { OsdynoError } from "../../engine/base/error.ts";
 import { SeededRandom } from "../../engine/base/random.ts";
+import { differenceText, intervalText } from "../../results/recorded-difference.ts";
 import type { SweepRecord } from "../../results/sweep-record.ts";
 import { percentOf } from "../../results/tune/answer.ts";
 import { readTune } from "../../results/tune/spec.ts";
@@ -61,9 +62,9 @@ test("finds the depth that fills the device, confirms it, and writes it down", (
   // Every format says the same to the digit.
   const page = place.read("a", "report.html");
   const text = place.run(["report", "a", "--format=md"]).out;
-  for (const { ratio, low, high } of record.comparisons) {
-    expect(page).toContain(`<td>${ratio.toFixed(3)}</td>`);
-    expect(text).toContain(`| ${ratio.toFixed(3)} | ${low.toFixed(3)} to ${high.toFixed(3)} |`);
+  for (const each of record.comparisons) {
+    expect(page).toContain(`<td>${differenceText(each)}</td>`);
+    expect(text).toContain(`| ${differenceText(each)} | ${intervalText(each)} |`);
   }
   for (const { parameter, share } of record.importance) {
     const shown = `${percentOf(share.value)} (${percentOf(share.low)} to ${percentOf(share.high)})`;

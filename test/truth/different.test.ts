@@ -39,7 +39,7 @@ async function tallyOf(share: number, trials: number, wanted: (verdict: string) 
     const alone = verdictOf(sideOf("a", a, null), sideOf("b", b, null), minEffect);
     for (const each of [pairs, alone]) {
       // Nothing is called that is smaller than what counts.
-      expect(called(each) && Math.abs(each.ratio - 1) < minEffect).toBe(false);
+      expect(called(each) && Math.abs((each.ratio ?? 1) - 1) < minEffect).toBe(false);
     }
     tally.paired += said(pairs.verdict);
     tally.unpaired += said(alone.verdict);

@@ -9,6 +9,7 @@ import { axisChart } from "../../results/report/chart-axis.ts";
 import { effectsChart } from "../../results/report/chart-effects.ts";
 import type { Entry, ReportModel } from "../../results/report/model.ts";
 import { lineOf, numericAxis } from "../../results/report/sweep-axes.ts";
+import { verdictGroups } from "../../results/report/verdict-rows.ts";
 import type { SweepComparison } from "../../results/sweep-record.ts";
 
 function entry(point: string, parameters: Record<string, string>, iops: number, p99Ms = 1): Entry {
@@ -37,8 +38,10 @@ function against(
   ratio: number,
   verdict: SweepComparison["verdict"],
 ): SweepComparison {
-  const numbers = { ratio, low: ratio * 0.98, high: ratio * 1.02, p: 0.03 };
-  return { metric: "iops", base, candidate, ...numbers, verdict, reason: "", runs_needed: null };
+  const numbers = { ratio, low: ratio * 0.98, high: ratio * 1.02, p: 0.03, p_alone: 0.03, runs: 6 };
+  const medians = { base_median: 1000, candidate_median: 1000 * ratio };
+  const said = { verdict, reason: "", runs_needed: null };
+  return { metric: "iops", base, candidate, ...medians, ...numbers, ...said };
 }
 
 const kinds = ["hybrid", "avl", "btree", "stupid"];
@@ -90,7 +93,7 @@ describe("choices", () => {
       against(`hybrid-${bs}`, `avl-${bs}`, 1.1, "better"),
     );
     expect(choiceSentences({ ...input(comparisons), entries })[0]).toBe(
-      "IOPS: avl is better than hybrid in every comparison, +10.0% at bs 4k (medians 1.00k against 1.00k, interval +7.8% to +12.2%); +10.0% at bs 64k (medians 1.00k against 1.00k, interval +7.8% to +12.2%).",
+      "IOPS: avl is better than hybrid in every comparison, +10.0% at bs 4k (medians 1.10k against 1.00k, interval +7.8% to +12.2%); +10.0% at bs 64k (medians 1.10k against 1.00k, interval +7.8% to +12.2%).",
     );
     const [first, second] = comparisons;
     const mixed = [...(first === undefined ? [] : [first]), { ...second, verdict: "worse" }];
@@ -109,6 +112,46 @@ describe("choices", () => {
     const open = comparisons.map((each) => ({ ...each, verdict: "unclear" as const }));
     expect(choiceSentences({ ...input(open), entries })[0]).toBe(
       "Nowhere do the runs tell the choices apart in IOPS.",
+    );
+  });
+});
+
+describe("points of several entries", () => {
+  // Reads at one rate, writes at another: what was compared is of both together.
+  const both = ["none", "writeback"].flatMap((cache) =>
+    [entry(cache, { cache }, 100), entry(cache, { cache }, 900)].map((each, place) => ({
+      ...each,
+      direction: place === 0 ? ("read" as const) : ("write" as const),
+      facet: `4 KiB randrw, ${place === 0 ? "reads" : "writes"}`,
+      label: `${cache}, ${place === 0 ? 64 : 192} outstanding`,
+    })),
+  );
+  const compared = {
+    ...against("none", "writeback", 2, "better"),
+    ...{ metric: "response.p50", ratio: null, low: null, high: null },
+    ...{ base_median: 1e6, candidate_median: 0 },
+    gap: { value: -1e6, low: -1.1e6, high: -0.9e6 },
+  };
+  const asked = {
+    ...input([compared]),
+    entries: both,
+    baseline: { cache: "none" },
+    metrics: ["response.p50"],
+  };
+
+  test("are called by what their entries share, with the medians that were compared", () => {
+    const model = { ...asked, parameters: {} } as unknown as ReportModel;
+    const [group] = verdictGroups(model);
+    expect(group?.heading).toBe("Response p50, all operations together");
+    expect(group?.rows).toMatchObject([
+      {
+        ...{ at: -1, candidate: "writeback", base: "none", verdict: "better" },
+        ...{ medians: "0 ns against 1.00 ms", difference: "-1.00 ms" },
+        interval: "-1.10 ms to -900 \u00b5s",
+      },
+    ]);
+    expect(choiceSentences(asked)[0]).toBe(
+      "Response p50 time: writeback is better than none, 1.00 ms lower (medians 0 ns against 1.00 ms, interval -1.10 ms to -900 \u00b5s).",
     );
   });
 });
@@ -175,7 +218,11 @@ test("differences from the baseline are drawn where they have intervals", () => 
   expect(JSON.stringify(chart?.spec("wide"))).toContain(
     "avl: IOPS +10.0% (+7.8% to +12.2%), better",
   );
-  const bare = { ...against("hybrid", "avl", 1.1, "unclear"), low: 1.1, high: 1.1 };
+  const bare = { ...against("hybrid", "avl", 1.1, "unclear"), low: null, high: null };
   expect(effectsChart(model([bare]))).toBeNull();
+  // What has no ratio is not drawn, and that is said.
+  const gap = { ...bare, ratio: null, gap: { value: -1, low: -1.1, high: -0.9 } };
+  const drawn = effectsChart(model([against("hybrid", "avl", 1.1, "better"), gap]));
+  expect(drawn?.caption).toMatch(/1 comparison with figures of 0, .* stands in the table/);
   expect(effectsChart(model([]))).toBeNull();
 });

@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { differenceText, intervalText } from "../../results/recorded-difference.ts";
 import { gridOf } from "../../results/report/chart-grid.ts";
 import { chartsOf } from "../../results/report/charts.ts";
 import { renderCsv } from "../../results/report/csv.ts";
@@ -10,8 +11,8 @@ import { loadReport } from "../../results/report/load.ts";
 import type { ReportModel } from "../../results/report/model.ts";
 import { renderSvg } from "../../results/report/render.ts";
 import { tableOf } from "../../results/report/table.ts";
-import { formatMetric, metricHeading } from "../../results/report/units.ts";
-import { changeText, verdictGroups } from "../../results/report/verdict-rows.ts";
+import { formatMetric, formatShort, metricHeading } from "../../results/report/units.ts";
+import { verdictGroups } from "../../results/report/verdict-rows.ts";
 import { renderReport } from "../../results/report/write.ts";
 import type { SweepComparison, SweepRecord } from "../../results/sweep-record.ts";
 import { cellsOf, dataInside } from "../../results/verify-report.ts";
@@ -121,12 +122,16 @@ it("verdicts and requirements read the same everywhere", () => {
   expect(groups.map((group) => group.heading)).toEqual(json.metrics.map(metricHeading));
   const text = html.replaceAll("&gt;", ">").replaceAll("&lt;", "<");
   for (const each of json.comparisons) {
-    const difference = changeText(each.ratio);
-    const interval = `${changeText(each.low)} to ${changeText(each.high)}`;
+    const difference = differenceText(each);
+    const interval = intervalText(each);
+    const figure = (value: number | undefined) => formatShort(each.metric, value ?? Number.NaN);
+    const medians = `${figure(each.candidate_median)} against ${figure(each.base_median)}`;
     expect(text).toContain(
       `<b>${each.verdict}</b></td><td>${difference}</td>\n<td>${interval}</td>`,
     );
-    expect(markdown).toContain(`| **${each.verdict}** | ${difference} | ${interval} | 0.0123 |`);
+    expect(markdown).toContain(
+      `| **${each.verdict}** | ${difference} | ${interval} | ${medians} | 0.0123 |`,
+    );
   }
   const [required] = json.requirements;
   expect(formatMetric("iops", required?.median ?? 0)).toBe("12.3k");

@@ -12,10 +12,17 @@ import {
   percentileRanks,
   samplesFor,
 } from "../../results/stats/order-statistics.ts";
+import { mostByStudent, pairedShift } from "../../results/stats/paired.ts";
 import { cliffsDelta, normalBelow, rankSum, shiftOf } from "../../results/stats/rank-sum.ts";
-import { mostPairs, signFlips } from "../../results/stats/sign-flips.ts";
-import { pairedRatio } from "../../results/stats/signed-rank.ts";
-import { type Difference, decide, differenceOf, fewestRuns } from "../../results/stats/verdict.ts";
+import { signedRanks } from "../../results/stats/signed-rank.ts";
+import {
+  contrastOf,
+  type Difference,
+  decide,
+  differenceOf,
+  fewestRuns,
+  sidesOf,
+} from "../../results/stats/verdict.ts";
 import {
   driftOf,
   effectiveSamples,
@@ -76,25 +83,8 @@ describe("SciPy's figures", () => {
   });
 
   it("Wilcoxon's signed ranks", () => {
-    expect(pairedRatio(A, B).p).toBeCloseTo(vectors.wilcoxon_signed_exact.p, 12);
-  });
-
-  it("signs flipped in all ways: the p that all of one sign have, and an interval that agrees with it", () => {
-    const logs = A.map((value, place) => Math.log((B[place] ?? 0) / value));
-    expect(signFlips(logs).p).toBeCloseTo(vectors.wilcoxon_signed_exact.p, 12);
-    const random = new SeededRandom(seed).fork("signs");
-    for (let trial = 0; trial < 200; trial += 1) {
-      const count = 6 + random.below(mostPairs - 5);
-      const values = Array.from({ length: count }, () => Math.log(normal(random, 1)) + 0.6);
-      const { p, interval } = signFlips(values);
-      const [low, high] = interval ?? [Number.NaN, Number.NaN];
-      expect(low > 0 || high < 0, `${values}`).toBe(p <= 0.05);
-      // Where the differences are shifted by a bound, the test turns.
-      const shifted = (by: number) => signFlips(values.map((each) => each - by)).p;
-      expect(shifted(low + 1e-9)).toBeGreaterThan(0.05);
-      expect(shifted(low - 1e-9)).toBeLessThanOrEqual(0.05);
-      expect(shifted(high - 1e-9)).toBeGreaterThan(0.05);
-    }
+    const apart = A.map((value, place) => (B[place] ?? 0) - value);
+    expect(signedRanks(apart).p).toBeCloseTo(vectors.wilcoxon_signed_exact.p, 12);
   });
 
   it("ranks of the intervals of medians and of the 99th percentile", () => {
@@ -125,6 +115,107 @@ describe("SciPy's figures", () => {
     expect(normalBelow(-1.959963984540054)).toBeCloseTo(0.025, 12);
     expect(normalBelow(-8)).toBeCloseTo(6.22096057427178e-16, 24);
     expect(normalBelow(1)).toBeCloseTo(0.8413447460685429, 12);
+  });
+});
+
+describe("the test of pairs", () => {
+  const random = new SeededRandom(seed).fork("pairs");
+  /** Ties and zeros among them. */
+  const draw = (count: number, shift: number, step: number) =>
+    Array.from({ length: count }, () => {
+      const value = Math.log(normal(random, 1)) + shift;
+      return step === 0 ? value : Math.round(value / step) * step;
+    });
+
+  it(`p is at most the level just where the interval leaves out 0, seed ${seed}`, () => {
+    for (let trial = 0; trial < 1200; trial += 1) {
+      const count = 6 + random.below(2 * (mostByStudent - 5));
+      const values = draw(count, random.unit(), trial % 3 === 0 ? 0.5 : 0);
+      const level = [0.05, 0.01, 0.003][trial % 3] ?? 0.05;
+      const { low, high, p } = pairedShift(values, 1 - level);
+      const told = low !== null && high !== null;
+      expect(told && (low > 0 || high < 0), `${values} at ${level}`).toBe(p <= level);
+    }
+  });
+
+  it("the estimate lies in the interval, and turns round with the sides", () => {
+    for (let trial = 0; trial < 400; trial += 1) {
+      const values = draw(6 + random.below(14), 0.3, 0);
+      // An outlier draws the mean along, not the estimate.
+      values[0] = (values[0] ?? 0) * (trial % 2 === 0 ? 20 : 1);
+      const there = pairedShift(values);
+      const back = pairedShift(values.map((value) => -value));
+      expect(there.low).toBeLessThanOrEqual(there.shift);
+      expect(there.high).toBeGreaterThanOrEqual(there.shift);
+      expect(back.shift).toBeCloseTo(-there.shift, 12);
+      expect(back.low).toBeCloseTo(-(there.high ?? 0), 12);
+      expect(back.p).toBeCloseTo(there.p, 12);
+    }
+  });
+
+  it.each([6, 10, 13, 20])("the interval of %i pairs holds the truth in 95% of trials", (pairs) => {
+    const trials = 3000;
+    for (const noise of [() => normal(random, 0.02), () => (random.below(10) === 0 ? 0.8 : 1)]) {
+      let held = 0;
+      for (let trial = 0; trial < trials; trial += 1) {
+        const smooth = () => Math.log(noise() * normal(random, 0.01));
+        const values = Array.from({ length: pairs }, () => 0.03 + smooth() - smooth());
+        const { low, high } = pairedShift(values);
+        held += Number((low ?? 1) <= 0.03 && (high ?? -1) >= 0.03);
+      }
+      // Three standard errors below; with outliers it may hold the truth more often.
+      expect(held / trials).toBeGreaterThan(0.95 - 3 * Math.sqrt((0.95 * 0.05) / trials));
+    }
+  });
+
+  it("of figures that do not vary any difference is one", () => {
+    expect(pairedShift([0, 0, 0, 0, 0, 0])).toEqual({ shift: 0, low: 0, high: 0, p: 1 });
+    expect(pairedShift([2, 2, 2, 2, 2, 2])).toEqual({ shift: 2, low: 2, high: 2, p: 0 });
+    expect(pairedShift([2])).toEqual({ shift: 2, low: null, high: null, p: 1 });
+  });
+});
+
+describe("figures of 0", () => {
+  const rules = { confidence: 0.95, margin: 0.02, better: "lower" } as const;
+  const format = (value: number) => `${value} ns`;
+  const of = (base: readonly (number | null)[], candidate: readonly (number | null)[]) => {
+    const found = contrastOf(sidesOf(base, candidate, true), true);
+    return found === null ? null : { found, said: decide(found, found.p, { ...rules, format }) };
+  };
+  const ms = [1000, 1001, 999, 1000, 1002, 998];
+
+  it("are compared by difference", () => {
+    const gone = of(ms, [0, 0, 0, 0, 0, 0]);
+    expect(gone).toMatchObject({
+      found: { gap: -1000, median: 1000, runs: 6 },
+      said: { verdict: "better", reason: expect.stringMatching(/^1000 ns lower, p /) },
+    });
+    expect(gone?.found).not.toHaveProperty("ratio");
+    expect(of([0, 0, 0, 0, 0, 0], ms)).toMatchObject({
+      found: { gap: 1000, median: 0 },
+      said: { verdict: "worse" },
+    });
+    // One run in six: what is 0 stays a figure.
+    expect(of(ms, ms.with(2, 0))).toMatchObject({
+      found: { gap: 0 },
+      said: { verdict: "unclear" },
+    });
+  });
+
+  it("on both sides are the same; without a figure there is no pair", () => {
+    const zeros = [0, 0, 0, 0, 0, 0];
+    expect(of(zeros, zeros)?.said).toMatchObject({
+      verdict: "same",
+      reason: "there is no difference at all",
+    });
+    expect(of([...ms, null], [...ms, 5])?.found.runs).toBe(6);
+    expect(of([null], [5])).toBeNull();
+  });
+
+  it("count from the share of the base's median on", () => {
+    const near = of([0, ...ms], [1, ...ms.map((value) => value + 1)]);
+    expect(near?.said).toMatchObject({ verdict: "same" });
+    expect(near?.said.reason).toMatch(/within 20 ns of no difference/);
   });
 });
 
@@ -227,8 +318,9 @@ describe("verdicts", () => {
     expect(decision.runsNeeded).toBeGreaterThan(40);
   });
 
-  it("a higher confidence needs more pairs", () => {
-    expect([0.95, 0.99, 0.998].map((each) => fewestRuns(each, true))).toEqual([6, 8, 10]);
+  it("a higher confidence needs more runs", () => {
+    // Ranks; the t test of pairs only has wider intervals.
+    expect([0.95, 0.99, 0.998].map((each) => fewestRuns(each, true))).toEqual([6, 6, 6]);
     expect([0.95, 0.99, 0.998].map((each) => fewestRuns(each, false))).toEqual([6, 6, 7]);
   });
 

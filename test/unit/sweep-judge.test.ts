@@ -1,10 +1,11 @@
 /** Verdicts of a sweep: what they say of known truths. */
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { SeededRandom } from "../../engine/base/random.ts";
+import { compareSides } from "../../results/compare/compare.ts";
+import type { Side } from "../../results/compare/sides.ts";
+import type { RunRecord } from "../../results/run-record.ts";
 import { benjaminiHochberg as adjusted } from "../../results/stats/adjust.ts";
-import { pairedRatio } from "../../results/stats/signed-rank.ts";
-import { pairedStudentP, studentP } from "../../results/stats/student.ts";
+import { studentP } from "../../results/stats/student.ts";
 import { judge, relativeWidth } from "../../results/sweep/judge.ts";
 import type { Point } from "../../results/sweep/points.ts";
 
@@ -19,70 +20,6 @@ function point(id: string, parameters: Record<string, string>): Point {
   };
   return { id, parameters, ...nothing };
 }
-
-describe("paired ratio", () => {
-  test("six pairs: the interval is of all averages, p is the smallest there is", () => {
-    const base = [100, 101, 99, 102, 98, 100];
-    const found = pairedRatio(
-      base,
-      base.map((value) => value * 1.1),
-    );
-    expect(found.ratio).toBeCloseTo(1.1, 10);
-    expect(found.low).toBeCloseTo(1.1, 10);
-    expect(found.p).toBeCloseTo(2 / 64, 12);
-  });
-
-  test("SciPy's exact signed-rank test of eight pairs", () => {
-    const a = [101.2, 99.8, 100.5, 102.1, 98.9, 100, 101.7, 99.5];
-    const b = [104, 103.1, 105.2, 102.8, 104.9, 103.7, 101.9, 106.3];
-    expect(pairedRatio(a, b).p).toBeCloseTo(0.0078125, 12);
-  });
-
-  test("five pairs have no interval at 95%", () => {
-    const five = [1, 2, 3, 4, 5];
-    expect(
-      pairedRatio(
-        five,
-        five.map((value) => value * 2),
-      ),
-    ).toMatchObject({
-      low: 0,
-      high: Number.POSITIVE_INFINITY,
-    });
-  });
-
-  test("exchanging the sides inverts ratio and interval", () => {
-    const value = fc.double({ min: 0.1, max: 10, noNaN: true });
-    const pairs = fc.array(fc.tuple(value, value), { minLength: 6, maxLength: 15 });
-    fc.assert(
-      fc.property(pairs, (all) => {
-        const [a, b] = [all.map(([x]) => x), all.map(([, y]) => y)];
-        const [there, back] = [pairedRatio(a, b), pairedRatio(b, a)];
-        expect(there.ratio * back.ratio).toBeCloseTo(1, 9);
-        expect(there.low * back.high).toBeCloseTo(1, 9);
-        expect(there.p).toBeCloseTo(back.p, 9);
-      }),
-    );
-  });
-
-  test("the interval holds the true ratio in 95% of 2000 trials, drift or not", () => {
-    const random = new SeededRandom(20261121);
-    const normal = () =>
-      Math.sqrt(-2 * Math.log(1 - random.unit())) * Math.cos(2 * Math.PI * random.unit());
-    let held = 0;
-    for (let trial = 0; trial < 2000; trial += 1) {
-      const drift = (block: number) => 1 - 0.02 * block;
-      const run = (block: number) => 1000 * drift(block) * Math.exp(0.02 * normal());
-      const base = Array.from({ length: 8 }, (_, block) => run(block));
-      const other = Array.from({ length: 8 }, (_, block) => 1.03 * run(block));
-      const { low, high } = pairedRatio(base, other);
-      held += low <= 1.03 && high >= 1.03 ? 1 : 0;
-    }
-    // 99% binomial bounds of 95% (the test's own coverage with 8 pairs is 96.1%).
-    expect(held / 2000).toBeGreaterThan(0.945);
-    expect(held / 2000).toBeLessThan(0.978);
-  });
-});
 
 test("Benjamini and Hochberg's adjustment of the published ten", () => {
   const ps = [0.001, 0.008, 0.039, 0.041, 0.042, 0.06, 0.074, 0.205, 0.212, 0.216];
@@ -127,6 +64,76 @@ describe("verdicts", () => {
   });
 });
 
+describe("one question, one answer", () => {
+  const noisy = (seed: number, effect: number) => {
+    const random = new SeededRandom(seed);
+    return Array.from(
+      { length: 6 + (seed % 12) },
+      () => 1000 * effect * (0.97 + 0.06 * random.unit()),
+    );
+  };
+  const side = (name: string, values: readonly number[]): Side => ({
+    name,
+    sweep: "s",
+    runs: values.map((iops, place) => {
+      const record = { environment: {}, job: { text: "" }, started: `${place}`, state: "complete" };
+      const totals = { all: { iops } };
+      return {
+        path: `${place}`,
+        record: { ...record, osdyno: { totals } } as unknown as RunRecord,
+      };
+    }),
+  });
+
+  test("compare says what the sweep says of the same pairs, to the last digit", () => {
+    for (let seed = 1; seed <= 60; seed += 1) {
+      const figures: Readonly<Record<string, readonly number[]>> = {
+        a: noisy(seed, 1),
+        b: noisy(seed + 1000 - (1000 % 12), 1 + (seed % 5) / 100),
+      };
+      const points = ["a", "b"].map((id) => point(id, { id }));
+      const of = (id: string) => figures[id] ?? [];
+      const [swept] = judge({ points, metrics: ["iops"], baseline: { id: "a" }, figures: of });
+      const rules = { confidence: 0.95, minEffect: 0.02 };
+      const [compared] = compareSides(
+        side("a", of("a")),
+        side("b", of("b")),
+        ["iops"],
+        rules,
+      ).comparisons;
+      const same = ["ratio", "low", "high", "p", "p_alone", "verdict", "reason"] as const;
+      for (const name of [...same, "base_median", "candidate_median"] as const) {
+        expect(swept?.[name], `${name}, seed ${seed}`).toEqual(compared?.[name]);
+      }
+    }
+  });
+});
+
+test("a comparison is over the figures that it names, zeros among them", () => {
+  const points = ["a", "b", "c"].map((id) => point(id, { id }));
+  const figures: Readonly<Record<string, readonly (number | null)[]>> = {
+    a: [1e6, 1e6, 1.1e6, 1e6, 0.9e6, 1e6],
+    b: [0, 0, 0, 0, 0, 0],
+    c: [2e6, null, 2e6, 2.1e6, 2e6, 1.9e6],
+  };
+  const metrics = ["response.p50"];
+  const found = judge({
+    points,
+    metrics,
+    baseline: { id: "a" },
+    figures: (id) => figures[id] ?? [],
+  });
+  expect(found).toMatchObject([
+    {
+      ...{ candidate: "b", verdict: "better", ratio: null, low: null, high: null, runs: 6 },
+      ...{ base_median: 1e6, candidate_median: 0, gap: { value: -1e6 } },
+    },
+    { candidate: "c", verdict: "unclear", runs: 5, base_median: 1e6, candidate_median: 2e6 },
+  ]);
+  expect(found[0]?.reason).toMatch(/^1\.00 ms lower, p /);
+  expect(found[1]?.reason).toBe("5 pairs of runs; an interval needs 6");
+});
+
 test("the width of a median's interval needs six values", () => {
   expect(relativeWidth([100, 101, 99, null, 100, 100])).toBeNull();
   expect(relativeWidth([100, 101, 99, 100, 100, 102])).toBeCloseTo(0.015, 12);
@@ -142,11 +149,6 @@ describe("Student's t", () => {
     [1.959963984540054, 1e7, 0.05],
   ])("t %d of %d degrees of freedom: p %d", (t, df, p) => {
     expect(studentP(t, df)).toBeCloseTo(p, 7);
-  });
-
-  test("of figures that do not vary any difference is one", () => {
-    expect(pairedStudentP([2, 2, 2], [2, 2, 2])).toBe(1);
-    expect(pairedStudentP([2, 2, 2], [4, 4, 4])).toBe(0);
   });
 });
 

@@ -1,5 +1,6 @@
 /** The report of a tuning as one HTML file, in the house's page. */
 
+import { differenceText, intervalText } from "../../recorded-difference.ts";
 import { effectsChart } from "../../report/chart-effects.ts";
 import type { Chart } from "../../report/charts.ts";
 import { figure } from "../../report/html.ts";
@@ -13,7 +14,7 @@ import { html, type Markup, nothing, pageOf } from "../../report/html-markup.ts"
 import { styleSheet } from "../../report/html-style.ts";
 import type { ReportModel } from "../../report/model.ts";
 import { pageScript, scriptHash } from "../../report/page-script.ts";
-import { formatMetric, formatSeconds, metricHeading } from "../../report/units.ts";
+import { formatMetric, formatSeconds, formatShort, metricHeading } from "../../report/units.ts";
 import { percentOf, settingsText } from "../answer.ts";
 import { confirmName } from "../tune-directory.ts";
 import type { TuneRecord } from "../tune-record.ts";
@@ -185,9 +186,9 @@ function verdicts(record: TuneRecord): Markup {
     return nothing;
   }
   const rows = record.comparisons.map((each) => {
-    const { metric, candidate, ratio, low, high, p, verdict } = each;
-    return html`<tr><th scope="row">${metricHeading(metric)}</th><td class="text">${candidate}</td><td>${ratio.toFixed(3)}</td>
-<td>${low.toFixed(3)} to ${high.toFixed(3)}</td><td>${p.toPrecision(2)}</td><td class="text"><b>${verdict}</b></td></tr>`;
+    const { metric, candidate, p, verdict } = each;
+    return html`<tr><th scope="row">${metricHeading(metric)}</th><td class="text">${candidate}</td><td>${differenceText(each, formatShort)}</td>
+<td>${intervalText(each, formatShort) ?? "-"}</td><td>${p.toPrecision(2)}</td><td class="text"><b>${verdict}</b></td></tr>`;
   });
   const reasons = record.comparisons.map(({ metric, candidate, reason, runs_needed: needed }) => {
     const more = needed === null ? "" : `; ${needed} pairs would decide`;
@@ -205,8 +206,8 @@ function verdicts(record: TuneRecord): Markup {
 ${table("Limits", ["Limit", "Configuration", "Kept", "Median"], kept)}`;
   return html`<section aria-labelledby="verdicts"><h2 id="verdicts">Confirmation</h2>
 <p class="note">${record.planned.pairs} blocks of fresh runs, which the search has not seen, each with the default and the
-found configuration in random order. Ratio of the found one to the default with its 95% interval.</p>
-${table("Verdicts of the confirmation", ["Metric", "Configuration", "Ratio", "Interval", "p", "Verdict"], rows)}
+found configuration in random order. Difference of the found one from the default with its 95% interval.</p>
+${table("Verdicts of the confirmation", ["Metric", "Configuration", "Difference", "Interval", "p", "Verdict"], rows)}
 <ul>
 ${reasons}
 </ul>

@@ -1,6 +1,8 @@
 /** The report of a tuning as Markdown: the answer open, the rest folded. */
+
+import { differenceText, intervalText } from "../../recorded-difference.ts";
 import { escapeText, fenced, fold } from "../../report/markdown.ts";
-import { formatMetric, formatSeconds, metricHeading } from "../../report/units.ts";
+import { formatMetric, formatSeconds, formatShort, metricHeading } from "../../report/units.ts";
 import { percentOf, settingsText } from "../answer.ts";
 import type { TuneRecord } from "../tune-record.ts";
 import { methodText } from "./html.ts";
@@ -67,16 +69,14 @@ function verdictsTable(record: TuneRecord): string {
   if (record.comparisons.length === 0) {
     return "";
   }
-  const rows = record.comparisons.map(
-    ({ metric, candidate, ratio, low, high, verdict, reason }) => [
-      metricHeading(metric),
-      candidate,
-      ratio.toFixed(3),
-      `${low.toFixed(3)} to ${high.toFixed(3)}`,
-      `${verdict}: ${reason}`,
-    ],
-  );
-  const heads = ["Metric", "Configuration", "Ratio", "Interval", "Verdict"];
+  const rows = record.comparisons.map((each) => [
+    metricHeading(each.metric),
+    each.candidate,
+    differenceText(each, formatShort),
+    intervalText(each, formatShort) ?? "-",
+    `${each.verdict}: ${each.reason}`,
+  ]);
+  const heads = ["Metric", "Configuration", "Difference", "Interval", "Verdict"];
   const kept = record.kept.map(
     ({ configuration, limit, kept: good, runs }) =>
       `- ${escapeText(`${limit}: ${configuration} kept it in ${good} of ${runs} fresh runs`)}`,
