@@ -33,7 +33,8 @@ export function checkRates(
     }, 0);
   const whole = longest((job) => runtimeMs(job, which));
   const least = longest((job) => {
-    const measured = Number(job["job_runtime"] ?? 0);
+    // Clones that report as one have the sum of their times there.
+    const measured = Number(job["job_runtime"] ?? 0) / Math.max(1, job.osdyno.sources.length);
     const own = runtimeMs(job, which);
     return measured > 0 ? Math.min(own, measured) : own;
   });
