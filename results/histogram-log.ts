@@ -3,6 +3,7 @@
  */
 import { closeSync, openSync, readSync } from "node:fs";
 import { HistogramLogReader } from "hdr-histogram-js";
+import { packedText } from "./files.ts";
 import { emptyHistogramText, type Histogram, highestEncoded } from "./histogram.ts";
 
 /** Tag of the intervals of the warm-up. */
@@ -65,6 +66,11 @@ const pieceBytes = 1 << 22;
 
 /** The same for a file of any length, a few megabytes at a time. */
 export function* readHistogramLogFile(path: string): Generator<LoggedInterval> {
+  const inside = packedText(path, "latin1");
+  if (inside !== null) {
+    yield* readHistogramLog(inside);
+    return;
+  }
   const file = openSync(path, "r");
   try {
     const piece = Buffer.alloc(pieceBytes);

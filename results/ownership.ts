@@ -1,6 +1,6 @@
 /** Which directories are results of ours: nothing else is ever cleared or removed. */
-import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { listFolder, readText } from "./files.ts";
 import { runSchemaName } from "./run-record.ts";
 
 export type ResultsKind = "run" | "repeat" | "sweep";
@@ -8,7 +8,7 @@ export type ResultsKind = "run" | "repeat" | "sweep";
 /** `schema` of a JSON file; null when the file is absent, unreadable or something else. */
 function schemaOf(path: string): string | null {
   try {
-    const parsed: unknown = JSON.parse(readFileSync(path, "utf8"));
+    const parsed: unknown = JSON.parse(readText(path));
     const schema = (parsed as { readonly schema?: unknown } | null)?.schema;
     return typeof schema === "string" ? schema : null;
   } catch {
@@ -27,9 +27,9 @@ export function isSweepDirectory(directory: string): boolean {
 
 /** The runs of a `--repeat` directory, in order: its children `1`, `2`, ... */
 export function repeatsOf(directory: string): readonly string[] {
-  let names: string[];
+  let names: readonly string[];
   try {
-    names = readdirSync(directory);
+    names = listFolder(directory);
   } catch {
     return [];
   }

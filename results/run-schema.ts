@@ -2,11 +2,12 @@
  * The schema of `run.json`, and the JSON Schema published from it (`run.schema.json`; written by
  * `node results/run-schema.ts`, checked by a test).
  */
-import { readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
 import { OsdynoError } from "../engine/base/error.ts";
+import { readText } from "./files.ts";
 import { type RunRecord, runSchemaName } from "./run-record.ts";
 
 const whole = z.number().int();
@@ -353,7 +354,7 @@ export function readRun(directory: string): RunRecord {
   const path = join(directory, "run.json");
   let parsed: unknown;
   try {
-    parsed = JSON.parse(readFileSync(path, "utf8"));
+    parsed = JSON.parse(readText(path));
   } catch (error) {
     const absent = (error as NodeJS.ErrnoException).code === "ENOENT";
     const what = absent ? "no such run" : "it cannot be read as JSON";

@@ -1,8 +1,9 @@
 /** The results on disk: `osdyno results ls|show|rm`. */
-import { existsSync, lstatSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, lstatSync, readdirSync, rmSync } from "node:fs";
 import { homedir } from "node:os";
 import { basename, join, resolve, sep } from "node:path";
 import { OsdynoError } from "../engine/base/error.ts";
+import { fileExists, readText } from "./files.ts";
 import { metric } from "./metrics.ts";
 import { type ResultsKind, repeatsOf, resultsKind } from "./ownership.ts";
 import { runsRoot } from "./run-directory.ts";
@@ -86,9 +87,9 @@ function repeatFacts(path: string): Facts {
 }
 
 function sweepFacts(path: string): Facts {
-  const sweep = JSON.parse(readFileSync(join(path, "sweep.json"), "utf8")) as SweepRecord;
+  const sweep = JSON.parse(readText(join(path, "sweep.json"))) as SweepRecord;
   const runs = sweep.points.flatMap((point) => point.runs).map((run) => join(path, run));
-  const first = runs.find((run) => existsSync(join(run, "run.json")));
+  const first = runs.find((run) => fileExists(join(run, "run.json")));
   return {
     state: sweep.state,
     started: first === undefined ? "" : readRun(first).started,
@@ -101,7 +102,7 @@ function sweepFacts(path: string): Facts {
 /** The run is there and complete; one that cannot be read is not. */
 function isComplete(run: string): boolean {
   try {
-    const text = readFileSync(join(run, "run.json"), "utf8");
+    const text = readText(join(run, "run.json"));
     return (JSON.parse(text) as RunRecord).state === "complete";
   } catch {
     return false;
@@ -158,11 +159,11 @@ export function runPaths(directory: string): readonly string[] {
     case "repeat":
       return repeatsOf(directory).map((name) => join(directory, name));
     case "sweep": {
-      const sweep = JSON.parse(readFileSync(join(directory, "sweep.json"), "utf8")) as SweepRecord;
+      const sweep = JSON.parse(readText(join(directory, "sweep.json"))) as SweepRecord;
       return sweep.points
         .flatMap((point) => point.runs)
         .map((run) => join(directory, run))
-        .filter((path) => existsSync(join(path, "run.json")));
+        .filter((path) => fileExists(join(path, "run.json")));
     }
     default:
       throw new OsdynoError("bad-input", `${directory}: no osdyno results there`);

@@ -2,8 +2,8 @@
  * What is left of a run that was killed: files that were still growing, and no numbers made of them.
  * They can be read, and are held against each other as far as they were written.
  */
-import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { fileExists, listFolder, readText } from "./files.ts";
 import { temporarySuffix } from "./growing-file.ts";
 import { readHistogramLogFile } from "./histogram-log.ts";
 import type { RunRecord } from "./run-record.ts";
@@ -20,8 +20,8 @@ export function wasKilled(directory: string, record: RunRecord): boolean {
   return (
     record.state === "partial" &&
     record.jobs.length === 0 &&
-    !existsSync(join(directory, sealName)) &&
-    !existsSync(join(directory, "series.csv"))
+    !fileExists(join(directory, sealName)) &&
+    !fileExists(join(directory, "series.csv"))
   );
 }
 
@@ -33,7 +33,7 @@ export function checkKilled(directory: string): KilledFindings {
   const rows = new Map<string, number>();
   const seriesName = `series.csv${temporarySuffix}`;
   try {
-    for (const point of parseSeries(readFileSync(join(directory, seriesName), "utf8"))) {
+    for (const point of parseSeries(readText(join(directory, seriesName)))) {
       const key = `${point.job}.${point.direction}`;
       rows.set(key, (rows.get(key) ?? 0) + 1);
     }
@@ -43,7 +43,7 @@ export function checkKilled(directory: string): KilledFindings {
   let intervals = 0;
   let operations = 0;
   const folder = join(directory, "hist");
-  for (const name of existsSync(folder) ? readdirSync(folder).sort() : []) {
+  for (const name of fileExists(folder) ? listFolder(folder) : []) {
     const [, key = "", kind] = logName.exec(name) ?? [];
     if (kind === undefined) {
       continue;

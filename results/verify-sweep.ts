@@ -1,7 +1,7 @@
 /** Checks `sweep.json` against the runs of its points: every comparison is made again. */
-import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { OsdynoError } from "../engine/base/error.ts";
+import { fileExists, packedFacts, readText } from "./files.ts";
 import { metric, metricSupported } from "./metrics.ts";
 import type { RunRecord } from "./run-record.ts";
 import { readRun } from "./run-schema.ts";
@@ -17,6 +17,7 @@ import { Ledger } from "./verify-ledger.ts";
 import { checkLoadCurve } from "./verify-load-curve.ts";
 import { checkReport, checkReportAlone, compare } from "./verify-report.ts";
 import { checkSnia } from "./verify-snia.ts";
+import { checkPooledStages } from "./verify-stages.ts";
 
 /** Ratios and p are the same computation on the same figures: they differ by rounding at most. */
 const rounding = 1e-9;
@@ -33,6 +34,7 @@ export function verifySweep(directory: string): Verification {
     const list = sweep.state === "complete" && missing < total ? "disagreements" : "notes";
     ledger[list].push(text);
   }
+  checkPacked(directory, sweep, records, ledger);
   if (missing === 0) {
     checkComparisons(sweep, records as readonly (readonly RunRecord[])[], ledger);
     if (sweep.distributions !== undefined) {
@@ -57,6 +59,25 @@ export function verifySweep(directory: string): Verification {
   };
 }
 
+/** What a packed sweep has of its points instead of its runs, and what it says was left out. */
+function checkPacked(
+  directory: string,
+  { points }: SweepRecord,
+  records: readonly (readonly (RunRecord | null)[])[],
+  ledger: Ledger,
+): void {
+  const facts = packedFacts(directory);
+  for (const [place, { id }] of (facts?.stages_pooled === true ? points : []).entries()) {
+    const runs = (records[place] ?? []).filter((record) => record !== null);
+    checkPooledStages(
+      id,
+      runs.map(({ jobs }) => jobs),
+      ledger,
+    );
+  }
+  ledger.notes.push(...(facts?.left_out ?? []).map((text) => `packed without ${text}`));
+}
+
 /** `alone`: no run is there. Answers how many reports there were. */
 function checkReports(
   directory: string,
@@ -75,7 +96,7 @@ export function readSweep(directory: string): SweepRecord {
   const file = join(directory, "sweep.json");
   let sweep: SweepRecord;
   try {
-    sweep = JSON.parse(readFileSync(file, "utf8")) as SweepRecord;
+    sweep = JSON.parse(readText(file)) as SweepRecord;
   } catch (error) {
     throw new OsdynoError("bad-input", "is not readable as JSON", { file }, error);
   }
@@ -93,7 +114,7 @@ function recordsOf(
 ): readonly (readonly (RunRecord | null)[])[] {
   return sweep.points.map(({ runs }) =>
     runs.map((run) => {
-      if (!existsSync(join(directory, run, "run.json"))) {
+      if (!fileExists(join(directory, run, "run.json"))) {
         return null;
       }
       try {

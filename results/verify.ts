@@ -2,9 +2,9 @@
  * Checks a run directory against itself: files against their hashes, and every published number of
  * `run.json` against the histogram logs and the series it was made of.
  */
-import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Direction, TimeKind } from "../workloads/run-outcome.ts";
+import { fileExists, packedFacts, readText } from "./files.ts";
 import { directions } from "./fio-record.ts";
 import { emptyHistogram, type Histogram, percentileKey } from "./histogram.ts";
 import { readHistogramLogFile } from "./histogram-log.ts";
@@ -70,7 +70,7 @@ function checkNumbers(directory: string, record: RunRecord, ledger: Ledger): voi
   for (const job of record.jobs) {
     const measured = checkJob(job, raw, publishesClat(job, record), ledger);
     checkSteadyState(job, ledger);
-    checkStages(job, ledger);
+    checkStages(job, ledger, packedFacts(directory)?.stages_pooled === true);
     everything.add(measured);
   }
   checkTotals(record, everything, ledger);
@@ -79,20 +79,24 @@ function checkNumbers(directory: string, record: RunRecord, ledger: Ledger): voi
 
 function checkSeal(directory: string, ledger: Ledger): number {
   const path = join(directory, sealName);
-  if (!existsSync(path)) {
+  if (packedFacts(directory) !== null) {
+    // The archive is made of the files that were sealed, and holds others.
+    return 0;
+  }
+  if (!fileExists(path)) {
     ledger.notes.push(`${sealName} is absent: the files cannot be checked against their hashes`);
     return 0;
   }
   let files: Seal["files"];
   try {
-    files = (JSON.parse(readFileSync(path, "utf8")) as Seal).files;
+    files = (JSON.parse(readText(path)) as Seal).files;
   } catch {
     ledger.disagreements.push(`${sealName} is not readable`);
     return 0;
   }
   for (const [name, hash] of Object.entries(files ?? {})) {
     const file = join(directory, name);
-    if (!existsSync(file)) {
+    if (!fileExists(file)) {
       ledger.disagreements.push(`${name}: the file is missing`);
     } else if (sha256OfFile(file) !== hash) {
       ledger.disagreements.push(`${name}: the file was changed after the run (SHA-256 differs)`);
@@ -143,11 +147,11 @@ class RawData {
     this.directory = directory;
     this.ledger = ledger;
     const path = join(directory, "series.csv");
-    if (!existsSync(path)) {
+    if (!fileExists(path)) {
       ledger.disagreements.push("series.csv: the file is missing");
       return;
     }
-    for (const point of parseSeries(readFileSync(path, "utf8"))) {
+    for (const point of parseSeries(readText(path))) {
       const key = `${point.job}.${point.direction}`;
       const points = this.series.get(key);
       if (points === undefined) {
@@ -164,7 +168,7 @@ class RawData {
     for (const kind of kinds) {
       const name = join("hist", `${source}.${direction}.${kind}.hlog`);
       const path = join(this.directory, name);
-      if (!existsSync(path)) {
+      if (!fileExists(path)) {
         if (points.length > 0) {
           this.ledger.disagreements.push(`${name}: the file is missing`);
         }

@@ -1,15 +1,17 @@
-/** `osdyno results ls|show|rm|merge|query|verify`. */
+/** `osdyno results ls|show|rm|merge|pack|query|verify`. */
 import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import Table from "cli-table3";
 import { Command } from "commander";
 import pc from "picocolors";
 import { OsdynoError } from "../../engine/base/error.ts";
+import { archiveName } from "../../results/files.ts";
 import { clientDocument } from "../../results/fio-output.ts";
 import { mergeResults } from "../../results/merge.ts";
 import { wantsColor } from "../../results/normal-output.ts";
 import { parseOutputFormats, parseTerseVersion, renderRuns } from "../../results/output-formats.ts";
 import { resultsKind } from "../../results/ownership.ts";
+import { packResults } from "../../results/pack/pack-results.ts";
 import { queryResults } from "../../results/query/query.ts";
 import { tablesText } from "../../results/query/tables.ts";
 import { csvText, jsonText, tableText } from "../../results/query/text.ts";
@@ -25,7 +27,7 @@ import {
 } from "../../results/store.ts";
 import { tableText as sweepTable } from "../../results/sweep/table-text.ts";
 import { isTuneDirectory } from "../../results/tune/report/load.ts";
-import { formatCount, formatNs } from "../../results/units.ts";
+import { formatBytes, formatCount, formatNs } from "../../results/units.ts";
 import type { Verification } from "../../results/verify.ts";
 import { verifyResults } from "../../results/verify-results.ts";
 import { writeWhole } from "../../results/whole-file.ts";
@@ -69,6 +71,18 @@ export function resultsCommand(): Command {
     .action((results: string[], options: { outputFormat: string; output?: string }) =>
       merge(results, options),
     );
+  withRoot(
+    command.command("pack").description("results to publish: record, report, runs in one file"),
+  )
+    .argument("<results>", "directory, name or label of a run, sweep or tuning")
+    .requiredOption("--out <dir>", "where; published results there are made anew")
+    .option("--json", "one JSON document")
+    .addHelpText(
+      "after",
+      `\nDIR holds the record, report.html and ${archiveName}, which every command reads as if its runs lay there:\n` +
+        "verify recomputes every number from it, report draws it again. `tar --zstd -xf` unpacks it, too.",
+    )
+    .action((results: string, options: Where & { out: string }) => pack(results, options));
   withRoot(command.command("query").description("answer SQL over all results; only reads"))
     .argument("<sql>", "one SELECT, e.g. 'SELECT label, iops FROM runs ORDER BY started'")
     .argument("[results...]", "directories, names or labels; all of --root without any")
@@ -200,6 +214,18 @@ function merge(
     const code = (error as NodeJS.ErrnoException).code ?? String(error);
     throw new OsdynoError("io", `--output ${options.output}: cannot write (${code})`, {}, error);
   }
+}
+
+async function pack(results: string, options: Where & { readonly out: string }): Promise<void> {
+  const from = isTuneDirectory(results) ? resolve(results) : findResults(results, options.root);
+  const packed = await packResults(from, options.out);
+  if (options.json === true) {
+    printJson(packed);
+    return;
+  }
+  const { directory, runs, bytes, sourceBytes, leftOut } = packed;
+  const of = `${runs} ${runs === 1 ? "run" : "runs"}, ${formatBytes(bytes)} of ${formatBytes(sourceBytes)}`;
+  print(`${directory}: ${of}\n${leftOut.map((line) => `  left out: ${line}\n`).join("")}`);
 }
 
 function query(

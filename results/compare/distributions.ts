@@ -1,7 +1,7 @@
 /** Response times of two sides as distributions, read from their runs' histograms. */
-import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Direction } from "../../workloads/run-outcome.ts";
+import { fileExists } from "../files.ts";
 import { directions } from "../fio-record.ts";
 import { emptyHistogram, type RecordedBucket, recordedBuckets } from "../histogram.ts";
 import { readHistogramLogFile } from "../histogram-log.ts";
@@ -42,7 +42,7 @@ function countsOf({ path, record }: SideRun, direction: Direction): Counted | nu
   for (const { osdyno } of record.jobs) {
     for (const source of osdyno.sources) {
       const file = join(path, "hist", `${source}.${direction}.response.hlog`);
-      for (const { warmup, histogram } of existsSync(file) ? readHistogramLogFile(file) : []) {
+      for (const { warmup, histogram } of fileExists(file) ? readHistogramLogFile(file) : []) {
         if (!warmup && histogram.totalCount > 0) {
           sum.add(histogram);
         }

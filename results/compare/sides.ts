@@ -1,7 +1,7 @@
 /** The two sides of a comparison: which runs each is made of. */
-import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { OsdynoError } from "../../engine/base/error.ts";
+import { fileExists, readText } from "../files.ts";
 import type { RunRecord } from "../run-record.ts";
 import { readRun } from "../run-schema.ts";
 import { findResults, runPaths } from "../store.ts";
@@ -24,9 +24,9 @@ export interface Side {
 /** What one argument names: a run, a directory of repeats, or `SWEEPDIR#POINT`. Throws `bad-input`. */
 function pathsOf(text: string, root: string): { paths: readonly string[]; sweep: string | null } {
   const hash = text.lastIndexOf("#");
-  if (hash < 0 || existsSync(text)) {
+  if (hash < 0 || fileExists(text)) {
     const directory = findResults(text, root);
-    if (existsSync(join(directory, "sweep.json"))) {
+    if (fileExists(join(directory, "sweep.json"))) {
       throw new OsdynoError(
         "bad-input",
         `${text} is a sweep; name one of its points: ${text}#POINT (${pointsOf(directory).slice(0, 4).join(", ")})`,
@@ -37,10 +37,10 @@ function pathsOf(text: string, root: string): { paths: readonly string[]; sweep:
   const directory = findResults(text.slice(0, hash), root);
   const wanted = text.slice(hash + 1);
   const file = join(directory, "sweep.json");
-  if (!existsSync(file)) {
+  if (!fileExists(file)) {
     throw new OsdynoError("bad-input", `${text}: ${directory} is no sweep`);
   }
-  const sweep = JSON.parse(readFileSync(file, "utf8")) as SweepRecord;
+  const sweep = JSON.parse(readText(file)) as SweepRecord;
   const point = sweep.points.find(({ id }) => id === wanted);
   if (point === undefined) {
     throw new OsdynoError(
@@ -52,7 +52,7 @@ function pathsOf(text: string, root: string): { paths: readonly string[]; sweep:
 }
 
 function pointsOf(directory: string): string[] {
-  const sweep = JSON.parse(readFileSync(join(directory, "sweep.json"), "utf8")) as SweepRecord;
+  const sweep = JSON.parse(readText(join(directory, "sweep.json"))) as SweepRecord;
   return sweep.points.map(({ id }) => id);
 }
 
@@ -61,7 +61,7 @@ export function readSide(texts: readonly string[], root: string): Side {
   const found = texts.map((text) => pathsOf(text, root));
   const runs = found
     .flatMap(({ paths }) => paths)
-    .filter((path) => existsSync(join(path, "run.json")))
+    .filter((path) => fileExists(join(path, "run.json")))
     .map((path) => ({ path, record: readRun(path) }));
   if (runs.length === 0) {
     throw new OsdynoError("bad-input", `${texts.join(" ")}: no run is there to be compared`);

@@ -1,8 +1,9 @@
 /** What a history is made of: each run, set of repeats and point of a sweep with its figures and its time. */
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readdirSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
 import { median } from "simple-statistics";
 import { OsdynoError } from "../../engine/base/error.ts";
+import { fileExists, readText } from "../files.ts";
 import { metric, metricSupported } from "../metrics.ts";
 import { repeatsOf, resultsKind } from "../ownership.ts";
 import type { RunRecord } from "../run-record.ts";
@@ -90,13 +91,13 @@ function groupsOf(directory: string, skipped: { path: string; why: string }[]): 
     default:
   }
   try {
-    const text = readFileSync(join(directory, "sweep.json"), "utf8");
+    const text = readText(join(directory, "sweep.json"));
     const { name, points } = JSON.parse(text) as SweepRecord;
     return points.map(({ id, runs }) => ({
       line: `${name}, ${id}`,
       paths: runs
         .map((run) => join(directory, run))
-        .filter((path) => existsSync(join(path, "run.json"))),
+        .filter((path) => fileExists(join(path, "run.json"))),
     }));
   } catch (error) {
     skipped.push({ path: directory, why: `sweep.json is not readable: ${error}` });

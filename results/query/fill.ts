@@ -1,10 +1,11 @@
 /** From directories of results to rows of the tables of `tables.ts`. */
-import { existsSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { OsdynoError } from "../../engine/base/error.ts";
+import { fileExists, readText } from "../files.ts";
 import { directions } from "../fio-record.ts";
 import { jobMetric, metric, metricNames, metricSupported } from "../metrics.ts";
 import { repeatsOf, resultsKind } from "../ownership.ts";
+import { wholeSeriesName } from "../pack/names.ts";
 import type { RunRecord } from "../run-record.ts";
 import { readRun } from "../run-schema.ts";
 import { parseSeries } from "../series.ts";
@@ -62,7 +63,7 @@ export class Filler {
 
   #sweep(directory: string): void {
     const sweep = this.#read(directory, () => {
-      const read = JSON.parse(readFileSync(join(directory, "sweep.json"), "utf8")) as SweepRecord;
+      const read = JSON.parse(readText(join(directory, "sweep.json"))) as SweepRecord;
       return Array.isArray(read.points) ? read : null;
     });
     if (sweep === null) {
@@ -79,7 +80,7 @@ export class Filler {
       seed: sweep.seed ?? null,
     });
     for (const { id, parameters, runs } of sweep.points) {
-      const there = runs.filter((run) => existsSync(join(directory, run, "run.json")));
+      const there = runs.filter((run) => fileExists(join(directory, run, "run.json")));
       const text = JSON.stringify(parameters);
       const row = { sweep: directory, point: id, parameters: text, runs: there.length };
       this.#insert("points", row);
@@ -137,8 +138,9 @@ export class Filler {
   }
 
   #series(run: number, path: string): void {
-    const file = join(path, "series.csv");
-    const points = existsSync(file) ? parseSeries(readFileSync(file, "utf8")) : [];
+    const whole = join(path, wholeSeriesName);
+    const file = fileExists(whole) ? whole : join(path, "series.csv");
+    const points = fileExists(file) ? parseSeries(readText(file)) : [];
     for (const point of points) {
       const { machine } = point;
       this.#insert("series", {

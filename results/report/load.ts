@@ -1,8 +1,7 @@
 /** Reads a results directory (one run, its repeats, or a sweep) into a report model. */
-
-import { existsSync, readdirSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { OsdynoError } from "../../engine/base/error.ts";
+import { fileExists, listFolder } from "../files.ts";
 import { percentileKey } from "../histogram.ts";
 import { curveSentences } from "../load-curve/curve-text.ts";
 import { metric } from "../metrics.ts";
@@ -53,16 +52,16 @@ interface Found {
  * (sweep.json). @throws OsdynoError `bad-input` when it is none of them or holds no readable run.
  */
 export function loadReport(dir: string): ReportModel {
-  if (existsSync(join(dir, "sweep.json"))) {
+  if (fileExists(join(dir, "sweep.json"))) {
     return loadSweep(dir);
   }
-  if (existsSync(join(dir, "run.json"))) {
+  if (fileExists(join(dir, "run.json"))) {
     const run = { path: ".", repeat: 1, files: readRun(dir) };
     return modelOf("run", dir, null, [{ id: "run", parameters: {}, runs: [run] }], []);
   }
-  const repeats = existsSync(dir)
-    ? readdirSync(dir)
-        .filter((name) => /^\d+$/.test(name) && existsSync(join(dir, name, "run.json")))
+  const repeats = fileExists(dir)
+    ? listFolder(dir)
+        .filter((name) => /^\d+$/.test(name) && fileExists(join(dir, name, "run.json")))
         .sort((a, b) => Number(a) - Number(b))
     : [];
   if (repeats.length === 0) {
@@ -101,7 +100,7 @@ function findPoints(dir: string, sweep: SweepRecord): Found {
   for (const point of sweep.points) {
     const runs: FoundRun[] = [];
     point.runs.forEach((path, index) => {
-      if (existsSync(join(dir, path, "run.json"))) {
+      if (fileExists(join(dir, path, "run.json"))) {
         runs.push({ path, repeat: index + 1, files: readRun(join(dir, path)) });
       } else {
         lost.push(`${path}/run.json`);

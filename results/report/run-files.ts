@@ -1,10 +1,11 @@
 /** Reads one run directory: run.json, the histogram logs and series.csv. */
-import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { OsdynoError } from "../../engine/base/error.ts";
 import type { Direction, TimeKind } from "../../workloads/run-outcome.ts";
+import { fileExists, listFolder, readText } from "../files.ts";
 import { emptyHistogram, type Histogram } from "../histogram.ts";
 import { readHistogramLogFile, warmupTag } from "../histogram-log.ts";
+import { heatFolder, wholeSeriesName } from "../pack/names.ts";
 import type { RunRecord } from "../run-record.ts";
 import { parseSeries, type SeriesPoint } from "../series.ts";
 import { HeatGrid } from "./heat-grid.ts";
@@ -45,7 +46,7 @@ export interface RunFiles {
 export function readJson(file: string): unknown {
   let text: string;
   try {
-    text = readFileSync(file, "utf8");
+    text = readText(file);
   } catch (error) {
     throw new OsdynoError("bad-input", "cannot be read; give a results directory", { file }, error);
   }
@@ -65,18 +66,32 @@ export function readRun(dir: string): RunFiles {
   }
   const missing: string[] = [];
   const logs = listLogs(join(dir, "hist"), missing);
-  const chosen = (sources: ReadonlySet<string>, direction: Direction, kind: TimeKind) =>
-    logs
+  // Of a packed run the intervals of its logs are elsewhere, and coarser.
+  const heat = fileExists(join(dir, heatFolder)) ? listLogs(join(dir, heatFolder), []) : null;
+  const whole = join(dir, wholeSeriesName);
+  const pick = (
+    from: readonly LogName[],
+    sources: ReadonlySet<string>,
+    direction: Direction,
+    kind: TimeKind,
+  ) =>
+    from
       .filter((log) => log.direction === direction && log.kind === kind && sources.has(log.job))
       .map((log) => log.file);
+  const chosen = (sources: ReadonlySet<string>, direction: Direction, kind: TimeKind) =>
+    pick(logs, sources, direction, kind);
   return {
     record,
-    series: seriesOf(join(dir, "series.csv"), missing),
+    series: seriesOf(fileExists(whole) ? whole : join(dir, "series.csv"), missing),
     missing,
     histogram: (sources, direction, kind) => mergeLogs(chosen(sources, direction, kind)),
     distribution: (sources, direction, kind, most) => {
       const grid = new HeatGrid(most);
-      return { histogram: mergeLogs(chosen(sources, direction, kind), grid), grid };
+      if (heat === null) {
+        return { histogram: mergeLogs(chosen(sources, direction, kind), grid), grid };
+      }
+      mergeLogs(pick(heat, sources, direction, kind), grid);
+      return { histogram: mergeLogs(chosen(sources, direction, kind)), grid };
     },
     warmup: (sources, direction) => warmupOf(chosen(sources, direction, "service")),
     startMs: (job, direction) => startOf(chosen(new Set([job]), direction, "service")),
@@ -91,12 +106,12 @@ interface LogName {
 }
 
 function listLogs(dir: string, missing: string[]): readonly LogName[] {
-  if (!existsSync(dir)) {
+  if (!fileExists(dir)) {
     missing.push("hist/");
     return [];
   }
   const logs: LogName[] = [];
-  for (const name of readdirSync(dir).sort()) {
+  for (const name of listFolder(dir)) {
     const match = /^(.*)\.(read|write|trim)\.(service|wait|response)\.hlog$/.exec(name);
     if (match !== null) {
       const [, job = "", direction = "", kind = ""] = match;
@@ -126,7 +141,7 @@ function warmupOf(files: readonly string[]): Warmup | null {
   let startMs = Number.POSITIVE_INFINITY;
   let endMs = 0;
   for (const file of files) {
-    for (const match of readFileSync(file, "latin1").matchAll(pattern)) {
+    for (const match of readText(file, "latin1").matchAll(pattern)) {
       const start = Number(match[1]) * 1000;
       startMs = Math.min(startMs, start);
       endMs = Math.max(endMs, start + Number(match[2]) * 1000);
@@ -137,16 +152,16 @@ function warmupOf(files: readonly string[]): Warmup | null {
 
 function startOf(files: readonly string[]): number | null {
   const starts = files.flatMap((file) => {
-    const stamp = /^(?:Tag=[^,]*,)?([0-9.]+),[0-9.]+,/m.exec(readFileSync(file, "latin1"));
+    const stamp = /^(?:Tag=[^,]*,)?([0-9.]+),[0-9.]+,/m.exec(readText(file, "latin1"));
     return stamp === null ? [] : [Number(stamp[1]) * 1000];
   });
   return starts.length === 0 ? null : Math.min(...starts);
 }
 
 function seriesOf(file: string, missing: string[]): readonly SeriesPoint[] {
-  if (!existsSync(file)) {
+  if (!fileExists(file)) {
     missing.push("series.csv");
     return [];
   }
-  return parseSeries(readFileSync(file, "utf8"));
+  return parseSeries(readText(file));
 }

@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
 import { OsdynoError } from "../../engine/base/error.ts";
+import { fileExists } from "../files.ts";
 import { historyOf } from "../history/history.ts";
 import { type HistoryItem, readItems } from "../history/items.ts";
 import { renderHistoryHtml } from "../history/page.ts";
@@ -138,7 +139,7 @@ function readList(out: string): readonly SiteEntry[] {
 const resultFiles = ["run.json", "sweep.json", join("1", "run.json")];
 
 function holdsResults(dir: string): boolean {
-  return resultFiles.some((name) => existsSync(join(dir, name)));
+  return resultFiles.some((name) => fileExists(join(dir, name)));
 }
 
 interface Found {

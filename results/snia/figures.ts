@@ -1,6 +1,6 @@
 /** Figures of the standard's tables, from the files of a run. */
-import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
+import { fileExists, listFolder } from "../files.ts";
 import { readHistogramLogFile } from "../histogram-log.ts";
 import { percentileSupported } from "../metrics.ts";
 import type { JobRecord, RunRecord } from "../run-record.ts";
@@ -100,7 +100,7 @@ export function samplesOf(
   cell: string,
 ): readonly Sample[] {
   const directory = join(runDirectory, "hist");
-  const names = existsSync(directory) ? readdirSync(directory).sort() : [];
+  const names = fileExists(directory) ? listFolder(directory) : [];
   const samples = new Map<number, Sums>();
   let last = 0;
   const stumps: { place: number; ios: number; sumNs: number; maxNs: number }[] = [];

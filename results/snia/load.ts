@@ -1,7 +1,7 @@
 /** Reads the directory of a test into what its report is made of, and from nothing else. */
-import { existsSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { OsdynoError } from "../../engine/base/error.ts";
+import { fileExists } from "../files.ts";
 import { deviceFacts } from "../report/device-facts.ts";
 import { factGroups } from "../report/environment.ts";
 import type { FactGroup } from "../report/model.ts";
@@ -64,7 +64,7 @@ export interface SniaModel {
 /** Whether a directory holds a test of the SNIA PTS. */
 export function holdsSnia(dir: string): boolean {
   const file = join(dir, "sweep.json");
-  return existsSync(file) && (readJson(file) as SweepRecord | null)?.snia !== undefined;
+  return fileExists(file) && (readJson(file) as SweepRecord | null)?.snia !== undefined;
 }
 
 /** Reads `dir`. @throws OsdynoError `bad-input` when it holds no test of the SNIA PTS. */

@@ -1,7 +1,8 @@
 /** The directory of a sweep: its record, written whole at every step, and which of its runs are there. */
-import { readFileSync, rmSync, statSync } from "node:fs";
+import { rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { OsdynoError } from "../../engine/base/error.ts";
+import { readText } from "../files.ts";
 import { makeFolders } from "../make-folders.ts";
 import type { RunRecord } from "../run-record.ts";
 import type { OwnFile, SweepRecord } from "../sweep-record.ts";
@@ -32,7 +33,7 @@ export function runPath(point: Point, block: number): string {
 /** The record of a run that is complete; null when it is missing, partial or unreadable. */
 export function completeRun(directory: string, run: string): RunRecord | null {
   try {
-    const record = JSON.parse(readFileSync(join(directory, run, "run.json"), "utf8")) as RunRecord;
+    const record = JSON.parse(readText(join(directory, run, "run.json"))) as RunRecord;
     return record.state === "complete" ? record : null;
   } catch {
     return null;
@@ -124,7 +125,7 @@ export function knownSweep(
   if (!holdsRecord(directory, resume, recordName, "sweep")) {
     return null;
   }
-  const known = JSON.parse(readFileSync(join(directory, recordName), "utf8")) as SweepRecord;
+  const known = JSON.parse(readText(join(directory, recordName))) as SweepRecord;
   if (shapeOf(known) !== shapeOf(record)) {
     throw new OsdynoError(
       "bad-input",

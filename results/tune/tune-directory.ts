@@ -2,9 +2,9 @@
  * The directory of a tuning: `tune.json`, written whole after every run, and `sweep.json` beside it, in which
  * every configuration is a point, so that whatever reads sweeps reads tunings, too.
  */
-import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { OsdynoError } from "../../engine/base/error.ts";
+import { fileExists, readText } from "../files.ts";
 import { holdsRecord } from "../sweep/known.ts";
 import { sweepSchemaName } from "../sweep/sweep-directory.ts";
 import type { SweepPoint, SweepRecord } from "../sweep-record.ts";
@@ -20,7 +20,7 @@ export const confirmName = "confirm";
 /** The sweep of the confirmation; null before there is one. */
 export function readConfirm(directory: string): SweepRecord | null {
   const file = join(directory, confirmName, "sweep.json");
-  return existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as SweepRecord) : null;
+  return fileExists(file) ? (JSON.parse(readText(file)) as SweepRecord) : null;
 }
 
 /** The sweep that a tuning is to those who know sweeps only. */
@@ -74,7 +74,7 @@ export function readTuneRecord(directory: string): TuneRecord {
   const file = join(directory, recordName);
   let record: TuneRecord;
   try {
-    record = JSON.parse(readFileSync(file, "utf8")) as TuneRecord;
+    record = JSON.parse(readText(file)) as TuneRecord;
   } catch (error) {
     throw new OsdynoError("bad-input", "is not readable as JSON", { file }, error);
   }

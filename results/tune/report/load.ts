@@ -1,6 +1,6 @@
 /** What the report of a tuning is drawn from: its record, and the runs as a sweep's report sees them. */
-import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { fileExists, readText } from "../../files.ts";
 import { loadReport } from "../../report/load.ts";
 import type { Caveat, ReportModel } from "../../report/model.ts";
 import { median } from "../problem.ts";
@@ -19,7 +19,7 @@ export interface TuneReport {
 }
 
 export function isTuneDirectory(dir: string): boolean {
-  return existsSync(join(dir, recordName));
+  return fileExists(join(dir, recordName));
 }
 
 /** Said of sweeps, whose every point must have its runs; a search is meant to leave points early. */
@@ -32,7 +32,7 @@ export function loadTuneReport(dir: string): TuneReport {
   const runs = loadReport(dir);
   const answer = answerFiles.flatMap((name) => {
     const file = join(dir, answerName, name);
-    return existsSync(file) ? [[name, readFileSync(file, "utf8")] as const] : [];
+    return fileExists(file) ? [[name, readText(file)] as const] : [];
   });
   return {
     record,

@@ -1,0 +1,114 @@
+/** `osdyno results pack`: every reader takes what it makes as the directory that it was made of. */
+import { execFileSync } from "node:child_process";
+import { mkdirSync, readdirSync, statSync } from "node:fs";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { queryResults } from "../../results/query/query.ts";
+import { drawingOf } from "../../results/report/write.ts";
+import { verifyResults } from "../../results/verify-results.ts";
+import { Workplace } from "./command.ts";
+
+const place = new Workplace();
+afterAll(() => place.remove());
+
+const model = "null:?service=200us&jitter=exp&size=16m&channels=4";
+const own = ["--clock=virtual", "--no-progress"];
+
+function done(args: readonly string[]): string {
+  const { code, out, err } = place.run(args);
+  expect({ args, code, err: code === 0 ? "" : err, out: code === 0 ? "" : out }).toMatchObject({
+    code: 0,
+  });
+  return out;
+}
+
+beforeAll(() => {
+  const sweep = [
+    ...["name: s", "question: How deep?", "job: |", "  [j]", "  rw=randrw", "  rwmixread=70"],
+    ...["  size=16m", "  time_based", "  ramp_time=200ms", "  runtime=1", "  numjobs=2"],
+    ...["  group_reporting", `targets: ['${model}']`, "matrix: {iodepth: [1, 4], bs: [4k, 8k]}"],
+    ...["repeat: 6", "metrics: [iops, response.p99]", "baseline: {iodepth: 1}"],
+  ];
+  place.write("s.yaml", sweep.join("\n"));
+  done(["sweep", "s.yaml", "--out=sweep", ...own]);
+  const job = ["--name=j", "--rw=randwrite", "--size=16m", "--time_based", "--runtime=1"];
+  done(["run", ...job, `--target=${model}`, "--out=run", ...own]);
+  done(["run", ...job, `--target=${model}`, "--repeat=2", "--out=repeat", ...own]);
+  const snia = ["name: w", "snia:", "  test: write-saturation", "  size: 32m"];
+  place.write("w.yaml", [...snia, "  scale: { capacity: 16m, minute: 1s }"].join("\n"));
+  const slow = "--target=null:?service=100ms&size=32m";
+  done(["sweep", "w.yaml", "--out=snia", slow, ...own]);
+  const tune = [
+    ...["name: t", "job: |", "  [j]", "  size=1m", "  rw=randread", "  time_based", "  runtime=1"],
+    "targets: ['null:?service=20ms&jitter=exp&channels=4&size=1m']",
+    ...["space: {iodepth: [1, 2, 4, 8]}", "objective: {maximise: iops}", "budget: 20"],
+    "confirm: {pairs: 6}",
+  ];
+  place.write("t.yaml", tune.join("\n"));
+  done(["tune", "t.yaml", "--out=tune", ...own]);
+});
+
+const kinds = ["sweep", "run", "repeat", "snia", "tune"] as const;
+
+test.each(kinds)("%s: verified, drawn and shown as what it was made of", (kind) => {
+  const packed = `packed/${kind}`;
+  done(["results", "pack", kind, `--out=${packed}`]);
+  const names = readdirSync(place.path(packed));
+  expect(names).toContain("runs.tar.zst");
+  expect(names).toContain("report.html");
+  expect(names).not.toContain("points");
+  const [from, to] = [place.path(kind), place.path(packed)];
+  const found = verifyResults(to);
+  expect(found.flatMap(({ disagreements }) => disagreements)).toEqual([]);
+  expect(found).toHaveLength(verifyResults(from).length);
+  expect(drawingOf(to).model).toEqual(drawingOf(from).model);
+  expect(drawingOf(to).markdown()).toBe(drawingOf(from).markdown());
+  const sql = "SELECT point, repeat, iops, response_p99_ns FROM runs ORDER BY 1, 2";
+  expect(queryResults([to], sql)).toEqual(queryResults([from], sql));
+});
+
+test("points are compared, a site is made, and tar unpacks the archive", () => {
+  const point = (name: string, at: number) => {
+    const { points } = JSON.parse(place.read(name, "sweep.json")) as { points: { id: string }[] };
+    return `${name}#${points[at]?.id}`;
+  };
+  const compared = (name: string) => {
+    const { out } = place.run(["compare", point(name, 0), "--with", point(name, 1), "--json"]);
+    return out.replaceAll(`${name}#`, "#").replaceAll(/"[^"]*points\//g, '"points/');
+  };
+  expect(JSON.parse(compared("packed/sweep"))).toEqual(JSON.parse(compared("sweep")));
+  done(["report", "--site=site", "packed"]);
+  expect(readdirSync(place.path("site", "reports")).sort()).toEqual(
+    kinds.map((kind) => `${kind}.html`).sort(),
+  );
+  const shown = (name: string) =>
+    done(["results", "show", name]).replaceAll(/^ *results: .*$/gm, "");
+  expect(shown("packed/repeat")).toBe(shown("repeat"));
+  expect(shown("packed/sweep")).toBe(shown("sweep"));
+  const agrees = done(["results", "verify", "packed/sweep"]);
+  expect(agrees).toContain("packed without figures of single intervals");
+  mkdirSync(place.path("plain"));
+  const archive = place.path("packed", "sweep", "runs.tar.zst");
+  // GNU tar's own zstd needs a program that not every machine has.
+  const script =
+    'process.stdout.write(require("node:zlib").zstdDecompressSync(require("node:fs").readFileSync(process.argv[1])))';
+  const tar = execFileSync(process.execPath, ["-e", script, archive], { maxBuffer: 1 << 28 });
+  execFileSync("tar", ["-xf", "-", "-C", place.path("plain")], { input: tar });
+  place.write("plain/sweep.json", place.read("packed", "sweep", "sweep.json"));
+  place.write("plain/report.html", place.read("packed", "sweep", "report.html"));
+  expect(drawingOf(place.path("plain")).markdown()).toBe(drawingOf(place.path("sweep")).markdown());
+});
+
+test("what cannot be packed, or not there, is refused", () => {
+  for (const [args, line] of [
+    [["packed/sweep", "--out=again"], /is packed already/],
+    [["sweep", "--out=sweep/packed"], /it lies in \S*sweep;/],
+    [["sweep", "--out=run"], /holds something else/],
+    [["site", "--out=other"], /no osdyno results there/],
+  ] as const) {
+    const refused = place.run(["results", "pack", ...args]);
+    expect(refused.code).toBe(2);
+    expect(refused.err).toMatch(line);
+  }
+  expect(place.exists("run", "run.json")).toBe(true);
+  expect(statSync(place.path("packed", "sweep", "runs.tar.zst")).size).toBeLessThan(1 << 19);
+});
