@@ -47,6 +47,17 @@ function bySeconds(base: readonly number[][], candidate: readonly number[][]): b
   return difference !== null && called(decide(difference, difference.p, rules));
 }
 
+// Exact binomial bounds, made with SciPy's binom.ppf.
+test.each([
+  [1000, 0.05, 33, 69],
+  [400, 0.85, 321, 358],
+  [1000, 0.85, 820, 878],
+  [8, 0.85, 4, 8],
+  [100, 0.6, 47, 72],
+])("99%% bounds of %i trials at %f", (trials, chance, low, high) => {
+  expect(bounds(trials, chance)).toEqual([low, high]);
+});
+
 describe(`A/A of sweeps in virtual time, runs vary by ${percent(variation)}, OSDYNO_SEED=${seed}`, () => {
   const trials = trialsOf(1000, 8);
 

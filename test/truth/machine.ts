@@ -246,6 +246,11 @@ export async function runsOf<T>(
 
 /** How many of `trials` at a chance of 5% are few and many enough to be believed at 99%. */
 export function bounds(trials: number, chance = 0.05): readonly [number, number] {
+  if (chance > 0.5) {
+    // Counted from the side where the terms are not too small for a double.
+    const [low, high] = bounds(trials, 1 - chance);
+    return [trials - high, trials - low];
+  }
   let term = Math.exp(trials * Math.log1p(-chance));
   let below = 0;
   let low = -1;
