@@ -145,8 +145,11 @@ impl BlueFs {
         log.total = 0;
         log.grow(&extents);
         log.position = bytes;
-        log.sequence += 1;
         log.chain = sum;
+        if let Err(error) = self.went_on(log) {
+            log.broken = Some(error.to_string());
+            return Err(error);
+        }
         self.flushed.store(generation, Ordering::Release);
         Counters::add(&self.counters.log_bytes, bytes);
         Counters::add(&self.counters.log_compactions, 1);
@@ -193,12 +196,12 @@ impl BlueFs {
         } else {
             self.write_extents(&log.extents, log.position, block.padded())
                 .and_then(|touched| self.flush_devices(touched))
+                .and_then(|()| self.went_on(log))
         };
         if let Err(error) = written {
             log.broken = Some(error.to_string());
             return Err(error);
         }
-        log.sequence += 1;
         log.chain = sum;
         Counters::add(&self.counters.log_bytes, bytes);
         Counters::add(&self.counters.log_transactions, 1);
@@ -259,7 +262,7 @@ impl BlueFs {
             return Err(error);
         }
         log.superblocks += 1;
-        Counters::add(&self.counters.flushes, 1);
+        Counters::add(&self.counters.flushes, 2);
         Ok(())
     }
 

@@ -26,6 +26,9 @@ pub struct Config {
     /// Space of ended write-ahead logs that is kept for the next at most. Stands for RocksDB's
     /// `recycle_log_file_num`, which RocksDB 7 leaves without effect.
     pub wal_recycle_bytes: u64,
+    /// Of a read-only mount: a write-ahead log that is damaged ends there, and `damage` tells; else
+    /// it cannot be opened.
+    pub salvage: bool,
     /// Where files go.
     pub policy: PolicyConfig,
 }
@@ -43,6 +46,7 @@ impl Default for Config {
             log_compact_ratio: 5.0,
             log_compact_sync: false,
             wal_recycle_bytes: 32 << 20,
+            salvage: false,
             policy: PolicyConfig::default(),
         }
     }

@@ -1,6 +1,7 @@
 //! Names: directories and what is in them. Changes are durable after `sync`.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::fnode::Fnode;
 use super::placement::Level;
@@ -145,7 +146,7 @@ impl BlueFs {
         let fnode = Fnode {
             ino,
             mtime_ns: super::writer::now_ns(),
-            enveloped: level == Level::Wal && is_log(&name),
+            enveloped: !is_table(&name),
             ..Fnode::default()
         };
         let node = Node::new(fnode.clone(), level);
@@ -156,8 +157,10 @@ impl BlueFs {
         ];
         ops.extend(replaced.map(LogOp::FileRemove));
         state.push(&ops);
-        node.generation
-            .store(state.generation, std::sync::atomic::Ordering::Release);
+        if level == Level::Wal {
+            state.push_synced();
+        }
+        node.generation.store(state.generation, Ordering::Release);
         let entry = Entry {
             node: node.clone(),
             logged: fnode,
@@ -185,7 +188,7 @@ impl BlueFs {
         FileReader::new(self.clone(), node)
     }
 
-    /// Opens a file to go on at its end. Write-ahead logs cannot be gone on with.
+    /// Opens a table to go on at its end. Other files cannot be gone on with.
     pub fn open_append(self: &Arc<Self>, path: &str) -> Result<FileWriter> {
         self.writable()?;
         let (dir, name) = split(path);
@@ -196,7 +199,7 @@ impl BlueFs {
             let entry = entry.ok_or_else(|| KvError::NotFound(path.to_owned()))?;
             if entry.logged.enveloped {
                 return Err(KvError::Invalid(format!(
-                    "{path} is a write-ahead log and cannot be gone on with"
+                    "{path} is no table and cannot be gone on with"
                 )));
             }
             entry.opens += 1;
@@ -242,22 +245,50 @@ impl BlueFs {
         if !live.enveloped || live.sealed || live.size > 0 {
             return Ok(live.size);
         }
-        let pieces = self.envelopes(&live)?;
-        Ok(pieces.last().map_or(0, |last| last.content + last.length))
+        Ok(self.envelopes(node, &live)?.size())
     }
 
-    /// The envelopes of a write-ahead log.
-    pub(super) fn envelopes(&self, fnode: &Fnode) -> Result<Vec<envelope::Piece>> {
+    /// The envelopes of a file; fails when some were there that cannot be read.
+    pub(super) fn envelopes(&self, node: &Node, fnode: &Fnode) -> Result<envelope::Found> {
         let first = envelope::start(&self.uuid, fnode.ino);
-        envelope::scan(first, fnode.allocated(), |at, buffer| {
+        let known = node.synced.load(Ordering::Acquire);
+        let found = envelope::scan(first, fnode.allocated(), |at, buffer| {
             self.read_extents(&fnode.extents, at, buffer)
-        })
+        })?;
+        let size = found.size();
+        if found.missed.is_none() && size >= known {
+            return Ok(found);
+        }
+        let kind = match node.level {
+            Level::Wal => "write-ahead log ",
+            _ => "file ",
+        };
+        let line = format!(
+            "{kind}{} is damaged after {size} bytes of content",
+            self.name_of(node.ino)
+        );
+        self.note_damage(line.clone());
+        if self.config.salvage && self.read_only && node.level == Level::Wal {
+            return Ok(found);
+        }
+        Err(KvError::Corrupt(line))
+    }
+
+    /// A path of a file, for messages.
+    fn name_of(&self, ino: u64) -> String {
+        let state = locked(&self.state);
+        let paths = state.dirs.iter().flat_map(|(dir, names)| {
+            let named = names.iter().filter(|(_, number)| **number == ino);
+            named.map(move |(name, _)| format!("{dir}/{name}"))
+        });
+        let path = paths.last();
+        path.unwrap_or_else(|| format!("number {ino}"))
     }
 }
 
-/// RocksDB's write-ahead logs.
-fn is_log(name: &str) -> bool {
-    name.rsplit_once('.').is_some_and(|(_, kind)| kind == "log")
+/// Tables have checksums of their own; RocksDB also cuts them and reads them in places.
+fn is_table(name: &str) -> bool {
+    name.rsplit_once('.').is_some_and(|(_, kind)| kind == "sst")
 }
 
 fn entry<'a>(state: &'a State, dir: &str, name: &str) -> Result<&'a Entry> {

@@ -56,13 +56,13 @@ impl Extent {
     }
 }
 
-/// A file. An enveloped one (write-ahead logs) wraps each flush in a header of its own, so that its
-/// size need not be logged: see `envelope`.
+/// A file. An enveloped one (all but tables) wraps each flush in a header of its own, so that damage
+/// shows and the size of a write-ahead log need not be logged: see `envelope`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Fnode {
     /// Its number, never used again.
     pub ino: u64,
-    /// Bytes of content. Of an enveloped file: known only once it is sealed.
+    /// Bytes of content. Of an enveloped file that is not sealed: it has that many or more.
     pub size: u64,
     /// Last change, nanoseconds since 1970.
     pub mtime_ns: u64,

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use super::fnode::{Extent, Fnode};
 use super::placement::Level;
 use super::record::{LOG_INO, LogOp, encode_transaction, padded_bytes, put_op};
-use super::{Bdev, BlueFs, Counters, locked};
+use super::{Bdev, BlueFs, Counters, locked, mark};
 use crate::error::{KvError, Result};
 
 /// Operations of one transaction at most, so that it always fits the runway.
@@ -167,10 +167,17 @@ impl BlueFs {
         self.flush_devices(touched)?;
         log.grow(&fresh);
         log.position += bytes;
-        log.sequence += 1;
         log.chain = sum;
+        self.went_on(log)?;
         Counters::add(&self.counters.log_bytes, bytes);
         Counters::add(&self.counters.log_transactions, 1);
         Ok(())
+    }
+
+    /// The transaction that was due is durable.
+    pub(super) fn went_on(&self, log: &mut Log) -> Result<()> {
+        let number = log.sequence;
+        log.sequence += 1;
+        mark::write(&*self.slot(Bdev::Db)?.device, &self.uuid, number)
     }
 }

@@ -11,6 +11,7 @@ pub mod directory;
 mod envelope;
 pub mod fnode;
 mod log;
+mod mark;
 mod mount;
 pub mod placement;
 pub mod reader;
@@ -22,6 +23,8 @@ pub mod writer;
 
 #[cfg(test)]
 mod crash_tests;
+#[cfg(test)]
+mod damage_tests;
 #[cfg(test)]
 mod tests;
 
@@ -125,6 +128,8 @@ pub struct BlueFs {
     recycled: Mutex<Vec<Extent>>,
     /// The generation of changes that is durable.
     flushed: AtomicU64,
+    /// Damage that was met, one line each.
+    damage: Mutex<Vec<String>>,
     /// What was done.
     pub counters: Counters,
 }
@@ -144,6 +149,19 @@ impl BlueFs {
             return Err(KvError::ReadOnly);
         }
         Ok(())
+    }
+
+    /// Damage that was met so far, one line each.
+    #[must_use]
+    pub fn damage(&self) -> Vec<String> {
+        locked(&self.damage).clone()
+    }
+
+    fn note_damage(&self, line: String) {
+        let mut damage = locked(&self.damage);
+        if !damage.contains(&line) {
+            damage.push(line);
+        }
     }
 
     /// The store that this belongs to.

@@ -14,7 +14,7 @@ use super::record::{
 };
 use super::state::{Replayed, State};
 use super::superblock::{RESERVED_BYTES, Superblock, Uuid};
-use super::{BlueFs, Counters, Slots, locked};
+use super::{BlueFs, Counters, Slots, locked, mark};
 use crate::aligned::{AlignedBuffer, BLOCK_BYTES};
 use crate::error::{KvError, Result};
 
@@ -54,6 +54,7 @@ impl BlueFs {
             usage: Mutex::new(Usage::default()),
             recycled: Mutex::new(Vec::new()),
             flushed: AtomicU64::new(0),
+            damage: Mutex::new(Vec::new()),
             counters: Counters::default(),
         }
     }
@@ -100,8 +101,8 @@ impl BlueFs {
         let db = slots[Bdev::Db.index()].as_ref().ok_or_else(|| {
             KvError::Invalid("BlueFS needs its DB device to be mounted".to_owned())
         })?;
-        let superblock = Superblock::read(&*db.device)?
-            .ok_or_else(|| KvError::NotFound("a superblock of BlueFS".to_owned()))?;
+        let device = db.device.clone();
+        let superblock = Superblock::read(&*device)?;
         let fs = Self::assemble(slots, config, &superblock, read_only);
         let bits = fs.device_bits();
         for bdev in BDEVS {
@@ -116,15 +117,26 @@ impl BlueFs {
             // What a dying process left in the device's cache is read below, and built upon.
             fs.flush_devices(BDEVS.map(|bdev| fs.slots[bdev.index()].is_some()))?;
         }
-        fs.replay()?;
+        let last = fs.replay()?;
+        let durable = mark::read(&*device, &fs.uuid)?;
+        if last < durable {
+            return Err(KvError::Corrupt(format!(
+                "the log of BlueFS is damaged at transaction {}: {durable} were durable",
+                last + 1
+            )));
+        }
         fs.check_extents()?;
         if !read_only {
             fs.reserve_own()?;
+            // What an older copy points to may be given up from now on.
+            superblock.mend(&*device)?;
+            mark::write(&*device, &fs.uuid, last)?;
         }
         Ok(Arc::new(fs))
     }
 
-    fn replay(&self) -> Result<()> {
+    /// Reads the log; the number of its last transaction.
+    fn replay(&self) -> Result<u64> {
         let mut log = locked(&self.log);
         let mut replayed = Replayed::new();
         let mut count = 0_u64;
@@ -166,7 +178,7 @@ impl BlueFs {
                 usage.add(extent.bdev, entry.node.level, extent.length);
             }
         }
-        Ok(())
+        Ok(log.sequence - 1)
     }
 
     /// The operations of the next transaction; `None` at the end of the log.

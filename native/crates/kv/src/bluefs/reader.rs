@@ -11,7 +11,7 @@ use crate::error::Result;
 pub struct FileReader {
     fs: Arc<BlueFs>,
     node: Arc<Node>,
-    /// Of a write-ahead log: its envelopes when it was opened.
+    /// Of an enveloped file: its envelopes when it was opened.
     pieces: Option<Vec<Piece>>,
 }
 
@@ -24,7 +24,7 @@ impl FileReader {
         };
         let live = locked(&reader.node.live).clone();
         if live.enveloped {
-            reader.pieces = Some(reader.fs.envelopes(&live)?);
+            reader.pieces = Some(reader.fs.envelopes(&reader.node, &live)?.pieces);
         }
         Ok(reader)
     }

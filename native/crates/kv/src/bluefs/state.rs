@@ -1,12 +1,13 @@
 //! Directories and files in memory, and the changes that the log does not have yet.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::fnode::{Extent, Fnode};
+use super::locked;
 use super::placement::Level;
-use super::record::{LogOp, put_op};
+use super::record::{LogOp, file_update, put_op};
 use crate::error::{KvError, Result};
 
 /// A file that somebody may have open.
@@ -21,6 +22,8 @@ pub struct Node {
     pub dirty: AtomicBool,
     /// The generation of changes that has the file's last update.
     pub generation: AtomicU64,
+    /// Of an enveloped file: bytes of content that are durable for certain.
+    pub synced: AtomicU64,
 }
 
 impl Node {
@@ -30,6 +33,7 @@ impl Node {
         Arc::new(Self {
             ino: fnode.ino,
             level,
+            synced: AtomicU64::new(fnode.size),
             live: Mutex::new(fnode),
             dirty: AtomicBool::new(false),
             generation: AtomicU64::new(0),
@@ -96,6 +100,23 @@ impl State {
             put_op(&mut group, op);
         }
         self.pending.groups.push(group);
+    }
+
+    /// Tells of write-ahead logs that go on how much of them is durable, for a log that follows them
+    /// is worth nothing without that.
+    pub fn push_synced(&mut self) {
+        let mut ops = Vec::new();
+        for entry in self.files.values_mut() {
+            let synced = entry.node.synced.load(Ordering::Acquire);
+            let goes_on = entry.logged.enveloped && !entry.logged.sealed;
+            if goes_on && entry.logged.size < synced {
+                let mut told = entry.logged.clone();
+                told.size = synced;
+                ops.push(file_update(Some(&entry.logged), &told));
+                entry.logged = told;
+            }
+        }
+        self.push(&ops);
     }
 
     /// The pending changes and their generation.
@@ -231,14 +252,16 @@ impl Replayed {
         let mut files = self.files;
         for (dir, names) in &self.dirs {
             for (name, ino) in names {
-                let mut fnode = files.remove(ino).ok_or_else(|| {
+                let fnode = files.remove(ino).ok_or_else(|| {
                     KvError::Corrupt(format!("{dir}/{name} names file {ino}, which is missing"))
                 })?;
+                let node = Node::new(fnode.clone(), Level::of_dir(dir));
                 if fnode.enveloped && !fnode.sealed {
-                    fnode.size = 0;
+                    // It has that much at least.
+                    locked(&node.live).size = 0;
                 }
                 let entry = Entry {
-                    node: Node::new(fnode.clone(), Level::of_dir(dir)),
+                    node,
                     logged: fnode,
                     opens: 0,
                 };

@@ -1,5 +1,6 @@
-//! The superblock: two slots, written in turn, of which the valid one with the higher number
-//! counts. So a torn rewrite leaves the other.
+//! The superblock: two copies, written and flushed one after the other, of which the valid one with
+//! the higher number counts. So a torn rewrite leaves the older in the other place, and what is damaged
+//! later the same in the other place: what an older one points to is given up only once both are new.
 
 use super::codec::{Fields, Put, crc};
 use super::fnode::{Extent, put_extents, take_extents};
@@ -7,13 +8,13 @@ use crate::aligned::{AlignedBuffer, BLOCK_BYTES};
 use crate::device::Device;
 use crate::error::{KvError, Result};
 
-/// Offsets of the slots on the DB device. The label of the store is in front of them.
+/// Offsets of the copies on the DB device. The label of the store is in front of them.
 pub const SLOT_OFFSETS: [u64; 2] = [4096, 8192];
 /// No device gives space below this: label and superblocks are there.
 pub const RESERVED_BYTES: u64 = 65_536;
 
 const MAGIC: &[u8; 8] = b"osdyBFS1";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// 16 bytes that tell one file system from another.
 pub type Uuid = [u8; 16];
@@ -25,7 +26,7 @@ pub struct Superblock {
     pub uuid: Uuid,
     /// The store it belongs to.
     pub owner: Uuid,
-    /// Counts writes of the superblock; its parity chooses the slot.
+    /// Counts superblocks.
     pub sequence: u64,
     /// Which of the three devices there are, one bit each.
     pub devices: u8,
@@ -62,11 +63,21 @@ impl Superblock {
         Ok(block)
     }
 
-    fn decode(block: &[u8]) -> Option<Self> {
-        let mut fields = Fields::new(block);
-        if fields.bytes(8)? != MAGIC || fields.u32()? != VERSION {
-            return None;
+    fn decode(block: &[u8]) -> Copy {
+        let head = Fields::new(block).bytes(8);
+        if head != Some(MAGIC) {
+            return Copy::Absent;
         }
+        let version = Fields::new(&block[8..]).u32().unwrap_or(0);
+        if version != VERSION {
+            return Copy::Version(version);
+        }
+        Self::decode_fields(block).map_or(Copy::Damaged, Copy::Whole)
+    }
+
+    fn decode_fields(block: &[u8]) -> Option<Self> {
+        let mut fields = Fields::new(block);
+        fields.bytes(12)?;
         let superblock = Self {
             uuid: fields.bytes(16)?.try_into().ok()?,
             owner: fields.bytes(16)?.try_into().ok()?,
@@ -81,34 +92,82 @@ impl Superblock {
         (sum == crc(0, &[block.get(..length)?])).then_some(superblock)
     }
 
-    /// Writes the slot that is due and flushes.
+    /// Writes both copies, with a flush each.
     pub fn write(&self, device: &dyn Device) -> Result<()> {
+        SLOT_OFFSETS
+            .iter()
+            .try_for_each(|&slot| self.write_copy(device, slot))
+    }
+
+    fn write_copy(&self, device: &dyn Device, slot: u64) -> Result<()> {
         let block = self.encode()?;
-        let slot = SLOT_OFFSETS[(self.sequence % 2) as usize];
         device
             .write_at(slot, block.bytes())
             .and_then(|()| device.flush())
             .map_err(|error| KvError::device("write the superblock of BlueFS", error))
     }
 
-    /// The newest valid one; `None`: there is no BlueFS here.
-    pub fn read(device: &dyn Device) -> Result<Option<Self>> {
-        let mut newest: Option<Self> = None;
+    /// Writes the copies that are not this one.
+    pub fn mend(&self, device: &dyn Device) -> Result<()> {
         for slot in SLOT_OFFSETS {
-            let mut block = AlignedBuffer::zeroed(BLOCK_BYTES);
-            device
-                .read_at(slot, block.bytes_mut())
-                .map_err(|error| KvError::device("read the superblock of BlueFS", error))?;
-            if let Some(found) = Self::decode(block.bytes())
-                && newest
-                    .as_ref()
-                    .is_none_or(|best| best.sequence < found.sequence)
-            {
-                newest = Some(found);
+            match read_copy(device, slot)? {
+                Copy::Whole(copy) if copy == *self => {}
+                _ => self.write_copy(device, slot)?,
             }
         }
-        Ok(newest)
+        Ok(())
     }
+
+    /// The newest whole one.
+    pub fn read(device: &dyn Device) -> Result<Self> {
+        let mut copies = Vec::new();
+        for slot in SLOT_OFFSETS {
+            copies.push(read_copy(device, slot)?);
+        }
+        let whole = copies.iter().filter_map(Copy::whole);
+        if let Some(newest) = whole.max_by_key(|copy| copy.sequence) {
+            return Ok(newest.clone());
+        }
+        let other = copies.iter().find_map(|copy| match copy {
+            Copy::Version(version) => Some(*version),
+            _ => None,
+        });
+        if copies.iter().all(|copy| matches!(copy, Copy::Absent)) {
+            return Err(KvError::NotFound("a superblock of BlueFS".to_owned()));
+        }
+        Err(match other {
+            Some(version) => KvError::Invalid(format!(
+                "BlueFS there is of another version, {version}; this one reads {VERSION}: make the \
+                 store anew"
+            )),
+            None => KvError::Corrupt("both superblocks of BlueFS are damaged".to_owned()),
+        })
+    }
+}
+
+/// What is in the place of a copy.
+enum Copy {
+    Whole(Superblock),
+    Absent,
+    Version(u32),
+    Damaged,
+}
+
+impl Copy {
+    fn whole(&self) -> Option<&Superblock> {
+        match self {
+            Self::Whole(superblock) => Some(superblock),
+            _ => None,
+        }
+    }
+}
+
+fn read_copy(device: &dyn Device, slot: u64) -> Result<Copy> {
+    let mut block = AlignedBuffer::zeroed(BLOCK_BYTES);
+    device
+        .read_at(slot, block.bytes_mut())
+        .map_err(|error| KvError::device("read the superblock of BlueFS", error))?;
+    Ok(Superblock::decode(block.bytes()))
 }
 
 #[cfg(test)]
@@ -117,10 +176,17 @@ mod tests {
     use super::*;
     use crate::device::memory::MemoryDevice;
 
+    fn flip(device: &MemoryDevice, at: u64) {
+        let mut byte = [0];
+        device.read_at(at, &mut byte).unwrap();
+        device.write_at(at, &[byte[0] ^ 1]).unwrap();
+    }
+
     #[test]
-    fn a_torn_rewrite_leaves_the_other() {
+    fn a_torn_rewrite_leaves_the_other_and_damage_the_same() {
         let device = MemoryDevice::new(65_536);
-        assert!(Superblock::read(&device).unwrap().is_none());
+        let error = Superblock::read(&device).unwrap_err();
+        assert_eq!(error.errno(), libc::ENOENT);
         let mut block = Superblock {
             uuid: [7; 16],
             owner: [9; 16],
@@ -136,16 +202,35 @@ mod tests {
         };
         block.write(&device).unwrap();
         let old = block.clone();
-        assert_eq!(Superblock::read(&device).unwrap().as_ref(), Some(&old));
+        assert_eq!(Superblock::read(&device).unwrap(), old.clone());
         block.sequence = 5;
         block.log_sequence = 18;
+        block.write_copy(&device, SLOT_OFFSETS[0]).unwrap();
+        assert_eq!(Superblock::read(&device).unwrap(), block.clone());
+        // Torn: the older.
+        flip(&device, SLOT_OFFSETS[0] + 40);
+        assert_eq!(Superblock::read(&device).unwrap(), old);
         block.write(&device).unwrap();
-        assert_eq!(Superblock::read(&device).unwrap(), Some(block));
-        // Any damage to the newer slot brings the older back.
-        let mut torn = vec![0; 4096];
-        device.read_at(8192, &mut torn).unwrap();
-        torn[40] ^= 1;
-        device.write_at(8192, &torn).unwrap();
-        assert_eq!(Superblock::read(&device).unwrap(), Some(old));
+        for slot in SLOT_OFFSETS {
+            for at in [0, 9, 40, 80, 100] {
+                flip(&device, slot + at);
+                assert_eq!(Superblock::read(&device).unwrap(), block.clone());
+                block.mend(&device).unwrap();
+                for slot in SLOT_OFFSETS {
+                    assert_eq!(read_copy(&device, slot).unwrap().whole(), Some(&block));
+                }
+            }
+        }
+        for slot in SLOT_OFFSETS {
+            flip(&device, slot + 40);
+        }
+        let error = Superblock::read(&device).unwrap_err();
+        assert_eq!(error.errno(), libc::EBADMSG);
+        for slot in SLOT_OFFSETS {
+            device.write_at(slot + 8, &[1]).unwrap();
+        }
+        let error = Superblock::read(&device).unwrap_err();
+        assert_eq!(error.errno(), libc::EINVAL);
+        assert!(error.to_string().contains("another version, 1;"), "{error}");
     }
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::fnode::{cut_extents, pieces, push_extent};
+use super::placement::Level;
 use super::record::file_update;
 use super::state::{Node, State};
 use super::{BlueFs, Counters, envelope, locked};
@@ -31,7 +32,12 @@ pub struct FileWriter {
     written: usize,
     /// Content of the next envelope.
     content: Vec<u8>,
+    /// What checksums of envelopes start from.
+    first: u32,
+    /// Checksum of the envelope before.
     chain: u32,
+    /// Bytes of the extents that are durable, and known to belong to the file.
+    synced: u64,
     /// Bytes of content, all that was appended.
     size: u64,
     /// Devices with writes that are not flushed.
@@ -50,7 +56,9 @@ impl FileWriter {
             place: 0,
             written: 0,
             content: Vec::new(),
+            first: chain,
             chain,
+            synced: 0,
             size: 0,
             unflushed: [false; 3],
         }
@@ -120,7 +128,8 @@ impl FileWriter {
     /// Hands everything to the device, not yet durable.
     pub fn flush(&mut self) -> Result<()> {
         if !self.content.is_empty() {
-            let (header, chain) = envelope::header(self.chain, &self.content);
+            let (header, chain) =
+                envelope::header(self.first, self.chain, self.synced, &self.content);
             self.buffer.extend(&header);
             self.buffer.extend(&self.content);
             self.content.clear();
@@ -134,7 +143,7 @@ impl FileWriter {
         let extents = locked(&self.node.live).extents.clone();
         let bytes = self.buffer.padded();
         let touched = self.fs.write_extents(&extents, self.place, bytes)?;
-        let counter = if self.enveloped {
+        let counter = if self.is_wal() {
             &self.fs.counters.wal_bytes
         } else {
             &self.fs.counters.file_bytes
@@ -150,10 +159,15 @@ impl FileWriter {
         let mut live = locked(&self.node.live);
         live.size = self.size;
         live.mtime_ns = now_ns();
-        if !self.enveloped {
+        if !self.is_wal() {
             self.node.dirty.store(true, Ordering::Release);
         }
         Ok(())
+    }
+
+    /// A write-ahead log: its size is not told with every sync.
+    fn is_wal(&self) -> bool {
+        self.enveloped && self.node.level == Level::Wal
     }
 
     fn flush_devices(&mut self) -> Result<()> {
@@ -171,7 +185,11 @@ impl FileWriter {
             self.log_file(&mut locked(&self.fs.state));
         }
         self.fs
-            .sync_log(self.node.generation.load(Ordering::Acquire))
+            .sync_log(self.node.generation.load(Ordering::Acquire))?;
+        // Not before: what the log does not tell of yet may never have been, after a crash.
+        self.synced = self.place + self.buffer.len() as u64;
+        self.node.synced.fetch_max(self.size, Ordering::AcqRel);
+        Ok(())
     }
 
     /// Queues the file's facts for the log.
@@ -191,9 +209,7 @@ impl FileWriter {
     /// Cuts the file off.
     pub fn truncate(&mut self, size: u64) -> Result<()> {
         if self.enveloped {
-            return Err(KvError::Invalid(
-                "a write-ahead log is never cut".to_owned(),
-            ));
+            return Err(KvError::Invalid("only tables are cut".to_owned()));
         }
         self.flush_devices()?;
         if size > self.size {
@@ -249,6 +265,7 @@ impl FileWriter {
 
     fn finish(&mut self) -> Result<()> {
         self.flush_devices()?;
+        self.node.synced.fetch_max(self.size, Ordering::AcqRel);
         self.give_back_excess();
         if self.enveloped {
             locked(&self.node.live).sealed = true;
