@@ -77,7 +77,8 @@ function checkNumbers(directory: string, record: RunRecord, ledger: Ledger): voi
   checkThresholds(record, ledger);
 }
 
-function checkSeal(directory: string, ledger: Ledger): number {
+/** Every file against its hash in `verify.json`; answers how many there are. */
+export function checkSeal(directory: string, ledger: Ledger): number {
   const path = join(directory, sealName);
   if (packedFacts(directory) !== null) {
     // The archive is made of the files that were sealed, and holds others.

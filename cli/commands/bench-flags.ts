@@ -1,7 +1,6 @@
 /** Flags of `osdyno bench` and what its tables share. */
 import { statfsSync } from "node:fs";
 import { OsdynoError } from "../../engine/base/error.ts";
-import type { MedianInterval } from "../../results/stats/order-statistics.ts";
 
 export interface BenchFlags {
   readonly rounds?: string;
@@ -25,14 +24,6 @@ export function wholeNumber(name: string, text: string, low: number): number {
     throw new OsdynoError("bad-input", `--${name} ${text}: give a whole number of ${low} or more`);
   }
   return value;
-}
-
-/** A median, with its interval if there is one. */
-export function range(value: MedianInterval, scale: number, digits: number): string {
-  const show = (each: number) => (each / scale).toFixed(digits);
-  const interval =
-    value.low === null || value.high === null ? "" : ` [${show(value.low)}, ${show(value.high)}]`;
-  return `${show(value.median)}${interval}`;
 }
 
 /** Where Linux keeps files that are nothing but memory, and what statfs says of such a place. */

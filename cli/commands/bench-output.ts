@@ -1,18 +1,45 @@
 /** What a bench leaves behind: its directory with the charts, and a table or JSON on stdout. */
+import { join } from "node:path";
 import Table from "cli-table3";
-import { type BenchDirectoryOptions, writeBenchDirectory } from "../../results/bench/directory.ts";
+import { benchText } from "../../results/bench/bench-text.ts";
+import {
+  type BenchDirectoryOptions,
+  benchFile,
+  writeBenchDirectory,
+} from "../../results/bench/directory.ts";
+import { makeFolders } from "../../results/make-folders.ts";
+import { writeWhole } from "../../results/whole-file.ts";
 
 function tableText([head = [], ...rows]: readonly (readonly string[])[]): string {
-  const table = new Table({ head: [...head], style: { head: [], border: [], compact: true } });
+  const last = rows.some(([, , , , cell = ""]) => cell.startsWith("not here: "));
+  const table = new Table({
+    head: [...head],
+    style: { head: [], border: [], compact: true },
+    // Why something is not here is a sentence.
+    ...(last ? { colWidths: [null, null, null, null, 40], wordWrap: true } : {}),
+  });
   table.push(...rows.map((row) => [...row]));
   return `${table.toString()}\n`;
+}
+
+/** The tables of a bench, how it was measured, and what is to be known; or its document. */
+export function printBench(hotPath: string, document: object, json: boolean): void {
+  const { tables, method, notes } = benchText(hotPath, document);
+  const text = [...tables.map(tableText), `${method}\n`, ...notes.map((note) => `note: ${note}\n`)];
+  process.stdout.write(json ? `${JSON.stringify(document, null, 2)}\n` : text.join(""));
+}
+
+/** Keeps the document alone, where a directory is named. */
+export function keepBench(out: string | undefined, hotPath: string, document: object): void {
+  if (out !== undefined) {
+    makeFolders(out);
+    writeWhole(join(out, benchFile(hotPath)), `${JSON.stringify(document, null, 2)}\n`);
+  }
 }
 
 /** Writes the directory and prints the bench. */
 export async function publishBench(options: BenchDirectoryOptions, json: boolean): Promise<void> {
   const directory = await writeBenchDirectory(options);
   process.stderr.write(`report: ${directory}/report.html\n`);
-  const { document, table, more, method } = options;
-  const tables = [table, ...(more ?? [])].map(tableText).join("");
-  process.stdout.write(json ? `${JSON.stringify(document, null, 2)}\n` : `${tables}${method}\n`);
+  printBench(options.hotPath, options.document, json);
 }

@@ -2,59 +2,13 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { checkBenchOut } from "../../results/bench/directory.ts";
-import {
-  benchWriteLogs,
-  type WriteLogBench,
-  type WriteLogRow,
-} from "../../results/bench/writelog.ts";
-import {
-  writeLogCharts,
-  writeLogNameText,
-  writeLogWorkloadText,
-} from "../../results/bench/writelog-charts.ts";
-import { formatBytes } from "../../results/units.ts";
+import { benchWriteLogs } from "../../results/bench/writelog.ts";
+import { writeLogCharts } from "../../results/bench/writelog-charts.ts";
 import { scratchDirectory } from "../../workloads/scratch.ts";
 import { watchInterrupts } from "../interrupt.ts";
 import { makeProgress } from "../progress.ts";
-import { type BenchFlags, memoryFolder, onTmpfs, range, wholeNumber } from "./bench-flags.ts";
+import { type BenchFlags, memoryFolder, onTmpfs, wholeNumber } from "./bench-flags.ts";
 import { publishBench } from "./bench-output.ts";
-
-const head = [
-  "write log",
-  "workload",
-  "device per s",
-  "log per s",
-  "log/device",
-  "device p50 us",
-  "log p50 us",
-  "added us",
-  "CPU us",
-  "bytes/byte",
-];
-
-function tableRow(row: WriteLogRow): string[] {
-  return [
-    writeLogNameText(row),
-    writeLogWorkloadText(row),
-    range(row.alonePerSecond, 1, 0),
-    range(row.logPerSecond, 1, 0),
-    range(row.ratio, 1, 2),
-    range(row.aloneUs, 1, 1),
-    range(row.logUs, 1, 1),
-    range(row.addedUs, 1, 1),
-    range(row.cpuUs, 1, 1),
-    range(row.bytesPerByte, 1, 2),
-  ];
-}
-
-function methodOf({ rounds, runtimeMs, sizeBytes, seed }: WriteLogBench): string {
-  return (
-    `${rounds} rounds of ${runtimeMs} ms each, device alone and log by turns; medians` +
-    `${rounds < 6 ? "" : " with 95% intervals"}. Log and image of ${formatBytes(sizeBytes)}, the image in ` +
-    `memory; a write is durable when it completes. The device alone is written in sequence, the image at ` +
-    `random (seed ${seed}); both through the engine path. CPU of the whole process, write-back included.`
-  );
-}
 
 export async function benchTheWriteLogs(only: string | null, flags: BenchFlags): Promise<void> {
   if (flags.out !== undefined) {
@@ -79,8 +33,6 @@ export async function benchTheWriteLogs(only: string | null, flags: BenchFlags):
       onCell: (done, total, cell) => progress.update(done / total, cell),
     });
     progress.end();
-    const rows = bench.rows.map(tableRow);
-    const method = methodOf(bench);
     await publishBench(
       {
         out: flags.out,
@@ -88,8 +40,6 @@ export async function benchTheWriteLogs(only: string | null, flags: BenchFlags):
         startedEpochMs,
         document: bench,
         charts: writeLogCharts(bench),
-        table: [head, ...rows],
-        method,
       },
       flags.json === true,
     );

@@ -1,17 +1,12 @@
 /** `osdyno bench`: the implementations of a hot path side by side, and the suite that a plug-in must pass. */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import Table from "cli-table3";
 import { Command } from "commander";
 import { OsdynoError } from "../../engine/base/error.ts";
 import { nearestName } from "../../engine/base/nearest-name.ts";
 import { type ConformanceReport, conformPlugIn } from "../../results/bench/conform.ts";
 import { type BenchedHotPath, benchedHotPaths } from "../../results/bench/hot-paths.ts";
-import {
-  benchIoEngines,
-  type IoEngineBench,
-  type IoEngineRow,
-} from "../../results/bench/ioengine.ts";
+import { benchIoEngines } from "../../results/bench/ioengine.ts";
 import { loadPlugIns } from "../../results/plug-ins.ts";
 import { formatBytes } from "../../results/units.ts";
 import { writeScratchFile } from "../../workloads/runner/layout.ts";
@@ -19,47 +14,13 @@ import { scratchDirectory } from "../../workloads/scratch.ts";
 import { watchInterrupts } from "../interrupt.ts";
 import { makeProgress } from "../progress.ts";
 import { benchAllocator } from "./bench-allocator.ts";
-import { type BenchFlags, memoryFolder, onTmpfs, range, wholeNumber } from "./bench-flags.ts";
+import { type BenchFlags, memoryFolder, onTmpfs, wholeNumber } from "./bench-flags.ts";
 import { benchKv } from "./bench-kv.ts";
+import { keepBench, printBench } from "./bench-output.ts";
 import { benchTheStages } from "./bench-stages.ts";
 import { benchTheStore } from "./bench-store.ts";
 import { benchTheWriteLogs } from "./bench-writelog.ts";
 import { microBench } from "./micro-bench.ts";
-
-function tableRow({ cell, figures, reason }: IoEngineRow): string[] {
-  const engine = cell.mode === "" ? cell.engine : `${cell.engine} ${cell.mode}`;
-  const where = cell.target === "none" ? "-" : `${cell.target}${cell.direct ? ", direct" : ""}`;
-  const head = [engine, where, cell.operation, String(cell.depth)];
-  if (figures === null) {
-    return [...head, `not here: ${reason}`, "", "", ""];
-  }
-  return [
-    ...head,
-    range(figures.iops, 1000, 1),
-    range(figures.cpuUsPerIo, 1, 2),
-    range(figures.serviceP50Ns, 1000, 2),
-    range(figures.serviceP99Ns, 1000, 1),
-  ];
-}
-
-function benchText(bench: IoEngineBench): string {
-  const table = new Table({
-    head: ["engine", "on", "operation", "depth", "kIOPS", "CPU us/IO", "service p50 us", "p99 us"],
-    style: { head: [], border: [], compact: true },
-    colWidths: [null, null, null, null, bench.rows.some((row) => row.reason !== null) ? 40 : null],
-    wordWrap: true,
-  });
-  table.push(...bench.rows.map(tableRow));
-  const notes = [...new Set(bench.rows.flatMap((row) => row.notes))];
-  return [
-    table.toString(),
-    `${bench.rounds} rounds of ${bench.runtimeMs} ms each, order alternating; medians${
-      bench.rounds < 6 ? "" : " with 95% intervals"
-    }. ${formatBytes(bench.blockBytes)} on ${formatBytes(bench.sizeBytes)}; CPU of the job's thread.`,
-    ...notes.map((note) => `note: ${note}`),
-    "",
-  ].join("\n");
-}
 
 function keep(out: string | undefined, name: string, document: object): void {
   if (out !== undefined) {
@@ -147,10 +108,8 @@ async function benchEngines(only: string | null, flags: BenchFlags): Promise<voi
       onCell: (done, total, cell) => progress.update(done / total, cell),
     });
     progress.end();
-    keep(flags.out, "bench-ioengine.json", document);
-    process.stdout.write(
-      flags.json === true ? `${JSON.stringify(document, null, 2)}\n` : benchText(document),
-    );
+    keepBench(flags.out, "ioengine", document);
+    printBench("ioengine", document, flags.json === true);
   } finally {
     progress.end();
     interrupts.release();

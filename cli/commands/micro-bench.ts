@@ -1,11 +1,10 @@
 /** `osdyno bench` of the hot paths that need the processor alone. */
-import { resolve } from "node:path";
-import Table from "cli-table3";
-import { type MicroBench, type MicroPlan, runMicroBench } from "../../results/bench/micro.ts";
-import { microColumns, microText, writeMicroBench } from "../../results/bench/micro-report.ts";
-import { runDirectoryName, runsRoot } from "../../results/run-directory.ts";
+import { checkBenchOut } from "../../results/bench/directory.ts";
+import { type MicroPlan, runMicroBench } from "../../results/bench/micro.ts";
+import { microCharts } from "../../results/bench/micro-charts.ts";
 import { watchInterrupts } from "../interrupt.ts";
 import { makeProgress } from "../progress.ts";
+import { publishBench } from "./bench-output.ts";
 
 export interface MicroBenchFlags {
   readonly rounds: number;
@@ -15,29 +14,12 @@ export interface MicroBenchFlags {
   readonly json: boolean;
 }
 
-function microBenchText(bench: MicroBench, directory: string): string {
-  const columns = microColumns(bench);
-  const table = new Table({
-    head: ["implementation", "workload", ...columns.map(({ title }) => title)],
-    style: { head: [], border: [], compact: true },
-  });
-  for (const row of bench.rows) {
-    const figures = columns.map((column) => microText(column.value(row), column.digits));
-    table.push([row.implementation, row.workload, ...figures]);
-  }
-  return [
-    table.toString(),
-    `${bench.rounds} rounds of ${bench.runtimeMs} ms each, order alternating; medians${
-      bench.rounds < 6 ? "" : " with 95% intervals"
-    }. Seed ${bench.seed}, results ${bench.resultHash}.`,
-    ...bench.notes.map((note) => `note: ${note}`),
-    `report: ${directory}/report.html`,
-    "",
-  ].join("\n");
-}
-
 /** Measures a plan, prints it and keeps it in `--out`, else among the runs. */
 export async function microBench(plan: MicroPlan, flags: MicroBenchFlags): Promise<void> {
+  if (flags.out !== undefined) {
+    checkBenchOut(flags.out, plan.hotPath);
+  }
+  const startedEpochMs = Date.now();
   const interrupts = watchInterrupts();
   const progress = makeProgress(true);
   try {
@@ -50,11 +32,15 @@ export async function microBench(plan: MicroPlan, flags: MicroBenchFlags): Promi
       onCell: (done, total, cell) => progress.update(done / total, cell),
     });
     progress.end();
-    const name = runDirectoryName(Date.now(), `bench-${plan.hotPath}`);
-    const directory = resolve(flags.out ?? `${runsRoot}/${name}`);
-    await writeMicroBench(directory, bench);
-    process.stdout.write(
-      flags.json ? `${JSON.stringify(bench, null, 2)}\n` : microBenchText(bench, directory),
+    await publishBench(
+      {
+        out: flags.out,
+        hotPath: plan.hotPath,
+        startedEpochMs,
+        document: bench,
+        charts: microCharts(bench),
+      },
+      flags.json,
     );
   } finally {
     progress.end();

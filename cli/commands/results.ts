@@ -5,6 +5,7 @@ import Table from "cli-table3";
 import { Command } from "commander";
 import pc from "picocolors";
 import { OsdynoError } from "../../engine/base/error.ts";
+import { type KeptBench, keptBench } from "../../results/bench/kept.ts";
 import { archiveName } from "../../results/files.ts";
 import { clientDocument } from "../../results/fio-output.ts";
 import { mergeResults } from "../../results/merge.ts";
@@ -29,8 +30,11 @@ import { tableText as sweepTable } from "../../results/sweep/table-text.ts";
 import { isTuneDirectory } from "../../results/tune/report/load.ts";
 import { formatBytes, formatCount, formatNs } from "../../results/units.ts";
 import type { Verification } from "../../results/verify.ts";
+import { verifyBench } from "../../results/verify-bench.ts";
 import { verifyResults } from "../../results/verify-results.ts";
 import { writeWhole } from "../../results/whole-file.ts";
+
+import { printBench } from "./bench-output.ts";
 
 interface Where {
   readonly root: string;
@@ -47,7 +51,7 @@ export function resultsCommand(): Command {
   withRoot(command.command("ls").description("what results there are, oldest first"))
     .option("--json", "one JSON document")
     .action((options: Where) => list(options));
-  withRoot(command.command("show").description("the tables of a run or sweep, as after it"))
+  withRoot(command.command("show").description("the tables of a run, sweep or bench, as after it"))
     .argument("<run>", "directory, name, label or `latest`")
     .option("--json", "run.json; an array for several runs; sweep.json")
     .option(
@@ -140,6 +144,11 @@ function listRow(entry: ResultsEntry, warn: (text: string) => string): string[] 
 function show(run: string, options: Where & { outputFormat: string; terseVersion: string }): void {
   const formats = parseOutputFormats(options.outputFormat);
   const terseVersion = parseTerseVersion(options.terseVersion);
+  const bench = benchOf(run, options.root);
+  if (bench !== null) {
+    printBench(bench.hotPath, bench.document, options.json === true || formats.includes("json"));
+    return;
+  }
   const found = findResults(run, options.root);
   if (resultsKind(found) === "sweep" && formats.every((format) => format === "normal")) {
     showSweep(found, options.json === true);
@@ -159,6 +168,11 @@ function show(run: string, options: Where & { outputFormat: string; terseVersion
   }
   const shown = runs.map(({ path, record }) => ({ directory: path, record }));
   print(renderRuns(shown, { formats, terseVersion }));
+}
+
+/** A bench that was kept there, by path or by its name under `root`. */
+function benchOf(text: string, root: string): KeptBench | null {
+  return keptBench(text) ?? keptBench(resolve(root, text));
 }
 
 /** A sweep as after it ran: its answer, its table and its verdicts. */
@@ -263,9 +277,12 @@ function remove(runs: readonly string[], options: Where): void {
 }
 
 function verify(runs: readonly string[], options: Where): void {
-  const found = runs.flatMap((run) =>
-    verifyResults(isTuneDirectory(run) ? resolve(run) : findResults(run, options.root)),
-  );
+  const found = runs.flatMap((run) => {
+    const bench = benchOf(run, options.root);
+    return bench === null
+      ? verifyResults(isTuneDirectory(run) ? resolve(run) : findResults(run, options.root))
+      : [verifyBench(bench)];
+  });
   if (options.json === true) {
     printJson(found);
   } else {

@@ -16,7 +16,8 @@ import {
 import { NativeAllocator, type NativeReplay } from "../../engine/hot/allocator/native-allocator.ts";
 import { type AllocatorKind, allocatorKinds } from "../../engine/hot/allocator/registry.ts";
 import { fillFrom, wornMap, wornMapOfSize } from "../../engine/hot/allocator/worn-map.ts";
-import { type MedianInterval, medianInterval } from "../stats/order-statistics.ts";
+import type { MedianInterval } from "../stats/order-statistics.ts";
+import { overRounds } from "./rounds.ts";
 
 export interface AllocatorBenchOptions {
   /** One allocator by name; `null`: all. */
@@ -198,9 +199,9 @@ function rowOf(cell: AllocatorCell, samples: readonly Sample[]): AllocatorRow {
   }
   return {
     cell,
-    p50Ns: medianInterval(samples.map(({ p50 }) => p50)),
-    p99Ns: medianInterval(samples.map(({ p99 }) => p99)),
-    p999Ns: medianInterval(samples.map(({ p999 }) => p999)),
+    p50Ns: overRounds(samples.map(({ p50 }) => p50)),
+    p99Ns: overRounds(samples.map(({ p99 }) => p99)),
+    p999Ns: overRounds(samples.map(({ p999 }) => p999)),
     memoryBytes: first.memoryBytes,
     freeExtents: first.freeExtents,
     fragmentationScore: first.fragmentationScore,

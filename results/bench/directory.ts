@@ -8,10 +8,13 @@ import type { TopLevelSpec } from "vega-lite";
 import { OsdynoError } from "../../engine/base/error.ts";
 import { collectEnvironment } from "../environment.ts";
 import { makeFolders } from "../make-folders.ts";
-import { renderSvg } from "../report/render.ts";
+import { html, Markup, pageOf } from "../report/html-markup.ts";
+import { styleSheet } from "../report/html-style.ts";
+import { renderInline, renderSvg } from "../report/render.ts";
 import { runDirectoryName, runsRoot } from "../run-directory.ts";
 import { sealName, sealRun } from "../seal.ts";
 import { writeWhole } from "../whole-file.ts";
+import { type BenchTable, benchText } from "./bench-text.ts";
 
 export interface BenchChart {
   /** File name without `.svg`. */
@@ -28,12 +31,11 @@ export interface BenchDirectoryOptions {
   readonly startedEpochMs: number;
   readonly document: object;
   readonly charts: readonly BenchChart[];
-  /** Rows of the table, the head first. */
-  readonly table: readonly (readonly string[])[];
-  /** Further tables, as that one. */
-  readonly more?: readonly (readonly (readonly string[])[])[];
-  /** How it was measured: a sentence or two. */
-  readonly method: string;
+}
+
+/** Name of the document in its directory. */
+export function benchFile(hotPath: string): string {
+  return `bench-${hotPath}.json`;
 }
 
 /** Refuses a directory that holds anything but an earlier bench of this hot path. */
@@ -47,7 +49,7 @@ export function checkBenchOut(out: string, hotPath: string): void {
     }
     throw new OsdynoError("bad-input", `--out ${out} is not a directory; name another`);
   }
-  const own = ["charts", "report.html", sealName, `bench-${hotPath}.json`];
+  const own = ["charts", "report.html", sealName, benchFile(hotPath)];
   const foreign = names.find((name) => !own.includes(name));
   if (foreign !== undefined) {
     throw new OsdynoError(
@@ -57,36 +59,46 @@ export function checkBenchOut(out: string, hotPath: string): void {
   }
 }
 
-function escaped(text: string): string {
-  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+/** A table of the page; what is checked against the document is this very text. */
+export function tableMarkup([head = [], ...rows]: BenchTable): Markup {
+  const [first = "", ...others] = head;
+  const heads = [
+    html`<th scope="col" class="text">${first}</th>`,
+    ...others.map((cell) => html`<th scope="col">${cell}</th>`),
+  ];
+  const lines = rows.map(([name = "", ...cells]) => {
+    const rest = cells.map((cell) => html`<td>${cell}</td>`);
+    return html`<tr><th scope="row">${name}</th>${rest}</tr>`;
+  });
+  return html`<div class="scroll"><table><thead><tr>${heads}</tr></thead>
+<tbody>${lines}</tbody></table></div>`;
 }
 
-function tableOf(table: readonly (readonly string[])[]): string {
-  const [head = [], ...rows] = table;
-  const cells = (row: readonly string[], tag: string) =>
-    `<tr>${row.map((cell) => `<${tag}>${escaped(cell)}</${tag}>`).join("")}</tr>`;
-  return `<div class="wide"><table><thead>${cells(head, "th")}</thead><tbody>
-${rows.map((row) => cells(row, "td")).join("\n")}
-</tbody></table></div>`;
-}
-
-function page(options: BenchDirectoryOptions, svgs: readonly string[]): string {
-  const { hotPath, charts, table, more = [], method } = options;
+function page(
+  { hotPath, document, charts }: BenchDirectoryOptions,
+  svgs: readonly string[],
+): string {
+  const { tables, method, notes } = benchText(hotPath, document);
   const figures = charts.map(
-    ({ title, caption }, index) =>
-      `<figure><h2>${escaped(title)}</h2>${svgs[index]}<figcaption>${escaped(caption)}</figcaption></figure>`,
+    ({ title, caption }, index) => html`<figure><h2>${title}</h2>
+<div class="chart">${new Markup(svgs[index] ?? "")}</div><figcaption>${caption}</figcaption></figure>`,
   );
-  return `<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>osdyno bench ${escaped(hotPath)}</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<style>body{font:16px/1.5 "DejaVu Sans",sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1a1a1a}
-svg{max-width:100%;height:auto}figure{margin:2rem 0}table{border-collapse:collapse;font-size:.85rem}
-th,td{padding:.2rem .6rem;border-bottom:1px solid #d9d9d9;text-align:right}
-th:first-child,td:first-child{text-align:left}.wide{overflow-x:auto}</style></head>
-<body><h1>osdyno bench ${escaped(hotPath)}</h1><p>${escaped(method)}</p>
-${figures.join("\n")}
-${[table, ...more].map(tableOf).join("\n")}</body></html>
-`;
+  const list = notes.map((note) => html`<li>${note}</li>`);
+  return pageOf({
+    title: `osdyno bench ${hotPath}`,
+    style: styleSheet(),
+    script: "",
+    scriptSource: "'none'",
+    body: [
+      html`<header><h1>osdyno bench ${hotPath}</h1>
+<p class="meta">${method}</p>
+<ul>${list}</ul></header>
+<main>
+${figures}
+${tables.map(tableMarkup)}
+</main>`,
+    ],
+  });
 }
 
 /** Writes all of it; returns the directory. */
@@ -98,12 +110,11 @@ export async function writeBenchDirectory(options: BenchDirectoryOptions): Promi
   const environment = await collectEnvironment([]);
   const started = new Date(startedEpochMs).toISOString();
   const whole = { ...document, started, environment };
-  writeWhole(join(directory, `${label}.json`), `${JSON.stringify(whole, null, 2)}\n`);
+  writeWhole(join(directory, benchFile(hotPath)), `${JSON.stringify(whole, null, 2)}\n`);
   const svgs: string[] = [];
   for (const { name, spec } of charts) {
-    const svg = await renderSvg(spec);
-    svgs.push(svg);
-    writeWhole(join(directory, "charts", `${name}.svg`), svg);
+    svgs.push(await renderInline(spec));
+    writeWhole(join(directory, "charts", `${name}.svg`), await renderSvg(spec));
   }
   writeWhole(join(directory, "report.html"), page(options, svgs));
   sealRun(directory);

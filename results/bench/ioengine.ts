@@ -13,7 +13,8 @@ import { planRun } from "../../workloads/planner.ts";
 import type { JobOutcome } from "../../workloads/run-outcome.ts";
 import { execute } from "../../workloads/runner/execute.ts";
 import { decodeHistogram } from "../histogram.ts";
-import { type MedianInterval, medianInterval } from "../stats/order-statistics.ts";
+import type { MedianInterval } from "../stats/order-statistics.ts";
+import { overRounds } from "./rounds.ts";
 
 export interface IoEngineBenchOptions {
   /** One engine by name; `null`: all that are built in. */
@@ -178,10 +179,10 @@ function figuresOf(outcomes: readonly JobOutcome[]): IoEngineFigures {
     };
   });
   return {
-    iops: medianInterval(each.map(({ iops }) => iops)),
-    cpuUsPerIo: medianInterval(each.map(({ cpuUs }) => cpuUs)),
-    serviceP50Ns: medianInterval(each.map(({ p50 }) => p50)),
-    serviceP99Ns: medianInterval(each.map(({ p99 }) => p99)),
+    iops: overRounds(each.map(({ iops }) => iops)),
+    cpuUsPerIo: overRounds(each.map(({ cpuUs }) => cpuUs)),
+    serviceP50Ns: overRounds(each.map(({ p50 }) => p50)),
+    serviceP99Ns: overRounds(each.map(({ p99 }) => p99)),
   };
 }
 

@@ -21,7 +21,8 @@ import {
 import { keyValueEngines } from "../../engine/hot/kv/registry.ts";
 import { OwnSpace } from "../../engine/hot/kv/waltree-space.ts";
 import { RealClock } from "../../engine/os/clock.ts";
-import { type MedianInterval, medianInterval } from "../stats/order-statistics.ts";
+import type { MedianInterval } from "../stats/order-statistics.ts";
+import { overRounds } from "./rounds.ts";
 
 export interface KvBenchOptions {
   /** One store by name; `null`: all that can be used here. */
@@ -303,7 +304,7 @@ async function measure(
 
 function medianOf(values: readonly (number | null)[]): MedianInterval | null {
   const known = values.filter((value) => value !== null);
-  return known.length === 0 ? null : medianInterval(known);
+  return known.length === 0 ? null : overRounds(known);
 }
 
 function rowsOf(store: string, rounds: readonly (readonly Sample[])[]): KvBenchRow[] {
@@ -313,8 +314,8 @@ function rowsOf(store: string, rounds: readonly (readonly Sample[])[]): KvBenchR
       store,
       operation,
       depth,
-      perSecond: medianInterval(all.map(({ perSecond }) => perSecond)),
-      cpuUs: medianInterval(all.map(({ cpuUs }) => cpuUs)),
+      perSecond: overRounds(all.map(({ perSecond }) => perSecond)),
+      cpuUs: overRounds(all.map(({ cpuUs }) => cpuUs)),
       flushes: medianOf(all.map(({ flushes }) => flushes)),
       writeAmplification: medianOf(all.map(({ writeAmplification }) => writeAmplification)),
     };

@@ -8,7 +8,8 @@ import { Bench } from "tinybench";
 import { assert } from "../../engine/base/assert.ts";
 import { OsdynoError } from "../../engine/base/error.ts";
 import { native } from "../../engine/base/native.ts";
-import { type MedianInterval, medianInterval } from "../stats/order-statistics.ts";
+import type { MedianInterval } from "../stats/order-statistics.ts";
+import { overRounds } from "./rounds.ts";
 
 /** What is measured, ready to run. */
 export interface MicroSubject {
@@ -110,8 +111,8 @@ function rowOf({ cell, ns, facts, hash }: Measured): MicroRow {
   return {
     implementation,
     workload,
-    nsPerOperation: medianInterval(ns),
-    bytesPerSecond: operationBytes > 0 ? medianInterval(rates) : null,
+    nsPerOperation: overRounds(ns),
+    bytesPerSecond: operationBytes > 0 ? overRounds(rates) : null,
     facts,
     resultHash: hash,
   };

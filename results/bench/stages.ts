@@ -18,7 +18,8 @@ import type { StagesOutcome } from "../../workloads/run-outcome.ts";
 import { execute } from "../../workloads/runner/execute.ts";
 import { writeScratchFile } from "../../workloads/runner/layout.ts";
 import { StageRecorder, type StageTaker } from "../../workloads/runner/stage-recorder.ts";
-import { type MedianInterval, medianInterval } from "../stats/order-statistics.ts";
+import type { MedianInterval } from "../stats/order-statistics.ts";
+import { overRounds } from "./rounds.ts";
 
 export interface StagesBenchOptions {
   /** A subject by name; `null`: all. */
@@ -255,12 +256,10 @@ const perSecond = ({ ops, ns }: Tally, mode: number) =>
 function rowOf(subject: string, tallies: readonly Tally[]): StagesRow {
   return {
     subject,
-    offPerSecond: medianInterval(tallies.map((tally) => perSecond(tally, 0))),
+    offPerSecond: overRounds(tallies.map((tally) => perSecond(tally, 0))),
     costs: stageModes.slice(1).map((oneIn, at) => ({
       oneIn,
-      share: medianInterval(
-        tallies.map((tally) => 1 - perSecond(tally, at + 1) / perSecond(tally, 0)),
-      ),
+      share: overRounds(tallies.map((tally) => 1 - perSecond(tally, at + 1) / perSecond(tally, 0))),
     })),
   };
 }

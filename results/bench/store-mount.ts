@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { OsdynoError } from "../../engine/base/error.ts";
 import type { OptionSetting } from "../../engine/options/option-set.ts";
-import { type MedianInterval, medianInterval } from "../stats/order-statistics.ts";
+import type { MedianInterval } from "../stats/order-statistics.ts";
+import { overRounds } from "./rounds.ts";
 import type { MountAnswer, MountTask } from "./store-mount-process.ts";
 
 export interface MountRow {
@@ -68,7 +69,7 @@ function rowOf(
   end: MountRow["end"],
   answers: readonly MountAnswer[],
 ): MountRow {
-  const of = (value: (answer: MountAnswer) => number) => medianInterval(answers.map(value));
+  const of = (value: (answer: MountAnswer) => number) => overRounds(answers.map(value));
   return {
     kv: options.kv,
     objects: options.objects,

@@ -17,7 +17,8 @@ import { parseJobs } from "../../workloads/job/parse.ts";
 import { planRun } from "../../workloads/planner.ts";
 import { execute } from "../../workloads/runner/execute.ts";
 import { writeScratchFile } from "../../workloads/runner/layout.ts";
-import { type MedianInterval, medianInterval } from "../stats/order-statistics.ts";
+import type { MedianInterval } from "../stats/order-statistics.ts";
+import { overRounds } from "./rounds.ts";
 import { benchMount, type MountRow } from "./store-mount.ts";
 import {
   directionOf,
@@ -197,7 +198,7 @@ class Subject {
 }
 
 function rowOf(kv: string, workload: StoreWorkload, samples: readonly Sample[]): StoreRow {
-  const of = (value: (sample: Sample) => number) => medianInterval(samples.map(value));
+  const of = (value: (sample: Sample) => number) => overRounds(samples.map(value));
   return {
     kv,
     workload,

@@ -24,7 +24,8 @@ import { writeScratchFile } from "../../workloads/runner/layout.ts";
 import { openLogDevice } from "../../workloads/runner/log-device.ts";
 import { jobSpec } from "../../workloads/runner/native-plan.ts";
 import { decodeHistogram } from "../histogram.ts";
-import { type MedianInterval, medianInterval } from "../stats/order-statistics.ts";
+import type { MedianInterval } from "../stats/order-statistics.ts";
+import { overRounds } from "./rounds.ts";
 import { directionOf } from "./store-place.ts";
 
 export interface WriteLogBenchOptions {
@@ -263,7 +264,7 @@ async function measure({ subject, workload, samples }: Cell, logFirst: boolean):
 }
 
 function rowOf({ subject, workload, samples }: Cell): WriteLogRow {
-  const of = (value: (sample: Sample) => number) => medianInterval(samples.map(value));
+  const of = (value: (sample: Sample) => number) => overRounds(samples.map(value));
   return {
     implementation: subject.kind.name,
     on: subject.on,

@@ -101,6 +101,8 @@ test("measures every allocator, with a directory of charts and hashes that hold"
     "time.svg",
   ]);
   expect(readFileSync(join(out, "report.html"), "utf8")).toContain("<svg");
+  const checked = spawnSync(process.execPath, [main, "results", "verify", out]);
+  expect([checked.status, String(checked.stderr)]).toEqual([0, ""]);
   // Again into its own directory; not into another's.
   expect(osdyno("allocator/avl", ...flags).status).toBe(0);
   writeFileSync(join(out, "mine.txt"), "");

@@ -5,7 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { keptBench } from "../../results/bench/kept.ts";
 import type { MicroBench } from "../../results/bench/micro.ts";
+import { verifyBench } from "../../results/verify-bench.ts";
 
 const main = fileURLToPath(new URL("../../cli/main.ts", import.meta.url));
 
@@ -46,6 +48,57 @@ test.each(Object.entries(measured))("bench %s keeps a directory with charts", (h
   expect(charts).toContain("ns.svg");
   const page = readFileSync(join(out, "report.html"), "utf8");
   expect(page.match(/<svg /g)).toHaveLength(charts.length);
+  expect(page).toContain("prefers-color-scheme:dark");
+});
+
+test("results show and verify a kept bench; what was changed is found", () => {
+  const out = join(folder, "kept");
+  const flags = ["--rounds=6", "--runtime=1", "--out", out];
+  const run = osdyno("bench", "checksum/xxhash64", ...flags);
+  expect(run).toMatchObject({ status: 0 });
+  expect(osdyno("results", "show", out)).toEqual({ status: 0, out: run.out, err: "" });
+  const file = join(out, "bench-checksum.json");
+  const text = readFileSync(file, "utf8");
+  expect(JSON.parse(osdyno("results", "show", out, "--json").out)).toEqual(JSON.parse(text));
+  const good = osdyno("results", "verify", out);
+  expect(good).toMatchObject({ status: 0, err: "" });
+  expect(good.out).toMatch(/kept: agrees \(\d files, \d+ numbers\)\n$/);
+  const said = (): string => {
+    const bench = keptBench(out);
+    return bench === null ? "no bench" : verifyBench(bench).disagreements.join("\n");
+  };
+  const wrong = (change: (bench: MicroBench) => object): string => {
+    writeFileSync(file, `${JSON.stringify(change(JSON.parse(text) as MicroBench), null, 2)}\n`);
+    return said();
+  };
+  const withFirst = (bench: MicroBench, own: object) => ({
+    ...bench,
+    rows: bench.rows.map((row, at) =>
+      at === 0 ? { ...row, nsPerOperation: { ...row.nsPerOperation, ...own } } : row,
+    ),
+  });
+  expect(wrong((bench) => withFirst(bench, { high: 1e6 }))).toMatch(
+    /rows\.0\.nsPerOperation\.high: published '1000000', raw data give '.*table 1 is not what/s,
+  );
+  expect(wrong((bench) => withFirst(bench, { rounds: [1, 2, 3, 4, 5, 6] }))).toContain(
+    "nsPerOperation.median: published",
+  );
+  expect(wrong((bench) => ({ ...bench, seed: 77 }))).toContain("it does not say what the document");
+  writeFileSync(file, '{"schema": "osdyno-bench-1"}');
+  const broken = osdyno("results", "verify", out);
+  expect(broken.err).toMatch(
+    /^osdyno: \S*bench-checksum\.json: is no whole bench of this version\n$/,
+  );
+  expect(broken.status).toBe(2);
+  writeFileSync(file, text);
+  expect(said()).toBe("");
+  const page = join(out, "report.html");
+  writeFileSync(page, readFileSync(page, "utf8").replace("<td>", "<td>9"));
+  expect(said()).toMatch(/report\.html: the file was changed.*table 1 is not/s);
+  expect(osdyno("results", "verify", out).status).toBe(1);
+  // A folder with something else is no bench, and no bench is put beside it.
+  writeFileSync(join(out, "mine.txt"), "");
+  expect(osdyno("bench", "checksum/xxhash64", ...flags)).toMatchObject({ status: 2, out: "" });
 });
 
 test("the same seed does the same work; one implementation can be named", () => {
