@@ -120,6 +120,8 @@ export abstract class LayerDevice implements BlockDevice {
     }
     this.#queued.length = 0;
     this.pump();
+    // Whoever asked when there was nothing to wait for waits for this.
+    this.wake();
     return count;
   }
 
@@ -187,7 +189,7 @@ export abstract class LayerDevice implements BlockDevice {
     }
   }
 
-  /** Something was sent below outside of `commit` and `poll`: whoever waits must be told of its end. */
+  /** Something was sent below: whoever waits already must be told of its end. */
   protected wake(): void {
     if (this.#awaited || this.#waiting > 0) {
       this.#arm();

@@ -21,7 +21,6 @@ export class DeviceShare {
   readonly #op = blankOp();
   #slots = 0;
   #open = 0;
-  #waiting = false;
 
   /** `capacity`: depths of all views together at most; the device MUST take so many. */
   constructor(device: BlockDevice, capacity: number) {
@@ -96,16 +95,15 @@ export class DeviceShare {
 
   /** For views: all are told, for what is there may be anybody's. */
   wait(): void {
-    if (!this.#waiting) {
-      this.#waiting = true;
-      this.device.onReady(() => {
-        this.#waiting = false;
-        for (const view of this.#views) {
-          view.wake();
-        }
-      });
-    }
+    // Each time anew: a device that had nothing to do when it was asked before need not keep that in mind.
+    this.device.onReady(this.#ready);
   }
+
+  readonly #ready = (): void => {
+    for (const view of this.#views) {
+      view.wake();
+    }
+  };
 
   /** For views: the last one to go closes the device. */
   closed(): void {

@@ -160,6 +160,29 @@ describe("how long data stay dirty", () => {
   });
 });
 
+it.each(["writearound", "writeback", "writethrough"])(
+  "%s: who asked to be told before there was anything is told",
+  (policy) => {
+    const { cache, world } = new Place(policy, { writethroughUntilFlush: true });
+    let told = false;
+    cache.onReady(() => {
+      told = true;
+    });
+    cache.submit({
+      kind: write,
+      flags: 0,
+      offsetBytes: 0,
+      lengthBytes: blockBytes,
+      slot: 0,
+      tag: 1,
+    });
+    cache.commit();
+    while (!told && world.clock.step()) {}
+    expect(told).toBe(true);
+    expect(cache.poll(1)).toBe(1);
+  },
+);
+
 describe("reading ahead", () => {
   const rules = { triggerRequests: 3, maxBytes: 64 << 10, disableAfterBytes: 0 };
   const kib = 1024;
