@@ -19,14 +19,13 @@ function parts({ stages }: OsdynoStageDirection): string {
     .join(", ");
 }
 
-/** With one stage there is nothing to tell apart: the service times say it. */
+/** With one stage there is nothing to tell apart: the service times say it; nor where none took any time. */
 export function stageLines(jobs: readonly JobRecord[]): readonly string[] {
   return jobs.flatMap((job) =>
     directions.flatMap((direction) => {
       const stages = job.osdyno.stages?.[direction];
-      return stages === undefined || stages.stages.length < 2
-        ? []
-        : [`stages of ${job.jobname}, ${direction}: ${parts(stages)}`];
+      const text = stages === undefined || stages.stages.length < 2 ? "" : parts(stages);
+      return text === "" ? [] : [`stages of ${job.jobname}, ${direction}: ${text}`];
     }),
   );
 }

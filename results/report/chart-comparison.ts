@@ -111,7 +111,7 @@ function cell({ all, facet, own, metric, key, width, labelled, labelPx, first }:
   const most = rows.reduce((max, row) => Math.max(max, row.high), 0);
   const least = rows.reduce((min, row) => Math.min(min, row.low), most);
   // Times over more than a decade would leave most bars as slivers; bars of those start at the axis.
-  const log = isTime(metric) && most / least > 10;
+  const log = isTime(metric) && least > 0 && most / least > 10;
   const floor = log ? 10 ** Math.floor(Math.log10(least * 0.9)) : 0;
   // Room for the figure behind the longest bar.
   const longest = rows.reduce((px, row) => Math.max(px, textWidth(row.text, 10, false)), 0) + 10;

@@ -34,7 +34,7 @@ interface Row {
 /** Points to aim at on each line. */
 const probed = new Set([0.1, 0.25, 0.5, 0.75, 0.9, 0.99]);
 
-/** Null when no histogram was found. */
+/** Null when no histogram was found, or nothing in one took any time. */
 export function distributionChart(model: ReportModel): Chart | null {
   const entries = model.entries.filter((entry) => entry.cdf.length > 2);
   if (entries.length === 0) {
@@ -44,6 +44,9 @@ export function distributionChart(model: ReportModel): Chart | null {
   const rows = entries.flatMap((entry) =>
     rowsOf(entry, model.entries.indexOf(entry), panel(entry), line(entry)),
   );
+  if (rows.length === 0) {
+    return null;
+  }
   const cells = entries.map((entry) => ({ ...entry, name: panel(entry) }));
   const grid = (form: Form) => panelGrid(cells, form);
   return {

@@ -38,7 +38,7 @@ interface Row {
 /** Lines that one panel can hold and still be read. */
 const mostLines = 8;
 
-/** Null when no histogram was found. */
+/** Null when no histogram was found, or nothing in one took any time. */
 export function percentileChart(model: ReportModel): Chart | null {
   const entries = model.entries.filter((entry) => entry.spectrum.response.length > 1);
   if (entries.length === 0) {
@@ -48,6 +48,9 @@ export function percentileChart(model: ReportModel): Chart | null {
   const rows = entries.flatMap((entry) =>
     rowsOf(entry, model.entries.indexOf(entry), arranged.panel(entry), arranged.line(entry)),
   );
+  if (rows.length === 0) {
+    return null;
+  }
   const cells = entries.map((entry) => ({ ...entry, name: arranged.panel(entry) }));
   return {
     name: "percentiles",

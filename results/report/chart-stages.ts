@@ -22,9 +22,11 @@ function colourOf(layer: string): string {
   return palette[place < 0 ? layers.length : place] ?? softInk;
 }
 
-/** Null where no operation passed more than one stage. */
+/** Null where no operation passed more than one stage, or none took any time, as in virtual time it may be. */
 export function stageChart(model: ReportModel): Chart | null {
-  const { stages } = model;
+  const stages = model.stages.filter((each) =>
+    each.stages.some(({ share, perOpNs }) => share >= leastShare && perOpNs > 0),
+  );
   if (stages.length === 0) {
     return null;
   }

@@ -115,7 +115,8 @@ function rowsOf(
   return line.rows.flatMap((row, index) => {
     const seconds = row.ms / 1000;
     const p99 = row.p99 !== null && row.p99 > 0 ? row.p99 : null;
-    const latency = p99 === null ? "no operation completed" : `response p99 ${formatNs(p99)}`;
+    const latency =
+      row.p99 === null ? "no operation completed" : `response p99 ${formatNs(row.p99)}`;
     const code = { entry: at, name };
     const service99 = row.service99 !== null && row.service99 > 0 ? row.service99 : null;
     const end = {

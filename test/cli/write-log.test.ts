@@ -72,6 +72,34 @@ describe("in virtual time", () => {
     expect(iops("pmem", 50)).toBeCloseTo(20_000, -3);
   });
 
+  test("an operation that comes alone takes as long as the device, through every layer", () => {
+    const rated = ["--rate_iops=20", "--size=16m", "--name=w", "--bs=4k"];
+    const serviceUs = (rw: string, ...layers: readonly string[]) => {
+      const target = "--target=null:?service=2ms&channels=16&size=64m";
+      runs(target, ...rated, `--rw=${rw}`, ...timed, ...layers);
+      return Math.round((metric(place.record("r"), "service.max") ?? 0) / 1e3);
+    };
+    expect(serviceUs("randwrite", "--set=rbd_cache_policy=writethrough")).toBe(2000);
+    expect(serviceUs("randread", "--set=rbd_cache_policy=writeback")).toBe(2000);
+    const device = log("null:?service=300us&size=64m");
+    expect(serviceUs("randwrite", device)).toBe(300);
+    expect(serviceUs("randread", device)).toBe(2000);
+    expect(serviceUs("randwrite", "--set=osd_op_queue=mclock_scheduler")).toBe(2000);
+  });
+
+  test("what takes no time at all is reported, too", () => {
+    const cache = ["--set=rbd_cache_policy=writeback"];
+    const early = "--set=rbd_cache_writethrough_until_flush=false";
+    const job = ["--rw=randwrite", "--rate_iops=10", "--bs=4k", "--size=16m", "--name=w"];
+    const args = ["run", "--no-progress", ...job, base, ...timed, ...cache, early];
+    const { code, err, out } = place.run(args);
+    expect(code, err).toBe(0);
+    expect(out).not.toContain("stages of w");
+    const page = readFileSync(place.path("r/report.html"), "utf8");
+    expect(page).not.toMatch(/NaN|Infinity/);
+    expect(page).toMatch(/Response max(.|\n)*<td>0 ns/);
+  });
+
   test("a log that is full gives what the base gives, and says that writes waited", () => {
     const full = iops("ssd", 200, "4m");
     expect(full).toBeLessThan(1500);
