@@ -31,6 +31,16 @@ export const runFlags: readonly RunFlag[] = [
     true,
     "the device behaves like this one: hdd-7200, sata-ssd, nvme, pmem, or a profile of osdyno fingerprint",
   ),
+  flag(
+    "generator-cpus",
+    true,
+    "CPUs of the threads that make the load, and of the event loop: 0,2-3, or NUMA nodes, node:0",
+  ),
+  flag(
+    "target-cpus",
+    true,
+    "CPUs of the threads that a store has of its own, those of its key-value store: as above",
+  ),
   flag("repeat", true, "independent runs, each in a directory of its own"),
   flag("seed", true, "seed of the operation stream; replaces randseed"),
   flag("label", true, "part of the run directory's name"),

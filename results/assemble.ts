@@ -1,6 +1,8 @@
 /**
  * Makes `run.json` of what was planned and what was measured. Pure: it reads no clock and no file.
  */
+
+import type { CpuSet } from "../workloads/cpu-set.ts";
 import type { ParsedJobs, ResolvedJob } from "../workloads/job/model.ts";
 import type { MeasuredPhase, RunPlan } from "../workloads/plan-model.ts";
 import type {
@@ -10,6 +12,7 @@ import type {
   VerifyOutcome,
 } from "../workloads/run-outcome.ts";
 import type { DiskUse, OthersUse } from "../workloads/runner/device-stats.ts";
+import type { CpusOutcome } from "../workloads/runner/thread-cpus.ts";
 import { diskUtilRecord } from "./disk-util.ts";
 import {
   directions,
@@ -26,6 +29,8 @@ import { othersNotes, othersRecord } from "./others.ts";
 import {
   type JobRecord,
   type OsdynoCpu,
+  type OsdynoCpuSet,
+  type OsdynoCpus,
   type OsdynoDirection,
   type OsdynoSteady,
   type OsdynoTotal,
@@ -70,6 +75,8 @@ export interface RunInput {
   readonly rssBytes: number;
   /** What the jobs' stores counted, warm-ups included. */
   readonly counters?: Readonly<Record<string, number>>;
+  /** Where threads were kept; absent when nobody chose. */
+  readonly cpus?: CpusOutcome;
 }
 
 export function assembleRun(input: RunInput): RunRecord {
@@ -116,9 +123,22 @@ export function assembleRun(input: RunInput): RunRecord {
       totals: totalsOf(measured),
       ...courseOf(input),
       ...(input.counters === undefined ? {} : { counters: input.counters }),
+      ...(input.cpus === undefined ? {} : { cpus: cpusRecord(input.cpus) }),
       ...sharesOf(measured, input.plan),
     },
   };
+}
+
+function cpusRecord({ generator, target, threads }: CpusOutcome): OsdynoCpus {
+  return {
+    ...(generator === null ? {} : { generator: cpuSetRecord(generator) }),
+    ...(target === null ? {} : { target: cpuSetRecord(target) }),
+    threads: threads.map((each) => ({ ...each })),
+  };
+}
+
+function cpuSetRecord({ text, cpus }: CpuSet): OsdynoCpuSet {
+  return { asked: text, cpus };
 }
 
 /** Where there are phases, the rate is to change from one to the next. */

@@ -238,6 +238,7 @@ export async function performRun(request: RunRequest): Promise<PerformedRun> {
         ...input,
         phases: execution.phases,
         ...(execution.counters === undefined ? {} : { counters: execution.counters }),
+        ...(execution.cpus === undefined ? {} : { cpus: execution.cpus }),
         options: { ...input.options, ...execution.options },
         state: failure === null || corrupt ? "complete" : "partial",
         ...(failure === null || corrupt ? {} : { reason: failure.message }),
@@ -470,6 +471,7 @@ async function measure(
     signal: settings.signal,
     layout,
     watch: new FileWatch(pathsOf(plan)),
+    cpus: settings.stack?.cpus ?? null,
     ...(oneIn === 0
       ? {}
       : {

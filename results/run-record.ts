@@ -160,6 +160,24 @@ export interface OsdynoTotals {
   readonly all?: OsdynoTotal;
 }
 
+export interface OsdynoCpuSet {
+  /** As it was written: `0,2-3`, `node:0`. */
+  readonly asked: string;
+  readonly cpus: readonly number[];
+}
+
+/** `--generator-cpus` and `--target-cpus`, and what was seen of it when the jobs began. */
+export interface OsdynoCpus {
+  readonly generator?: OsdynoCpuSet;
+  readonly target?: OsdynoCpuSet;
+  readonly threads: readonly {
+    readonly name: string;
+    readonly count: number;
+    readonly cpus: string;
+    readonly of: "generator" | "target";
+  }[];
+}
+
 /** A `--threshold` and whether the run kept it; `value` is null when the run has no such metric. */
 export interface ThresholdResult {
   readonly threshold: string;
@@ -208,6 +226,8 @@ export interface RunRecord {
     readonly course?: OsdynoCourse;
     /** What the stores below the jobs counted, for all jobs together, warm-ups included. */
     readonly counters?: Readonly<Record<string, number>>;
+    /** Where threads were kept; absent when nobody chose. */
+    readonly cpus?: OsdynoCpus;
     /** Of all operations, by class (`op_class`): 0 to 1. */
     readonly shares?: Readonly<Record<string, number>>;
     readonly threshold_results?: readonly ThresholdResult[];

@@ -271,6 +271,8 @@ const diskUtil = z
 
 const place = z.object({ file: z.string(), line: whole });
 
+const cpuSet = z.object({ asked: z.string(), cpus: z.array(z.number()) });
+
 export const runSchema = z.strictObject({
   schema: z.literal(runSchemaName),
   state: z.enum(["complete", "partial"]),
@@ -324,6 +326,20 @@ export const runSchema = z.strictObject({
     }),
     course: course.optional(),
     counters: z.record(z.string(), z.number()).optional(),
+    cpus: z
+      .object({
+        generator: cpuSet.optional(),
+        target: cpuSet.optional(),
+        threads: z.array(
+          z.object({
+            name: z.string(),
+            count: z.number(),
+            cpus: z.string(),
+            of: z.enum(["generator", "target"]),
+          }),
+        ),
+      })
+      .optional(),
     shares: z.record(z.string(), z.number()).optional(),
     threshold_results: z
       .array(

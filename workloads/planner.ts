@@ -10,6 +10,7 @@ import { syntheticDefaults } from "../engine/device/synthetic-spec.ts";
 import { mixByDirection } from "../engine/store/objects/object-mix.ts";
 import { layersNamed } from "./chain.ts";
 import { chainsOf, logNotes } from "./chain-plan.ts";
+import { type CpuChoice, cpuText, sharedCpus } from "./cpu-set.ts";
 import { unfitForDirect } from "./direct-blocks.ts";
 import { beyondFull } from "./fill-device.ts";
 import type { BlockSizeRule, PerDirection, ResolvedJob, SizeValue } from "./job/model.ts";
@@ -479,9 +480,23 @@ export function planRun(jobs: readonly ResolvedJob[], options: PlanOptions): Run
         : [
             `modelled: the shape ${stack.shape.text} says how long the device takes, not the device`,
           ]),
+      ...cpuNotes(stack.cpus, stores.length > 0),
     ],
     ...expected(phases),
   };
+}
+
+/** What was chosen of CPUs and cannot act, or not apart. */
+function cpuNotes(cpus: CpuChoice | undefined, onStore: boolean): readonly string[] {
+  const shared = cpus === undefined ? [] : sharedCpus(cpus);
+  return [
+    ...(cpus?.target !== undefined && cpus.target !== null && !onStore
+      ? [`target_cpus=${cpus.target.text} does not act: only stores have threads of their own`]
+      : []),
+    ...(shared.length > 0
+      ? [`generator and target share CPU ${cpuText(shared)}: they are not apart there`]
+      : []),
+  ];
 }
 
 /** Warm-up and measuring, ns; a trace takes its own time. */

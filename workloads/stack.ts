@@ -10,6 +10,7 @@ import {
   type RecordedOption,
 } from "../engine/options/option-set.ts";
 import type { DeviceClass } from "../engine/port/block-device.ts";
+import type { CpuChoice } from "./cpu-set.ts";
 import { fingerprintedClass } from "./device-profile.ts";
 import { lookUp } from "./planned-path.ts";
 import type { NamedShape } from "./shape-profile.ts";
@@ -22,6 +23,8 @@ export interface StackChoice {
   readonly deviceClass: DeviceClass | null;
   /** `--shape`: what the device below everything behaves like; absent: like itself. */
   readonly shape?: NamedShape;
+  /** `--generator-cpus`, `--target-cpus`; absent: threads run where the process may. */
+  readonly cpus?: CpuChoice;
 }
 
 export const plainStack: StackChoice = Object.freeze({

@@ -18,6 +18,7 @@ import { drawReport } from "../../results/report/draw.ts";
 import { checkOut, clearRepeats, runDirectoryName, runsRoot } from "../../results/run-directory.ts";
 import type { RunRecord } from "../../results/run-record.ts";
 import { parseThreshold, thresholdLine } from "../../results/threshold.ts";
+import { readCpuSet } from "../../workloads/cpu-set.ts";
 import { jobInputs } from "../../workloads/job/arguments.ts";
 import {
   hostEnvironment,
@@ -114,7 +115,18 @@ function stackOf(own: Own): StackChoice {
     settings: (own.get("set") ?? []).map((text) => readSetting(text, "--set")),
     deviceClass: deviceClass === undefined ? null : readDeviceClass(deviceClass),
     ...(shape === undefined ? {} : { shape: readShape(shape, process.cwd()) }),
+    ...cpusOf(own),
   };
+}
+
+/** `--generator-cpus` and `--target-cpus`; nothing when neither is given. */
+function cpusOf(own: Own): Pick<StackChoice, "cpus"> {
+  const read = (name: string) => {
+    const text = last(own, name);
+    return text === undefined ? null : readCpuSet(`--${name}`, text);
+  };
+  const cpus = { generator: read("generator-cpus"), target: read("target-cpus") };
+  return cpus.generator === null && cpus.target === null ? {} : { cpus };
 }
 
 /** `--stages`: `off` is 0. */

@@ -25,6 +25,7 @@ import { type RunFiles, readJson, readRun } from "./run-files.ts";
 import { shareLinesOf } from "./share-lines.ts";
 import { stageEntriesOf } from "./stage-entries.ts";
 import { neverSteady } from "./steady.ts";
+import { threadSentences } from "./threads.ts";
 import { timeLinesOf } from "./time-lines.ts";
 import { formatNs } from "./units.ts";
 
@@ -191,10 +192,10 @@ function modelOf(
       .slice(0, 1)
       .join(""),
     noise: noiseOf(entries, metrics),
-    method: methodOf(
-      { kind, entries, runs, seed, comparisons, metrics, preview, minEffect },
-      looks,
-    ),
+    method: [
+      ...methodOf({ kind, entries, runs, seed, comparisons, metrics, preview, minEffect }, looks),
+      ...threadSentences(found.map((run) => run.files.record)),
+    ],
     caveats: findCaveats({
       state,
       reason,

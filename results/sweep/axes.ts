@@ -9,13 +9,23 @@ import type { AxisValues, CheckedSweep, HostValues } from "./schema.ts";
 import { rangeValues } from "./values.ts";
 
 /** Parameters that are neither job keys nor options. */
-export const ownParameters = ["target", "preset", "device_class", "shape"] as const;
+export const ownParameters = [
+  "target",
+  "preset",
+  "device_class",
+  "shape",
+  "generator_cpus",
+  "target_cpus",
+] as const;
+
+/** Of these, what `sortedOut` leaves to the point itself. */
+export const stackParameters: readonly string[] = ownParameters.filter((name) => name !== "target");
 
 /** One value of an axis: what it is called, and what it sets. */
 export interface AxisValue {
   /** Of each of the axis's parameters the name of its value. */
   readonly parameters: Readonly<Record<string, string>>;
-  /** Job keys, options, `preset`, `device_class` and `shape`. */
+  /** Job keys, options, `preset`, `device_class`, `shape`, `generator_cpus` and `target_cpus`. */
   readonly settings: Readonly<Record<string, string>>;
 }
 

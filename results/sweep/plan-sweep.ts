@@ -1,6 +1,7 @@
 /** From a sweep's points to runs: each point's job as it will be performed, and what is wrong with it. */
 import { dirname, join } from "node:path";
 import { OsdynoError } from "../../engine/base/error.ts";
+import { type CpuChoice, readCpuSet } from "../../workloads/cpu-set.ts";
 import type { JobEnvironment } from "../../workloads/job/environment.ts";
 import { parseJobs } from "../../workloads/job/parse.ts";
 import { commandLine } from "../../workloads/job/place.ts";
@@ -101,6 +102,8 @@ export interface StackParts {
   readonly preset: string | null;
   readonly deviceClass: string | null;
   readonly shape: string | null;
+  readonly generatorCpus?: string | null;
+  readonly targetCpus?: string | null;
 }
 
 /** The options of a run; the command line holds over the file. */
@@ -112,7 +115,14 @@ export function stackOf({ settings, spec }: SweepRequest, parts: StackParts): St
   const deviceClass = parts.deviceClass === null ? null : readDeviceClass(parts.deviceClass);
   const shape =
     given.shape ?? (parts.shape === null ? null : readShape(parts.shape, dirname(spec.file)));
+  const cpusOf = (name: string, text: string | null | undefined) =>
+    text === null || text === undefined ? null : readCpuSet(name, text);
+  const cpus: CpuChoice = {
+    generator: given.cpus?.generator ?? cpusOf("generator_cpus", parts.generatorCpus),
+    target: given.cpus?.target ?? cpusOf("target_cpus", parts.targetCpus),
+  };
   return {
+    ...(cpus.generator === null && cpus.target === null ? {} : { cpus }),
     ...(shape === null ? {} : { shape }),
     preset: given.preset ?? parts.preset,
     settings: [...own, ...given.settings],

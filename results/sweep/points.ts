@@ -1,7 +1,7 @@
 /** The points of a sweep: every combination of the axes that its rules leave. */
 import { OsdynoError } from "../../engine/base/error.ts";
 import { findOption } from "../../engine/options/registry.ts";
-import { hostPrefix } from "./axes.ts";
+import { hostPrefix, stackParameters } from "./axes.ts";
 import type { SweepSpec } from "./spec.ts";
 import { fillIn, ruleHolds } from "./values.ts";
 
@@ -17,6 +17,9 @@ export interface Point {
   readonly preset: string | null;
   readonly deviceClass: string | null;
   readonly shape: string | null;
+  /** CPUs as written; absent or null: wherever the process may run. */
+  readonly generatorCpus?: string | null;
+  readonly targetCpus?: string | null;
   readonly target: string | null;
   /** Knobs of the host to turn, by their names. */
   readonly host?: Readonly<Record<string, string>>;
@@ -96,6 +99,18 @@ function withoutIdle(spec: SweepSpec, target: string | null, all: Combination): 
   return { parameters, settings };
 }
 
+/** `all`: wherever the process may run. */
+function cpusAt(spec: SweepSpec, filled: Readonly<Record<string, string>>) {
+  const of = (name: string, file: string | null | undefined) => {
+    const text = filled[name] ?? file ?? "all";
+    return text === "all" ? null : text;
+  };
+  return {
+    generatorCpus: of("generator_cpus", spec.generatorCpus),
+    targetCpus: of("target_cpus", spec.targetCpus),
+  };
+}
+
 /** Settings by what they act on. */
 function sortedOut(settings: Readonly<Record<string, string>>) {
   const job: Record<string, string> = {};
@@ -104,7 +119,7 @@ function sortedOut(settings: Readonly<Record<string, string>>) {
   for (const [name, value] of Object.entries(settings)) {
     if (name.startsWith(hostPrefix)) {
       host[name.slice(hostPrefix.length)] = value;
-    } else if (name !== "preset" && name !== "device_class" && name !== "shape") {
+    } else if (!stackParameters.includes(name)) {
       (findOption(name) === undefined ? job : options)[name] = value;
     }
   }
@@ -149,6 +164,7 @@ export function pointsOf(spec: SweepSpec, variables: Readonly<Record<string, str
         preset: preset === "none" ? null : preset,
         deviceClass: filled["device_class"] ?? spec.deviceClass,
         shape: shape === "none" ? null : shape,
+        ...cpusAt(spec, filled),
         target: target === null ? null : fillIn(target, values),
         ...(Object.keys(host).length === 0 ? {} : { host }),
       });

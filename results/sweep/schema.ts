@@ -36,6 +36,8 @@ export const sweepSchema = z.strictObject({
   preset: z.string().optional(),
   device_class: z.string().optional(),
   shape: z.string().optional(),
+  generator_cpus: scalar.optional(),
+  target_cpus: scalar.optional(),
   plugins: z.array(z.string()).default([]),
   prepare: z
     .strictObject({

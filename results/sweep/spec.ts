@@ -6,6 +6,7 @@ import { OsdynoError } from "../../engine/base/error.ts";
 import { nearestName } from "../../engine/base/nearest-name.ts";
 import { findOption, optionNamed, presetNamed } from "../../engine/options/registry.ts";
 import { parseOptionValue } from "../../engine/options/value.ts";
+import { readCpuSet } from "../../workloads/cpu-set.ts";
 import { readJobFile } from "../../workloads/job/host-environment.ts";
 import { readShape } from "../../workloads/shape-profile.ts";
 import { readDeviceClass } from "../../workloads/stack.ts";
@@ -73,6 +74,9 @@ export interface SweepSpec {
   readonly deviceClass: string | null;
   /** What the device behaves like: a profile's name or file. */
   readonly shape: string | null;
+  /** CPUs of threads for every point; see `workloads/cpu-set.ts`. */
+  readonly generatorCpus?: string | null;
+  readonly targetCpus?: string | null;
   /** Files of plug-ins, found. */
   readonly plugins: readonly string[];
   readonly prepare: PrepareSpec | null;
@@ -193,6 +197,15 @@ function checkOptions(
       () => readShape(shape, dirname(document.path)),
     );
   }
+  for (const name of ["generator_cpus", "target_cpus"] as const) {
+    const text = spec[name];
+    if (text !== undefined && text !== "all") {
+      at(
+        () => document.refusal([name], ""),
+        () => readCpuSet(name, text),
+      );
+    }
+  }
   if (preset !== undefined) {
     at(
       () => document.refusal(["preset"], ""),
@@ -214,6 +227,9 @@ function checkOptions(
         }
         if (name === "shape" && value !== "none") {
           at(refusal, () => readShape(value, dirname(document.path)));
+        }
+        if (/^(generator|target)_cpus$/.test(name) && value !== "all") {
+          at(refusal, () => readCpuSet(name, value));
         }
         if (name === "preset" && value !== "none") {
           at(refusal, () => presetNamed(value));
@@ -331,6 +347,8 @@ export function specOf(document: SweepDocument, spec: CheckedSweep): SweepSpec {
     preset: spec.preset ?? null,
     deviceClass: spec.device_class ?? null,
     shape: spec.shape ?? null,
+    generatorCpus: spec.generator_cpus ?? null,
+    targetCpus: spec.target_cpus ?? null,
     plugins: pluginsOf(document, spec),
     prepare: prepare === undefined ? null : { ...prepare, line: document.line("prepare") },
     axes,

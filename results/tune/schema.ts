@@ -20,6 +20,8 @@ const tuneSchema = z.strictObject({
   preset: shape.preset,
   device_class: shape.device_class,
   shape: shape.shape,
+  generator_cpus: shape.generator_cpus,
+  target_cpus: shape.target_cpus,
   plugins: shape.plugins,
   prepare: shape.prepare,
   space: shape.matrix,
@@ -74,6 +76,8 @@ export function sweepOf(tune: CheckedTune, metrics: readonly string[]): CheckedS
   return {
     ...{ name, question, job, set, plugins, targets, preset, device_class, prepare },
     shape: tune.shape,
+    generator_cpus: tune.generator_cpus,
+    target_cpus: tune.target_cpus,
     matrix: tune.space,
     host: tune.host,
     zip: [],

@@ -143,11 +143,18 @@ export function settingsOf({ sweep }: TuneSpec, point: Point): Readonly<Record<s
     ...Object.fromEntries(own),
     ...Object.fromEntries(knobs.map(([name, value]) => [`${hostPrefix}${name}`, value])),
     ...(point.shape === sweep.shape ? {} : { shape: point.shape ?? "none" }),
+    ...cpusOf("generator_cpus", point.generatorCpus, sweep.generatorCpus),
+    ...cpusOf("target_cpus", point.targetCpus, sweep.targetCpus),
     ...(point.preset === sweep.preset ? {} : { preset: point.preset ?? "none" }),
     ...(point.deviceClass === sweep.deviceClass || point.deviceClass === null
       ? {}
       : { device_class: point.deviceClass }),
   };
+}
+
+/** What a point chose otherwise than the file; `all`: any CPU. */
+function cpusOf(name: string, own: string | null | undefined, file: string | null | undefined) {
+  return (own ?? null) === (file ?? null) ? {} : { [name]: own ?? "all" };
 }
 
 /** The sweep of fresh pairs: the default and each winner in randomised blocks. */

@@ -303,7 +303,9 @@ function notesOf(
     notes.push(`iodepth ${job.iodepth} acts as ${depth} with this engine`);
   }
   if (job.cpus.length > 0) {
-    notes.push("cpus_allowed does not act on the engine path: all jobs share one thread");
+    notes.push(
+      "cpus_allowed does not act on the engine path: all jobs share one thread; --generator-cpus is for it",
+    );
   }
   return notes;
 }

@@ -3,6 +3,7 @@ import { OsdynoError } from "../../engine/base/error.ts";
 import { native } from "../../engine/base/native.ts";
 import { StageClock } from "../../engine/device/stages.ts";
 import type { BlockDevice } from "../../engine/port/block-device.ts";
+import type { CpuChoice } from "../cpu-set.ts";
 import type { MeasuredPhase, PlannedJob, PlannedPhase, RunPlan } from "../plan-model.ts";
 import type { IntervalRow, NativeOutcome, RunPoll } from "../run-outcome.ts";
 import { ChainRun } from "./chain-run.ts";
@@ -14,6 +15,7 @@ import { jobSpec } from "./native-plan.ts";
 import type { RunSpec } from "./native-spec.ts";
 import { tracesAtOnce } from "./stage-recorder.ts";
 import { StoreSession } from "./store-session.ts";
+import { type CpusOutcome, ThreadCpus } from "./thread-cpus.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 
 /** A phase that is going on, on either path. */
@@ -63,6 +65,8 @@ export interface ExecuteOptions {
   readonly stages?: StageTracing["taker"];
   /** Told as the volumes of stores are laid out: store, bytes done, bytes in all. */
   readonly layout?: LayoutProgress;
+  /** Where threads run; null or absent: wherever the process may. */
+  readonly cpus?: CpuChoice | null;
   /** Aborting stops the run; what was measured is returned. */
   readonly signal: AbortSignal;
   /** Looked at now and then: an answer ends the run. */
@@ -234,6 +238,8 @@ export interface Execution {
   readonly counters?: Readonly<Record<string, number>>;
   /** Options as they hold in the stores, where that is not what was set. */
   readonly options?: Readonly<Record<string, { readonly value: string; readonly origin: string }>>;
+  /** Where threads were kept; absent when nobody chose. */
+  readonly cpus?: CpusOutcome;
 }
 
 /** What keeps a phase from starting, as one line. */
@@ -253,11 +259,29 @@ export async function execute(
   options: ExecuteOptions,
   observer: RunObserver,
 ): Promise<Execution> {
+  const { cpus: choice = null } = options;
+  const cpus = choice === null ? null : new ThreadCpus(choice);
+  try {
+    const execution = await executeOn(plan, options, observer, cpus);
+    return cpus === null ? execution : { ...execution, cpus: cpus.outcome() };
+  } finally {
+    cpus?.restore();
+  }
+}
+
+async function executeOn(
+  plan: RunPlan,
+  options: ExecuteOptions,
+  observer: RunObserver,
+  cpus: ThreadCpus | null,
+): Promise<Execution> {
+  cpus?.beforeTarget();
   const stores = plan.stores.length === 0 ? null : await StoreSession.open(plan);
   const layers = new LayerCounters();
   try {
+    cpus?.afterTarget();
     await stores?.layOut(plan, options.layout ?? (() => {}), options.signal);
-    const execution = await executePhases(plan, options, observer, stores, layers);
+    const execution = await executePhases(plan, options, observer, { stores, layers, cpus });
     const counters = { ...stores?.counters(), ...layers.sum() };
     return {
       ...execution,
@@ -269,12 +293,18 @@ export async function execute(
   }
 }
 
+/** What the phases of a run share. */
+interface Parts {
+  readonly stores: StoreSession | null;
+  readonly layers: LayerCounters;
+  readonly cpus: ThreadCpus | null;
+}
+
 async function executePhases(
   plan: RunPlan,
   options: ExecuteOptions,
   observer: RunObserver,
-  stores: StoreSession | null,
-  layers: LayerCounters,
+  { stores, layers, cpus }: Parts,
 ): Promise<Execution> {
   const measured: MeasuredPhase[] = [];
   let offsetNs = 0;
@@ -293,6 +323,7 @@ async function executePhases(
       }
       return { phases: measured, problem: startError(error) };
     }
+    cpus?.look();
     const shift = offsetNs;
     const pauses = new Pauses(options.signal, run.done);
     let gone: OsdynoError | null = null;

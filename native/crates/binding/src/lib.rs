@@ -4,6 +4,7 @@ pub mod allocator;
 pub mod checksum;
 pub mod checksum_peer;
 pub mod compress;
+pub mod cpus;
 pub mod device;
 pub mod exclusive;
 pub mod kv;

@@ -116,6 +116,14 @@ pub fn allowed_cpus() -> Vec<u32> {
 /// # Errors
 /// A CPU beyond the kernel's limit, or none of them may be used.
 pub fn pin(cpus: &[u32]) -> io::Result<()> {
+    pin_thread(0, cpus)
+}
+
+/// Restricts a thread of any process of ours to these CPUs, by its id; 0 is the calling thread.
+///
+/// # Errors
+/// A CPU beyond the kernel's limit, none of them may be used, or there is no such thread.
+pub fn pin_thread(thread: i32, cpus: &[u32]) -> io::Result<()> {
     let mut set = MaybeUninit::<libc::cpu_set_t>::zeroed();
     for &cpu in cpus {
         if cpu >= libc::CPU_SETSIZE as u32 {
@@ -124,8 +132,9 @@ pub fn pin(cpus: &[u32]) -> io::Result<()> {
         // SAFETY: the set is zeroed, hence valid; the index is below CPU_SETSIZE.
         unsafe { libc::CPU_SET(cpu as usize, set.assume_init_mut()) };
     }
+    let size = size_of::<libc::cpu_set_t>();
     // SAFETY: `set` is initialised and its size is given.
-    if unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), set.as_ptr()) } != 0 {
+    if unsafe { libc::sched_setaffinity(thread, size, set.as_ptr()) } != 0 {
         return Err(io::Error::last_os_error());
     }
     Ok(())
