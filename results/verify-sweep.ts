@@ -2,16 +2,12 @@
 import { join } from "node:path";
 import { OsdynoError } from "../engine/base/error.ts";
 import { fileExists, packedFacts, readText } from "./files.ts";
-import { metric, metricSupported } from "./metrics.ts";
 import type { RunRecord } from "./run-record.ts";
 import { readRun } from "./run-schema.ts";
 import { distributionsOf } from "./sweep/distributions.ts";
-import { type FiguresOf, judge } from "./sweep/judge.ts";
-import { LayerTaxes } from "./sweep/layer-tax.ts";
-import { judgeRequirements } from "./sweep/require.ts";
-import { levelAt } from "./sweep/stop.ts";
+import type { FiguresOf } from "./sweep/judge.ts";
+import { comparisonsOf, figuresOf, layerTaxesOf, requirementsOf } from "./sweep/judge-again.ts";
 import type { SweepComparison, SweepRecord } from "./sweep-record.ts";
-import { parseThreshold } from "./threshold.ts";
 import type { Verification } from "./verify.ts";
 import { Ledger } from "./verify-ledger.ts";
 import { checkLoadCurve } from "./verify-load-curve.ts";
@@ -133,23 +129,8 @@ function checkComparisons(
   records: readonly (readonly RunRecord[])[],
   ledger: Ledger,
 ): void {
-  const places = new Map(sweep.points.map(({ id }, place) => [id, place]));
-  const figures: FiguresOf = (point, name) =>
-    (records[places.get(point) ?? -1] ?? []).map((record) =>
-      metricSupported(record, name) ? metric(record, name) : null,
-    );
-  // The level of the look at which the sweep ended; its usual one where no looks were planned.
-  const blocks = Math.max(0, ...sweep.points.map(({ runs }) => runs.length));
-  const computed = sweep.preview
-    ? []
-    : judge({
-        points: sweep.points,
-        metrics: sweep.metrics,
-        baseline: sweep.baseline ?? null,
-        figures,
-        confidence: 1 - levelAt(sweep.looks ?? [], blocks),
-        ...(sweep.min_effect === undefined ? {} : { margin: sweep.min_effect }),
-      });
+  const figures = figuresOf(sweep, records);
+  const computed = comparisonsOf(sweep, figures);
   ledger.same("sweep.json comparisons", sweep.comparisons.length, computed.length);
   const keyOf = (each: SweepComparison) => `${each.metric} ${each.base} ${each.candidate}`;
   const published = new Map(sweep.comparisons.map((each) => [keyOf(each), each]));
@@ -158,24 +139,15 @@ function checkComparisons(
   }
   checkRequirements(sweep, figures, ledger);
   if (sweep.layer_tax !== undefined) {
-    const taxes = new LayerTaxes(sweep.points);
-    for (const [place, point] of sweep.points.entries()) {
-      for (const [block, record] of (records[place] ?? []).entries()) {
-        taxes.add(point, block, record);
-      }
-    }
-    const computed = JSON.parse(JSON.stringify(taxes.rows())) as unknown;
+    const computed = JSON.parse(JSON.stringify(layerTaxesOf(sweep, records))) as unknown;
     compare("sweep.json layer_tax", sweep.layer_tax, computed, ledger);
   }
 }
 
 /** What was required of single points. */
 function checkRequirements(sweep: SweepRecord, figures: FiguresOf, ledger: Ledger): void {
-  for (const published of sweep.requirements ?? []) {
-    const { threshold: text, because, point: id } = published;
-    const points = sweep.points.filter((point) => point.id === id);
-    const asked = [{ threshold: parseThreshold(text), at: {}, because }];
-    const [computed] = judgeRequirements(asked, points, figures);
+  for (const [published, computed] of requirementsOf(sweep, figures)) {
+    const { threshold: text, point: id } = published;
     const what = `${id} ${text}`;
     for (const name of ["median", "low", "high", "verdict"] as const) {
       ledger.sameText(`${what} ${name}`, String(published[name]), String(computed?.[name]));

@@ -1,4 +1,4 @@
-/** `osdyno results ls|show|rm|merge|pack|query|verify`. */
+/** `osdyno results ls|show|rm|merge|judge|pack|query|verify`. */
 import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import Table from "cli-table3";
@@ -18,6 +18,7 @@ import { tablesText } from "../../results/query/tables.ts";
 import { csvText, jsonText, tableText } from "../../results/query/text.ts";
 import { loadReport } from "../../results/report/load.ts";
 import { verdictGroups } from "../../results/report/verdict-rows.ts";
+import { writeReport } from "../../results/report/write.ts";
 import { runsRoot } from "../../results/run-directory.ts";
 import {
   findResults,
@@ -26,12 +27,16 @@ import {
   removeRun,
   showRun,
 } from "../../results/store.ts";
+import { judgedAgain } from "../../results/sweep/judge-again.ts";
+import { writeRecord } from "../../results/sweep/sweep-directory.ts";
 import { tableText as sweepTable } from "../../results/sweep/table-text.ts";
+import type { SweepComparison } from "../../results/sweep-record.ts";
 import { isTuneDirectory } from "../../results/tune/report/load.ts";
 import { formatBytes, formatCount, formatNs } from "../../results/units.ts";
 import type { Verification } from "../../results/verify.ts";
 import { verifyBench } from "../../results/verify-bench.ts";
 import { verifyResults } from "../../results/verify-results.ts";
+import { readSweep } from "../../results/verify-sweep.ts";
 import { writeWhole } from "../../results/whole-file.ts";
 
 import { printBench } from "./bench-output.ts";
@@ -75,6 +80,9 @@ export function resultsCommand(): Command {
     .action((results: string[], options: { outputFormat: string; output?: string }) =>
       merge(results, options),
     );
+  withRoot(command.command("judge").description("judge sweeps again by the rules of this version"))
+    .argument("<sweeps...>", "sweep.json and report.html are written anew from their runs")
+    .action((sweeps: string[], options: Where) => judge(sweeps, options));
   withRoot(
     command.command("pack").description("results to publish: record, report, runs in one file"),
   )
@@ -229,6 +237,27 @@ function merge(
     throw new OsdynoError("io", `--output ${options.output}: cannot write (${code})`, {}, error);
   }
 }
+
+async function judge(sweeps: readonly string[], options: Where): Promise<void> {
+  const found = sweeps.map((sweep) => findResults(sweep, options.root));
+  for (const directory of found) {
+    const before = readSweep(directory);
+    const record = judgedAgain(directory, before);
+    writeRecord(directory, record);
+    await writeReport(directory);
+    const verdicts = new Map(before.comparisons.map((each) => [keyOf(each), each.verdict]));
+    const changed = record.comparisons.filter((each) => verdicts.get(keyOf(each)) !== each.verdict);
+    const of = `${record.comparisons.length} comparisons`;
+    print(`${directory}: ${of}, ${changed.length} of them with another verdict\n`);
+    for (const each of changed) {
+      const was = verdicts.get(keyOf(each)) ?? "not compared";
+      print(`  ${keyOf(each)}: ${was} before, ${each.verdict} now\n`);
+    }
+  }
+}
+
+const keyOf = ({ metric, candidate, base }: SweepComparison) =>
+  `${metric}, ${candidate} against ${base}`;
 
 async function pack(results: string, options: Where & { readonly out: string }): Promise<void> {
   const from = isTuneDirectory(results) ? resolve(results) : findResults(results, options.root);

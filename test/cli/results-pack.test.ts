@@ -4,13 +4,14 @@ import { mkdirSync, readdirSync, statSync } from "node:fs";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { queryResults } from "../../results/query/query.ts";
 import { drawingOf } from "../../results/report/write.ts";
+import type { SweepRecord } from "../../results/sweep-record.ts";
 import { verifyResults } from "../../results/verify-results.ts";
 import { Workplace } from "./command.ts";
 
 const place = new Workplace();
 afterAll(() => place.remove());
 
-const model = "null:?service=200us&jitter=exp&size=16m&channels=4";
+const model = "null:?service=1ms&jitter=exp&size=16m&channels=4";
 const own = ["--clock=virtual", "--no-progress"];
 
 function done(args: readonly string[]): string {
@@ -24,8 +25,8 @@ function done(args: readonly string[]): string {
 beforeAll(() => {
   const sweep = [
     ...["name: s", "question: How deep?", "job: |", "  [j]", "  rw=randrw", "  rwmixread=70"],
-    ...["  size=16m", "  time_based", "  ramp_time=200ms", "  runtime=1", "  numjobs=2"],
-    ...["  group_reporting", `targets: ['${model}']`, "matrix: {iodepth: [1, 4], bs: [4k, 8k]}"],
+    ...["  size=16m", "  time_based", "  ramp_time=200ms", "  runtime=2", "  numjobs=2"],
+    ...["  group_reporting", `targets: ['${model}']`, "matrix: {iodepth: [1, 4]}"],
     ...["repeat: 6", "metrics: [iops, response.p99]", "baseline: {iodepth: 1}"],
   ];
   place.write("s.yaml", sweep.join("\n"));
@@ -96,6 +97,17 @@ test("points are compared, a site is made, and tar unpacks the archive", () => {
   place.write("plain/sweep.json", place.read("packed", "sweep", "sweep.json"));
   place.write("plain/report.html", place.read("packed", "sweep", "report.html"));
   expect(drawingOf(place.path("plain")).markdown()).toBe(drawingOf(place.path("sweep")).markdown());
+});
+
+test("a packed sweep is judged again from its runs", () => {
+  const text = place.read("packed", "sweep", "sweep.json");
+  const record = JSON.parse(text) as SweepRecord;
+  const comparisons = record.comparisons.map((each) => ({ ...each, verdict: "same", low: 0.5 }));
+  place.write("packed/sweep/sweep.json", JSON.stringify({ ...record, comparisons }));
+  const said = done(["results", "judge", "packed/sweep"]);
+  expect(said).toContain(": same before, better now");
+  expect(JSON.parse(place.read("packed", "sweep", "sweep.json"))).toEqual(record);
+  expect(verifyResults(place.path("packed", "sweep")).at(-1)?.disagreements).toEqual([]);
 });
 
 test("what cannot be packed, or not there, is refused", () => {
