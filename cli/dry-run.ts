@@ -1,4 +1,5 @@
 /** `--dry-run`: the plan, its time, bytes and the safety verdict. Creates nothing. */
+import { capacityPlan } from "../results/mclock-capacity.ts";
 import type { PlanSettings } from "../results/perform.ts";
 import type { Preparation } from "../results/sweep/prepare.ts";
 import { formatBytes } from "../results/units.ts";
@@ -26,6 +27,8 @@ interface Judged {
   readonly name: string;
   readonly plan: RunPlan;
   readonly verdict: SafetyVerdict;
+  /** What is measured before it, one line each. */
+  readonly capacity: readonly string[];
 }
 
 function jobLine(job: PlannedJob): string {
@@ -51,7 +54,7 @@ function storeLine({ path, make, device }: PlannedStore): string {
   return `store ${path}: ${what}; device class ${device.deviceClass} (${device.classReason})`;
 }
 
-function planText({ name, plan, verdict }: Judged): string {
+function planText({ name, plan, verdict, capacity }: Judged): string {
   const { phases, expectedSeconds, expectedWriteBytes } = plan;
   const time = expectedSeconds === null ? "not known (no runtime)" : formatSeconds(expectedSeconds);
   const written =
@@ -62,6 +65,7 @@ function planText({ name, plan, verdict }: Judged): string {
     ...plan.chains
       .filter(({ layers }) => layers.length > 0)
       .map(({ text, layers }) => `layers over ${text}: ${layers.join(", ")}`),
+    ...capacity,
     ...phases.flatMap((phase, number) => [
       `phase ${number + 1} of ${phases.length}: ${phase.jobs.length} job thread(s)`,
       ...phase.jobs.map(jobLine),
@@ -138,7 +142,8 @@ export function dryRun(
     const { target, path, seed, destroy, workingDirectory: directory, stack } = settings;
     const choice = stack === undefined ? {} : { stack };
     const plan = planRun(parsed.jobs, { target, path, seed, directory, ...choice });
-    return { name, plan, verdict: judgeWrites(plan, { destroy, scratch }) };
+    const verdict = judgeWrites(plan, { destroy, scratch });
+    return { name, plan, verdict, capacity: capacityPlan(plan, stack) };
   });
   const [first, ...more] = judged;
   if (outputs.format === "normal") {

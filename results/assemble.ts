@@ -13,6 +13,7 @@ import type {
 } from "../workloads/run-outcome.ts";
 import type { DiskUse, OthersUse } from "../workloads/runner/device-stats.ts";
 import type { CpusOutcome } from "../workloads/runner/thread-cpus.ts";
+import { classShares } from "./class-shares.ts";
 import { diskUtilRecord } from "./disk-util.ts";
 import {
   directions,
@@ -35,6 +36,7 @@ import {
   type OsdynoSteady,
   type OsdynoTotal,
   type OsdynoTotals,
+  type RunCapacity,
   type RunRecord,
   runSchemaName,
 } from "./run-record.ts";
@@ -77,6 +79,8 @@ export interface RunInput {
   readonly counters?: Readonly<Record<string, number>>;
   /** Where threads were kept; absent when nobody chose. */
   readonly cpus?: CpusOutcome;
+  /** What schedulers share out. */
+  readonly capacities?: readonly RunCapacity[];
 }
 
 export function assembleRun(input: RunInput): RunRecord {
@@ -124,7 +128,7 @@ export function assembleRun(input: RunInput): RunRecord {
       ...courseOf(input),
       ...(input.counters === undefined ? {} : { counters: input.counters }),
       ...(input.cpus === undefined ? {} : { cpus: cpusRecord(input.cpus) }),
-      ...sharesOf(measured, input.plan),
+      ...classShares(measured, input.plan, input.capacities ?? [], input.counters),
     },
   };
 }
@@ -145,30 +149,6 @@ function cpuSetRecord({ text, cpus }: CpuSet): OsdynoCpuSet {
 function courseOf({ intervals, plan, state }: RunInput): Pick<RunRecord["osdyno"], "course"> {
   const course = state === "complete" && plan.phases.length === 1 ? intervals.judgeCourse() : null;
   return course === null ? {} : { course };
-}
-
-/**
- * What part of all operations each class had; told where there are several classes, or something that
- * knows them.
- */
-function sharesOf(
-  jobs: readonly MeasuredJob[],
-  { chains }: RunInput["plan"],
-): Pick<RunRecord["osdyno"], "shares"> {
-  const counts: Record<string, number> = {};
-  let all = 0;
-  for (const job of jobs) {
-    const { opClass } = job.planned.resolved;
-    const ios = outcomesOf([job], directions).reduce((sum, each) => sum + each.ios, 0);
-    counts[opClass] = (counts[opClass] ?? 0) + ios;
-    all += ios;
-  }
-  const scheduled = chains.some(({ layers }) => layers.includes("scheduler"));
-  if (all === 0 || (!scheduled && Object.keys(counts).length < 2)) {
-    return {};
-  }
-  const shares = Object.entries(counts).map(([name, count]) => [name, count / all]);
-  return { shares: Object.fromEntries(shares) };
 }
 
 function measuredJobs(phases: readonly MeasuredPhase[]): readonly MeasuredJob[] {

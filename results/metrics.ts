@@ -55,7 +55,11 @@ const plainMetrics = [
   "cache_hit_ratio",
 ] as const;
 /** Of classes of operations. */
-const shareMetrics = ["share.client", "share.recovery", "share.best_effort"] as const;
+const classes = ["client", "recovery", "best_effort", "immediate"] as const;
+/** Of the capacity, and of what was served. */
+const shareMetrics: readonly string[] = ["share", "served"].flatMap((of) =>
+  classes.map((name) => `${of}.${name}`),
+);
 type PlainMetric = (typeof plainMetrics)[number];
 
 /** A metric's name taken apart. */
@@ -68,7 +72,7 @@ type ParsedMetric =
       readonly direction: DirectionPrefix;
     }
   | { readonly kind: "plain"; readonly name: PlainMetric }
-  | { readonly kind: "share"; readonly name: string }
+  | { readonly kind: "share"; readonly of: "share" | "served"; readonly name: string }
   | { readonly kind: "stage"; readonly stage: StageMetric; readonly direction: DirectionPrefix }
   | { readonly kind: "counter"; readonly name: string };
 
@@ -104,7 +108,8 @@ function parseMetric(name: string): ParsedMetric | null {
   }
   const share = shareMetrics.find((each) => each === name);
   if (share !== undefined) {
-    return { kind: "share", name: share.slice("share.".length) };
+    const [of, opClass] = share.split(".") as ["share" | "served", string];
+    return { kind: "share", of, name: opClass };
   }
   return name.startsWith("counter.") ? { kind: "counter", name: name.slice(8) } : null;
 }
@@ -129,7 +134,7 @@ export function metricFacts(name: string): MetricFacts | null {
     case "plain":
       return plainFacts[parsed.name];
     case "share":
-      return { unit: "ratio", better: "none", label: `share of ${parsed.name.replace("_", " ")}` };
+      return shareFacts(parsed.of, parsed.name);
     case "stage": {
       const label = labelOf(parsed.direction, stageLabel(parsed.stage));
       return parsed.stage.figure === "share"
@@ -139,6 +144,24 @@ export function metricFacts(name: string): MetricFacts | null {
     case "counter":
       return { unit: "1", better: "none", label: `counter ${parsed.name}` };
   }
+}
+
+function shareFacts(of: "share" | "served", name: string): MetricFacts {
+  const what = name.replace("_", " ");
+  return {
+    unit: "ratio",
+    // The others are what a client's share is taken from; more of them is what one may want or not.
+    better: of === "share" && name === "client" ? "higher" : "none",
+    label:
+      of === "share" ? `share of ${what} in the capacity` : `part of ${what} in what is served`,
+  };
+}
+
+function shareOf({ osdyno }: RunRecord, of: "share" | "served", name: string): number | null {
+  const { share, served, shares } = osdyno;
+  // Runs made before capacities were known have the part of what was served only, as `shares`.
+  const old = served === undefined ? shares : undefined;
+  return (of === "share" ? (share ?? old) : (served ?? old))?.[name] ?? null;
 }
 
 const plainFacts: Readonly<Record<PlainMetric, MetricFacts>> = {
@@ -214,7 +237,7 @@ export function metric(record: RunRecord, name: string): number | null {
     case "plain":
       return plainMetric(record, parsed.name);
     case "share":
-      return record.osdyno.shares?.[parsed.name] ?? null;
+      return shareOf(record, parsed.of, parsed.name);
     case "stage":
       return stageValue(record.jobs, directionsOf(parsed.direction), parsed.stage);
     case "counter":

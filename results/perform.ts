@@ -36,6 +36,7 @@ import { usualIntervalMs } from "./interval-length.ts";
 import { IntervalStatistics } from "./interval-statistics.ts";
 import { plannedJobs } from "./job-names.ts";
 import { type LiveFeed, openLiveFeed } from "./live.ts";
+import { withCapacities } from "./mclock-capacity.ts";
 import type { LoadedPlugIn } from "./plug-ins.ts";
 import { drawReport } from "./report/draw.ts";
 import { logPartsName, logsName, RunWriter } from "./run-directory.ts";
@@ -215,7 +216,10 @@ function removeFiles(plan: RunPlan): void {
 export async function performRun(request: RunRequest): Promise<PerformedRun> {
   const { settings } = request;
   const parsed = onTarget(request.parsed, settings.target);
-  const plan = safePlan(request);
+  const seed = seedOfRun(parsed.jobs, settings.seed);
+  const { plan, capacities } = await withCapacities(safePlan(request), {
+    ...{ ...settings, seed, note: request.events.note },
+  });
   const startedEpochMs = Date.now();
   const writer = RunWriter.create({
     ...(request.directory === null ? {} : { out: request.directory }),
@@ -237,6 +241,7 @@ export async function performRun(request: RunRequest): Promise<PerformedRun> {
       assembleRun({
         ...input,
         phases: execution.phases,
+        capacities,
         ...(execution.counters === undefined ? {} : { counters: execution.counters }),
         ...(execution.cpus === undefined ? {} : { cpus: execution.cpus }),
         options: { ...input.options, ...execution.options },

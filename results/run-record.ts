@@ -186,6 +186,23 @@ export interface ThresholdResult {
   readonly passed: boolean;
 }
 
+/** The capacity that a scheduler shares out, of one target. */
+export interface RunCapacity {
+  readonly target: string;
+  /** The option that states it. */
+  readonly option: string;
+  /** Writes of 4 KiB at random a second. */
+  readonly iops: number;
+  /** In sequence, a second. */
+  readonly bandwidth_bytes: number;
+  /** Who said so: `--set`, `measured before the run`, `the target's parameters`, `default`, ... */
+  readonly origin: string;
+  /** It was stated or measured; otherwise it is a default, which says nothing of the target. */
+  readonly known: boolean;
+  /** Of a capacity that was measured: operations a second of each round. */
+  readonly rounds?: readonly number[];
+}
+
 export interface RunRecord {
   readonly schema: string;
   readonly state: "complete" | "partial";
@@ -228,7 +245,16 @@ export interface RunRecord {
     readonly counters?: Readonly<Record<string, number>>;
     /** Where threads were kept; absent when nobody chose. */
     readonly cpus?: OsdynoCpus;
-    /** Of all operations, by class (`op_class`): 0 to 1. */
+    /** What a scheduler over each target shares out. */
+    readonly capacity?: readonly RunCapacity[];
+    /**
+     * What each class (`op_class`) had a second as a part of the capacity, in the cost that mClock counts; above
+     * 1 together where the target does more than its capacity says. Absent where no capacity is known.
+     */
+    readonly share?: Readonly<Record<string, number>>;
+    /** Of all operations that were served, the part of each class: 0 to 1. */
+    readonly served?: Readonly<Record<string, number>>;
+    /** `served`, as runs had it before there was `share`. */
     readonly shares?: Readonly<Record<string, number>>;
     readonly threshold_results?: readonly ThresholdResult[];
   };

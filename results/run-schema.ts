@@ -164,6 +164,18 @@ const osdynoJob = z.strictObject({
   notes: z.array(z.string()),
 });
 
+const capacity = z
+  .strictObject({
+    target: z.string(),
+    option: z.string(),
+    iops: amount,
+    bandwidth_bytes: amount,
+    origin: z.string(),
+    known: z.boolean(),
+    rounds: z.array(amount).optional(),
+  })
+  .describe("what a scheduler over a target shares out, and who said so");
+
 const batchLevels = z.strictObject(
   Object.fromEntries(["0", "4", "8", "16", "32", "64", ">=64"].map((key) => [key, amount])),
 );
@@ -340,6 +352,9 @@ export const runSchema = z.strictObject({
         ),
       })
       .optional(),
+    capacity: z.array(capacity).optional(),
+    share: z.record(z.string(), z.number()).optional(),
+    served: z.record(z.string(), z.number()).optional(),
     shares: z.record(z.string(), z.number()).optional(),
     threshold_results: z
       .array(

@@ -2,9 +2,9 @@
  * The layers that may lie between jobs and their target: `chainLayers` lists them in order, and this is
  * the place to add one. A layer is in the chain of a run when one of its options is set.
  */
-import { openQosDevice, qosOptionsOf } from "../engine/device/qos-options.ts";
+import { openQosDevice, qosNotes, qosOptionsOf } from "../engine/device/qos-options.ts";
 import { clientCacheTuningOf, openClientCacheDevice } from "../engine/hot/clientcache/options.ts";
-import { openSchedulerDevice, planOf } from "../engine/hot/scheduler/options.ts";
+import { openSchedulerDevice, planOf, schedulerNotes } from "../engine/hot/scheduler/options.ts";
 import { writeLogKind } from "../engine/hot/writelog/registry.ts";
 import type { OptionLayer } from "../engine/options/option.ts";
 import type { OptionSet, OptionSetting } from "../engine/options/option-set.ts";
@@ -44,12 +44,15 @@ export interface ChainLayer {
   readonly leastSlotBytes: number;
   /** Throws `bad-input` for values that do not go together, before anything is opened. */
   check(options: OptionSet): void;
+  /** What was set and acts on nothing, one line each. */
+  notes(options: OptionSet): readonly string[];
   /** Puts the layer over what is below, whose arena it hands on; closing it closes that. */
   open(below: BlockDevice, context: LayerContext): OpenLayer | Promise<OpenLayer>;
 }
 
 const always = (): boolean => true;
 const none = (): number => 0;
+const noNotes = (): readonly string[] => [];
 
 /** So many operations of a layer's own, but not more memory than this for their slots. */
 const ownAtMost = (most: number) => (_depth: number, slotBytes: number) =>
@@ -65,6 +68,7 @@ export const chainLayers: readonly ChainLayer[] = [
     check: (options) => {
       qosOptionsOf(options);
     },
+    notes: qosNotes,
     open: (below, context) => openQosDevice(below, context.options, context),
   },
   {
@@ -75,6 +79,7 @@ export const chainLayers: readonly ChainLayer[] = [
     check: (options) => {
       clientCacheTuningOf(options);
     },
+    notes: noNotes,
     open: async (below, { options, clock }) => await openClientCacheDevice(below, options, clock),
   },
   {
@@ -87,6 +92,7 @@ export const chainLayers: readonly ChainLayer[] = [
         writeLogKind(options.text("rbd_persistent_cache_mode"));
       }
     },
+    notes: noNotes,
     open: async (below, context) => await openWriteLogDevice(below, context),
   },
   {
@@ -97,6 +103,7 @@ export const chainLayers: readonly ChainLayer[] = [
     check: (options) => {
       planOf(options);
     },
+    notes: schedulerNotes,
     open: (below, context) => openSchedulerDevice(below, context.options, context),
   },
 ];
@@ -117,6 +124,12 @@ function namedBy(
   return chainLayers
     .filter(({ layer }) => layers.has(layer))
     .map((layer) => ({ layer, on: layer.isOn(given) }));
+}
+
+/** What the layers of a chain were given that acts on nothing. */
+export function layerNotes(layers: readonly OptionLayer[], options: OptionSet): readonly string[] {
+  const there = chainLayers.filter(({ layer }) => layers.includes(layer));
+  return there.flatMap(({ notes }) => notes(options));
 }
 
 /** The layers that settings ask for, outermost first. A preset asks for none: it sets those that are there. */

@@ -8,7 +8,7 @@ import { totalmem } from "node:os";
 import { join, resolve } from "node:path";
 import { syntheticDefaults } from "../engine/device/synthetic-spec.ts";
 import { mixByDirection } from "../engine/store/objects/object-mix.ts";
-import { layersNamed } from "./chain.ts";
+import { layerNotes, layersNamed } from "./chain.ts";
 import { chainsOf, logNotes } from "./chain-plan.ts";
 import { type CpuChoice, cpuText, sharedCpus } from "./cpu-set.ts";
 import { unfitForDirect } from "./direct-blocks.ts";
@@ -470,6 +470,7 @@ export function planRun(jobs: readonly ResolvedJob[], options: PlanOptions): Run
     notes: [
       ...(onStore || chains.length > 0 ? [] : withoutLayers(stack)),
       ...logNotes(chains),
+      ...new Set(chains.flatMap(({ layers, options: set }) => layerNotes(layers, set))),
       ...(elsewhere
         ? [
             `${shaped ? "a shape and " : ""}layers above a target are on the engine path: --path engine`,

@@ -14,6 +14,7 @@ export class OpTable {
   readonly tag: Int32Array;
   readonly opClass: Uint8Array;
   readonly clientId: Float64Array;
+  readonly priority: Uint8Array;
   readonly trace: Int32Array;
   readonly submittedNs: Float64Array;
   /** Result as far as it is known: bytes or a negative errno. */
@@ -31,6 +32,7 @@ export class OpTable {
     this.tag = new Int32Array(capacity);
     this.opClass = new Uint8Array(capacity);
     this.clientId = new Float64Array(capacity);
+    this.priority = new Uint8Array(capacity);
     this.trace = new Int32Array(capacity);
     this.submittedNs = new Float64Array(capacity);
     this.result = new Int32Array(capacity);
@@ -58,6 +60,7 @@ export class OpTable {
     this.tag[index] = op.tag;
     this.opClass[index] = op.opClass ?? 0;
     this.clientId[index] = op.clientId ?? 0;
+    this.priority[index] = op.priority ?? 0;
     this.trace[index] = op.trace ?? 0;
     this.result[index] = 0;
     return index;
@@ -73,6 +76,7 @@ export class OpTable {
     op.tag = index;
     op.opClass = this.opClass[index] as number;
     op.clientId = this.clientId[index] as number;
+    op.priority = this.priority[index] as number;
     op.trace = this.trace[index] as number;
   }
 
@@ -103,6 +107,7 @@ export function blankOp(): BlockOp {
     tag: 0,
     opClass: 0,
     clientId: 0,
+    priority: 0,
     trace: 0,
   };
 }

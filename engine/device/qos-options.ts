@@ -57,6 +57,22 @@ export function qosOptionsOf(options: OptionSet): QosDeviceOptions {
   return { limits, exclude, tickMinMs: options.number("rbd_qos_schedule_tick_min") };
 }
 
+/** What was set and acts on nothing, one line each. */
+export function qosNotes(options: OptionSet): readonly string[] {
+  const limits = qosNames.filter((name) => options.number(`rbd_qos_${name}_limit`) > 0);
+  return options.namesSet("qos").flatMap((option) => {
+    const name = /^rbd_qos_(.+)_burst(?:_seconds)?$/.exec(option)?.[1];
+    if (name !== undefined) {
+      return limits.some((limit) => limit === name)
+        ? []
+        : [`${option} has no effect: rbd_qos_${name}_limit is not set`];
+    }
+    return limits.length > 0 || option.endsWith("_limit")
+      ? []
+      : [`${option} has no effect: no rbd_qos_*_limit is set`];
+  });
+}
+
 /** Puts the throttle over a device. `depth`: operations that its users have under way together. */
 export function openQosDevice(
   below: BlockDevice,

@@ -124,6 +124,13 @@ export class OptionSet {
     return this.#values.has(optionNamed(name).name);
   }
 
+  /** Names of the options of a layer that were set one by one, not by a preset. */
+  namesSet(layer: OptionLayer): readonly string[] {
+    return [...this.#values].flatMap(([name, { origin }]) =>
+      optionNamed(name).layer === layer && !origin.startsWith("preset ") ? [name] : [],
+    );
+  }
+
   /** Calls back after each change of the option at run time. */
   observe(name: string, callback: () => void): void {
     const key = optionNamed(name).name;

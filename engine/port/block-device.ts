@@ -64,10 +64,12 @@ export interface BlockOp {
   tag: number;
   /**
    * Whose operation it is, for schedulers on the way (`opClasses` of `engine/hot/scheduler`, and a number
-   * within the class); absent: client 0. Devices pass both on and look at neither.
+   * within the class); absent: client 0. `priority`: 1 to 255; absent or 0: that of the class. Devices pass
+   * them on and look at none.
    */
   opClass?: number;
   clientId?: number;
+  priority?: number;
   /** Who takes its times on the way (`engine/device/stages.ts`); absent or 0: nobody. */
   trace?: number;
 }

@@ -12,9 +12,11 @@ import { parseJobs } from "../../workloads/job/parse.ts";
 import type { RunPlan } from "../../workloads/plan-model.ts";
 import { planRun } from "../../workloads/planner.ts";
 import { execute } from "../../workloads/runner/execute.ts";
+import { layOut } from "../../workloads/runner/layout.ts";
+import { virtualTime } from "../../workloads/runner/virtual-time.ts";
 import { judgeWrites, refuseUnsafe } from "../../workloads/safety.ts";
 import type { NamedShape } from "../../workloads/shape-profile.ts";
-import { deviceClassOf, plainStack } from "../../workloads/stack.ts";
+import { deviceClassOf, plainStack, type StackChoice } from "../../workloads/stack.ts";
 import type { FingerprintPlace } from "./place.ts";
 import type { ProfileCapacity } from "./profile.ts";
 
@@ -23,12 +25,34 @@ const benchBytes = 12_288_000;
 const blockBytes = 4096;
 const objectBytes = 4 << 20;
 const objects = 100;
+/** What is written over in the bench. */
+export const benchRegionBytes = objects * objectBytes;
 /** Ceph queues all 3000 writes at once and its throttles hold them back. */
-const depth = 1000;
-const storeBytes = 1 << 30;
+export const benchDepth = 1000;
+/** Of a store that is made for the bench. */
+export const benchStoreBytes = 1 << 30;
 
 /** What Ceph takes for a measurement, operations a second; what is beyond it ignores. */
 const believed = { hdd: [50, 500], ssd: [1000, 80_000] } as const;
+
+/** What is measured, and how. */
+export interface CapacityBench {
+  readonly target: string;
+  readonly stack: StackChoice;
+  /** Job keys beside the bench's own. */
+  readonly keys: readonly string[];
+  /** What is written over, in objects of 4 MiB. */
+  readonly regionBytes: number;
+  /** Writes at once. */
+  readonly depth: number;
+  readonly clock: "real" | "virtual";
+  readonly rounds: number;
+  readonly destroy: boolean;
+  readonly scratch: readonly string[];
+  readonly seed: number;
+  readonly signal: AbortSignal;
+  readonly onStep: (fraction: number, what: string) => void;
+}
 
 export interface CapacityRequest {
   readonly place: FingerprintPlace;
@@ -43,7 +67,7 @@ export interface CapacityRequest {
 
 /** Bytes that the measuring asks the store to write. */
 export function capacityWrites(rounds: number): number {
-  return objects * objectBytes + rounds * benchBytes;
+  return benchRegionBytes + rounds * benchBytes;
 }
 
 interface CapacityStore {
@@ -63,51 +87,66 @@ function storeOf({ place }: CapacityRequest): CapacityStore {
   }
   const block = !place.made && statSync(place.path).isBlockDevice();
   const path = block ? place.path : join(dirname(place.path), `osdyno-capacity-${process.pid}.tmp`);
-  const query = `size=${storeBytes}&object_size=${objectBytes}${block ? "&fresh=1" : ""}`;
+  const query = `size=${benchStoreBytes}&object_size=${objectBytes}${block ? "&fresh=1" : ""}`;
   return { path, target: `store:${path}?${query}`, made: !block };
 }
 
-function jobsOf(rounds: number): string {
-  const common = [`size=${objects * objectBytes}`, "direct=1"];
+function jobsOf({ rounds, regionBytes, keys, depth }: CapacityBench): string {
+  const common = [`size=${regionBytes}`, "direct=1", ...keys];
   const fill = ["[fill]", "rw=write", `bs=${objectBytes}`, "iodepth=4"];
   const bench = Array.from({ length: rounds }, (_, round) => [
     ...[`[bench${round + 1}]`, "stonewall", "rw=randwrite", `bs=${blockBytes}`, "norandommap"],
-    ...[`iodepth=${depth}`, `io_size=${benchBytes}`],
+    // A slow device tells in this time what it does.
+    ...[`iodepth=${depth}`, `io_size=${benchBytes}`, "runtime=10"],
   ]).flat();
   return `${["[global]", ...common, ...fill, ...bench].join("\n")}\n`;
 }
 
-function planOf(request: CapacityRequest, store: CapacityStore): RunPlan {
-  const { shape, rounds, seed } = request;
-  const text = jobsOf(rounds);
-  const parsed = parseJobs([{ kind: "file", name: "capacity", text }], hostEnvironment(), {
-    sections: [],
-    target: store.target,
-  });
+function planOf(bench: CapacityBench): RunPlan {
+  const { target, stack, seed } = bench;
+  const parsed = parseJobs(
+    [{ kind: "file", name: "capacity", text: jobsOf(bench) }],
+    hostEnvironment(),
+    { sections: [], target },
+  );
   return planRun(parsed.jobs, {
-    target: store.target,
-    path: "engine",
-    seed,
-    directory: process.cwd(),
-    stack: { ...plainStack, ...(shape === null ? {} : { shape }) },
+    ...{ target, path: "engine", seed, directory: process.cwd(), stack },
   });
+}
+
+function benchOf(request: CapacityRequest, store: CapacityStore): CapacityBench {
+  const { shape, rounds, destroy, scratch, seed, signal, onStep } = request;
+  const stack = { ...plainStack, ...(shape === null ? {} : { shape }) };
+  return {
+    ...{ target: store.target, stack, keys: [], regionBytes: benchRegionBytes },
+    ...{ depth: benchDepth, clock: "real" },
+    ...{ rounds, destroy, scratch, seed, signal, onStep },
+  };
 }
 
 /** Refuses what a run on such a store would be refused for. Throws `unsafe` or `bad-input`. */
 export function checkCapacity(request: CapacityRequest): void {
   const { destroy, scratch } = request;
-  refuseUnsafe(judgeWrites(planOf(request, storeOf(request)), { destroy, scratch }));
+  const plan = planOf(benchOf(request, storeOf(request)));
+  refuseUnsafe(judgeWrites(plan, { destroy, scratch }));
 }
 
-async function measure(request: CapacityRequest, plan: RunPlan): Promise<number[]> {
-  const { signal, rounds, onStep } = request;
+/** Operations a second of each round. Throws `unsafe`, `bad-input`, `io` or `interrupted`. */
+export async function benchCapacity(bench: CapacityBench): Promise<readonly number[]> {
+  const { signal, rounds, onStep, destroy, scratch } = bench;
+  const plan = planOf(bench);
+  refuseUnsafe(judgeWrites(plan, { destroy, scratch }));
+  await layOut([plan], () => {}, signal);
   let begun = 0;
   const { phases, problem } = await execute(
     plan,
-    { intervalNs: 1e9, hiccups: false, signal, watch: { check: () => null } },
+    {
+      ...{ intervalNs: 1e9, hiccups: false, signal, watch: { check: () => null } },
+      ...(bench.clock === "virtual" ? { time: virtualTime() } : {}),
+    },
     {
       phase: () => {
-        onStep(begun / (rounds + 1), begun === 0 ? "prefilling the store" : `bench ${begun}`);
+        onStep(begun / (rounds + 1), begun === 0 ? "prefilling" : `bench ${begun}`);
         begun += 1;
       },
       intervals: () => {},
@@ -167,14 +206,11 @@ export function capacityOf(
 /** Measures on a store made for it. Throws `unsafe`, `bad-input`, `io` or `interrupted`. */
 export async function measureCapacity(request: CapacityRequest): Promise<ProfileCapacity> {
   const store = storeOf(request);
-  const { shape, destroy, scratch } = request;
-  const plan = planOf(request, store);
-  refuseUnsafe(judgeWrites(plan, { destroy, scratch }));
+  const bench = benchOf(request, store);
   try {
-    const rates = await measure(request, plan);
-    const stack = { ...plainStack, ...(shape === null ? {} : { shape }) };
-    const { deviceClass } = deviceClassOf(store.path, stack);
-    return capacityOf(rates, deviceClass, shape !== null);
+    const rates = await benchCapacity(bench);
+    const { deviceClass } = deviceClassOf(store.path, bench.stack);
+    return capacityOf(rates, deviceClass, request.shape !== null);
   } finally {
     if (store.made) {
       rmSync(store.path, { force: true });

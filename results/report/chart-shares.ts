@@ -26,26 +26,41 @@ export function shareChart({ shares, kind }: ReportModel): Chart | null {
         const value = each[kindOf];
         return value === null
           ? []
-          : [{ point, class: name(each.name), rule: kindOf, share: Math.min(1, value) }];
+          : [{ point, class: name(each.name), rule: kindOf, share: value }];
       }),
     ),
   );
   const ruled = rules.length > 0;
+  const units = new Set(shares.map(({ ofCapacity }) => ofCapacity));
+  const what = units.size > 1 ? null : units.has(true) ? "the capacity" : "what was served";
   return {
     name: "shares",
     title: "Share of each class",
     caption:
-      "Part of all operations that each class had in an interval" +
-      (ruled
-        ? "; dashed what is reserved for it, dotted its limit, as parts of the capacity that the options state."
-        : ".") +
+      captions[what ?? "both"] +
+      (ruled ? " Dashed what is reserved for a class, dotted its limit." : "") +
       (small ? " The first repeat of each point." : ""),
     folded: null,
-    spec: (form) => spec(lines, rules, form, small),
+    spec: (form) => spec(lines, rules, form, small, what),
   };
 }
 
-function spec(lines: readonly object[], rules: readonly object[], form: Form, small: boolean) {
+const ofCapacity =
+  "What each class had in an interval, as a part of the capacity that was stated or measured, in the cost that mClock counts; above 100% together the target does more than that.";
+const ofServed = "Part of all operations that were served which each class had in an interval.";
+const captions = {
+  "the capacity": ofCapacity,
+  "what was served": ofServed,
+  both: `${ofCapacity} Where no capacity is known: part of all operations that were served.`,
+};
+
+function spec(
+  lines: readonly object[],
+  rules: readonly object[],
+  form: Form,
+  small: boolean,
+  what: string | null,
+) {
   const classes = [...new Set(lines.map((line) => (line as { class: string }).class))];
   const key = keyOf(classes);
   const colour = {
@@ -57,8 +72,8 @@ function spec(lines: readonly object[], rules: readonly object[], form: Form, sm
   const y = {
     field: "share",
     type: "quantitative",
-    title: "Share of operations",
-    scale: { domain: [0, 1] },
+    title: what === null ? "Share" : `Share of ${what}`,
+    scale: { domain: [0, Math.max(1, ...lines.map((line) => (line as { share: number }).share))] },
     axis: { format: ".0%" },
   };
   const columns = form === "wide" ? 3 : 1;

@@ -116,6 +116,7 @@ export interface ClassShare {
   readonly name: string;
   /** Over the whole run. */
   readonly share: number;
+  /** Parts of the capacity; null: none, or shares are of what was served. */
   readonly reservation: number | null;
   readonly limit: number | null;
   readonly rows: readonly { readonly ms: number; readonly share: number }[];
@@ -124,6 +125,8 @@ export interface ClassShare {
 /** The classes of one point, of its first run. */
 export interface ShareOverTime {
   readonly point: string;
+  /** Shares are parts of the capacity, of which reservations and limits are too; else of what was served. */
+  readonly ofCapacity: boolean;
   readonly classes: readonly ClassShare[];
 }
 

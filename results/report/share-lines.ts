@@ -1,10 +1,14 @@
-/** What part of all operations each class had over time, beside what mClock reserved and allowed it. */
+/**
+ * What each class had over time: as a part of the capacity, beside what mClock reserved and allowed it, or,
+ * where no capacity is known, as a part of all operations.
+ */
 import {
   type ClientQos,
   type MclockProfile,
   mclockProfiles,
   type QosClass,
 } from "../../engine/hot/scheduler/qos.ts";
+import { costOf } from "../class-shares.ts";
 import type { RunRecord } from "../run-record.ts";
 import type { SeriesPoint } from "../series.ts";
 import type { ClassShare, ShareOverTime } from "./model.ts";
@@ -84,28 +88,42 @@ function sums(series: readonly SeriesPoint[], classOf: ReadonlyMap<string, strin
   return rows.slice(0, last + 1);
 }
 
+/** What one operation a second of a class is of the capacity; null: shares are of what was served. */
+function unitOf({ osdyno }: RunRecord, name: string): number | null {
+  const { capacity = [], share, counters } = osdyno;
+  const [first] = capacity;
+  if (share === undefined || first === undefined) {
+    return null;
+  }
+  const whole = capacity.reduce((sum, each) => sum + each.bandwidth_bytes, 0);
+  return costOf(name, counters, first) / whole;
+}
+
 /** The first run of each point that has several classes. */
 export function shareLinesOf(points: readonly PointRuns[]): readonly ShareOverTime[] {
   return points.flatMap(({ id, runs }) => {
     const files = runs[0]?.files;
-    const shares = files?.record.osdyno?.shares ?? {};
+    const osdyno = files?.record.osdyno;
+    const ofCapacity = osdyno?.share !== undefined;
+    const shares = osdyno?.share ?? osdyno?.served ?? osdyno?.shares ?? {};
     const names = Object.keys(classes).filter((name) => shares[name] !== undefined);
     if (files === undefined || names.length < 2) {
       return [];
     }
     const rows = sums(files.series, classesOf(files.record));
     const lines = names.map((name): ClassShare => {
-      const qos = qosOf(files.record, name);
+      const qos = ofCapacity ? qosOf(files.record, name) : null;
+      const unit = unitOf(files.record, name);
       return {
         name,
         share: shares[name] ?? 0,
         reservation: qos === null || qos.reservation === 0 ? null : qos.reservation,
         limit: qos === null || qos.limit === 0 ? null : qos.limit,
         rows: rows.flatMap(({ ms, counts, all }) =>
-          all === 0 ? [] : [{ ms, share: (counts.get(name) ?? 0) / all }],
+          all === 0 ? [] : [{ ms, share: (counts.get(name) ?? 0) * (unit ?? 1 / all) }],
         ),
       };
     });
-    return [{ point: id, classes: lines }];
+    return [{ point: id, ofCapacity, classes: lines }];
   });
 }

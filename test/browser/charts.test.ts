@@ -73,7 +73,7 @@ function sweepOf(run: ReportModel): ReportModel {
     ...{ heatMaps: [], timeLines: [] },
     shares: [
       {
-        point: "4k-2q",
+        ...{ point: "4k-2q", ofCapacity: true },
         classes: ["client", "recovery"].map((name, at) => ({
           ...{ name, share: at === 0 ? 0.7 : 0.3, reservation: 0.5, limit: at === 0 ? null : 0.6 },
           rows: [1, 2, 3].map((s) => ({ ms: s * 1000, share: at === 0 ? 0.7 : 0.3 })),
@@ -174,7 +174,7 @@ describe.skipIf(!present)("charts in Chromium", () => {
       axis: [/cache_size/, /IOPS \(operations per second\)/, /\u00b5s/, /256k/],
       grid: [/cache_size/, /policy/, /Response p99/, /s3fifo/],
       "iops-latency": [/IOPS \(operations per second\)/, /Response time/, time],
-      shares: [/Share of operations/, /\d%/, /Time .*\(s\)/],
+      shares: [/Share of the capacity/, /\d%/, /Time .*\(s\)/],
     },
     history: { "history-1": [/Result \(UTC\)/, /2026-03-01/, /worse -\d+\.\d%/, time] },
   };

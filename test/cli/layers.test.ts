@@ -1,5 +1,6 @@
 /** Layers above targets on the command line: which are there, what they do, what is refused. */
 
+import { readdirSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { metric } from "../../results/metrics.ts";
 import { loadReport } from "../../results/report/load.ts";
@@ -106,7 +107,8 @@ describe("scheduler", () => {
     expect(done, done.err).toMatchObject({ code: 0 });
     const record = place.record("r");
     expect(Math.abs((metric(record, "iops") ?? 0) / 2000 - 1)).toBeLessThan(0.05);
-    expect(metric(record, "share.client")).toBe(1);
+    expect(metric(record, "served.client")).toBe(1);
+    expect(Math.abs((metric(record, "share.client") ?? 0) / 0.25 - 1)).toBeLessThan(0.05);
   });
 
   test("a store, and a file that several jobs share: all goes through one scheduler", () => {
@@ -121,13 +123,17 @@ describe("scheduler", () => {
     ];
     const jobs = [...job("client"), ...job("recovery")];
     for (const target of ["store:s.img?size=128m", "raw:f.dat"]) {
-      const args = [...quiet, `--target=${target}`, "--set=osd_op_queue=mclock_scheduler", ...jobs];
-      const done = place.run([...args, "--threshold=share.client > 0.4"]);
+      const scheduler = { osd_op_queue: "mclock_scheduler", osd_mclock_skip_benchmark: "true" };
+      const args = [...quiet, `--target=${target}`, ...set(scheduler), ...jobs];
+      const done = place.run([...args, "--threshold=served.client > 0.4"]);
       expect(done, done.err).toMatchObject({ code: 0 });
       const record = place.record("r");
       expect(record.chain[0]).toBe("scheduler");
       expect(record.path).toBe("engine");
-      expect(record.osdyno.shares).toEqual({ client: 0.5, recovery: 0.5 });
+      expect(record.osdyno.served).toEqual({ client: 0.5, recovery: 0.5 });
+      // A default says nothing of the target: there is nothing that shares would be parts of.
+      expect(record.osdyno.share).toBeUndefined();
+      expect(record.osdyno.capacity?.[0]).toMatchObject({ iops: 21_500, known: false });
       expect(record.osdyno.counters?.["scheduler.recovery.ops"]).toBe(400);
     }
   });
@@ -145,8 +151,130 @@ describe("scheduler", () => {
     const args = ["--clock=virtual", slow, "--plugin=mine.ts", "--set=osd_op_queue=mine"];
     const done = place.run([...quiet, ...args, ...three]);
     expect(done, done.err).toMatchObject({ code: 0 });
-    expect(place.record("r").osdyno.shares?.["client"]).toBeGreaterThan(0.5);
+    expect(place.record("r").osdyno.served?.["client"]).toBeGreaterThan(0.5);
   });
+});
+
+describe("capacity", () => {
+  const few = ["--name=a", "--rw=randwrite", "--bs=4k", "--size=8m", "--number_ios=50"];
+  const option = "osd_mclock_max_capacity_iops_ssd";
+  const mclock = { osd_op_queue: "mclock_scheduler", osd_op_num_shards: 2 };
+
+  test.each([["store:s.img?size=128m"], ["raw:f.dat"]])(
+    "of %s: measured first on a file of its own, told and recorded",
+    (target) => {
+      const args = [...quiet, `--target=${target}`, "--device-class=ssd", ...set(mclock), ...few];
+      const plan = place.run([...args, "--dry-run"]);
+      expect(plan.out).toMatch(/capacity of .*: measured first, \d+ MiB written to .*\.tmp/);
+      const done = place.run(args);
+      expect(done, done.err).toMatchObject({ code: 0 });
+      expect(done.err).toMatch(
+        /capacity of .*: \d+ writes of 4 KiB a second .*, 4 at once, in 3 round/,
+      );
+      const record = place.record("r");
+      const [capacity] = record.osdyno.capacity ?? [];
+      expect(capacity).toMatchObject({ option, origin: "measured before the run", known: true });
+      const rounds = [...(capacity?.rounds ?? [])].sort((a, b) => a - b);
+      expect(rounds.length).toBe(3);
+      expect(capacity?.iops).toBe(Math.round(rounds[1] ?? 0));
+      expect(record.options[option]).toMatchObject({ value: String(capacity?.iops) });
+      const iops = metric(record, "iops") ?? 0;
+      expect(metric(record, "share.client")).toBeCloseTo(iops / (capacity?.iops ?? 1), 3);
+      expect(readdirSync(place.path(".")).filter((name) => name.includes("capacity"))).toEqual([]);
+    },
+  );
+
+  test("stated it is taken; measured all the same where that is forced; 0 is refused", () => {
+    const run = (more: Readonly<Record<string, string | number>>) =>
+      place.run([...quiet, "--target=raw:f.dat", ...set({ ...mclock, ...more }), ...few]);
+    const origin = () => place.record("r").osdyno.capacity?.[0]?.origin;
+    const stated = { [option]: 5000, osd_mclock_force_run_benchmark_on_init: "true" };
+    expect(run({ ...stated, osd_mclock_skip_benchmark: "true" }).code).toBe(0);
+    expect(origin()).toBe("--set");
+    expect(run(stated).code).toBe(0);
+    expect(origin()).toBe("measured before the run");
+    const none = run({ [option]: 0 });
+    expect(none).toMatchObject({ code: 2 });
+    expect(none.err).toContain(`${option}=0: a device without capacity`);
+  });
+
+  test("large operations count as what mClock charges for them", () => {
+    // 8,000 a second are 134 MB/s by small operations; 64 KiB cost as much as four of those.
+    const options = { ...mclock, osd_mclock_max_sequential_bandwidth_ssd: 8000 * 16_384 };
+    const large = ofClass("client", 64).map((key) => key.replace("--bs=4k", "--bs=64k"));
+    const done = place.run([...quiet, "--clock=virtual", slow, ...set(options), ...large]);
+    expect(done, done.err).toMatchObject({ code: 0 });
+    const record = place.record("r");
+    expect(record.osdyno.capacity?.[0]).toMatchObject({ origin: "the target's parameters" });
+    const share = ((metric(record, "iops") ?? 0) * 65_536) / (8000 * 16_384);
+    expect(metric(record, "share.client")).toBeCloseTo(share, 2);
+  });
+});
+
+describe("in front of the queues", () => {
+  const jobs = [...ofClass("client", 64), "--name=urgent", "--rw=randwrite", "--bs=4k"];
+  const urgent = ["--size=64m", "--iodepth=1", "--time_based", "--runtime=4"];
+  const count = (more: readonly string[], options: Readonly<Record<string, string>>) => {
+    const all = [...jobs, ...urgent, ...more, ...set({ ...measured, ...options })];
+    const done = place.run([...quiet, "--clock=virtual", slow, ...all]);
+    expect(done, done.err).toMatchObject({ code: 0 });
+    return place.record("r").osdyno.counters?.["scheduler.strict"] ?? 0;
+  };
+
+  test("op_class=immediate, and op_priority from the cut-off on", () => {
+    const queue = { osd_op_queue: "mclock_scheduler" };
+    expect(count(["--op_class=immediate"], queue)).toBeGreaterThan(1000);
+    expect(metric(place.record("r"), "share.immediate")).toBeGreaterThan(0.1);
+    expect(count(["--op_priority=100"], { osd_op_queue_cut_off: "low", ...queue })).toBeGreaterThan(
+      1000,
+    );
+    expect(count(["--op_priority=100"], queue)).toBe(0);
+    expect(count(["--op_priority=196"], { osd_op_queue: "wpq" })).toBeGreaterThan(1000);
+  });
+});
+
+test("what acts on nothing is told", () => {
+  const options = {
+    osd_op_queue: "wpq",
+    osd_mclock_profile: "balanced",
+    osd_mclock_max_capacity_iops_hdd: 300,
+    rbd_qos_iops_burst: 500,
+    rbd_qos_schedule_tick_min: 100,
+  };
+  const done = place.run([
+    ...quiet,
+    slow,
+    ...set(options),
+    "--name=a",
+    "--number_ios=10",
+    "--bs=4k",
+  ]);
+  expect(done, done.err).toMatchObject({ code: 0 });
+  for (const note of [
+    "osd_mclock_profile has no effect: osd_op_queue is wpq",
+    "osd_mclock_max_capacity_iops_hdd has no effect: the device counts as ssd",
+    "rbd_qos_iops_burst has no effect: rbd_qos_iops_limit is not set",
+    "rbd_qos_schedule_tick_min has no effect: no rbd_qos_*_limit is set",
+  ]) {
+    expect(done.out).toContain(note);
+  }
+  const other = { osd_op_queue: "mclock_scheduler", osd_mclock_override_recovery_settings: "true" };
+  const mclock = { ...other, osd_op_pq_min_cost: 4096, osd_mclock_scheduler_client_wgt: 2 };
+  const again = place.run([
+    ...quiet,
+    slow,
+    ...set(mclock),
+    "--name=a",
+    "--number_ios=10",
+    "--bs=4k",
+  ]);
+  expect(again.out).toContain(
+    "osd_mclock_override_recovery_settings has no effect: no limit of rec",
+  );
+  expect(again.out).toContain("osd_op_pq_min_cost has no effect: osd_op_queue is mclock_scheduler");
+  expect(again.out).toContain(
+    "osd_mclock_scheduler_client_wgt has no effect: osd_mclock_profile is",
+  );
 });
 
 describe("qos", () => {

@@ -36,7 +36,7 @@ async function sharesOf(profile: string, layout: Layout): Promise<number[]> {
     (name) =>
       `[${name}]\nop_class=${name}\nrw=${name === "best_effort" ? "randread" : "randwrite"}`,
   );
-  const common = `bs=4k\nsize=256m\nnorandommap\ntime_based\nramp_time=500ms\nruntime=2`;
+  const common = `bs=4k\nsize=256m\nnorandommap\ntime_based\nruntime=3`;
   const text = `[global]\n${common}\niodepth=${depth}\n${jobs.join("\n")}\n`;
   const parsed = parseJobs([{ kind: "file", name: "job", text }], hostEnvironment(), {
     sections: [],

@@ -98,7 +98,7 @@ test("a job record answers for itself", () => {
 });
 
 test("every listed metric has facts, and all but the absent percentiles a value", () => {
-  const ofStores = /^(write_amplification|fragmentation|alloc_ns|cache_hit_ratio|share\.)/;
+  const ofStores = /^(write_amplification|fragmentation|alloc_ns|cache_hit_ratio|share\.|served\.)/;
   for (const name of metricNames) {
     expect([name, metricFacts(name)?.label]).not.toContain(undefined);
     expect([name, metric(record, name) === null]).toEqual([name, ofStores.test(name)]);
@@ -182,4 +182,16 @@ test("a wrong threshold is refused in one line that helps", () => {
   expect(refusal("iops > 5ms")).toContain("50k");
   expect(refusal("iops == 5")).toContain("METRIC OP VALUE");
   expect(refusal("")).toContain("METRIC OP VALUE");
+});
+
+test("shares are parts of the capacity, or what runs had before there was one", () => {
+  const having = (osdyno: object) => ({ ...record, osdyno: { ...record.osdyno, ...osdyno } });
+  const run = having({ share: { client: 0.7 }, served: { client: 0.5 } });
+  expect(metric(run, "share.client")).toBe(0.7);
+  expect(metric(run, "served.client")).toBe(0.5);
+  // Nobody knows the capacity: what was served stands for nothing else.
+  expect(metric(having({ served: { client: 0.5 } }), "share.client")).toBeNull();
+  const old = having({ shares: { client: 0.4 } });
+  expect([metric(old, "share.client"), metric(old, "served.client")]).toEqual([0.4, 0.4]);
+  expect(metric(run, "share.best_effort")).toBeNull();
 });

@@ -91,6 +91,7 @@ export interface Draft extends RulesDraft {
   objectMix: ObjectMix | null;
   opClass: ResolvedJob["opClass"];
   clientId: number;
+  opPriority: number;
   /** Where each key was set last, by the job or the globals before it. */
   places: Map<string, Place>;
 }
@@ -175,6 +176,7 @@ export function newDraft(): Draft {
     objectMix: null,
     opClass: "client",
     clientId: 0,
+    opPriority: 0,
     places: new Map(),
   };
 }

@@ -182,8 +182,10 @@ export interface ResolvedJob {
   readonly objects: ObjectMix | null;
   /** `nrfiles` with `io_unit=object`; null: as many as make up the size. */
   readonly objectCount: number | null;
-  readonly opClass: "client" | "recovery" | "best_effort";
+  readonly opClass: "client" | "recovery" | "best_effort" | "immediate";
   readonly clientId: number;
+  /** 1 to 255; 0: that of the class. */
+  readonly opPriority: number;
   /** Options as written, name and value as strings, for `job options` of the JSON and `--showcmd`. */
   readonly given: ReadonlyMap<string, string>;
 }

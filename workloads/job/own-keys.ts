@@ -29,10 +29,11 @@ export const ownKeys: readonly SupportedKey[] = [
     name: "op_class",
     type: "choice",
     default: "client",
-    summary: "Class for the scheduler: client, recovery, best_effort.",
+    summary:
+      "Class for the scheduler: client, recovery, best_effort, immediate (in front of all queues).",
     own: true,
     apply: (draft, value) => {
-      draft.opClass = value.choice(["client", "recovery", "best_effort"]);
+      draft.opClass = value.choice(["client", "recovery", "best_effort", "immediate"]);
     },
   },
   {
@@ -43,6 +44,17 @@ export const ownKeys: readonly SupportedKey[] = [
     own: true,
     apply: (draft, value) => {
       draft.clientId = value.count({});
+    },
+  },
+  {
+    name: "op_priority",
+    type: "number",
+    default: "that of its class",
+    summary:
+      "Queue priority for the scheduler, 1 to 255: a weight in wpq, and from osd_op_queue_cut_off on (low 64, high 196) before all that waits below.",
+    own: true,
+    apply: (draft, value) => {
+      draft.opPriority = value.count({ min: 1, max: 255 });
     },
   },
   {

@@ -133,6 +133,7 @@ export function resolveJob(resolving: Resolving): ResolvedJob {
     objectCount: draft.places.has("nrfiles") ? draft.nrfiles : null,
     opClass: draft.opClass,
     clientId: draft.clientId,
+    opPriority: draft.opPriority,
     ...resolveRules(resolving, usesOf(draft)),
     given,
   };

@@ -29,9 +29,11 @@ export interface EnginePathSpec {
 export interface OpOwner {
   readonly opClass: number;
   readonly clientId: number;
+  /** 0: that of the class. */
+  readonly priority: number;
 }
 
-const nobody: OpOwner = { opClass: 0, clientId: 0 };
+const nobody: OpOwner = { opClass: 0, clientId: 0, priority: 0 };
 
 /** Jobs that run on the engine path; as the native runner, but on this thread's event loop. */
 export interface EnginePathRun {

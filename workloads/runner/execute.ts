@@ -115,7 +115,7 @@ async function start(
 }
 
 /** Classes of operations by the value of `op_class`. */
-const classOf = { client: 0, recovery: 1, best_effort: 2 } as const;
+const classOf = { client: 0, recovery: 1, best_effort: 2, immediate: 3 } as const;
 
 function closeAll(devices: readonly (BlockDevice | null)[]): void {
   for (const device of devices) {
@@ -137,9 +137,10 @@ async function startOnEngine(
   const targets = phase.jobs.map(
     ({ files }) => files.find(({ kind }) => kind === "store")?.path ?? null,
   );
-  const owners = phase.jobs.map(({ resolved: { opClass, clientId } }) => ({
+  const owners = phase.jobs.map(({ resolved: { opClass, clientId, opPriority } }) => ({
     opClass: classOf[opClass],
     clientId,
+    priority: opPriority,
   }));
   const onObjects = phase.jobs.map(
     (job, index) => places.stores?.objectDevice(job, spec.jobs[index]?.iodepth ?? 1) ?? null,

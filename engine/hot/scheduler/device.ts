@@ -24,6 +24,8 @@ export interface SchedulerDeviceOptions {
   readonly slotsPerShard: number;
   /** Bytes that stay together on one shard: an object's. */
   readonly stripeBytes: number;
+  /** Bytes that an operation counts for at least, for the counters; default: 0. */
+  readonly costPerIo?: number;
   /** Operations that wait or are under way, all together; default: the device's. */
   readonly depth?: number;
 }
@@ -32,6 +34,8 @@ export interface SchedulerDeviceOptions {
 interface ClassCounts {
   ops: number;
   bytes: number;
+  /** In the bytes that mClock counts. */
+  cost: number;
   waitedNs: number;
   waitedMaxNs: number;
 }
@@ -60,6 +64,7 @@ export class SchedulerDevice extends DeviceWrapper {
   readonly #shards: readonly Shard[];
   readonly #slots: number;
   readonly #stripeBytes: number;
+  #costPerIo: number;
   readonly #schedulerOp = blankSchedulerOp();
   readonly #shardOf: Int32Array;
   readonly #startedNs: Float64Array;
@@ -73,6 +78,7 @@ export class SchedulerDevice extends DeviceWrapper {
   readonly #counts: readonly ClassCounts[] = opClassNames.map(() => ({
     ops: 0,
     bytes: 0,
+    cost: 0,
     waitedNs: 0,
     waitedMaxNs: 0,
   }));
@@ -86,6 +92,7 @@ export class SchedulerDevice extends DeviceWrapper {
     );
     this.#slots = options.slotsPerShard;
     this.#stripeBytes = options.stripeBytes;
+    this.#costPerIo = options.costPerIo ?? 0;
     this.#shardOf = new Int32Array(capacity);
     this.#startedNs = new Float64Array(capacity);
     this.#taken = new Int32Array(capacity);
@@ -130,6 +137,7 @@ export class SchedulerDevice extends DeviceWrapper {
 
   /** Takes other reservations, weights and limits at run time. */
   reconfigure(plan: QosPlan): void {
+    this.#costPerIo = plan.costPerIo;
     for (const { queue } of this.#shards) {
       queue.reconfigure(plan);
     }
@@ -143,6 +151,7 @@ export class SchedulerDevice extends DeviceWrapper {
         const name = `scheduler.${opClassNames[place]}`;
         all[`${name}.ops`] = counts.ops;
         all[`${name}.bytes`] = counts.bytes;
+        all[`${name}.cost_bytes`] = counts.cost;
         all[`${name}.wait_ns`] = counts.waitedNs;
         all[`${name}.wait_max_ns`] = counts.waitedMaxNs;
       }
@@ -161,6 +170,7 @@ export class SchedulerDevice extends DeviceWrapper {
     const waitedNs = (this.#startedNs[index] as number) - (this.table.submittedNs[index] as number);
     counts.ops += 1;
     counts.bytes += Math.max(0, result);
+    counts.cost += Math.max(this.table.lengthBytes[index] as number, this.#costPerIo);
     counts.waitedNs += waitedNs;
     counts.waitedMaxNs = Math.max(counts.waitedMaxNs, waitedNs);
     return result;
@@ -181,7 +191,7 @@ export class SchedulerDevice extends DeviceWrapper {
     const op = this.#schedulerOp;
     op.opClass = known ? (table.opClass[index] as OpClass) : opClasses.client;
     op.clientId = table.clientId[index] as number;
-    op.priority = classPriority[op.opClass];
+    op.priority = table.priority[index] || classPriority[op.opClass];
     op.costBytes = table.lengthBytes[index] as number;
     if (!known || !(this.#shards[place] as Shard).queue.enqueue(index, op, nowNs)) {
       this.finish(index, known ? -errnos.EAGAIN : -errnos.EINVAL);

@@ -1,4 +1,5 @@
 /** The scheduler layer as the options of a target describe it. */
+import { OsdynoError } from "../../base/error.ts";
 import type { OptionSet } from "../../options/option-set.ts";
 import type { BlockDevice } from "../../port/block-device.ts";
 import type { Clock } from "../../port/clock.ts";
@@ -37,14 +38,35 @@ export function sharesOf(options: OptionSet): QosShares {
   };
 }
 
-/** Small random writes and bytes a second that the options say the device can do. */
+/** Operations that run at once in all shards. */
+export function placesOf(options: OptionSet): number {
+  const each = (name: string) => Math.max(1, options.number(name));
+  return each("osd_op_num_shards") * each("osd_op_num_threads_per_shard");
+}
+
+/** The option that states the small random writes a second of a device of this kind. */
+export function capacityOption({ kind }: OptionSet): string {
+  return `osd_mclock_max_capacity_iops_${kind}`;
+}
+
+/** Small random writes and bytes a second that the options say the device can do; throws `bad-input` for 0. */
 export function capacityOf(options: OptionSet): {
   readonly iops: number;
   readonly bandwidth: number;
 } {
+  const above = (name: string): number => {
+    const value = options.number(name);
+    if (value <= 0) {
+      throw new OsdynoError(
+        "bad-input",
+        `${name}=${value}: a device without capacity has nothing to share out; state more than 0, or leave it out`,
+      );
+    }
+    return value;
+  };
   return {
-    iops: Math.max(1, options.number(`osd_mclock_max_capacity_iops_${options.kind}`)),
-    bandwidth: Math.max(1, options.number(`osd_mclock_max_sequential_bandwidth_${options.kind}`)),
+    iops: above(capacityOption(options)),
+    bandwidth: above(`osd_mclock_max_sequential_bandwidth_${options.kind}`),
   };
 }
 
@@ -57,6 +79,47 @@ function acrossShards(options: OptionSet): boolean {
 export function planOf(options: OptionSet): QosPlan {
   const shards = acrossShards(options) ? 1 : Math.max(1, options.number("osd_op_num_shards"));
   return qosPlanOf(sharesOf(options), { ...capacityOf(options), shards });
+}
+
+const mclock = "mclock_scheduler";
+
+/** What was set and acts on nothing, one line each. */
+export function schedulerNotes(options: OptionSet): readonly string[] {
+  const queue = options.text("osd_op_queue");
+  const other = options.kind === "hdd" ? "ssd" : "hdd";
+  const rules: readonly (readonly [names: RegExp, acts: boolean, why: string])[] = [
+    [
+      new RegExp(`^osd_mclock_max_(capacity_iops|sequential_bandwidth)_${other}$`),
+      false,
+      `the device counts as ${options.kind}`,
+    ],
+    // What capacity is stated is also what shares are parts of, whichever scheduler rules.
+    [
+      /^osd_mclock_(?!max_capacity_iops|max_sequential_bandwidth)/,
+      queue === mclock,
+      `osd_op_queue is ${queue}`,
+    ],
+    [
+      /^osd_mclock_override_recovery_settings$/,
+      false,
+      "no limit of recovery (osd_max_backfills, osd_recovery_max_active) acts here; a job's iodepth is one",
+    ],
+    [
+      /^osd_mclock_scheduler_/,
+      options.text("osd_mclock_profile") === "custom",
+      `osd_mclock_profile is ${options.text("osd_mclock_profile")}, not custom`,
+    ],
+    [/^osd_op_pq_/, queue === "wpq", `osd_op_queue is ${queue}`],
+    [
+      /^osd_mclock_force_run_benchmark_on_init$/,
+      !options.flag("osd_mclock_skip_benchmark"),
+      "osd_mclock_skip_benchmark is true",
+    ],
+  ];
+  return options.namesSet("scheduler").flatMap((name) => {
+    const rule = rules.find(([names, acts]) => !acts && names.test(name));
+    return rule === undefined ? [] : [`${name} has no effect: ${rule[2]}`];
+  });
 }
 
 /** Puts the scheduler over a device. `depth`: operations that its users have under way together. */
@@ -84,6 +147,7 @@ export function openSchedulerDevice(
     shards: Math.max(1, options.number("osd_op_num_shards")),
     slotsPerShard: Math.max(1, options.number("osd_op_num_threads_per_shard")),
     stripeBytes,
+    costPerIo: plan.costPerIo,
     depth,
   });
   for (const name of runtimeOptions(options)) {
