@@ -119,7 +119,7 @@ function bestOf(metric: string, group: readonly SweepComparison[]): SweepCompari
   return better.sort((a, b) => gain(b) - gain(a))[0] ?? null;
 }
 
-function shortened(parts: readonly string[], glue: string): string {
+export function shortened(parts: readonly string[], glue: string): string {
   const left = parts.length - mostGroups + 1;
   return parts.length > mostGroups
     ? [...parts.slice(0, mostGroups - 1), `${left} more groups in the table`].join(glue)
@@ -140,7 +140,7 @@ function nameOf(input: ChoiceInput, point: string): string {
 }
 
 /** Where the group's points are, if there are several groups: what the bases differ in. */
-function placeOf(input: ChoiceInput, base: string): string {
+export function placeOf(input: ChoiceInput, base: string): string {
   const bases = [...new Set(input.comparisons.map((each) => each.base))];
   const entry = entryOf(input, base);
   const parts = Object.entries(entry?.parameters ?? {}).flatMap(([name, value]) => {
@@ -235,72 +235,4 @@ function groupPart(
         ? `${titleOf(metric)} does not depend on the choice: nothing differs from ${base}${figure(first.base)} by more than ${percent(1 + input.minEffect).replace(/\.0%/, "%")}`
         : `${titleOf(metric)}: nothing was shown to be better than ${base}${figure(first.base)}`;
   return `${place}${lead}${same.length === group.length ? "" : more}`;
-}
-
-/**
- * The smallest value of the parameter whose first metric comes within the share of the base's, in each
- * group of entries that differ in it only; empty without such a rule.
- */
-export function pickSentences(input: ChoiceInput): readonly string[] {
-  const { pick, baseline } = input;
-  const [metric] = input.metrics;
-  if (pick === null || baseline === null || metric === undefined) {
-    return [];
-  }
-  const { parameter, within } = pick;
-  const wanted = baseline[parameter];
-  const groups = new Map<string, Entry[]>();
-  for (const entry of input.entries) {
-    const { [parameter]: _, ...others } = entry.parameters;
-    const key = JSON.stringify([others, entry.direction]);
-    groups.set(key, [...(groups.get(key) ?? []), entry]);
-  }
-  const parts = [...groups.values()].flatMap((entries) => {
-    const base = entries.find((entry) => entry.parameters[parameter] === wanted);
-    const part = base === undefined ? null : pickPart(input, base, entries, metric);
-    return part === null ? [] : [part];
-  });
-  return parts.length === 0
-    ? []
-    : [
-        `The smallest ${parameter} that comes within ${Number((within * 100).toPrecision(3))}% of the ${metricTitle(metric)} at ${wanted}: ${shortened(parts, "; ")}.`,
-      ];
-}
-
-function pickPart(
-  input: ChoiceInput,
-  base: Entry,
-  entries: readonly Entry[],
-  metric: string,
-): string | null {
-  const { pick } = input;
-  const due = base.metrics[metric]?.value;
-  if (pick === null || due === undefined) {
-    return null;
-  }
-  const reaches = (entry: Entry) => {
-    const value = entry.metrics[metric]?.value ?? Number.NaN;
-    return higherIsBetter(metric)
-      ? value >= due * (1 - pick.within)
-      : value <= due * (1 + pick.within);
-  };
-  // Entries stand in the order of the file, which a doubling search writes upwards.
-  const found = entries.find(reaches);
-  if (found === undefined) {
-    return null;
-  }
-  const several = new Set(input.entries.map((entry) => entry.facet)).size > 1;
-  const at = (entry: Entry, name: string) => {
-    const value = entry.metrics[name];
-    return value?.solid === true ? formatShort(name, value.value) : "-";
-  };
-  const second = input.metrics[1];
-  const meanwhile =
-    second === undefined
-      ? ""
-      : `, with ${metricTitle(second)} ${at(found, second)} against ${at(base, second)}`;
-  return (
-    `${found.parameters[pick.parameter]}${several ? ` for ${found.facet}` : ""} ` +
-    `(${at(found, metric)} against ${at(base, metric)}${meanwhile})`
-  );
 }

@@ -1,7 +1,8 @@
 /** The answer in a sentence, and the sentences that explain it. */
 import type { SweepComparison, SweepRequirement } from "../sweep-record.ts";
-import { choiceSentences, pickSentences } from "./answer-choice.ts";
+import { choiceSentences } from "./answer-choice.ts";
 import { growthOf, offeredOf } from "./answer-growth.ts";
+import { pickSentences } from "./answer-pick.ts";
 import { requirementSentences } from "./answer-requirements.ts";
 import type { Entry, TimeLine } from "./model.ts";
 import {

@@ -10,7 +10,7 @@ import type { ReportModel } from "./model.ts";
 import { pageScript, scriptHash } from "./page-script.ts";
 import { renderInline } from "./render.ts";
 import { stageSection } from "./stage-table.ts";
-import { type Cell, type Table, type TableGroup, tableOf } from "./table.ts";
+import { type Cell, markText, type Table, type TableGroup, tableOf } from "./table.ts";
 import { formatBytes, formatSeconds } from "./units.ts";
 
 /** Draws the whole page. Deterministic: the same model gives the same bytes. */
@@ -99,13 +99,18 @@ function figuresTable(model: ReportModel): Markup {
   const weak = table.hasWeak
     ? html` A dash stands where fewer than 10 samples lie beyond a percentile.`
     : nothing;
+  const marked = table.groups.some(({ rows }) =>
+    rows.some(({ cells }) => cells.some(({ mark }) => mark !== "")),
+  )
+    ? html` On a green ground: ${markText}.`
+    : nothing;
   const repeated = model.entries.some((entry) => entry.replicates > 1);
   const ranged = repeated
     ? html` Figures are medians of the repeats; the small ones reach from the smallest to the largest.`
     : nothing;
   return html`<section aria-labelledby="figures"><h2 id="figures">Figures</h2>
 <p class="note">Response time counts from when an operation was due to be sent, service time from when it was
-handed to the target; both until it completed.${ranged}${weak}</p>
+handed to the target; both until it completed.${ranged}${weak}${marked}</p>
 <p class="note selected">Now of the selected time only; percentiles to 5%.</p>
 <div class="scroll" tabindex="0" role="group" aria-label="Table of figures, scrolls sideways">
 <table class="${repeated ? "ranges" : "single"}">

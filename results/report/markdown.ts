@@ -11,7 +11,7 @@ import { layerTaxMarkdown } from "./layer-tax-text.ts";
 import { noiseSentences } from "./method.ts";
 import type { FactGroup, ReportModel } from "./model.ts";
 import { stageMarkdown } from "./stage-table.ts";
-import { type Cell, type Table, tableOf } from "./table.ts";
+import { type Cell, markText, type Table, tableOf } from "./table.ts";
 import { formatSeconds } from "./units.ts";
 import { requirementRows, verdictGroups } from "./verdict-rows.ts";
 
@@ -89,7 +89,7 @@ function figures(model: ReportModel): string {
   const marked = table.groups.some(({ rows }) =>
     rows.some(({ cells }) => cells.some((cell) => cell.mark !== "")),
   );
-  const bold = marked ? "Bold: best of its group in what was asked for." : "";
+  const bold = marked ? `Bold: ${markText}.` : "";
   const notes = [bold, note].filter((text) => text !== "").join(" ");
   const all =
     shown.length < places.length ? fold("All figures", tablesText(table, places, true)) : "";

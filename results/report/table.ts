@@ -1,5 +1,6 @@
 /** The table of figures, shared by the HTML and the Markdown report. */
-import { bestBy, byFacet } from "./answer.ts";
+import { byFacet } from "./answer.ts";
+import { provenBest } from "./best.ts";
 import type { Entry, MetricValue, ReportModel } from "./model.ts";
 import {
   formatCount,
@@ -14,7 +15,7 @@ export interface Cell {
   readonly text: string;
   /** From the smallest to the largest repeat; empty for a single run. */
   readonly range: string;
-  /** `highest` or `lowest` of its group in this metric; empty otherwise. */
+  /** `highest` or `lowest`: shown to be better than all others of its group; empty otherwise. */
   readonly mark: string;
 }
 
@@ -60,21 +61,25 @@ export function tableOf(model: ReportModel): Table {
     model.entries.some((entry) => entry.metrics[metric]?.solid === true),
   );
   let hasWeak = false;
-  const groups = [...byFacet(model.entries)].map(([facet, entries]) => ({
-    title: entries[0]?.facetDetail ? `${facet} (${entries[0].facetDetail})` : facet,
-    rows: entries.map((entry) => ({
-      at: model.entries.indexOf(entry),
-      label: `${entry.label}${partialNote(model, entry)}`,
-      cells: [
-        ...metrics.map((metric) => {
-          const value = entry.metrics[metric];
-          hasWeak ||= value?.solid === false;
-          return cellOf(metric, value, markOf(model, entries, entry, metric));
-        }),
-        plain(formatCount(entry.samples)),
-      ],
-    })),
-  }));
+  const groups = [...byFacet(model.entries)].map(([facet, entries]) => {
+    const best = new Map(metrics.map((metric) => [metric, bestOf(model, entries, metric)]));
+    return {
+      title: entries[0]?.facetDetail ? `${facet} (${entries[0].facetDetail})` : facet,
+      rows: entries.map((entry) => ({
+        at: model.entries.indexOf(entry),
+        label: `${entry.label}${partialNote(model, entry)}`,
+        cells: [
+          ...metrics.map((metric) => {
+            const value = entry.metrics[metric];
+            hasWeak ||= value?.solid === false;
+            const word = higherIsBetter(metric) ? "highest" : "lowest";
+            return cellOf(metric, value, best.get(metric) === entry ? word : "");
+          }),
+          plain(formatCount(entry.samples)),
+        ],
+      })),
+    };
+  });
   const columns = [...metrics.map(metricHeading), "Samples"];
   return { columns, metrics: [...metrics, "samples"], groups, hasWeak };
 }
@@ -115,11 +120,11 @@ function rangeText(low: string, high: string): string {
     : `${low} to ${high}`;
 }
 
-/** Only what was asked for is marked, and only where there is a choice. */
-function markOf(model: ReportModel, group: readonly Entry[], entry: Entry, metric: string): string {
+/** Only what was asked for is marked, and only what is better than every other choice. */
+function bestOf(model: ReportModel, group: readonly Entry[], metric: string): Entry | null {
   const choice = group.length > 1 && hasBetter(metric) && model.metrics.includes(metric);
-  if (!choice || bestBy(group, metric) !== entry) {
-    return "";
-  }
-  return higherIsBetter(metric) ? "highest" : "lowest";
+  return choice ? provenBest(model, group, metric) : null;
 }
+
+/** What a mark means, for the note below a table. */
+export const markText = "shown to be better than all others of its group";

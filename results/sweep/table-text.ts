@@ -1,7 +1,7 @@
 /** The table of a report for a terminal: the same figures as in the HTML and the Markdown. */
 import Table from "cli-table3";
 import type { ReportModel } from "../report/model.ts";
-import { tableOf } from "../report/table.ts";
+import { markText, tableOf } from "../report/table.ts";
 
 const usual = [
   "iops",
@@ -42,7 +42,7 @@ export function tableText(model: ReportModel): string {
   const notes = [
     ...model.caveats.filter(({ kind }) => kind === "note").map(({ text }) => `Note: ${text}`),
     ...(groups.some((group) => group.rows.some((row) => row.cells.some((cell) => cell.mark !== "")))
-      ? ["* best of its group in what was asked for"]
+      ? [`* ${markText}`]
       : []),
     ...(hasWeak ? ["- fewer than 10 samples lie beyond this percentile"] : []),
   ];

@@ -1,10 +1,7 @@
 /** The answer of a sweep that chose among configurations, and its chart over a numeric parameter. */
 import { describe, expect, test } from "vitest";
-import {
-  type ChoiceInput,
-  choiceSentences,
-  pickSentences,
-} from "../../results/report/answer-choice.ts";
+import { type ChoiceInput, choiceSentences } from "../../results/report/answer-choice.ts";
+import { pickSentences } from "../../results/report/answer-pick.ts";
 import { axisChart } from "../../results/report/chart-axis.ts";
 import { effectsChart } from "../../results/report/chart-effects.ts";
 import type { Entry, ReportModel } from "../../results/report/model.ts";
@@ -161,15 +158,63 @@ const search = doubled.map((value, place) =>
   entry(value, { throttle: value }, [500, 800, 960, 990, 1000][place] ?? 0, place + 1),
 );
 
-test("the smallest value that comes within the share of the baseline", () => {
-  const found = pickSentences({
-    ...{ metrics: ["iops", "response.p99"], entries: search, comparisons: [], minEffect: 0.02 },
+describe("how small a value may be", () => {
+  /** Intervals of the ratios to 512k, from 256k downwards; null: none. */
+  const asked = (...intervals: readonly (readonly [number, number] | null)[]): ChoiceInput => ({
+    ...{ metrics: ["iops", "response.p99"], entries: search, minEffect: 0.02 },
+    comparisons: intervals.map((interval, place) => {
+      const candidate = doubled[3 - place] ?? "";
+      const [low, high] = interval ?? [null, null];
+      const ratio = interval === null ? 0.97 : Math.sqrt(interval[0] * interval[1]);
+      return { ...against("512k", candidate, ratio, "unclear"), low, high };
+    }),
     pick: { parameter: "throttle", within: 0.05 },
     baseline: { throttle: "512k" },
   });
-  expect(found).toEqual([
-    "The smallest throttle that comes within 5% of the IOPS at 512k: 128k (960 against 1.00k, with response p99 3.00 ms against 5.00 ms).",
-  ]);
+  const within = [0.96, 1.01] as const;
+  const unsure = [0.7, 1.2] as const;
+  const short = [0.5, 0.8] as const;
+
+  test("goes down as long as whole intervals lie within the share", () => {
+    expect(pickSentences(asked(within, [0.955, 1.02], unsure, short))).toEqual([
+      "The smallest throttle shown to keep IOPS within 5% of 512k's: 128k (987 against 1.00k, interval -4.5% to +2.0%, response p99 3.00 ms against 5.00 ms; undecided: 64k; shown to fall short: 32k).",
+    ]);
+    // Beyond one that is undecided nothing is claimed, however good it looks.
+    expect(pickSentences(asked(within, unsure, within, short))[0]).toMatch(
+      /^The smallest throttle shown .*: 256k .*; undecided: 128k; shown to fall short: 32k; within it, but below one that is undecided: 64k\)\.$/,
+    );
+  });
+
+  test("of medians that are near, but no interval within the share, says that the runs do not decide", () => {
+    expect(pickSentences(asked([0.9, 1.05], unsure, unsure, short))).toEqual([
+      "The runs do not decide how small throttle can be to keep IOPS within 5% of 512k's: undecided: 256k, 128k, 64k; shown to fall short: 32k (at 256k 972 against 1.00k, interval -10.0% to +5.0%, response p99 4.00 ms against 5.00 ms).",
+    ]);
+    expect(pickSentences(asked(null, null, null, null))[0]).toMatch(
+      /^The runs do not decide .*undecided: 256k, 128k, 64k, 32k .*; 6 runs of each have no interval\.$/,
+    );
+    expect(pickSentences({ ...asked(), comparisons: [] })[0]).toMatch(/^The runs do not decide /);
+  });
+
+  test("may be no smaller one", () => {
+    expect(pickSentences(asked(short, short, short, short))[0]).toMatch(
+      /^No throttle below 512k keeps IOPS within 5% of 512k's: 256k was shown to fall short \(/,
+    );
+  });
+
+  test("is asked of times the other way round", () => {
+    const times = (low: number, high: number) => ({
+      ...asked(within),
+      metrics: ["response.p99"],
+      comparisons: [
+        { ...against("512k", "256k", 1, "unclear"), metric: "response.p99", low, high },
+      ],
+    });
+    expect(pickSentences(times(0.8, 1.04))[0]).toMatch(
+      /^The smallest throttle shown to keep response p99 within 5% of 512k's: 256k /,
+    );
+    expect(pickSentences(times(0.8, 1.06))[0]).toMatch(/^The runs do not decide /);
+    expect(pickSentences(times(1.06, 1.2))[0]).toMatch(/^No throttle below 512k /);
+  });
 });
 
 describe("a numeric parameter", () => {
