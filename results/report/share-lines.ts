@@ -62,23 +62,33 @@ function classesOf({ job, jobs }: RunRecord): ReadonlyMap<string, string> {
   );
 }
 
-/** Operations by class and interval; jobs report at about the same times. */
+/** Operations a second by class and interval; jobs report at about the same times. */
 function sums(series: readonly SeriesPoint[], classOf: ReadonlyMap<string, string>) {
   const times = [...new Set(series.map(({ timeMs }) => timeMs))].sort((a, b) => a - b);
   const gaps = times.slice(1).map((time, at) => time - (times[at] ?? 0));
   const usual = gaps.sort((a, b) => a - b).at(-1) ?? 0;
   const step = Math.max(usual, ((times.at(-1) ?? 0) - (times[0] ?? 0)) / mostRows, 1);
-  const slots = new Map<number, Map<string, number>>();
-  for (const { timeMs, job, iops } of series) {
+  const slots = new Map<number, Map<string, { ops: number; ms: number }>>();
+  const before = new Map<string, number>();
+  for (const { timeMs, job, direction, iops } of series.toSorted((a, b) => a.timeMs - b.timeMs)) {
     const slot = Math.round(timeMs / step);
-    const own = slots.get(slot) ?? new Map<string, number>();
-    const name = classOf.get(job) ?? "client";
-    own.set(name, (own.get(name) ?? 0) + iops);
+    const key = `${job} ${direction}`;
+    // Several rows of a job in one slot, as of its last moments, count by their length.
+    const ms = timeMs - (before.get(key) ?? timeMs - usual);
+    before.set(key, timeMs);
+    const own = slots.get(slot) ?? new Map<string, { ops: number; ms: number }>();
+    const sum = own.get(key) ?? { ops: 0, ms: 0 };
+    own.set(key, { ops: sum.ops + iops * ms, ms: sum.ms + ms });
     slots.set(slot, own);
   }
   const rows = [...slots]
     .sort(([a], [b]) => a - b)
-    .map(([slot, counts]) => {
+    .map(([slot, sums]) => {
+      const counts = new Map<string, number>();
+      for (const [key, { ops, ms }] of sums) {
+        const name = classOf.get(key.slice(0, key.lastIndexOf(" "))) ?? "client";
+        counts.set(name, (counts.get(name) ?? 0) + (ms > 0 ? ops / ms : 0));
+      }
       const all = [...counts.values()].reduce((sum, each) => sum + each, 0);
       return { ms: slot * step, counts, all };
     });
