@@ -151,6 +151,11 @@ ${configuration(profile)}
   });
 }
 
+/** The whole page, which needs nothing beside it. */
+export async function portraitPage(profile: Profile): Promise<string> {
+  return await page(profile, portraitCharts(profile));
+}
+
 /** Writes `profile.yaml`, `report.html` and `charts/` into a directory, made if need be. */
 export async function writePortrait(directory: string, profile: Profile): Promise<void> {
   const folder = join(directory, "charts");

@@ -148,7 +148,7 @@ background:var(--panel);border-top:2px solid var(--link);font-size:.85rem}
 font-size:.8rem;line-height:1.35;border-radius:.3rem;pointer-events:none}
 .ring{position:absolute;width:18px;height:18px;margin:-9px 0 0 -9px;border:2px solid var(--ink);border-radius:50%;pointer-events:none}
 .site th,.site td{white-space:normal;overflow-wrap:anywhere}.site small{display:block;color:var(--soft);font-weight:normal}
-.site time{white-space:nowrap}.site .target{overflow-wrap:anywhere;min-width:11rem}.site th[scope=row]{max-width:14rem}.site th a{font-weight:bold}
+.site time{white-space:nowrap}.site .target{overflow-wrap:anywhere;min-width:11rem}.site th[scope=row]{min-width:13rem;max-width:18rem}.site td:last-child,.site th:last-child{overflow-wrap:normal}.site th a{font-weight:bold}
 .sort{background:none;border:0;padding:0;font-weight:bold;cursor:pointer;text-align:left}
 [aria-sort=ascending] .sort::after{content:" \\2191"}[aria-sort=descending] .sort::after{content:" \\2193"}
 .range input[type=search]{width:14rem;max-width:100%}

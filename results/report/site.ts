@@ -8,14 +8,10 @@ import { historyOf } from "../history/history.ts";
 import { type HistoryItem, readItems } from "../history/items.ts";
 import { renderHistoryHtml } from "../history/page.ts";
 import { historyMetrics } from "../history/write.ts";
-import { renderTuneHtml } from "../tune/report/html.ts";
-import { isTuneDirectory, loadTuneReport } from "../tune/report/load.ts";
-import { renderHtml } from "./html.ts";
 import { html, type Markup, nothing, pageOf } from "./html-markup.ts";
 import { styleSheet } from "./html-style.ts";
-import { loadReport } from "./load.ts";
-import type { ReportModel } from "./model.ts";
 import { moduleText, scriptHash } from "./page-script.ts";
+import { profileName, type SiteFacts, sitePageOf } from "./site-page.ts";
 import { writeAside } from "./write.ts";
 
 const schema = "osdyno-site-1";
@@ -24,19 +20,9 @@ const listName = "reports.json";
 const folder = "reports";
 const historyName = "history.html";
 
-interface SiteEntry {
+interface SiteEntry extends SiteFacts {
   /** Relative to the page. */
   readonly href: string;
-  readonly source: string;
-  readonly started: string;
-  readonly name: string;
-  readonly question: string | null;
-  readonly kind: ReportModel["kind"];
-  readonly runs: number;
-  readonly target: string;
-  readonly answer: string;
-  readonly state: ReportModel["state"];
-  readonly warnings: number;
   /** Its figures, for the history of all; absent in what older versions wrote. */
   readonly items?: readonly HistoryItem[];
 }
@@ -62,13 +48,11 @@ export async function writeSite(dirs: readonly string[], out: string): Promise<W
   let added = 0;
   for (const { dir, given } of dirs.flatMap(expand)) {
     try {
-      const tuning = isTuneDirectory(dir) ? loadTuneReport(dir) : null;
-      const model = tuning?.runs ?? loadReport(dir);
-      const href = freeHref(model, entries);
-      const page = tuning === null ? await renderHtml(model) : await renderTuneHtml(tuning);
-      writeAside(join(out, href), page);
-      const items = tuning === null ? readItems([dir], historyMetrics).items.map(lean) : [];
-      entries.set(href, { ...entryOf(model, href), items });
+      const { facts, page, comparable } = sitePageOf(dir);
+      const href = freeHref(facts, entries);
+      writeAside(join(out, href), await page());
+      const items = comparable ? readItems([dir], historyMetrics).items.map(lean) : [];
+      entries.set(href, { href, ...facts, items });
       added += 1;
     } catch (error) {
       if (given || !(error instanceof OsdynoError) || error.code !== "bad-input") {
@@ -136,7 +120,7 @@ function readList(out: string): readonly SiteEntry[] {
   return (reports as readonly SiteEntry[]).filter((entry) => existsSync(join(out, entry.href)));
 }
 
-const resultFiles = ["run.json", "sweep.json", join("1", "run.json")];
+const resultFiles = ["run.json", "sweep.json", join("1", "run.json"), profileName];
 
 function holdsResults(dir: string): boolean {
   return resultFiles.some((name) => fileExists(join(dir, name)));
@@ -162,34 +146,18 @@ function expand(dir: string): readonly Found[] {
 }
 
 /** The name of the directory; another report of that name gets a number. */
-function freeHref(model: ReportModel, entries: ReadonlyMap<string, SiteEntry>): string {
+function freeHref(facts: SiteFacts, entries: ReadonlyMap<string, SiteEntry>): string {
   const name =
-    basename(model.source)
+    basename(facts.source)
       .replace(/[^\w.-]+/g, "_")
       .replace(/^\.+/, "") || "report";
   for (let number = 1; ; number += 1) {
     const href = `${folder}/${name}${number === 1 ? "" : `-${number}`}.html`;
     const there = entries.get(href);
-    if (there === undefined || (there.started === model.started && there.source === model.source)) {
+    if (there === undefined || (there.started === facts.started && there.source === facts.source)) {
       return href;
     }
   }
-}
-
-function entryOf(model: ReportModel, href: string): SiteEntry {
-  return {
-    href,
-    source: model.source,
-    started: model.started,
-    name: model.name,
-    question: model.question,
-    kind: model.kind,
-    runs: model.runs.length,
-    target: model.target,
-    answer: model.answer[0] ?? "",
-    state: model.state,
-    warnings: model.caveats.filter((caveat) => caveat.weight === "serious").length,
-  };
 }
 
 function renderIndex(list: readonly SiteEntry[], withHistory: boolean): string {
@@ -225,12 +193,12 @@ ${list.map(rowOf)}
 
 function rowOf(entry: SiteEntry): Markup {
   const started = entry.started.replace("T", " ").replace(/(:\d\d)?(\.\d+)?Z$/, "");
-  const what =
-    entry.kind === "sweep"
-      ? `sweep, ${entry.runs} runs`
-      : entry.kind === "repeat"
-        ? `${entry.runs} repeats`
-        : "one run";
+  const usual = {
+    sweep: `sweep, ${entry.runs} runs`,
+    repeat: `${entry.runs} repeats`,
+    run: "one run",
+  }[entry.kind];
+  const what = entry.what ?? usual;
   const question = entry.question === null ? nothing : html`<small>${entry.question}</small>`;
   const warnings = `${entry.warnings} ${entry.warnings === 1 ? "warning" : "warnings"}`;
   const state =

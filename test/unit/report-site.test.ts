@@ -1,4 +1,5 @@
 /** The page that lists many reports. */
+import { spawnSync } from "node:child_process";
 import {
   existsSync,
   mkdirSync,
@@ -10,6 +11,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { writeSite } from "../../results/report/site.ts";
 import { writeFixtureRun } from "./report-fixture.ts";
@@ -88,4 +90,55 @@ it("is refused where something else stands, and for a directory without results"
   });
   const damaged = [join(root, "runs", "damaged")];
   await expect(writeSite(damaged, join(root, "new"))).rejects.toMatchObject({ code: "bad-input" });
+});
+
+it("each kind has its own page, title and words", async () => {
+  const runs = join(root, "kinds");
+  const virtual = ["--clock=virtual", "--no-progress", "--no-report"];
+  const cli = fileURLToPath(new URL("../../cli/osdyno.mjs", import.meta.url));
+  const osdyno = (...args: readonly string[]) => {
+    const done = spawnSync(process.execPath, [cli, ...args], { cwd: runs, encoding: "utf8" });
+    expect(done.stderr.includes("error"), done.stderr).toBe(false);
+    expect(done.status, done.stderr).toBe(0);
+  };
+  mkdirSync(runs);
+  const snia = [
+    "name: wear",
+    "snia:",
+    "  test: latency",
+    "  size: 32m",
+    "  scale: {minute: 100ms}",
+  ];
+  writeFileSync(join(runs, "snia.yaml"), snia.join("\n"));
+  const job = ["job: |", "  [j]", "  rw=randread", "  size=1m", "  time_based", "  runtime=2"];
+  const space = ["space: {iodepth: [1, 8]}", "objective: {maximise: iops}", "budget: 18"];
+  const target = "targets: ['null:?service=10ms&channels=4&size=1m']";
+  const tune = ["name: deep", ...job, target, ...space, "confirm: {pairs: 6}"];
+  writeFileSync(join(runs, "tune.yaml"), tune.join("\n"));
+  osdyno("sweep", "snia.yaml", "--out=a", "--target=null:?service=1ms&size=32m", ...virtual);
+  osdyno("tune", "tune.yaml", "--out=b", ...virtual);
+  const curve = ["--name=c", "--rw=randread", "--size=1m", "--iodepth=64", "--runtime=1"];
+  const server = "--target=null:?service=1ms&jitter=exp&channels=1&size=1m";
+  osdyno("run", ...curve, server, "--load-curve", "--out=c", ...virtual);
+  const point = ["--shape=nvme", "--rounds=1", "--sample=10", "--out=p.yaml"];
+  osdyno("fingerprint", "null:", ...point);
+  const portrait = readdirSync(join(runs, "results", "runs"))[0] ?? "";
+  const out = join(root, "kinds-site");
+  const made = await writeSite([runs, join(runs, "results", "runs", portrait)], out);
+  expect(made).toMatchObject({ total: 4, skipped: [] });
+  const page = pageOf(out);
+  for (const [href, what, answer, title, drawing] of [
+    ["a", "SNIA PTS 2.0.2 latency test, 6 runs, NOT CONFORMANT", "Steady", "SNIA PTS", "NOT CONF"],
+    ["b", "tuning, 18 runs", "iodepth=8 is better", "osdyno tuning", "The search, run by run"],
+    ["c", "response curve, ", "The knee is at", "osdyno report", "Response time under load"],
+    [portrait, "fingerprint of a device, modelled", "", "osdyno fingerprint", "Portrait of p"],
+  ] as const) {
+    const row = new RegExp(`<a href="reports/${href}\\.html">[\\s\\S]*?</tr>`).exec(page)?.[0];
+    expect(row).toContain(what);
+    expect(row).toContain(answer);
+    const report = readFileSync(join(out, "reports", `${href}.html`), "utf8");
+    expect(/<title>([^<]*)/.exec(report)?.[1]).toContain(title);
+    expect(report).toContain(drawing);
+    expect(report.match(/<svg/g)?.length ?? 0).toBeGreaterThan(1);
+  }
 });
