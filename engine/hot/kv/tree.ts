@@ -55,9 +55,10 @@ export class OrderedTree {
   ): void {
     if (this.#seek(key, keyBytes)) {
       const page = this.#writable();
-      const before = page.valueBytes(this.#index);
-      if (before === valueBytes) {
-        page.overwrite(this.#index, from, valueAt);
+      const longer = valueBytes - page.valueBytes(this.#index);
+      if (longer <= 0 || page.takes(longer)) {
+        page.overwrite(this.#index, from, valueAt, valueBytes);
+        this.#bytes += longer;
         return;
       }
       this.#bytes -= page.recordBytes(this.#index);

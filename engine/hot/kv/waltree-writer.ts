@@ -368,7 +368,8 @@ function gather(task: Task, into: Uint8Array, at: number, bytes: number): void {
   while (wanted > 0) {
     const piece = task.pieces[task.piece] as Uint8Array;
     const length = Math.min(piece.length - task.within, wanted);
-    into.set(piece.subarray(task.within, task.within + length), place);
+    const whole = length === piece.length;
+    into.set(whole ? piece : piece.subarray(task.within, task.within + length), place);
     task.within += length;
     place += length;
     wanted -= length;

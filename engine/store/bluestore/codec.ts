@@ -218,15 +218,19 @@ export function encodeOnode(writer: WireWriter, onode: Onode, unitBytes: number)
   writer.varint(onode.expectedWriteBytes);
   writer.varint(onode.hints);
   writer.varint(onode.attrs.size);
-  for (const [name, value] of onode.attrs) {
-    writer.text(name);
-    writer.blob(value);
+  if (onode.attrs.size > 0) {
+    for (const [name, value] of onode.attrs) {
+      writer.text(name);
+      writer.blob(value);
+    }
   }
   encodeShards(writer, map.shards);
   writer.varint(map.spanning.size);
-  for (const [id, blob] of map.spanning) {
-    writer.varint(id);
-    encodeBlob(writer, blob, unitBytes);
+  if (map.spanning.size > 0) {
+    for (const [id, blob] of map.spanning) {
+      writer.varint(id);
+      encodeBlob(writer, blob, unitBytes);
+    }
   }
   const before = writer.length;
   if (map.shards.length === 0) {

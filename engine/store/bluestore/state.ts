@@ -81,6 +81,8 @@ export class StoreState implements StoreView, CodecContext {
   readonly counters: StoreCounters = storeCounters();
   readonly perf: StorePerf;
   readonly blockBytes: number;
+  /** log2 of it. */
+  readonly blockOrder: number;
   readonly unitBytes: number;
   readonly sumBytes: readonly number[];
   readonly slotBytes: number;
@@ -121,6 +123,7 @@ export class StoreState implements StoreView, CodecContext {
     this.compression = parts.compression;
     this.freelist = parts.freelist;
     this.blockBytes = parts.blockBytes;
+    this.blockOrder = Math.log2(parts.blockBytes);
     this.unitBytes = parts.options.minAllocBytes;
     this.sumBytes = parts.checksums.map((each) => each?.valueBytes ?? -1);
     this.kvBytes = parts.kvBytes;

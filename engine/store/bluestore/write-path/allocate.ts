@@ -142,7 +142,7 @@ function place({ state, onode, old }: WriteContext, item: NewWrite): void {
   }
   if (item.compressedBytes > 0) {
     blob.compressedBytes = item.compressedBytes;
-    blob.sumOrder = Math.log2(state.blockBytes);
+    blob.sumOrder = state.blockOrder;
   } else if (item.fresh) {
     const padEnd = item.padOffset + item.byteCount;
     blob.addUnused(0, item.padOffset);

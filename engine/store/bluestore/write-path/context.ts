@@ -46,12 +46,14 @@ export class NewWrite {
 /** For the next writes; a write of 4 MiB takes 64 at once. */
 const spareItems: NewWrite[] = [];
 const spareLimit = 256;
+/** Of the write that is carried out: there is one at a time, whatever store it is in. */
+const gathered: NewWrite[] = [];
 
 export class WriteContext {
   readonly state: StoreState;
   readonly txc: Txc;
   readonly onode: Onode;
-  readonly items: NewWrite[] = [];
+  readonly items: readonly NewWrite[] = gathered;
   readonly old: OldExtents;
   /** What was read of the object for this operation. */
   readonly preread: readonly Preread[];
@@ -63,19 +65,18 @@ export class WriteContext {
   add(blob: Blob): NewWrite {
     const item = spareItems.pop() ?? new NewWrite(blob);
     item.blob = blob;
-    this.items.push(item);
+    gathered.push(item);
     return item;
   }
 
   /** The items are done with. */
   clear(): void {
-    for (const item of this.items) {
+    for (let item = gathered.pop(); item !== undefined; item = gathered.pop()) {
       item.bytes = noBytes;
       if (spareItems.length < spareLimit) {
         spareItems.push(item);
       }
     }
-    this.items.length = 0;
   }
 
   constructor(state: StoreState, txc: Txc, onode: Onode, op: number, old: OldExtents) {
@@ -83,12 +84,14 @@ export class WriteContext {
     this.txc = txc;
     this.onode = onode;
     this.old = old;
+    // What a damaged record may have cut off half-way.
+    this.clear();
     this.preread =
       txc.preread.length === 0
         ? txc.preread
         : txc.preread.filter((each) => each.onode === onode && each.op === op);
     const { options } = state;
-    const blockOrder = Math.log2(state.blockBytes);
+    const { blockOrder } = state;
     this.compress =
       options.compressionMode !== "none" && wantsCompression(options.compressionMode, onode.hints);
     const large = onode.hints !== 0 && readsWhole(onode.hints);

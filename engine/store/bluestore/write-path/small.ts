@@ -144,7 +144,7 @@ export function writeSmall(ctx: WriteContext, offset: number, bytes: Uint8Array)
   const room = findRoom(ctx, first, up(offset + bytes.length, unit) - first);
   counters.write_small_new += 1;
   onode.map.punch(offset, bytes.length, ctx.old);
-  const blob = room?.blob ?? newBlob(state, unit, Math.log2(state.blockBytes));
+  const blob = room?.blob ?? newBlob(state, unit, state.blockOrder);
   const start = room?.start ?? first;
   if (room !== null) {
     touchBlob(ctx, blob, start);
