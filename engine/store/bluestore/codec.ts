@@ -261,7 +261,7 @@ export function decodeOnode(reader: WireReader, onode: Onode, context: CodecCont
   onode.attrs = attrs;
   for (let left = reader.varint(); left > 0; left -= 1) {
     const offset = reader.varint();
-    map.shards.push({ offset, bytes: reader.varint(), loaded: false, dirty: false });
+    map.shards.push({ offset, bytes: reader.varint(), loaded: false, dirty: false, writes: 0 });
   }
   for (let left = reader.varint(); left > 0; left -= 1) {
     const id = reader.varint();

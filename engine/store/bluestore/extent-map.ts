@@ -36,6 +36,8 @@ export interface Shard {
   bytes: number;
   loaded: boolean;
   dirty: boolean;
+  /** Times that its record was written. */
+  writes: number;
 }
 
 /** Ranges of blobs that extents gave up, until the blobs are told. */
@@ -238,6 +240,18 @@ export class ExtentMap {
       extents.push(new Extent(offset, length, blobOffset, blob));
     } else {
       extents.splice(at, 0, new Extent(offset, length, blobOffset, blob));
+    }
+  }
+
+  /**
+   * Puts the extents from `from` to `to` side by side in memory: what random writes make of them lies in
+   * as many places, each of which the processor has to fetch to write the record of a shard.
+   */
+  renew(from: number, to: number): void {
+    const { extents } = this;
+    for (let at = from; at < to; at += 1) {
+      const { offset, length, blobOffset, blob } = extents[at] as Extent;
+      extents[at] = new Extent(offset, length, blobOffset, blob);
     }
   }
 

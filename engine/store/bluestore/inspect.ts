@@ -6,7 +6,7 @@ import { noGeneration, type ObjectName, snapDirectory, snapHead } from "../objec
 import { type Blob, hole } from "./blob.ts";
 import { Survey } from "./fsck/survey.ts";
 import { omapMarks, prefixes, textOf } from "./keys.ts";
-import { kvSpaceUnit, openKv, SharedSpace } from "./kv-space.ts";
+import { openKv, SharedSpace } from "./kv-space.ts";
 import type { DeviceLabel } from "./label.ts";
 import { checkLabels, labelLanes, readLabel } from "./label-io.ts";
 import { findAll } from "./mount.ts";
@@ -100,7 +100,7 @@ export class Inspection {
   /** Throws `bad-input` or `io` with one line. */
   static async open(parts: BlueStoreParts): Promise<Inspection> {
     const label = await checkLabels(parts);
-    const space = new SharedSpace(kvSpaceUnit(parts.options.minAllocBytes));
+    const space = new SharedSpace(parts.options.minAllocBytes);
     const kv = await openKv(parts, { create: false, readOnly: true }, space);
     try {
       return new Inspection(parts, label, kv);

@@ -1,22 +1,25 @@
 /** What the key-value store has of the main device, and how it is opened on it. */
-import { type Allocator, ExtentList } from "../../hot/allocator/allocator.ts";
+import { type Allocator, allocateAll, ExtentList } from "../../hot/allocator/allocator.ts";
 import type { KeyValueStore, KvExtent, KvSpace } from "../../hot/kv/kv.ts";
 import { keyValueEngines } from "../../hot/kv/registry.ts";
 import { mergeOperators } from "./keys.ts";
 import type { BlueStoreParts } from "./parts.ts";
 import type { StoreState } from "./state.ts";
 
-/** Space is given to the key-value store in pieces of this (`bluefs_shared_alloc_size`). */
+/** Space is given to the key-value store in pieces of this, if there are such (`bluefs_shared_alloc_size`). */
 const kvUnitBytes = 65536;
 
 /** The key-value store's view of the allocator; knows the allocator only after the store is open. */
 export class SharedSpace implements KvSpace {
   readonly unitBytes: number;
+  readonly #storeUnitBytes: number;
   allocator: Allocator | null = null;
   state: StoreState | null = null;
 
-  constructor(unitBytes: number) {
-    this.unitBytes = unitBytes;
+  /** `storeUnitBytes`: `bluestore_min_alloc_size` of the store. */
+  constructor(storeUnitBytes: number) {
+    this.unitBytes = Math.max(kvUnitBytes, storeUnitBytes);
+    this.#storeUnitBytes = storeUnitBytes;
   }
 
   get handle(): unknown {
@@ -28,20 +31,23 @@ export class SharedSpace implements KvSpace {
     if (allocator === null) {
       throw new Error("internal error: the key-value store takes space before the store is open");
     }
-    const into = new ExtentList();
-    const taken = allocator.allocate(lengthBytes, unitBytes, 0, 0, into);
+    // Small overwrites leave free space in small pieces: the key-value store must go on in them.
+    const whole = Math.ceil(lengthBytes / unitBytes) * unitBytes;
+    // Small overwrites leave free space in small pieces: the key-value store must go on in them.
+    const into =
+      taken(allocator, whole, unitBytes) ?? taken(allocator, lengthBytes, this.#storeUnitBytes);
+    if (into === null) {
+      return undefined;
+    }
     const extents: KvExtent[] = [];
     for (let at = 0; at < into.count; at += 1) {
       const [offsetBytes, length] = [into.offsetBytes(at), into.lengthBytes(at)];
       extents.push({ role: "main", offsetBytes, lengthBytes: length });
     }
-    if (taken < lengthBytes) {
-      allocator.release(into);
-      return undefined;
-    }
     if (this.state !== null) {
-      this.state.reclaim.freeBytes -= lengthBytes;
-      this.state.kvBytes += lengthBytes;
+      const bytes = bytesOf(into);
+      this.state.reclaim.freeBytes -= bytes;
+      this.state.kvBytes += bytes;
     }
     return extents;
   }
@@ -59,8 +65,10 @@ export class SharedSpace implements KvSpace {
   }
 }
 
-export function kvSpaceUnit(unitBytes: number): number {
-  return Math.max(kvUnitBytes, unitBytes);
+/** Space in pieces of whole units; `null`: there is not so much. */
+function taken(allocator: Allocator, lengthBytes: number, unitBytes: number): ExtentList | null {
+  const into = new ExtentList();
+  return allocateAll(allocator, lengthBytes, unitBytes, 0, 0, into) ? into : null;
 }
 
 /**

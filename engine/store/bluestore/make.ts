@@ -4,7 +4,7 @@ import { SeededRandom } from "../../base/random.ts";
 import { type Allocator, ExtentList } from "../../hot/allocator/allocator.ts";
 import { KvBatch } from "../../hot/kv/kv.ts";
 import { BitmapFreelist } from "./freelist.ts";
-import { kvSpaceUnit, openKv, SharedSpace, takesItsOwnSpace, takeUsed } from "./kv-space.ts";
+import { openKv, SharedSpace, takesItsOwnSpace, takeUsed } from "./kv-space.ts";
 import { encodeLabel, firstDataByte, labelBytes, newStoreId } from "./label.ts";
 import { labelLanes, otherDevices, writeBlock } from "./label-io.ts";
 import type { BlueStoreParts } from "./parts.ts";
@@ -94,7 +94,7 @@ async function furnish(
 ): Promise<void> {
   const first = firstDataByte(geometry.unitBytes);
   allocator.release(ExtentList.of([first, geometry.sizeBytes - first]));
-  const space = new SharedSpace(kvSpaceUnit(geometry.unitBytes));
+  const space = new SharedSpace(geometry.unitBytes);
   space.allocator = allocator;
   const kv = await openKv(parts, { create: true, readOnly: false }, space);
   try {

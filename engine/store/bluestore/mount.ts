@@ -8,7 +8,7 @@ import { Compression } from "./compression.ts";
 import { DiskIo } from "./disk-io.ts";
 import { BitmapFreelist, invalidateFree, loadFree } from "./freelist.ts";
 import { prefixes } from "./keys.ts";
-import { kvSpaceUnit, openKv, SharedSpace, takesItsOwnSpace, takeUsed } from "./kv-space.ts";
+import { openKv, SharedSpace, takesItsOwnSpace, takeUsed } from "./kv-space.ts";
 import { type DeviceLabel, firstDataByte } from "./label.ts";
 import { checkLabels } from "./label-io.ts";
 import { makeAllocator } from "./make.ts";
@@ -50,7 +50,7 @@ export interface Found {
 export async function openStore(parts: BlueStoreParts, growToBytes = 0): Promise<OpenedStore> {
   const { name } = parts.lane.facts;
   const label = await checkLabels(parts);
-  const space = new SharedSpace(kvSpaceUnit(parts.options.minAllocBytes));
+  const space = new SharedSpace(parts.options.minAllocBytes);
   // A key-value store that takes space while it opens is looked into first: deferred writes are made
   // before, too, since they may go to space that is free by now.
   const readOnly = takesItsOwnSpace(parts.kvName);

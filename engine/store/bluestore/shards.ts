@@ -22,6 +22,9 @@ export function shardKey(onode: Onode, offset: number): Uint8Array {
   return key;
 }
 
+/** Records of a shard after which its extents get new places in memory. */
+const renewEvery = 32;
+
 export class ShardRecords {
   readonly #kv: KeyValueStore;
   readonly #context: CodecContext;
@@ -87,7 +90,7 @@ export class ShardRecords {
     }
     let writer = this.#onodeRecord(onode);
     if (map.shards.length === 0 && this.#inlineBytes > this.#options.shardMaxBytes) {
-      map.shards = [{ offset: 0, bytes: this.#inlineBytes, loaded: true, dirty: true }];
+      map.shards = [{ offset: 0, bytes: this.#inlineBytes, loaded: true, dirty: true, writes: 0 }];
       this.#cutAnew(onode, 0, 0, batch);
       writer = this.#onodeRecord(onode);
     }
@@ -145,6 +148,10 @@ export class ShardRecords {
     const from = map.seek(shard.offset);
     const next = map.shards[at + 1];
     const to = next === undefined ? map.extents.length : map.seek(next.offset);
+    shard.writes += 1;
+    if (shard.writes % renewEvery === 0) {
+      map.renew(from, to);
+    }
     this.#writer.reset();
     encodeExtents(this.#writer, map.extents, from, to, this.#context.unitBytes);
     const record = this.#writer.seal(0);
@@ -183,6 +190,7 @@ export class ShardRecords {
       bytes: 0,
       loaded: true,
       dirty: true,
+      writes: 0,
     }));
     map.shards.splice(first, last + 1 - first, ...made);
     markSpanning(map);

@@ -5,7 +5,7 @@ import type { KeyValueStore } from "../../../hot/kv/kv.ts";
 import { Compression } from "../compression.ts";
 import { DiskIo } from "../disk-io.ts";
 import { BitmapFreelist } from "../freelist.ts";
-import { kvSpaceUnit, openKv, SharedSpace } from "../kv-space.ts";
+import { openKv, SharedSpace } from "../kv-space.ts";
 import type { DeviceLabel } from "../label.ts";
 import { checkLabels } from "../label-io.ts";
 import { makeAllocator } from "../make.ts";
@@ -54,7 +54,7 @@ interface Opened {
 }
 
 async function openToRead(parts: BlueStoreParts): Promise<Opened> {
-  const space = new SharedSpace(kvSpaceUnit(parts.options.minAllocBytes));
+  const space = new SharedSpace(parts.options.minAllocBytes);
   const kv = await openKv(parts, { create: false, readOnly: true }, space);
   try {
     return { kv, geometry: loadGeometry(kv, parts.lane.facts.name) };
@@ -184,7 +184,7 @@ async function repairOnce(
       (offset, length) => free.push(offset, length),
     );
     allocator.release(free);
-    const space = new SharedSpace(kvSpaceUnit(unitBytes));
+    const space = new SharedSpace(unitBytes);
     space.allocator = allocator;
     kv = await openKv(parts, { create: false, readOnly: false }, space);
     await commit(kv, repairsOf(survey), parts.lane.facts.name);
