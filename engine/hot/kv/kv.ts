@@ -34,11 +34,11 @@ export interface KvDevice {
 
 /** Space on the `main` device, shared with the object store. Other devices belong to the key-value store. */
 export interface KvSpace {
-  /** Extents' lengths are multiples of this. */
+  /** Extents' lengths are multiples of this, or, where free space is in small pieces, of a block at least. */
   readonly unitBytes: number;
   /** The native allocator behind it, for native implementations; `null`: it is in TypeScript. */
   readonly handle: unknown;
-  /** Extents of `lengthBytes` in all (a multiple of the unit); `undefined`: there is not so much. */
+  /** Extents of at least `lengthBytes` in all (a multiple of a block); `undefined`: there is not so much. */
   allocate(lengthBytes: number): readonly KvExtent[] | undefined;
   /** MUST be extents, or parts of extents, that were allocated. */
   release(extents: readonly KvExtent[]): void;
