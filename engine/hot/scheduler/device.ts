@@ -57,7 +57,8 @@ class Shard {
 function shardOfStripe(stripe: number, shards: number): number {
   const row = Math.floor(stripe / shards);
   const turn = ((Math.imul(row | 0, 0x9e3779b1) >>> 0) * shards) / 2 ** 32;
-  return ((stripe % shards) + Math.floor(turn)) % shards;
+  // An offset below 0 is refused by what is below; until then it is in a shard as any other.
+  return (stripe - row * shards + Math.floor(turn)) % shards;
 }
 
 export class SchedulerDevice extends DeviceWrapper {
