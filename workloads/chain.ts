@@ -3,7 +3,11 @@
  * the place to add one. A layer is in the chain of a run when one of its options is set.
  */
 import { openQosDevice, qosNotes, qosOptionsOf } from "../engine/device/qos-options.ts";
-import { clientCacheTuningOf, openClientCacheDevice } from "../engine/hot/clientcache/options.ts";
+import {
+  clientCacheNotes,
+  clientCacheTuningOf,
+  openClientCacheDevice,
+} from "../engine/hot/clientcache/options.ts";
 import { openSchedulerDevice, planOf, schedulerNotes } from "../engine/hot/scheduler/options.ts";
 import { writeLogKind } from "../engine/hot/writelog/registry.ts";
 import type { OptionLayer } from "../engine/options/option.ts";
@@ -44,7 +48,7 @@ export interface ChainLayer {
   readonly leastSlotBytes: number;
   /** Throws `bad-input` for values that do not go together, before anything is opened. */
   check(options: OptionSet): void;
-  /** What was set and acts on nothing, one line each. */
+  /** What was set and acts on nothing, or not as it was set, one line each. */
   notes(options: OptionSet): readonly string[];
   /** Puts the layer over what is below, whose arena it hands on; closing it closes that. */
   open(below: BlockDevice, context: LayerContext): OpenLayer | Promise<OpenLayer>;
@@ -79,7 +83,7 @@ export const chainLayers: readonly ChainLayer[] = [
     check: (options) => {
       clientCacheTuningOf(options);
     },
-    notes: noNotes,
+    notes: clientCacheNotes,
     open: async (below, { options, clock }) => await openClientCacheDevice(below, options, clock),
   },
   {

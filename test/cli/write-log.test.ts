@@ -100,6 +100,15 @@ describe("in virtual time", () => {
     expect(page).toMatch(/Response max(.|\n)*<td>0 ns/);
   });
 
+  test("limits of what is dirty that cannot be are told with what they act as", () => {
+    const cache = ["--set=rbd_cache_policy=writeback", "--set=rbd_cache_max_dirty=64m"];
+    const { code, err, out } = place.run(["run", ...quiet, base, ...write, ...timed, ...cache]);
+    expect(code, err).toBe(0);
+    expect(`${out}${err}`).toContain(
+      "rbd_cache_max_dirty=64 MiB acts as 32 MiB, the rbd_cache_size",
+    );
+  });
+
   test("a log that is full gives what the base gives, and says that writes waited", () => {
     const full = iops("ssd", 200, "4m");
     expect(full).toBeLessThan(1500);
