@@ -35,6 +35,7 @@ import { isTuneDirectory } from "../../results/tune/report/load.ts";
 import { formatBytes, formatCount, formatNs } from "../../results/units.ts";
 import type { Verification } from "../../results/verify.ts";
 import { verifyBench } from "../../results/verify-bench.ts";
+import { verifyPages } from "../../results/verify-page.ts";
 import { verifyResults } from "../../results/verify-results.ts";
 import { readSweep } from "../../results/verify-sweep.ts";
 import { writeWhole } from "../../results/whole-file.ts";
@@ -305,13 +306,17 @@ function remove(runs: readonly string[], options: Where): void {
   }
 }
 
-function verify(runs: readonly string[], options: Where): void {
-  const found = runs.flatMap((run) => {
+async function verify(runs: readonly string[], options: Where): Promise<void> {
+  const found: Verification[] = [];
+  for (const run of runs) {
     const bench = benchOf(run, options.root);
-    return bench === null
-      ? verifyResults(isTuneDirectory(run) ? resolve(run) : findResults(run, options.root))
-      : [verifyBench(bench)];
-  });
+    if (bench !== null) {
+      found.push(verifyBench(bench));
+      continue;
+    }
+    const directory = isTuneDirectory(run) ? resolve(run) : findResults(run, options.root);
+    found.push(...verifyResults(directory), ...(await verifyPages(directory)));
+  }
   if (options.json === true) {
     printJson(found);
   } else {

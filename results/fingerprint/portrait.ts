@@ -84,7 +84,23 @@ export function portraitText(profile: Profile): string[] {
         : `After ${formatBytes(sustained.cliff_after_bytes)} writes in order fall from ${formatBandwidth(sustained.first_bytes_per_second)} to ${formatBandwidth(sustained.last_bytes_per_second)}.`,
     );
   }
-  return sentences;
+  return [...sentences, ...fitSentences(profile.fit)];
+}
+
+/** How near the model that stands for the device comes to what was measured of it. */
+function fitSentences(fit: Profile["fit"]): readonly string[] {
+  if (fit === undefined) {
+    return [];
+  }
+  const { points, within_10_percent: within, beyond } = fit;
+  const off = (ratio: number) => Math.max(ratio, 1 / ratio);
+  const worst = [...beyond].sort((a, b) => off(b.ratio) - off(a.ratio)).slice(0, 3);
+  const names = worst.map(({ id, ratio }) => `${id} (${ratio.toFixed(2)} times)`);
+  return [
+    within === points
+      ? `The shape in the profile gives all ${points} figures to within 10%.`
+      : `The shape in the profile gives ${within} of ${points} figures to within 10%; furthest from what was measured: ${names.join(", ")}.`,
+  ];
 }
 
 function facts(profile: Profile): Markup {

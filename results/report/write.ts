@@ -55,6 +55,16 @@ export function drawingOf(dir: string): Drawing {
   return isTuneDirectory(dir) ? tuneDrawing(loadTuneReport(dir)) : plainDrawing(loadReport(dir));
 }
 
+/** What a run without a label is called: its directory's name, until that is changed. */
+export function renamedDrawing(dir: string, title: string): Drawing {
+  if (holdsSnia(dir) || isTuneDirectory(dir)) {
+    return drawingOf(dir);
+  }
+  const model = loadReport(dir);
+  const named = model.kind === "sweep" || model.name !== model.source;
+  return plainDrawing(named ? model : { ...model, name: title });
+}
+
 function plainDrawing(model: ReportModel): Drawing {
   return {
     name: model.name,

@@ -1,10 +1,11 @@
 /** `osdyno results pack`: every reader takes what it makes as the directory that it was made of. */
 import { execFileSync } from "node:child_process";
-import { mkdirSync, readdirSync, statSync } from "node:fs";
+import { mkdirSync, readdirSync, renameSync, statSync } from "node:fs";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { queryResults } from "../../results/query/query.ts";
 import { drawingOf } from "../../results/report/write.ts";
 import type { SweepRecord } from "../../results/sweep-record.ts";
+import { verifyPages } from "../../results/verify-page.ts";
 import { verifyResults } from "../../results/verify-results.ts";
 import { Workplace } from "./command.ts";
 
@@ -85,8 +86,8 @@ test("points are compared, a site is made, and tar unpacks the archive", () => {
     done(["results", "show", name]).replaceAll(/^ *results: .*$/gm, "");
   expect(shown("packed/repeat")).toBe(shown("repeat"));
   expect(shown("packed/sweep")).toBe(shown("sweep"));
-  const agrees = done(["results", "verify", "packed/sweep"]);
-  expect(agrees).toContain("packed without figures of single intervals");
+  const notes = verifyResults(place.path("packed", "sweep")).flatMap((each) => each.notes);
+  expect(notes.join()).toContain("packed without figures of single intervals");
   mkdirSync(place.path("plain"));
   const archive = place.path("packed", "sweep", "runs.tar.zst");
   // GNU tar's own zstd needs a program that not every machine has.
@@ -99,7 +100,7 @@ test("points are compared, a site is made, and tar unpacks the archive", () => {
   expect(drawingOf(place.path("plain")).markdown()).toBe(drawingOf(place.path("sweep")).markdown());
 });
 
-test("a packed sweep is judged again from its runs", () => {
+test("a packed sweep is judged again from its runs", async () => {
   const text = place.read("packed", "sweep", "sweep.json");
   const record = JSON.parse(text) as SweepRecord;
   const comparisons = record.comparisons.map((each) => ({ ...each, verdict: "same", low: 0.5 }));
@@ -107,7 +108,59 @@ test("a packed sweep is judged again from its runs", () => {
   const said = done(["results", "judge", "packed/sweep"]);
   expect(said).toContain(": same before, better now");
   expect(JSON.parse(place.read("packed", "sweep", "sweep.json"))).toEqual(record);
-  expect(verifyResults(place.path("packed", "sweep")).at(-1)?.disagreements).toEqual([]);
+  expect((await verifyPages(place.path("packed", "sweep")))[0]?.disagreements).toEqual([]);
+});
+
+test.each<readonly [string, (page: string) => string, RegExp]>([
+  [
+    "its answer",
+    (page) => page.replace(/(aria-label="Answer">\n<p>)[^<]*/, "$1No."),
+    /published 'No\.'/,
+  ],
+  ["a verdict", (page) => page.replace(/>better</, ">worse<"), /published 'worse'|'worse' is/],
+  [
+    "a cell",
+    (page) => page.replace(/(<td[^>]*data-m="iops">)[^<]*/, "$19.99M"),
+    /published '9\.99M', the results give/,
+  ],
+  [
+    "a text of a chart",
+    (page) => page.replace(/(<text[^>]*>)([\d.]+k?)</, "$177$2<"),
+    /published '77/,
+  ],
+  [
+    "a line of a chart",
+    (page) => page.replace(/(<svg[\s\S]*? d="M)[\d.]+,[\d.]+L/, "$11,1L"),
+    /the chart \S+ is not drawn as the results give it/,
+  ],
+  ["how it was measured", (page) => page.replace(/12 runs/, "120 runs"), /published '120 runs/],
+  [
+    "a sentence",
+    (page) => page.replace("</main>", "<p>It is 5 times as fast.</p></main>"),
+    /5 times/,
+  ],
+  [
+    "its script",
+    (page) => page.replace('<script type="module">', '<script type="module">document.title=1;'),
+    /its script is not the one of this version/,
+  ],
+])("a page on which %s was changed is told of", async (_, forge, line) => {
+  const page = place.read("packed", "sweep", "report.html");
+  const forged = forge(page);
+  expect(forged).not.toBe(page);
+  place.write("packed/sweep/report.html", forged);
+  const found = await verifyPages(place.path("packed", "sweep"));
+  place.write("packed/sweep/report.html", page);
+  expect(found.flatMap((each) => each.disagreements).join("\n")).toMatch(line);
+});
+
+test("a run's page is checked, too, by whatever name its directory goes", async () => {
+  const packed = place.path("packed", "run");
+  renameSync(packed, place.path("packed", "moved"));
+  const [found] = await verifyPages(place.path("packed", "moved"));
+  renameSync(place.path("packed", "moved"), packed);
+  expect(found?.disagreements).toEqual([]);
+  expect(found?.numbersChecked).toBeGreaterThan(100);
 });
 
 test("what cannot be packed, or not there, is refused", () => {
