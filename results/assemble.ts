@@ -27,6 +27,7 @@ import { type Distribution, percentileIntervals, summarise, withMerged } from ".
 import type { IntervalStatistics } from "./interval-statistics.ts";
 import { seriesNames } from "./job-names.ts";
 import { othersNotes, othersRecord } from "./others.ts";
+import { partsOf } from "./parts.ts";
 import {
   type JobRecord,
   type OsdynoCpu,
@@ -125,6 +126,11 @@ export function assembleRun(input: RunInput): RunRecord {
       issued_ios: input.intervals.issuedIos,
       ...(input.others === undefined ? {} : { others: othersRecord(input.others) }),
       totals: totalsOf(measured),
+      ...partsOf(
+        measured,
+        ({ planned, outcome }) => names.get(planned.index) ?? outcome.name,
+        totalsOf,
+      ),
       ...courseOf(input),
       ...(input.counters === undefined ? {} : { counters: input.counters }),
       ...(input.cpus === undefined ? {} : { cpus: cpusRecord(input.cpus) }),

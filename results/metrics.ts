@@ -5,12 +5,14 @@
 import { nearestName } from "../engine/base/nearest-name.ts";
 import type { Direction } from "../workloads/run-outcome.ts";
 import { percentileKey } from "./histogram.ts";
+import { totalsNamed } from "./parts.ts";
 import { mergePlat, platIndex, platPercentiles } from "./plat.ts";
 import type {
   FioLatency,
   JobRecord,
   OsdynoDirection,
   OsdynoLatency,
+  OsdynoTotals,
   RunRecord,
 } from "./run-record.ts";
 import {
@@ -62,15 +64,29 @@ const shareMetrics: readonly string[] = ["share", "served"].flatMap((of) =>
 );
 type PlainMetric = (typeof plainMetrics)[number];
 
+/** A metric of one job or class: `response.p99@client`. */
+interface PartMetric {
+  readonly kind: "part";
+  readonly name: string;
+  readonly of: ParsedRate | ParsedLatency;
+}
+interface ParsedRate {
+  readonly kind: "rate";
+  readonly of: "iops" | "bw";
+  readonly direction: DirectionPrefix;
+}
+interface ParsedLatency {
+  readonly kind: "latency";
+  readonly time: OurTime | FioTime;
+  readonly statistic: "mean" | "max" | "min" | number;
+  readonly direction: DirectionPrefix;
+}
+
 /** A metric's name taken apart. */
 type ParsedMetric =
-  | { readonly kind: "rate"; readonly of: "iops" | "bw"; readonly direction: DirectionPrefix }
-  | {
-      readonly kind: "latency";
-      readonly time: OurTime | FioTime;
-      readonly statistic: "mean" | "max" | "min" | number;
-      readonly direction: DirectionPrefix;
-    }
+  | PartMetric
+  | ParsedRate
+  | ParsedLatency
   | { readonly kind: "plain"; readonly name: PlainMetric }
   | { readonly kind: "share"; readonly of: "share" | "served"; readonly name: string }
   | { readonly kind: "stage"; readonly stage: StageMetric; readonly direction: DirectionPrefix }
@@ -82,6 +98,12 @@ const latencyPattern =
 
 /** Null for a name that is no metric, or one that a run on a plain target does not have yet. */
 function parseMetric(name: string): ParsedMetric | null {
+  const part = splitPart(name);
+  if (part !== null) {
+    const of = parseMetric(part.metric);
+    const known = of?.kind === "rate" || (of?.kind === "latency" && !isFioTime(of.time));
+    return known ? { kind: "part", name: part.part, of: of as PartMetric["of"] } : null;
+  }
   const prefix = prefixPattern.exec(name);
   const direction = (prefix?.[1] ?? "all") as DirectionPrefix;
   const rest = prefix?.[2] ?? name;
@@ -114,6 +136,13 @@ function parseMetric(name: string): ParsedMetric | null {
   return name.startsWith("counter.") ? { kind: "counter", name: name.slice(8) } : null;
 }
 
+/** `response.p99@client` taken apart; null for a metric of the whole run. */
+export function splitPart(name: string): { readonly metric: string; readonly part: string } | null {
+  const at = name.indexOf("@");
+  const [metric, part] = [name.slice(0, at), name.slice(at + 1)];
+  return at <= 0 || part === "" ? null : { metric, part };
+}
+
 /** Facts of a metric; null when the name is none. */
 export function metricFacts(name: string): MetricFacts | null {
   const parsed = parseMetric(name);
@@ -121,6 +150,12 @@ export function metricFacts(name: string): MetricFacts | null {
     return null;
   }
   switch (parsed.kind) {
+    case "part": {
+      const facts = metricFacts(splitPart(name)?.metric ?? "");
+      return facts === null
+        ? null
+        : { ...facts, label: `${facts.label} of ${parsed.name.replaceAll("_", " ")}` };
+    }
     case "rate":
       return parsed.of === "iops"
         ? { unit: "1/s", better: "higher", label: labelOf(parsed.direction, "IOPS") }
@@ -209,6 +244,11 @@ export const metricNames: readonly string[] = [
 
 /** The known metric nearest to a mistyped one, with its direction kept; null when none is near. */
 export function nearestMetric(name: string): string | null {
+  const part = splitPart(name);
+  if (part !== null) {
+    const near = metricFacts(part.metric) === null ? nearestMetric(part.metric) : null;
+    return near === null ? null : `${near}@${part.part}`;
+  }
   const prefix = prefixPattern.exec(name);
   const found = nearestName(prefix?.[2] ?? name, [...metricNames, ...stageMetricNames]);
   return found === null ? null : prefix === null ? found : `${prefix[1]}.${found}`;
@@ -225,15 +265,16 @@ export function metric(record: RunRecord, name: string): number | null {
     return null;
   }
   switch (parsed.kind) {
-    case "rate": {
-      const total = record.osdyno.totals[parsed.direction];
-      return total === undefined ? null : parsed.of === "iops" ? total.iops : total.bw_bytes;
+    case "part": {
+      const totals = totalsNamed(record, parsed.name);
+      return totals === null ? null : totalFigure(totals, parsed.of);
     }
+    case "rate":
+      return totalFigure(record.osdyno.totals, parsed);
     case "latency":
-      if (isFioTime(parsed.time)) {
-        return fioStatistic(record.jobs, parsed.time, parsed.direction, parsed.statistic);
-      }
-      return statisticOf(record.osdyno.totals[parsed.direction], parsed.time, parsed.statistic);
+      return isFioTime(parsed.time)
+        ? fioStatistic(record.jobs, parsed.time, parsed.direction, parsed.statistic)
+        : totalFigure(record.osdyno.totals, parsed);
     case "plain":
       return plainMetric(record, parsed.name);
     case "share":
@@ -243,6 +284,14 @@ export function metric(record: RunRecord, name: string): number | null {
     case "counter":
       return runCounter(record, parsed.name);
   }
+}
+
+function totalFigure(totals: OsdynoTotals, of: ParsedRate | ParsedLatency): number | null {
+  const total = totals[of.direction];
+  if (of.kind === "rate") {
+    return total === undefined ? null : of.of === "iops" ? total.iops : total.bw_bytes;
+  }
+  return isFioTime(of.time) ? null : statisticOf(total, of.time, of.statistic);
 }
 
 /** The same for one job record: one job, or a group that reports as one. */
@@ -265,6 +314,7 @@ export function jobMetric(job: JobRecord, name: string): number | null {
       }
       return parsed.name === "flushes_per_io" ? flushesPerIo([job]) : null;
     case "share":
+    case "part":
       return null;
     case "stage":
       return stageValue([job], directionsOf(parsed.direction), parsed.stage);
@@ -292,11 +342,12 @@ export function metricSupported(record: RunRecord, name: string): boolean {
     const samples = stageSamples(record.jobs, directionsOf(direction), stage);
     return percentileSupported(samples, stage.figure as number);
   }
-  if (parsed?.kind !== "latency" || typeof parsed.statistic !== "number") {
+  const of = parsed?.kind === "part" ? parsed.of : parsed;
+  if (of?.kind !== "latency" || typeof of.statistic !== "number") {
     return true;
   }
-  const count = record.osdyno.totals[parsed.direction]?.service_ns.N ?? 0;
-  return percentileSupported(count, parsed.statistic);
+  const totals = parsed?.kind === "part" ? totalsNamed(record, parsed.name) : record.osdyno.totals;
+  return percentileSupported(totals?.[of.direction]?.service_ns.N ?? 0, of.statistic);
 }
 
 /** A metric's value for a person, in the unit that suits its size. */

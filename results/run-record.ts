@@ -178,6 +178,15 @@ export interface OsdynoCpus {
   }[];
 }
 
+/** One job by its name, clones together, or one class of operations (`op_class`) of a run with several. */
+export interface OsdynoPart {
+  readonly kind: "job" | "class";
+  readonly name: string;
+  /** Names of its jobs in `series.csv` and `hist/`. */
+  readonly sources: readonly string[];
+  readonly totals: OsdynoTotals;
+}
+
 /** A `--threshold` and whether the run kept it; `value` is null when the run has no such metric. */
 export interface ThresholdResult {
   readonly threshold: string;
@@ -239,6 +248,8 @@ export interface RunRecord {
     readonly issued_ios: number;
     readonly others?: OthersRecord;
     readonly totals: OsdynoTotals;
+    /** Where several jobs, or classes, ran; a job comes before a class of the same name. */
+    readonly parts?: readonly OsdynoPart[];
     /** Absent of runs that are too short, and of several phases. */
     readonly course?: OsdynoCourse;
     /** What the stores below the jobs counted, for all jobs together, warm-ups included. */

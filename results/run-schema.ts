@@ -265,6 +265,13 @@ const total = z.strictObject({
     .optional(),
 });
 
+const totals = z.strictObject({
+  read: total.optional(),
+  write: total.optional(),
+  trim: total.optional(),
+  all: total.optional(),
+});
+
 const diskUtil = z
   .object({
     name: z.string(),
@@ -330,12 +337,17 @@ export const runSchema = z.strictObject({
           .optional(),
       })
       .optional(),
-    totals: z.strictObject({
-      read: total.optional(),
-      write: total.optional(),
-      trim: total.optional(),
-      all: total.optional(),
-    }),
+    totals,
+    parts: z
+      .array(
+        z.strictObject({
+          kind: z.enum(["job", "class"]),
+          name: z.string(),
+          sources: z.array(z.string()),
+          totals,
+        }),
+      )
+      .optional(),
     course: course.optional(),
     counters: z.record(z.string(), z.number()).optional(),
     cpus: z

@@ -39,6 +39,8 @@ export interface SweepRequirement {
   /** `unclear`: the interval holds figures on either side, or there is none. */
   readonly verdict: "met" | "missed" | "unclear";
   readonly because: string;
+  /** It was asked which points reach it; none had to. */
+  readonly goal?: true;
 }
 
 export interface SweepPoint {

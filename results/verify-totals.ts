@@ -19,16 +19,17 @@ function runtimeMs(job: JobRecord, which: readonly Direction[]): number {
  * waited from the warm-up on, the time that counts is shorter than fio's, but not than the job's.
  */
 export function checkRates(
-  record: RunRecord,
+  what: string,
+  jobs: readonly JobRecord[],
   direction: Direction | "all",
   total: OsdynoTotal,
   ledger: Ledger,
 ): void {
   const which = direction === "all" ? directions : [direction];
-  const phases = [...new Set(record.jobs.map((job) => job.osdyno.phase))];
+  const phases = [...new Set(jobs.map((job) => job.osdyno.phase))];
   const longest = (time: (job: JobRecord) => number) =>
     phases.reduce((sum, phase) => {
-      const own = record.jobs.filter((job) => job.osdyno.phase === phase);
+      const own = jobs.filter((job) => job.osdyno.phase === phase);
       return sum + Math.max(0, ...own.map(time));
     }, 0);
   const whole = longest((job) => runtimeMs(job, which));
@@ -46,9 +47,9 @@ export function checkRates(
   const high = (total.ios * 1000) / (least - slack);
   const low = (total.ios * 1000) / (whole + slack);
   const middle = (high + low) / 2;
-  ledger.same(`run ${direction} iops`, total.iops, middle, (high - low) / 2);
+  ledger.same(`${what} ${direction} iops`, total.iops, middle, (high - low) / 2);
   const bandwidth = (total.iops * total.bytes) / total.ios;
-  ledger.same(`run ${direction} bw_bytes`, total.bw_bytes, bandwidth, 1e-6 * bandwidth);
+  ledger.same(`${what} ${direction} bw_bytes`, total.bw_bytes, bandwidth, 1e-6 * bandwidth);
 }
 
 /** What each threshold was held against, and what came of it. */

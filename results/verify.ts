@@ -14,6 +14,7 @@ import type {
   JobRecord,
   OsdynoDirection,
   OsdynoLatency,
+  OsdynoTotals,
   RunRecord,
 } from "./run-record.ts";
 import { readRun } from "./run-schema.ts";
@@ -67,13 +68,16 @@ export function verifyRun(directory: string): Verification {
 function checkNumbers(directory: string, record: RunRecord, ledger: Ledger): void {
   const raw = new RawData(directory, ledger);
   const everything = new Measured();
+  const byJob = new Map<JobRecord, Measured>();
   for (const job of record.jobs) {
     const measured = checkJob(job, raw, publishesClat(job, record), ledger);
     checkSteadyState(job, ledger);
     checkStages(job, ledger, packedFacts(directory)?.stages_pooled === true);
     everything.add(measured);
+    byJob.set(job, measured);
   }
-  checkTotals(record, everything, ledger);
+  checkTotals("run", record.osdyno.totals, record.jobs, everything, ledger);
+  checkParts(record, byJob, ledger);
   checkThresholds(record, ledger);
 }
 
@@ -359,20 +363,50 @@ function checkFioPercentiles(where: string, latency: FioLatency, ledger: Ledger)
   }
 }
 
-function checkTotals(record: RunRecord, measured: Measured, ledger: Ledger): void {
+function checkTotals(
+  what: string,
+  totals: OsdynoTotals,
+  jobs: readonly JobRecord[],
+  measured: Measured,
+  ledger: Ledger,
+): void {
   for (const direction of [...directions, "all"] as const) {
-    const total = record.osdyno.totals[direction];
-    checkLatencies(`run ${direction}`, total, direction, measured, ledger);
+    const total = totals[direction];
+    checkLatencies(`${what} ${direction}`, total, direction, measured, ledger);
     if (total !== undefined) {
       const which = direction === "all" ? directions : [direction];
       const bytes = which.reduce((sum, one) => sum + (measured.bytes.get(one) ?? 0), 0);
-      ledger.same(`run ${direction} bytes`, total.bytes, bytes);
-      ledger.same(
-        `run ${direction} ios`,
-        total.ios,
-        measured.histogram(direction, "service").totalCount,
-      );
-      checkRates(record, direction, total, ledger);
+      const operations = measured.histogram(direction, "service").totalCount;
+      ledger.same(`${what} ${direction} bytes`, total.bytes, bytes);
+      ledger.same(`${what} ${direction} ios`, total.ios, operations);
+      checkRates(what, jobs, direction, total, ledger);
     }
+  }
+}
+
+/** What jobs and classes had of the run, from the records of their jobs. */
+function checkParts(
+  record: RunRecord,
+  byJob: ReadonlyMap<JobRecord, Measured>,
+  ledger: Ledger,
+): void {
+  for (const { kind, name, sources, totals } of record.osdyno.parts ?? []) {
+    const own = [...byJob].filter(([job]) =>
+      job.osdyno.sources.some((one) => sources.includes(one)),
+    );
+    const count = own.reduce((sum, [job]) => sum + job.osdyno.sources.length, 0);
+    const what = `${kind} ${name}`;
+    if (count !== sources.length) {
+      ledger.notes.push(
+        `${what}: reported in one record with others, so it is not checked by itself`,
+      );
+      continue;
+    }
+    const measured = new Measured();
+    for (const [, each] of own) {
+      measured.add(each);
+    }
+    const jobs = own.map(([job]) => job);
+    checkTotals(what, totals, jobs, measured, ledger);
   }
 }

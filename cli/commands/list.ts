@@ -89,6 +89,11 @@ function metricRows(): Row[] {
       name: "read.NAME, write.NAME, trim.NAME",
       description: "any rate, time or stage of one direction only",
     },
+    {
+      name: "NAME@JOB, NAME@CLASS",
+      description:
+        "a rate or a service, wait or response time of one job by its name (clones together), or of one op_class: response.p99@client",
+    },
     { name: "TIME.pN", description: "any other percentile that percentile_list asks for" },
     { name: "counter.NAME", description: "any counter of run.json" },
     {

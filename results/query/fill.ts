@@ -235,6 +235,9 @@ function metricsOf(record: RunRecord): readonly (readonly [string, number])[] {
       stageMetricsOf(record.jobs, [direction]).map((name) => `${direction}.${name}`),
     ),
     ...[...counters].map((name) => `counter.${name}`),
+    ...[...new Set((record.osdyno.parts ?? []).map((part) => part.name))].flatMap((part) =>
+      metricNames.map((name) => `${name}@${part}`),
+    ),
   ];
   return names.flatMap((name) => {
     const value = metric(record, name);

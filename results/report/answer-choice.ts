@@ -157,7 +157,7 @@ function percent(ratio: number): string {
 
 function titleOf(metric: string): string {
   const title = metricTitle(metric);
-  return isTime(metric) && !/\btime\b/.test(title) ? `${title} time` : title;
+  return isTime(metric) && !/\btime\b|\bof\b/.test(title) ? `${title} time` : title;
 }
 
 /** Nothing is decided: what was measured best all the same, and how many runs would tell. */

@@ -1,6 +1,7 @@
 /** The answer in a sentence, and the sentences that explain it. */
 import type { SweepComparison, SweepRequirement } from "../sweep-record.ts";
 import { choiceSentences } from "./answer-choice.ts";
+import { goalSentences } from "./answer-goals.ts";
 import { growthOf, offeredOf } from "./answer-growth.ts";
 import { pickSentences } from "./answer-pick.ts";
 import { requirementSentences } from "./answer-requirements.ts";
@@ -53,7 +54,11 @@ export function answerOf(input: AnswerInput): readonly string[] {
     return [`${label}${first}`, ...rest.map(capital)];
   }
   const decided = [
-    ...requirementSentences(input.requirements ?? [], input.entries),
+    ...requirementSentences(
+      (input.requirements ?? []).filter(({ goal }) => goal === undefined),
+      input.entries,
+    ),
+    ...goalSentences(input),
     ...pickSentences(input),
     ...choiceSentences(input),
   ];

@@ -3,7 +3,7 @@ import { type Form, formWidth, ink, nsLabel, palette, softInk, styled } from "./
 import type { Chart } from "./charts.ts";
 import { textWidth } from "./fonts.ts";
 import { markCode } from "./mark-codes.ts";
-import type { ReportModel } from "./model.ts";
+import type { Entry, ReportModel } from "./model.ts";
 import { type StageEntry, type StageShare, stageTitle } from "./stage-entries.ts";
 import { formatNs, formatShare } from "./units.ts";
 
@@ -51,9 +51,24 @@ export function stageChart(model: ReportModel): Chart | null {
   };
 }
 
-function titleOf({ entries }: ReportModel, { entry: place, direction }: StageEntry): string {
+function titleOf({ entries }: ReportModel, { entry, direction }: StageEntry): string {
+  return stagedTitle(entries, entry, direction);
+}
+
+/** What an entry's stages are headed with. */
+export function stagedTitle(
+  entries: readonly Entry[],
+  place: number,
+  direction: StageEntry["direction"],
+): string {
   const entry = entries[place];
-  return entry === undefined ? direction : `${entry.label}, ${direction}s`;
+  if (entry === undefined) {
+    return direction;
+  }
+  // Of jobs that ran at once the facet holds the name.
+  const alike = entries.filter(({ label }) => label === entry.label);
+  const apart = new Set(alike.map(({ facet }) => facet.replace(/, (?:reads|writes|trims)\b/, "")));
+  return apart.size > 1 ? `${entry.facet}, ${entry.label}` : `${entry.label}, ${direction}s`;
 }
 
 function tipOf(title: string, stage: StageShare): string {

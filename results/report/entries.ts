@@ -1,7 +1,8 @@
 /** Arranges measures into entries: which panel, which colour, which place on the line of depths. */
 import type { Direction } from "../../workloads/run-outcome.ts";
 import { directions } from "../fio-record.ts";
-import type { JobRecord } from "../run-record.ts";
+import { splitPart } from "../metrics.ts";
+import type { JobRecord, OsdynoPart, RunRecord } from "../run-record.ts";
 import { HeatGrid } from "./heat-grid.ts";
 import { type JobFacts, jobFacts } from "./job-facts.ts";
 import { cdfOf, isSolid, type Measure, measureOf, spectrumOf } from "./measure.ts";
@@ -19,6 +20,8 @@ export interface LoadedPoint {
 /** An entry before its place is decided. */
 interface Draft {
   readonly point: string;
+  /** The job or class that it is of, where several ran at once; else empty. */
+  readonly part: string;
   readonly job: string;
   readonly direction: Direction;
   readonly parameters: Readonly<Record<string, string>>;
@@ -47,8 +50,8 @@ const factual = new Set(
 );
 
 /**
- * Makes the entries of all points. `wholePoint`: jobs of a point that run at once are added up (a
- * sweep); otherwise each job stands for itself (a run). `asked`: metrics beside the usual ones.
+ * Makes the entries of all points. `wholePoint`: jobs of a point that run at once are added up, by class where
+ * there are several (a sweep); otherwise each job stands for itself (a run). `asked`: metrics beside the usual ones.
  */
 export function makeEntries(
   points: readonly LoadedPoint[],
@@ -59,7 +62,8 @@ export function makeEntries(
   const facts = drafts.map((draft) => facetOf(draft, drafts));
   const facets = ownNames(drafts, facts) ?? facts;
   const series = seriesOf(drafts, facets);
-  const severalDepths = new Set(drafts.map(depthOf)).size > 1;
+  const severalDepths = (facet: string) =>
+    new Set(drafts.filter((_, at) => facets[at] === facet).map(depthOf)).size > 1;
   return drafts.map((draft, index) => {
     const facet = facets[index] ?? "";
     const own = series[index] ?? "";
@@ -72,7 +76,7 @@ export function makeEntries(
     const entry: Entry = {
       id: `${draft.point}/${draft.job}/${draft.direction}`,
       point: draft.point,
-      label: severalDepths || rate !== null ? `${own}, ${depthText}` : own,
+      label: severalDepths(facet) || rate !== null ? `${own}, ${depthText}` : own,
       direction: draft.direction,
       facet,
       facetDetail: facet === facts[index] ? "" : (facts[index] ?? ""),
@@ -118,29 +122,104 @@ function draftsOf(
   if (first === undefined) {
     return [];
   }
-  const keyOf = (job: JobRecord) => (wholePoint ? String(job.osdyno.phase) : job.jobname);
-  const keys = [...new Set(first.record.jobs.map(keyOf))];
-  const drafts: Draft[] = [];
-  for (const key of keys) {
-    const own = first.record.jobs.filter((job) => keyOf(job) === key);
-    const name = own[0]?.jobname ?? key;
-    for (const direction of directions) {
+  const split = splitOf(first.record, wholePoint, asked);
+  const keyOf = (record: RunRecord, job: JobRecord) =>
+    wholePoint ? `${job.osdyno.phase} ${partOf(record, job, split)?.name ?? ""}` : job.jobname;
+  const keys = [...new Set(first.record.jobs.map((job) => keyOf(first.record, job)))];
+  const columns = wholePoint ? columnsInSweep : columnsInRun;
+  return keys.flatMap((key) => {
+    const groupOf = ({ record }: RunFiles) =>
+      record.jobs.filter((job) => keyOf(record, job) === key);
+    const own = groupOf(first);
+    const [any] = own;
+    const part = any === undefined ? null : partOf(first.record, any, split);
+    return directions.flatMap((direction): Draft[] => {
       const measures = point.runs.flatMap((run) => {
-        const group = run.record.jobs.filter((job) => keyOf(job) === key);
-        const columns = wholePoint ? columnsInSweep : columnsInRun;
-        return measureOf(run, group, direction, columns, asked) ?? [];
+        const mine = run.record.osdyno.parts?.find(
+          ({ kind, name }) => kind === part?.kind && name === part.name,
+        );
+        return measureOf(run, groupOf(run), direction, { columns, asked, part: mine }) ?? [];
       });
-      if (measures.length > 0) {
-        const { id, parameters } = point;
-        const facts = jobFacts(first.record, name);
-        const sources = new Set(own.flatMap((job) => job.osdyno.sources));
-        const openLoop = own.every((job) => !job.osdyno.generator.loop.includes("closed"));
-        const draft = { point: id, job: name, direction, parameters, facts };
-        drafts.push({ ...draft, measures, sources, openLoop });
-      }
-    }
+      // Of several jobs at once those that go this way are what the row is about.
+      const going = own.filter((job) => (job.osdyno[direction]?.service_ns.N ?? 0) > 0);
+      const names = [...new Set((going.length > 0 ? going : own).map((job) => job.jobname))];
+      const facts = together(names.map((name) => jobFacts(first.record, name)));
+      return measures.length === 0 || facts === null
+        ? []
+        : [
+            {
+              ...{ point: point.id, job: names[0] ?? key, direction, facts, measures },
+              ...{ part: partText(first.record, part), parameters: point.parameters },
+              sources: new Set(own.flatMap((job) => job.osdyno.sources)),
+              openLoop: own.every((job) => !job.osdyno.generator.loop.includes("closed")),
+            },
+          ];
+    });
+  });
+}
+
+/** What several jobs at once keep outstanding, or offer, together; what they do is the first one's. */
+function together(facts: readonly JobFacts[]): JobFacts | null {
+  const [first] = facts;
+  if (first === undefined || facts.length === 1) {
+    return first ?? null;
   }
-  return drafts;
+  const sum = (values: readonly (number | null)[]) =>
+    values.reduce<number | null>((a, b) => (a === null || b === null ? null : a + b), 0);
+  const sizes = (direction: Direction) => new Set(facts.map((each) => each.blockSize(direction)));
+  return {
+    ...first,
+    rw: new Set(facts.map(({ rw }) => rw)).size === 1 ? first.rw : "several jobs",
+    blockSize: (direction) => (sizes(direction).size === 1 ? first.blockSize(direction) : ""),
+    outstanding: sum(facts.map(({ outstanding }) => outstanding)) ?? first.outstanding,
+    rate: (direction) => sum(facts.map((each) => each.rate(direction))),
+  };
+}
+
+/** More jobs at once than these do not get a panel each. */
+const mostParts = 6;
+
+/** Whether the jobs of a run that ran at once stand by themselves, and as what. */
+function splitOf(
+  record: RunRecord,
+  wholePoint: boolean,
+  asked: readonly string[],
+): OsdynoPart["kind"] | null {
+  const parts = record.osdyno?.parts ?? [];
+  const of = (kind: OsdynoPart["kind"]) => parts.filter((part) => part.kind === kind);
+  if (!wholePoint) {
+    const phases = new Set(record.jobs.map((job) => job.osdyno.phase));
+    return phases.size === 1 && of("job").length <= mostParts ? "job" : null;
+  }
+  const named = asked.flatMap((name) => splitPart(name)?.part ?? []);
+  const isOf = (kind: OsdynoPart["kind"], name: string) =>
+    of(kind).some((part) => part.name === name);
+  const byJob = named.some((name) => isOf("job", name) && !isOf("class", name));
+  return byJob ? "job" : of("class").length > 1 ? "class" : null;
+}
+
+/** The part that a record is wholly of. */
+function partOf(
+  record: RunRecord,
+  job: JobRecord,
+  kind: OsdynoPart["kind"] | null,
+): OsdynoPart | null {
+  const own = (record.osdyno?.parts ?? []).find(
+    (part) =>
+      part.kind === kind && job.osdyno.sources.every((source) => part.sources.includes(source)),
+  );
+  return own ?? null;
+}
+
+/** `client`; of a job with another name than its class, where there are several: `guest, client`. */
+function partText(record: RunRecord, part: OsdynoPart | null): string {
+  const classes = (record.osdyno?.parts ?? []).filter(({ kind }) => kind === "class");
+  const own = classes.find(({ sources }) => part?.sources.every((each) => sources.includes(each)));
+  return part === null
+    ? ""
+    : own === undefined || own.name === part.name
+      ? part.name
+      : `${part.name}, ${own.name}`;
 }
 
 function depthOf(draft: Draft): number {
@@ -156,7 +235,8 @@ function facetOf(draft: Draft, all: readonly Draft[]): string {
       other.point === draft.point && other.job === draft.job && other.direction !== direction,
   );
   const mixed = several ? `, ${direction}s` : "";
-  return `${size === "" ? "" : `${size} `}${facts.rw}${facts.durability}${mixed}`;
+  const text = `${size === "" ? "" : `${size} `}${facts.rw}${facts.durability}${mixed}`;
+  return draft.part === "" ? text : `${draft.part} (${text})`;
 }
 
 /** Values of the parameter that names the facets one to one (`durable write`); null without one. */

@@ -112,6 +112,7 @@ thead th{border-bottom:2px solid var(--soft);white-space:normal;vertical-align:b
 th[scope=rowgroup]{background:var(--panel)}
 th[scope=row]{font-weight:normal}
 td.why{white-space:normal;min-width:16rem}
+.verdicts td.text{white-space:normal}
 td.best{font-weight:bold;background:var(--best)}
 td small{display:block;color:var(--soft);font-size:.75rem;font-weight:normal}
 .hidden{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap}
@@ -170,6 +171,10 @@ main,header,footer{padding-left:.9rem;padding-right:.9rem}
 .site td,.site th,.site th[scope=row]{display:block;border:0;padding:.1rem 0;position:static!important;min-width:0;max-width:none}
 .site .target{max-width:none}
 th[scope=row]{position:sticky;left:0;background:var(--ground);white-space:normal;min-width:8rem}
+.verdicts thead{display:none}.verdicts tr{display:block;border-bottom:1px solid var(--line);padding:.4rem 0}
+.verdicts td,.verdicts th[scope=row],.verdicts th[scope=rowgroup]{display:block;position:static;border:0;padding:.1rem .2rem;text-align:left;white-space:normal;min-width:0}
+.verdicts th[scope=row]{font-weight:bold}.verdicts td small{display:inline}
+.verdicts td[data-l]::before{content:attr(data-l) ": ";color:var(--soft)}
 }
 @media screen and (prefers-color-scheme:dark){
 :root{--ground:#17191c;--ink:#ececec;--soft:#b4b4b4;--line:#3a3d42;--panel:#22252a;--link:#7cc0ff;--warn:#ffb37a;

@@ -34,13 +34,15 @@ ${fold}</section>`;
 
 function verdictTable(groups: readonly VerdictGroup[]): Markup {
   // What was decided stands where a phone shows it without scrolling.
-  const titles = ["Verdict", "Difference", "Interval", "Medians", "p", "Compared with", "Why"];
+  const titles = ["Verdict", "Difference", "Medians", "p", "Compared with", "Why"];
   const words = new Set(["Verdict", "Compared with", "Why"]);
   const bodies = groups.map(({ heading, rows }) => {
     const lines = rows.map((row) => {
       const { verdict, difference, interval, medians, p, base, why } = row;
-      return html`<tr><th scope="row">${row.candidate}</th><td class="text"><b>${verdict}</b></td><td>${difference}</td>
-<td>${interval}</td><td>${medians}</td><td>${p}</td><td class="text">${base}</td><td class="text why">${why}</td></tr>`;
+      const [own = "", against = ""] = medians.split(/(?= against )/);
+      return html`<tr><th scope="row">${row.candidate}</th><td class="text" data-l="Verdict"><b>${verdict}</b></td>
+<td data-l="Difference">${difference} <small>${interval}</small></td><td data-l="Medians">${own} <small>${against}</small></td>
+<td data-l="p">${p}</td><td class="text" data-l="Compared with">${base}</td><td class="text why" data-l="Why">${why}</td></tr>`;
     });
     return html`<tbody><tr><th scope="rowgroup" colspan="${titles.length + 1}">${heading}</th></tr>
 ${lines}</tbody>`;
@@ -51,8 +53,9 @@ ${lines}</tbody>`;
 function requirementTable(model: ReportModel): Markup {
   const rows = requirementRows(model).map(
     ({ name, verdict, threshold, median, interval, because }) =>
-      html`<tr><th scope="row">${name}</th><td class="text"><b>${verdict}</b></td><td class="text">${threshold}</td>
-<td>${median}</td><td>${interval}</td><td class="text why">${because}</td></tr>`,
+      html`<tr><th scope="row">${name}</th><td class="text" data-l="Verdict"><b>${verdict}</b></td>
+<td class="text" data-l="Required">${threshold}</td><td data-l="Median">${median}</td><td data-l="Interval">${interval}</td>
+<td class="text why" data-l="Why">${because}</td></tr>`,
   );
   const titles = ["Verdict", "Required", "Median", "Interval", "Why it is required"];
   const words = new Set(["Verdict", "Required", "Why it is required"]);

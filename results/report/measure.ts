@@ -7,8 +7,9 @@ import {
   metricNames,
   metricSupported,
   percentileSupported,
+  splitPart,
 } from "../metrics.ts";
-import type { JobRecord, OsdynoLatency, OsdynoTotal } from "../run-record.ts";
+import type { JobRecord, OsdynoLatency, OsdynoPart, OsdynoTotal } from "../run-record.ts";
 import type { HeatGrid } from "./heat-grid.ts";
 import type { RunFiles } from "./run-files.ts";
 
@@ -43,28 +44,33 @@ export function isSolid(name: string, samples: number): boolean {
   return percentile === undefined || percentileSupported(samples, Number(percentile));
 }
 
-/**
- * Measures one direction of a group of job records of a run; null when nothing was done in it.
- * @param mostColumns of the heat maps
- * @param asked further metrics, by any name
- */
+export interface MeasureOptions {
+  /** Of the heat maps, at most. */
+  readonly columns: number;
+  /** Further metrics, by any name. */
+  readonly asked: readonly string[];
+  /** The job or class that the group is, as the record totals it. */
+  readonly part: OsdynoPart | undefined;
+}
+
+/** Measures one direction of a group of job records of a run; null when nothing was done in it. */
 export function measureOf(
   files: RunFiles,
   group: readonly JobRecord[],
   direction: Direction,
-  mostColumns: number,
-  asked: readonly string[] = [],
+  { columns, asked, part }: MeasureOptions,
 ): Measure | null {
   const records = group.filter((job) => (job.osdyno[direction]?.service_ns.N ?? 0) > 0);
   if (records.length === 0) {
     return null;
   }
   const sources = new Set(records.flatMap((job) => job.osdyno.sources));
-  const total = wholeRun(files, group) ? files.record.osdyno.totals[direction] : undefined;
+  const totals = wholeRun(files, group) ? files.record.osdyno.totals : part?.totals;
+  const total = totals?.[direction];
   const figures = new Map<string, number>();
   addRates(figures, records, direction, total);
-  const service = files.distribution(sources, direction, "service", mostColumns);
-  const response = files.distribution(sources, direction, "response", mostColumns);
+  const service = files.distribution(sources, direction, "service", columns);
+  const response = files.distribution(sources, direction, "response", columns);
   const histograms = { service: service.histogram, response: response.histogram };
   const grids = { service: service.grid, response: response.grid };
   const needsMerge = total === undefined && records.length > 1;
@@ -81,7 +87,19 @@ export function measureOf(
     );
   }
   addRunFigures(figures, files, group);
-  addAsked(figures, files, group, direction, asked);
+  if (part?.kind === "class") {
+    // The run's other shares stand in the rows of their own classes.
+    for (const name of [...figures.keys()]) {
+      if (/^(share|served)\./.test(name) && !name.endsWith(`.${part.name}`)) {
+        figures.delete(name);
+      }
+    }
+  }
+  const own = asked.filter((name) => {
+    const named = splitPart(name)?.part;
+    return named === undefined || named === part?.name;
+  });
+  addAsked(figures, files, group, direction, own);
   const samples = records.reduce((sum, job) => sum + (job.osdyno[direction]?.service_ns.N ?? 0), 0);
   return { direction, samples, figures, histograms, grids };
 }
@@ -127,11 +145,12 @@ function addAsked(
   for (const name of asked.filter((each) => !figures.has(each))) {
     const prefix = /^(read|write|trim)\./.exec(name)?.[1];
     const full = prefix === undefined ? `${direction}.${name}` : name;
-    const value = wholeRun(files, group)
-      ? metric(files.record, full)
-      : only === undefined || more.length > 0
-        ? null
-        : jobMetric(only, full);
+    const value =
+      wholeRun(files, group) || splitPart(name) !== null
+        ? metric(files.record, full)
+        : only === undefined || more.length > 0
+          ? null
+          : jobMetric(only, full);
     const mine = prefix === undefined || prefix === direction;
     if (mine && value !== null && metricSupported(files.record, full)) {
       figures.set(name, value);

@@ -1,4 +1,5 @@
 /** The stages as tables: in the page, and in Markdown. */
+import { stagedTitle } from "./chart-stages.ts";
 import { html, type Markup, nothing } from "./html-markup.ts";
 import type { ReportModel } from "./model.ts";
 import { type StageShare, stageTitle } from "./stage-entries.ts";
@@ -22,7 +23,7 @@ interface Block {
 
 function blocksOf({ stages, entries }: ReportModel): readonly Block[] {
   return stages.map(({ entry, direction, meanNs, stages: own }) => ({
-    title: `${entries[entry]?.label ?? ""}, ${direction}s: ${formatNs(meanNs)} of service`,
+    title: `${stagedTitle(entries, entry, direction)}: ${formatNs(meanNs)} of service`,
     rows: own.map((stage) => ({
       title: stageTitle(stage),
       kind: stage.kind,

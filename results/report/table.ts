@@ -1,4 +1,5 @@
 /** The table of figures, shared by the HTML and the Markdown report. */
+import { splitPart } from "../metrics.ts";
 import { byFacet } from "./answer.ts";
 import { provenBest } from "./best.ts";
 import type { Entry, MetricValue, ReportModel } from "./model.ts";
@@ -57,8 +58,9 @@ export function tableOf(model: ReportModel): Table {
   const wanted = [
     ...new Set(isUsual ? [...usual, ...model.metrics] : [...model.metrics, ...usual]),
   ];
-  const metrics = wanted.filter((metric) =>
-    model.entries.some((entry) => entry.metrics[metric]?.solid === true),
+  // What was asked of one job stands in that job's rows, in the column that all have.
+  const metrics = [...new Set(wanted.map((metric) => splitPart(metric)?.metric ?? metric))].filter(
+    (metric) => model.entries.some((entry) => entry.metrics[metric]?.solid === true),
   );
   let hasWeak = false;
   const groups = [...byFacet(model.entries)].map(([facet, entries]) => {
@@ -120,10 +122,18 @@ function rangeText(low: string, high: string): string {
     : `${low} to ${high}`;
 }
 
-/** Only what was asked for is marked, and only what is better than every other choice. */
+/**
+ * Only what was asked for is marked, of one job in that job's rows, and only what is better than every other
+ * choice.
+ */
 function bestOf(model: ReportModel, group: readonly Entry[], metric: string): Entry | null {
-  const choice = group.length > 1 && hasBetter(metric) && model.metrics.includes(metric);
-  return choice ? provenBest(model, group, metric) : null;
+  const asked = model.metrics.find(
+    (name) =>
+      name === metric ||
+      (splitPart(name)?.metric === metric && group.every((entry) => name in entry.metrics)),
+  );
+  const choice = group.length > 1 && hasBetter(metric) && asked !== undefined;
+  return choice ? provenBest(model, group, asked) : null;
 }
 
 /** What a mark means, for the note below a table. */

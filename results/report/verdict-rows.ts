@@ -38,7 +38,7 @@ export function verdictGroups(model: ReportModel): readonly VerdictGroup[] {
 
 /** Which operations a comparison is over, where a reader might take it for fewer. */
 export function overText(model: ReportModel, metric: string): string {
-  const own = /^(read|write|trim)\.|^share\.|^counter\./.test(metric);
+  const own = /^(read|write|trim)\.|^(share|served)\.|^counter\.|@/.test(metric);
   const points = new Set(model.comparisons.flatMap((each) => [each.base, each.candidate]));
   const mixed = [...points].some((point) => entriesOf(model, point).length > 1);
   return mixed && !own ? ", all operations together" : "";
@@ -120,7 +120,7 @@ export function requirementRows(model: ReportModel): readonly RequirementRow[] {
           ? "-"
           : `${formatShort(metric, low)} to ${formatShort(metric, high)}`,
       verdict: each.verdict,
-      because: each.because,
+      because: each.goal === true ? "asked: which reach it" : each.because,
     };
   });
 }

@@ -9,6 +9,7 @@ import type { RunPlan } from "../../workloads/plan-model.ts";
 import { readShape } from "../../workloads/shape-profile.ts";
 import { plainStack, readDeviceClass, type StackChoice } from "../../workloads/stack.ts";
 import type { NoiseRecord } from "../noise-record.ts";
+import { checkPartNames } from "../parts.ts";
 import {
   type PerformedRun,
   type RunEvents,
@@ -171,10 +172,13 @@ export function runRequest(
 export function sweepPoints(
   request: SweepRequest,
 ): readonly { readonly point: Point; readonly run: RunRequest }[] {
-  return pointsOf(request.spec, request.variables).map((point) => ({
-    point,
-    run: runRequest(request, point, 1, []),
-  }));
+  const { spec, variables } = request;
+  const named = [...spec.metrics, ...spec.require.map(({ threshold }) => threshold.metric)];
+  return pointsOf(spec, variables).map((point) => {
+    const run = runRequest(request, point, 1, []);
+    checkPartNames(named, run.parsed.jobs, spec.file);
+    return { point, run };
+  });
 }
 
 /** The plan of every point: bad input and refusals show before anything is created. */

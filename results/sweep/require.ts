@@ -24,7 +24,7 @@ export function judgeRequirements(
   points: readonly JudgedPoint[],
   figures: FiguresOf,
 ): SweepRequirement[] {
-  return requirements.flatMap(({ threshold, at, because }) =>
+  return requirements.flatMap(({ threshold, at, because, goal }) =>
     points
       .filter(({ parameters }) => ruleHolds(at, parameters))
       .map(({ id }) => {
@@ -34,7 +34,8 @@ export function judgeRequirements(
           values.length === 0 ? { median: null, low: null, high: null } : medianInterval(values);
         const { median, low, high } = interval;
         const verdict = verdictOf(threshold, interval);
-        return { threshold: text, metric, point: id, median, low, high, verdict, because };
+        const judged = { threshold: text, metric, point: id, median, low, high, verdict, because };
+        return goal === undefined ? judged : { ...judged, goal };
       }),
   );
 }

@@ -77,6 +77,7 @@ export const sweepSchema = z.strictObject({
       }),
     )
     .default([]),
+  goal: z.array(z.string()).default([]),
   preview: z.boolean().default(false),
 });
 

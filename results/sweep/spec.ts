@@ -52,6 +52,8 @@ export interface Requirement {
   readonly at: Rule;
   /** Why this figure, for the report; empty when the file does not say. */
   readonly because: string;
+  /** Asked which points reach it; none has to. */
+  readonly goal?: true;
 }
 
 export interface SweepSpec {
@@ -257,6 +259,18 @@ function requirementsOf(document: SweepDocument, spec: CheckedSweep): readonly R
   });
 }
 
+function goalsOf(document: SweepDocument, spec: CheckedSweep): readonly Requirement[] {
+  return spec.goal.map((text, index) => {
+    try {
+      return { threshold: parseThreshold(text), at: {}, because: "", goal: true };
+    } catch (error) {
+      throw error instanceof OsdynoError
+        ? document.refusal(["goal", index], `goal: ${error.message}`)
+        : error;
+    }
+  });
+}
+
 function pluginsOf(document: SweepDocument, spec: CheckedSweep): readonly string[] {
   return spec.plugins.map((name, place) => {
     const file = resolve(dirname(document.path), name);
@@ -371,7 +385,7 @@ export function specOf(document: SweepDocument, spec: CheckedSweep): SweepSpec {
     metrics: spec.metrics,
     baseline: spec.baseline ?? null,
     pick: pick === undefined ? null : { parameter: pick.smallest, within: pick.within },
-    require: requirementsOf(document, spec),
+    require: [...requirementsOf(document, spec), ...goalsOf(document, spec)],
     preview: spec.preview,
     notes: [],
   };

@@ -1,5 +1,6 @@
 /** The table of a report for a terminal: the same figures as in the HTML and the Markdown. */
 import Table from "cli-table3";
+import { splitPart } from "../metrics.ts";
 import type { ReportModel } from "../report/model.ts";
 import { markText, tableOf } from "../report/table.ts";
 
@@ -14,8 +15,9 @@ const usual = [
 
 /** The usual columns; where more was asked for, what was asked for. */
 function metricsShown({ metrics }: ReportModel): ReadonlySet<string> {
-  const plain = metrics.every((metric) => usual.some((each) => each === metric));
-  return new Set(plain ? usual : ["iops", ...metrics]);
+  const names = metrics.map((metric) => splitPart(metric)?.metric ?? metric);
+  const plain = names.every((metric) => usual.some((each) => each === metric));
+  return new Set(plain ? usual : ["iops", ...names]);
 }
 
 /** One block per question asked, one line per configuration. Ends without a newline. */

@@ -87,6 +87,7 @@ export function sweepOf(tune: CheckedTune, metrics: readonly string[]): CheckedS
     metrics: [...metrics],
     min_effect: tune.min_effect,
     require: [],
+    goal: [],
     preview: false,
   };
 }

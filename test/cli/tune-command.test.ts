@@ -2,9 +2,9 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { OsdynoError } from "../../engine/base/error.ts";
 import { SeededRandom } from "../../engine/base/random.ts";
-import { differenceText, intervalText } from "../../results/recorded-difference.ts";
 import type { SweepRecord } from "../../results/sweep-record.ts";
 import { percentOf } from "../../results/tune/answer.ts";
+import { ratioTexts } from "../../results/tune/report/html.ts";
 import { readTune } from "../../results/tune/spec.ts";
 import type { TuneRecord } from "../../results/tune/tune-record.ts";
 import { until, Workplace } from "./command.ts";
@@ -63,8 +63,10 @@ test("finds the depth that fills the device, confirms it, and writes it down", (
   const page = place.read("a", "report.html");
   const text = place.run(["report", "a", "--format=md"]).out;
   for (const each of record.comparisons) {
-    expect(page).toContain(`<td>${differenceText(each)}</td>`);
-    expect(text).toContain(`| ${differenceText(each)} | ${intervalText(each)} |`);
+    const { ratio, interval } = ratioTexts(each);
+    expect(ratio).toBe(each.ratio?.toFixed(3));
+    expect(page).toContain(`<td>${ratio}</td>`);
+    expect(text).toContain(`| ${ratio} | ${interval} |`);
   }
   for (const { parameter, share } of record.importance) {
     const shown = `${percentOf(share.value)} (${percentOf(share.low)} to ${percentOf(share.high)})`;

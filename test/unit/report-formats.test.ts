@@ -126,8 +126,10 @@ it("verdicts and requirements read the same everywhere", () => {
     const interval = intervalText(each);
     const figure = (value: number | undefined) => formatShort(each.metric, value ?? Number.NaN);
     const medians = `${figure(each.candidate_median)} against ${figure(each.base_median)}`;
+    const [own, against] = [figure(each.candidate_median), `against ${figure(each.base_median)}`];
     expect(text).toContain(
-      `<b>${each.verdict}</b></td><td>${difference}</td>\n<td>${interval}</td>`,
+      `<b>${each.verdict}</b></td>\n<td data-l="Difference">${difference} <small>${interval}</small></td>` +
+        `<td data-l="Medians">${own} <small> ${against}</small></td>`,
     );
     expect(markdown).toContain(
       `| **${each.verdict}** | ${difference} | ${interval} | ${medians} | 0.0123 |`,
@@ -135,7 +137,7 @@ it("verdicts and requirements read the same everywhere", () => {
   }
   const [required] = json.requirements;
   expect(formatMetric("iops", required?.median ?? 0)).toBe("12.3k");
-  expect(text).toContain("<td>12.3k</td><td>12.0k to 13.0k</td>");
+  expect(text).toContain('<td data-l="Median">12.3k</td><td data-l="Interval">12.0k to 13.0k</td>');
   expect(markdown).toContain("| **met** | iops \\> 1k | 12.3k | 12.0k to 13.0k | for \\<fun\\> |");
 });
 

@@ -143,7 +143,10 @@ describe("a run", () => {
         ],
       }),
     );
-    expect(model.entries.map((entry) => entry.label)).toEqual(["a", "b"]);
+    expect(model.entries.map((entry) => entry.facet)).toEqual([
+      "a (4 KiB randread)",
+      "b (4 KiB randread)",
+    ]);
   });
 
   it("tells a late generator and an open loop", () => {

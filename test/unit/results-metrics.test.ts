@@ -8,8 +8,10 @@ import {
   metricFacts,
   metricNames,
   metricSupported,
+  nearestMetric,
   percentileSupported,
 } from "../../results/metrics.ts";
+import { checkPartNames } from "../../results/parts.ts";
 import { checkThreshold, parseThreshold, thresholdLine } from "../../results/threshold.ts";
 import { formatBandwidth, formatBytes, formatCount, formatNs } from "../../results/units.ts";
 import { type FixtureJob, fixtureRun, platOf, resolvedJob } from "./results-fixture.ts";
@@ -49,6 +51,35 @@ test("metrics of a run, per direction and over all, by hand", () => {
   expect(metric(record, "counter.flushes")).toBe(3);
   expect(metric(record, "counter.no_such")).toBeNull();
   expect(metric(record, "no_such")).toBeNull();
+});
+
+test("metrics of one job, clones together, and of one class", () => {
+  const part = (name: string, opClass: "client" | "recovery", jobnum: number, stepNs: number) => ({
+    resolved: resolvedJob(name, { opClass, percentiles: [99] }),
+    ...{ jobnum, groupId: 0, outcome: {} },
+    intervals: { read: [{ lengthNs: 1e9, service: ramp(1000, stepNs) }] },
+  });
+  const guests = [part("guest", "client", 0, 1000), part("guest", "client", 1, 3000)];
+  const all = [...guests, part("other", "client", 0, 5000), part("back", "recovery", 0, 100_000)];
+  const run = assembleRun(fixtureRun([all]).input);
+  expect(metric(run, "iops@guest")).toBe(2000);
+  expect(metric(run, "iops@client")).toBe(3000);
+  expect(metric(run, "read.iops@recovery")).toBe(1000);
+  expect(metric(run, "write.iops@recovery")).toBeNull();
+  expect(metric(run, "service.max@client")).toBe(5_000_000);
+  // Both clones' operations merged: 98 and a half percent of 2000 lie at or below 2.94 ms.
+  expect(metric(run, "service.p99@guest")).toBeCloseTo(2_940_000, -4);
+  expect(metric(run, "response.p99@back")).toBe(metric(run, "response.p99@recovery"));
+  expect(metric(run, "iops@nobody")).toBeNull();
+  expect(metric(record, "iops@mix")).toBe(1500);
+  expect(metricFacts("response.p99@best_effort")).toMatchObject({
+    better: "lower",
+    label: "response time p99 of best effort",
+  });
+  expect(metricFacts("rss_bytes@client")).toBeNull();
+  expect(nearestMetric("respnse.p99@client")).toBe("response.p99@client");
+  const names = () => checkPartNames(["iops@clint"], [{ name: "a", opClass: "client" }], "s.yaml");
+  expect(names).toThrow(/did you mean 'client'\?; there are a, client/);
 });
 
 test("metrics of object stores are made of their counters; without any there are none", () => {

@@ -15,6 +15,7 @@ import { styleSheet } from "../../report/html-style.ts";
 import type { ReportModel } from "../../report/model.ts";
 import { pageScript, scriptHash } from "../../report/page-script.ts";
 import { formatMetric, formatSeconds, formatShort, metricHeading } from "../../report/units.ts";
+import type { SweepComparison } from "../../sweep-record.ts";
 import { percentOf, settingsText } from "../answer.ts";
 import { confirmName } from "../tune-directory.ts";
 import type { TuneRecord } from "../tune-record.ts";
@@ -181,14 +182,33 @@ and a sweep file that measures the configuration against the default again.</p>
 ${parts}</section>`;
 }
 
+/** The ratio of a comparison; where a figure is 0, the difference with its sign and unit. */
+export function ratioTexts(each: SweepComparison): {
+  readonly ratio: string;
+  readonly interval: string;
+} {
+  const { ratio, low, high } = each;
+  const told = intervalText(each, formatShort);
+  return ratio === null
+    ? { ratio: differenceText(each, formatShort), interval: told ?? "-" }
+    : {
+        ratio: ratio.toFixed(3),
+        interval:
+          told === null || low === null || high === null
+            ? "-"
+            : `${low.toFixed(3)} to ${high.toFixed(3)}`,
+      };
+}
+
 function verdicts(record: TuneRecord): Markup {
   if (record.comparisons.length === 0) {
     return nothing;
   }
   const rows = record.comparisons.map((each) => {
     const { metric, candidate, p, verdict } = each;
-    return html`<tr><th scope="row">${metricHeading(metric)}</th><td class="text">${candidate}</td><td>${differenceText(each, formatShort)}</td>
-<td>${intervalText(each, formatShort) ?? "-"}</td><td>${p.toPrecision(2)}</td><td class="text"><b>${verdict}</b></td></tr>`;
+    const { ratio, interval } = ratioTexts(each);
+    return html`<tr><th scope="row">${metricHeading(metric)}</th><td class="text">${candidate}</td><td>${ratio}</td>
+<td>${interval}</td><td>${p.toPrecision(2)}</td><td class="text"><b>${verdict}</b></td></tr>`;
   });
   const reasons = record.comparisons.map(({ metric, candidate, reason, runs_needed: needed }) => {
     const more = needed === null ? "" : `; ${needed} pairs would decide`;
@@ -206,8 +226,8 @@ function verdicts(record: TuneRecord): Markup {
 ${table("Limits", ["Limit", "Configuration", "Kept", "Median"], kept)}`;
   return html`<section aria-labelledby="verdicts"><h2 id="verdicts">Confirmation</h2>
 <p class="note">${record.planned.pairs} blocks of fresh runs, which the search has not seen, each with the default and the
-found configuration in random order. Difference of the found one from the default with its 95% interval.</p>
-${table("Verdicts of the confirmation", ["Metric", "Configuration", "Difference", "Interval", "p", "Verdict"], rows)}
+found configuration in random order. Ratio of the found one to the default with its 95% interval.</p>
+${table("Verdicts of the confirmation", ["Metric", "Configuration", "Ratio", "Interval", "p", "Verdict"], rows)}
 <ul>
 ${reasons}
 </ul>

@@ -1,11 +1,10 @@
 /** The report of a tuning as Markdown: the answer open, the rest folded. */
 
-import { differenceText, intervalText } from "../../recorded-difference.ts";
 import { escapeText, fenced, fold } from "../../report/markdown.ts";
-import { formatMetric, formatSeconds, formatShort, metricHeading } from "../../report/units.ts";
+import { formatMetric, formatSeconds, metricHeading } from "../../report/units.ts";
 import { percentOf, settingsText } from "../answer.ts";
 import type { TuneRecord } from "../tune-record.ts";
-import { methodText } from "./html.ts";
+import { methodText, ratioTexts } from "./html.ts";
 import { settingsOf, type TuneReport } from "./load.ts";
 
 function tableText(heads: readonly string[], rows: readonly (readonly string[])[]): string {
@@ -72,11 +71,11 @@ function verdictsTable(record: TuneRecord): string {
   const rows = record.comparisons.map((each) => [
     metricHeading(each.metric),
     each.candidate,
-    differenceText(each, formatShort),
-    intervalText(each, formatShort) ?? "-",
+    ratioTexts(each).ratio,
+    ratioTexts(each).interval,
     `${each.verdict}: ${each.reason}`,
   ]);
-  const heads = ["Metric", "Configuration", "Difference", "Interval", "Verdict"];
+  const heads = ["Metric", "Configuration", "Ratio", "Interval", "Verdict"];
   const kept = record.kept.map(
     ({ configuration, limit, kept: good, runs }) =>
       `- ${escapeText(`${limit}: ${configuration} kept it in ${good} of ${runs} fresh runs`)}`,
