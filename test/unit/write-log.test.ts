@@ -119,7 +119,8 @@ describe("a device that fails", () => {
     const made = worldOf();
     await create(made);
     const images = new Map([...made.disks].map(([name, { disk }]) => [name, disk.image]));
-    const world = worldOf({ images, logFaults: [{ ...broken, nth: 4, times: null }] });
+    // Opening writes both roots.
+    const world = worldOf({ images, logFaults: [{ ...broken, nth: 5, times: null }] });
     const log = await open(world);
     expect(await one(world, log, opKinds.write, 3, 0xaa)).toBe(blockBytes);
     expect(await one(world, log, opKinds.write, 4, 0xbb)).toBe(blockBytes);
@@ -238,6 +239,28 @@ describe("a log that does not fit", () => {
     world.disks.get("log")?.disk.rot(rootOffsets[0] + 50, 0x40);
     expect((await open(world)).stats.stopped).toBeNull();
   });
+
+  it.each(rootOffsets)(
+    "the root at %i damaged after a crash: nothing acknowledged is lost",
+    async (offset) => {
+      // The image takes nothing, so that all of it is in the log alone.
+      const broken = {
+        effect: "error",
+        errno: errnos.EIO,
+        kinds: [opKinds.write],
+        times: null,
+      } as const;
+      const before = worldOf({ imageFaults: [broken] });
+      await create(before);
+      const log = await open(before);
+      expect(await one(before, log, opKinds.write, 3, 0x33)).toBe(blockBytes);
+      const after = worldOf({ images: survivorsOf(before), imageFaults: [broken] });
+      after.disks.get("log")?.disk.rot(offset + 50, 0x40);
+      const again = await open(after);
+      expect(await one(after, again, opKinds.read, 3)).toBe(blockBytes);
+      expect(firstByte(again)).toBe(0x33);
+    },
+  );
 
   it("cut short, of another image, of an image of another size", async () => {
     const short = worldOf({ images: await images(), logBytes: mib / 2 });

@@ -400,8 +400,12 @@ async function begin(options: OpenWriteLogOptions, tuning: WriteLogTuning, io: L
     epoch: root.epoch + 1,
     epochEntry: entries.next,
   };
-  await new Promise<void>((resolve, reject) => {
-    writeRoot(io, next, (errno) => (errno === 0 ? resolve() : reject(writeFailed(io, errno))));
-  });
-  return { root: next, entries, ring };
+  // In both places: were the only root of this epoch damaged later, its entries would pass for leftovers.
+  const again: Root = { ...next, sequence: next.sequence + 1 };
+  for (const each of [next, again]) {
+    await new Promise<void>((resolve, reject) => {
+      writeRoot(io, each, (errno) => (errno === 0 ? resolve() : reject(writeFailed(io, errno))));
+    });
+  }
+  return { root: again, entries, ring };
 }
