@@ -63,7 +63,9 @@ export function makeEntries(
   const facets = ownNames(drafts, facts) ?? facts;
   const series = seriesOf(drafts, facets);
   const severalDepths = (facet: string) =>
-    new Set(drafts.filter((_, at) => facets[at] === facet).map(depthOf)).size > 1;
+    // Jobs that run at once differ in their depths everywhere: there only those of one row's panel count.
+    new Set(drafts.filter((one, at) => one.part === "" || facets[at] === facet).map(depthOf)).size >
+    1;
   return drafts.map((draft, index) => {
     const facet = facets[index] ?? "";
     const own = series[index] ?? "";

@@ -112,7 +112,7 @@ thead th{border-bottom:2px solid var(--soft);white-space:normal;vertical-align:b
 th[scope=rowgroup]{background:var(--panel)}
 th[scope=row]{font-weight:normal}
 td.why{white-space:normal;min-width:16rem}
-.verdicts td.text{white-space:normal}
+.verdicts td.text,.verdicts th[scope=row]{white-space:normal}.verdicts td.why{min-width:13rem}
 td.best{font-weight:bold;background:var(--best)}
 td small{display:block;color:var(--soft);font-size:.75rem;font-weight:normal}
 .hidden{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap}
