@@ -162,7 +162,7 @@ const directHint =
 
 /** What went wrong, worst first: an I/O error, a verification mismatch, a signal, lost results. */
 function failureOf(
-  { phases, problem: notStarted }: Execution,
+  { phases, problem: notStarted, damage = [] }: Execution,
   signal: AbortSignal,
   problem: string | null,
 ): OsdynoError | null {
@@ -171,7 +171,13 @@ function failureOf(
   if (failed?.error !== undefined && failed.error !== null) {
     const { errno, message } = failed.error;
     const direct = phases.some(({ jobs: planned }) => planned.some((job) => job.resolved.direct));
-    const hint = errno === invalidArgument && direct ? `; ${directHint}` : "";
+    const [found] = damage;
+    const hint =
+      errno === invalidArgument && direct
+        ? `; ${directHint}`
+        : found === undefined
+          ? ""
+          : `; ${found}`;
     return new OsdynoError("io", `job ${failed.name}: ${message}${hint}`);
   }
   // `continue_on_error=verify` says that mismatches are to be counted only.

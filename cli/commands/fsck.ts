@@ -24,15 +24,19 @@ function plural(count: number, word: string): string {
 }
 
 function printReport(path: string, report: FsckReport, flags: FsckFlags): void {
-  const { label, counts, errors, total, left, checkedBytes } = report;
+  const { label, opened, counts, errors, total, left, checkedBytes } = report;
   const lines = [
     `${path}: store ${label.storeId}, ${formatBytes(label.sizeBytes)}, metadata in ${label.kv}`,
-    `${plural(counts.objects, "object")} in ${plural(counts.collections, "collection")}, ` +
-      `${plural(counts.extents, "extent")}, ${plural(counts.blobs, "blob")}, ` +
-      `${plural(counts.sharedBlobs, "shared blob")}, ${plural(counts.omapKeys, "omap key")}, ` +
-      `${plural(counts.deferredWrites, "deferred write")}`,
   ];
-  if (flags.deep === true) {
+  if (opened) {
+    lines.push(
+      `${plural(counts.objects, "object")} in ${plural(counts.collections, "collection")}, ` +
+        `${plural(counts.extents, "extent")}, ${plural(counts.blobs, "blob")}, ` +
+        `${plural(counts.sharedBlobs, "shared blob")}, ${plural(counts.omapKeys, "omap key")}, ` +
+        `${plural(counts.deferredWrites, "deferred write")}`,
+    );
+  }
+  if (opened && flags.deep === true) {
     lines.push(`${formatBytes(checkedBytes)} of data compared with their checksums`);
   }
   for (const { kind, message, repair } of errors) {

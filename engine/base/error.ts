@@ -13,10 +13,12 @@ export type ErrorCode =
   /** Stopped by a signal; partial results are kept: exit 130. */
   | "interrupted";
 
-/** Where bad input stands. */
+/** Where bad input stands, and what kind of `io` it is. */
 export interface ErrorPlace {
   readonly file?: string;
   readonly line?: number;
+  /** What is on the device cannot be right. */
+  readonly damaged?: true;
 }
 
 /**

@@ -1,6 +1,7 @@
 /** Stores on this machine that are looked into and mended, not used. */
 import { SeededRandom } from "../base/random.ts";
 import { OptionSet, type OptionSetting } from "../options/option-set.ts";
+import { withAdvice } from "./bluestore/kv-space.ts";
 import type { DeviceLabel } from "./bluestore/label.ts";
 import type { BlueStoreParts } from "./bluestore/parts.ts";
 import { openParts, type RealStoreRequest, releaseParts } from "./real-store.ts";
@@ -40,6 +41,8 @@ export async function withStoreParts<T>(
   const opened = openParts(toolStore(request), label, request.write);
   try {
     return await use(opened.parts, label);
+  } catch (error) {
+    throw withAdvice(error, request.path);
   } finally {
     releaseParts(opened);
   }

@@ -241,6 +241,8 @@ export interface Execution {
   readonly options?: Readonly<Record<string, { readonly value: string; readonly origin: string }>>;
   /** Where threads were kept; absent when nobody chose. */
   readonly cpus?: CpusOutcome;
+  /** What the stores found to be damaged, one line each. */
+  readonly damage?: readonly string[];
 }
 
 /** What keeps a phase from starting, as one line. */
@@ -287,7 +289,7 @@ async function executeOn(
     return {
       ...execution,
       ...(stores === null && plan.chains.length === 0 ? {} : { counters }),
-      ...(stores === null ? {} : { options: stores.options() }),
+      ...(stores === null ? {} : { options: stores.options(), damage: stores.damage() }),
     };
   } finally {
     await stores?.close();

@@ -411,6 +411,16 @@ export class StoreSession {
     return all;
   }
 
+  /** What the stores found to be damaged, one line each, the newest last. */
+  damage(): readonly string[] {
+    return this.#stores.flatMap(({ planned, real }) =>
+      real.store.state.damage.map(
+        (line) =>
+          `${planned.path}: ${line}; osdyno fsck ${planned.path} says what can still be read`,
+      ),
+    );
+  }
+
   /** A device for a job on the store of that target; null: the target is none. */
   device(text: string, depth: number): BlockDevice | null {
     const store = this.#stores.find(({ planned }) => planned.text === text);

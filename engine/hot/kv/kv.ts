@@ -51,6 +51,20 @@ export interface KvSpace {
  */
 export type KvMergeOperator = "xor" | "addInt64";
 
+/** What of a store is damaged. */
+export interface KvDamage {
+  /** Which part, and how, in one line. */
+  readonly reason: string;
+  /** The keys between which there may be more; absent: it is not about keys. */
+  readonly keys?: {
+    readonly prefix: string;
+    /** The last key before them; empty: there is none. */
+    readonly after: Uint8Array;
+    /** The first key behind them; `null`: there is none. */
+    readonly before: Uint8Array | null;
+  };
+}
+
 export interface KvOpenContext {
   readonly devices: Readonly<Record<"main", KvDevice>> &
     Readonly<Record<"db" | "wal", KvDevice | null>>;
@@ -58,6 +72,11 @@ export interface KvOpenContext {
   readonly create: boolean;
   /** Nothing is written; `commit` gives EROFS (30). */
   readonly readOnly: boolean;
+  /**
+   * With `readOnly`: damage MAY be told here, each piece once or more, and what it hides be left out by
+   * `scan`, where an error would keep from reading the rest. `get` fails all the same.
+   */
+  readonly salvage?: (damage: KvDamage) => void;
   /**
    * MUST NOT be called before `openKeyValueStore` has returned, but by engines that are `native`: the
    * free space is known only from what the store holds. The caller takes `usedExtents` out of the free space before the first commit.
@@ -137,6 +156,6 @@ export interface KeyValueEngine {
   readonly unavailable: string | null;
   /** Needs a `path` of its devices (`native`) or a `lane` (`lanes`), or neither. */
   readonly uses: "native" | "lanes" | "none";
-  /** Throws `bad-input` or `io` with one line. */
+  /** Throws `bad-input` or `io` with one line; `damaged: true` in the context where that is why. */
   open(context: KvOpenContext): Promise<KeyValueStore>;
 }

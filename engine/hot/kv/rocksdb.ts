@@ -11,6 +11,7 @@ import type {
   KeyValueEngine,
   KeyValueStore,
   KvCounters,
+  KvDamage,
   KvDevice,
   KvDeviceRole,
   KvEntry,
@@ -23,6 +24,8 @@ import type {
 interface NativeSide {
   get(prefix: string, key: Uint8Array): Uint8Array | null;
   scan(prefix: string, from: Uint8Array, to: Uint8Array | undefined, limit: number): Uint8Array;
+  scanAround(prefix: string, from: Uint8Array, limit: number): [Uint8Array, Hole[]];
+  damage(): string[];
   commit(batches: Uint8Array[]): number;
   poll(): number;
   failures(): number[];
@@ -38,6 +41,13 @@ interface NativeSide {
   abandon(): void;
 }
 
+/** Keys that cannot be read. */
+interface Hole {
+  readonly after: Uint8Array;
+  readonly before?: Uint8Array | null;
+  readonly reason: string;
+}
+
 /** WAL, DB and slow device of BlueFS. */
 interface Layout {
   readonly devices: readonly ({ readonly path: string; readonly shared: boolean } | null)[];
@@ -50,6 +60,7 @@ export class RocksdbStore implements KeyValueStore {
   readonly facts: KvFacts;
   readonly #native: NativeSide;
   readonly #roles: readonly KvDeviceRole[];
+  readonly #salvage: KvOpenContext["salvage"];
   /** Callbacks of commits from number `#seen` + 1 on, from index `#head` on. */
   #waiting: ((errno: number) => void)[] = [];
   #head = 0;
@@ -59,10 +70,19 @@ export class RocksdbStore implements KeyValueStore {
   #parked = false;
   #idle: (() => void) | null = null;
 
-  constructor(side: NativeSide, roles: readonly KvDeviceRole[], growthBytes: number) {
+  constructor(
+    side: NativeSide,
+    roles: readonly KvDeviceRole[],
+    growthBytes: number,
+    salvage?: KvOpenContext["salvage"],
+  ) {
     this.facts = { name: "rocksdb", durable: true, growthBytes };
     this.#native = side;
     this.#roles = roles;
+    this.#salvage = salvage;
+    for (const reason of salvage === undefined ? [] : side.damage()) {
+      salvage?.({ reason });
+    }
     side.setWake(this.#wake);
   }
 
@@ -76,7 +96,10 @@ export class RocksdbStore implements KeyValueStore {
     to: Uint8Array | undefined,
     limit: number,
   ): readonly KvEntry[] {
-    const page = told(() => this.#native.scan(prefix, from, to, limit));
+    const page =
+      this.#salvage === undefined || to !== undefined
+        ? told(() => this.#native.scan(prefix, from, to, limit))
+        : this.#scanAround(this.#salvage, prefix, from, limit);
     const view = new DataView(page.buffer, page.byteOffset, page.byteLength);
     const entries: KvEntry[] = [];
     let at = 0;
@@ -88,6 +111,19 @@ export class RocksdbStore implements KeyValueStore {
       at = end;
     }
     return entries;
+  }
+
+  #scanAround(
+    salvage: (damage: KvDamage) => void,
+    prefix: string,
+    from: Uint8Array,
+    limit: number,
+  ): Uint8Array {
+    const [page, holes] = told(() => this.#native.scanAround(prefix, from, limit));
+    for (const { after, before, reason } of holes) {
+      salvage({ reason: clearer(reason), keys: { prefix, after, before: before ?? null } });
+    }
+    return page;
   }
 
   commit(batches: readonly KvBatch[], done: (errno: number) => void): void {
@@ -180,6 +216,15 @@ export class RocksdbStore implements KeyValueStore {
   };
 }
 
+/** What RocksDB says of a damaged table, led by what it is about. */
+function clearer(reason: string): string {
+  const text = reason.replace(/^rocksdb: Corruption: /, "");
+  const table = /\b(\S+\.sst)\b/.exec(text)?.[1];
+  return table === undefined || text === reason
+    ? reason
+    : `table file ${table} is damaged: ${text}`;
+}
+
 /** Turns what the addon throws into `io`, and what it was told wrongly into `bad-input`. */
 function told<T>(call: () => T): T {
   try {
@@ -187,8 +232,13 @@ function told<T>(call: () => T): T {
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     const invalid = error instanceof Error && Reflect.get(error, "code") === "InvalidArg";
-    const code = invalid ? "bad-input" : "io";
-    throw new OsdynoError(code, `key-value store rocksdb: ${reason}`, {}, error);
+    const damaged = /Corruption|damaged|BlueFS: /.test(reason);
+    throw new OsdynoError(
+      invalid ? "bad-input" : "io",
+      `key-value store rocksdb: ${clearer(reason)}`,
+      damaged ? { damaged: true } : {},
+      error,
+    );
   }
 }
 
@@ -337,6 +387,7 @@ function open(context: KvOpenContext): RocksdbStore {
     allocator: typeof handle === "number" ? handle : null,
     create: context.create,
     readOnly: context.readOnly,
+    salvage: context.readOnly && context.salvage !== undefined,
     uuid: uuidOf(context.random),
     owner: "0",
     families: textOf(context, "bluestore_rocksdb_cfs", text("rocksdbFamilies")),
@@ -352,6 +403,7 @@ function open(context: KvOpenContext): RocksdbStore {
     told(() => new Side(JSON.stringify(spec))),
     layout.roles,
     growthOf(context, options),
+    context.readOnly ? context.salvage : undefined,
   );
 }
 

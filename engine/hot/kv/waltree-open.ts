@@ -132,7 +132,7 @@ export async function createWaltree(
 }
 
 function damaged(text: string): OsdynoError {
-  return new OsdynoError("io", `waltree: ${text}; run osdyno fsck on the store`);
+  return new OsdynoError("io", `waltree: ${text}`, { damaged: true });
 }
 
 async function readSuperblock({ base }: WaltreeDevices): Promise<Superblock> {

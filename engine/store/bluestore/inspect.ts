@@ -6,7 +6,7 @@ import { noGeneration, type ObjectName, snapDirectory, snapHead } from "../objec
 import { type Blob, hole } from "./blob.ts";
 import { Survey } from "./fsck/survey.ts";
 import { omapMarks, prefixes, textOf } from "./keys.ts";
-import { openKv, SharedSpace } from "./kv-space.ts";
+import { openKv, SharedSpace, withAdvice } from "./kv-space.ts";
 import type { DeviceLabel } from "./label.ts";
 import { checkLabels, labelLanes, readLabel } from "./label-io.ts";
 import { findAll } from "./mount.ts";
@@ -101,12 +101,17 @@ export class Inspection {
   static async open(parts: BlueStoreParts): Promise<Inspection> {
     const label = await checkLabels(parts);
     const space = new SharedSpace(parts.options.minAllocBytes);
-    const kv = await openKv(parts, { create: false, readOnly: true }, space);
+    let kv: KeyValueStore;
+    try {
+      kv = await openKv(parts, { create: false, readOnly: true }, space);
+    } catch (error) {
+      throw withAdvice(error, parts.lane.facts.name);
+    }
     try {
       return new Inspection(parts, label, kv);
     } catch (error) {
       kv.abandon();
-      throw error;
+      throw withAdvice(error, parts.lane.facts.name);
     }
   }
 
@@ -217,7 +222,7 @@ export class Inspection {
         const { name } = this.#parts.lane.facts;
         throw new OsdynoError("io", `${name}: ${error.message}; run osdyno fsck on it`, {}, error);
       }
-      throw error;
+      throw withAdvice(error, this.#parts.lane.facts.name);
     }
   }
 

@@ -1,6 +1,7 @@
 /** What the key-value store has of the main device, and how it is opened on it. */
+import { OsdynoError } from "../../base/error.ts";
 import { type Allocator, allocateAll, ExtentList } from "../../hot/allocator/allocator.ts";
-import type { KeyValueStore, KvExtent, KvSpace } from "../../hot/kv/kv.ts";
+import type { KeyValueStore, KvDamage, KvExtent, KvSpace } from "../../hot/kv/kv.ts";
 import { keyValueEngines } from "../../hot/kv/registry.ts";
 import { mergeOperators } from "./keys.ts";
 import type { BlueStoreParts } from "./parts.ts";
@@ -79,20 +80,51 @@ export function takesItsOwnSpace(kvName: string): boolean {
   return keyValueEngines().some(({ name, uses }) => name === kvName && uses === "native");
 }
 
+/** Why a store's metadata cannot be read, if that is what the error says. */
+export function isDamage(error: unknown): error is OsdynoError {
+  return error instanceof OsdynoError && error.context.damaged === true;
+}
+
+/** Opens the key-value store; what it cannot do is told with the name of the store's device. */
 export async function openKv(
   parts: BlueStoreParts,
-  how: { readonly create: boolean; readonly readOnly: boolean },
+  how: {
+    readonly create: boolean;
+    readonly readOnly: boolean;
+    readonly salvage?: (damage: KvDamage) => void;
+  },
   space: KvSpace,
 ): Promise<KeyValueStore> {
-  return await parts.openKv({
-    devices: parts.kvDevices,
-    ...how,
-    space,
-    mergeOperators,
-    options: parts.kvOptions,
-    clock: parts.clock,
-    random: parts.random,
-  });
+  try {
+    return await parts.openKv({
+      devices: parts.kvDevices,
+      ...how,
+      space,
+      mergeOperators,
+      options: parts.kvOptions,
+      clock: parts.clock,
+      random: parts.random,
+    });
+  } catch (error) {
+    const { name } = parts.lane.facts;
+    if (error instanceof OsdynoError && error.code === "io" && !error.message.includes(name)) {
+      throw new OsdynoError("io", `${name}: ${error.message}`, error.context, error);
+    }
+    throw error;
+  }
+}
+
+/** What was damaged on the device, with its name and with what to do about it. */
+export function withAdvice(error: unknown, name: string): unknown {
+  if (!isDamage(error)) {
+    return error;
+  }
+  const advice = `osdyno fsck ${name} says what can still be read`;
+  if (error.message.includes("osdyno fsck ")) {
+    return error;
+  }
+  const text = error.message.includes(name) ? error.message : `${name}: ${error.message}`;
+  return new OsdynoError("io", `${text}; ${advice}`, error.context, error);
 }
 
 /** Its extents on the main device. */

@@ -8,7 +8,7 @@ import { Compression } from "./compression.ts";
 import { DiskIo } from "./disk-io.ts";
 import { BitmapFreelist, invalidateFree, loadFree } from "./freelist.ts";
 import { prefixes } from "./keys.ts";
-import { openKv, SharedSpace, takesItsOwnSpace, takeUsed } from "./kv-space.ts";
+import { openKv, SharedSpace, takesItsOwnSpace, takeUsed, withAdvice } from "./kv-space.ts";
 import { type DeviceLabel, firstDataByte } from "./label.ts";
 import { checkLabels } from "./label-io.ts";
 import { makeAllocator } from "./make.ts";
@@ -54,9 +54,10 @@ export async function openStore(parts: BlueStoreParts, growToBytes = 0): Promise
   // A key-value store that takes space while it opens is looked into first: deferred writes are made
   // before, too, since they may go to space that is free by now.
   const readOnly = takesItsOwnSpace(parts.kvName);
-  let kv = await openKv(parts, { create: false, readOnly }, space);
+  let kv: KeyValueStore | null = null;
   let found: Found | null = null;
   try {
+    kv = await openKv(parts, { create: false, readOnly }, space);
     found = findAll(parts, kv, growToBytes);
     await writeOutstanding(found.outstanding, new DiskIo(parts.lane), found.geometry.blockBytes);
     const aside = setAside(found.outstanding, found.allocator, found.geometry.unitBytes);
@@ -84,12 +85,12 @@ export async function openStore(parts: BlueStoreParts, growToBytes = 0): Promise
     state.counters["deferred_replayed"] = outstanding.writes.length;
     return { state, deferredSequence: outstanding.last, geometry, label };
   } catch (error) {
-    kv.abandon();
+    kv?.abandon();
     found?.allocator.close();
     if (error instanceof CorruptRecord) {
       throw new OsdynoError("io", `${name}: ${error.message}; run osdyno fsck on it`, {}, error);
     }
-    throw error;
+    throw withAdvice(error, name);
   }
 }
 

@@ -14,7 +14,7 @@ export function recordOf(
     return kv.get(prefix, key);
   } catch (error) {
     if (error instanceof OsdynoError && error.code === "io") {
-      throw new OsdynoError("io", `${what}: ${error.message}`, {}, error);
+      throw new OsdynoError("io", `${what}: ${error.message}`, error.context, error);
     }
     throw error;
   }

@@ -2,6 +2,7 @@
 import type { KvBatch } from "../../../hot/kv/kv.ts";
 
 export const findingKinds = Object.freeze({
+  metadata: "parts of the key-value store that cannot be read",
   record: "records that cannot be read",
   number: "numbers of objects and shared blobs",
   collection: "objects and their collections",
@@ -39,13 +40,23 @@ const mostOfAKind = 1000;
 export class Findings {
   readonly list: Finding[] = [];
   readonly #counts = new Map<FindingKind, number>();
+  /** Records are read more than once. */
+  readonly #records = new Set<string>();
   /**
    * Records of objects could not be read: what they refer to looks as if nobody did, so nothing is
    * released or counted anew.
    */
   objectsUnread = false;
+  /** Records of any kind could not be read: what is missing elsewhere may be among them. */
+  recordsUnread = false;
 
   add(finding: Finding): void {
+    if (finding.kind === "record") {
+      if (this.#records.has(finding.message)) {
+        return;
+      }
+      this.#records.add(finding.message);
+    }
     const count = (this.#counts.get(finding.kind) ?? 0) + 1;
     this.#counts.set(finding.kind, count);
     if (count <= mostOfAKind) {

@@ -5,7 +5,7 @@ import type { KeyValueStore } from "../../../hot/kv/kv.ts";
 import { Compression } from "../compression.ts";
 import { DiskIo } from "../disk-io.ts";
 import { BitmapFreelist } from "../freelist.ts";
-import { openKv, SharedSpace } from "../kv-space.ts";
+import { isDamage, openKv, SharedSpace } from "../kv-space.ts";
 import type { DeviceLabel } from "../label.ts";
 import { checkLabels } from "../label-io.ts";
 import { makeAllocator } from "../make.ts";
@@ -13,10 +13,11 @@ import { type BlueStoreParts, checksumTable } from "../parts.ts";
 import { loadGeometry, type StoreGeometry } from "../superblock.ts";
 import { commit } from "../waiting.ts";
 import { DeepCheck } from "./deep.ts";
-import type { Finding, FindingKind } from "./findings.ts";
+import { type Finding, type FindingKind, Findings } from "./findings.ts";
+import { noteKvDamage } from "./kv-damage.ts";
 import { repairsOf } from "./side-checks.ts";
 import { owners } from "./space-map.ts";
-import { Survey, type SurveyCounts } from "./survey.ts";
+import { emptyCounts, Survey, type SurveyCounts } from "./survey.ts";
 
 export interface FsckOptions {
   /** Also reads all data and compares it with its checksums. */
@@ -37,6 +38,8 @@ export interface FsckError {
 
 export interface FsckReport {
   readonly label: DeviceLabel;
+  /** Whether the metadata could be opened; if not, nothing was counted or compared. */
+  readonly opened: boolean;
   readonly counts: Readonly<SurveyCounts>;
   /** Data that was read and compared. */
   readonly checkedBytes: number;
@@ -51,13 +54,17 @@ export interface FsckReport {
 interface Opened {
   readonly kv: KeyValueStore;
   readonly geometry: StoreGeometry;
+  /** Damage of the key-value store is among them. */
+  readonly findings: Findings;
 }
 
 async function openToRead(parts: BlueStoreParts): Promise<Opened> {
   const space = new SharedSpace(parts.options.minAllocBytes);
-  const kv = await openKv(parts, { create: false, readOnly: true }, space);
+  const findings = new Findings();
+  const salvage = noteKvDamage(findings, parts.kvName);
+  const kv = await openKv(parts, { create: false, readOnly: true, salvage }, space);
   try {
-    return { kv, geometry: loadGeometry(kv, parts.lane.facts.name) };
+    return { kv, findings, geometry: loadGeometry(kv, parts.lane.facts.name) };
   } catch (error) {
     kv.abandon();
     throw error;
@@ -70,9 +77,10 @@ function freelistOf(geometry: StoreGeometry): BitmapFreelist | null {
     : null;
 }
 
-function surveyOf(parts: BlueStoreParts, { kv, geometry }: Opened): Survey {
+function surveyOf(parts: BlueStoreParts, { kv, geometry, findings }: Opened): Survey {
   return new Survey({
     kv,
+    findings,
     options: { ...parts.options, minAllocBytes: geometry.unitBytes },
     sumBytes: checksumTable(parts).map((each) => each?.valueBytes ?? -1),
     sizeBytes: geometry.sizeBytes,
@@ -81,42 +89,64 @@ function surveyOf(parts: BlueStoreParts, { kv, geometry }: Opened): Survey {
   }).run();
 }
 
-/**
- * Checks the store; nothing is written unless `repair` is asked for and there is something to repair.
- * Throws `bad-input` or `io` with one line when the store cannot be opened at all.
- */
-export async function fsckStore(parts: BlueStoreParts, options: FsckOptions): Promise<FsckReport> {
-  const label = await checkLabels(parts);
+/** What reading all of it brought. */
+interface Looked {
+  readonly survey: Survey;
+  readonly checkedBytes: number;
+  readonly geometry: StoreGeometry;
+}
+
+async function look(parts: BlueStoreParts, deeply: boolean): Promise<Looked> {
   const opened = await openToRead(parts);
-  let survey: Survey;
-  let checkedBytes = 0;
+  const { geometry } = opened;
   try {
-    survey = surveyOf(parts, opened);
-    if (options.deep) {
-      const deep = new DeepCheck(survey, {
-        io: new DiskIo(parts.lane),
-        checksums: checksumTable(parts),
-        compression: new Compression(parts.compressor, parts.foreign?.compressors),
-        blockBytes: opened.geometry.blockBytes,
-        retries: parts.options.retryDiskReads,
-        deferred: survey.deferred,
-      });
-      await deep.run();
-      checkedBytes = deep.checkedBytes;
+    const survey = surveyOf(parts, opened);
+    if (!deeply) {
+      return { survey, geometry, checkedBytes: 0 };
     }
+    const deep = new DeepCheck(survey, {
+      io: new DiskIo(parts.lane),
+      checksums: checksumTable(parts),
+      compression: new Compression(parts.compressor, parts.foreign?.compressors),
+      blockBytes: geometry.blockBytes,
+      retries: parts.options.retryDiskReads,
+      deferred: survey.deferred,
+    });
+    await deep.run();
+    return { survey, geometry, checkedBytes: deep.checkedBytes };
   } finally {
     await opened.kv.close();
   }
+}
+
+/**
+ * Checks the store; nothing is written unless `repair` is asked for and there is something to repair.
+ * Throws `bad-input` or `io` with one line when there is no store that can be opened.
+ */
+export async function fsckStore(parts: BlueStoreParts, options: FsckOptions): Promise<FsckReport> {
+  const label = await checkLabels(parts);
+  let looked: Looked;
+  try {
+    looked = await look(parts, options.deep);
+  } catch (error) {
+    if (isDamage(error)) {
+      return unreadable(label, error.message);
+    }
+    throw error;
+  }
+  const { survey, checkedBytes, geometry } = looked;
   const { findings, counts } = survey;
-  const mendable = findings.list.some(({ repair }) => repair !== null);
+  // Beside tables that cannot be read nothing is written: it might be all that is left.
+  const mendable = !findings.recordsUnread && findings.list.some(({ repair }) => repair !== null);
   let left: readonly Finding[] = findings.list;
   if (options.repair && mendable) {
-    left = await repairAll(parts, survey, opened.geometry);
+    left = await repairAll(parts, survey, geometry);
   }
   const messages = new Set(left.map(({ message }) => message));
   const errors = findings.list.map(({ repair, ...told }): FsckError => {
     const gone = options.repair && repair !== null && !messages.has(told.message);
-    return { ...told, repair: repair === null ? "no" : gone ? "done" : "possible" };
+    const no = repair === null || findings.recordsUnread;
+    return { ...told, repair: no ? "no" : gone ? "done" : "possible" };
   });
   // What a repair brought to light, such as space that a removed record had hidden.
   const known = new Set(errors.map(({ message }) => message));
@@ -128,11 +158,26 @@ export async function fsckStore(parts: BlueStoreParts, options: FsckOptions): Pr
   const unlisted = findings.total - findings.list.length;
   return {
     label,
+    opened: true,
     counts,
     checkedBytes,
     errors,
     total: errors.length + unlisted,
     left: errors.filter(({ repair }) => repair !== "done").length + unlisted,
+  };
+}
+
+/** Of a store whose metadata cannot be opened there is nothing else to tell. */
+function unreadable(label: DeviceLabel, reason: string): FsckReport {
+  const message = `${reason}; nothing behind it can be checked: make the store anew`;
+  return {
+    label,
+    opened: false,
+    counts: emptyCounts(),
+    checkedBytes: 0,
+    errors: [{ kind: "metadata", message, repair: "no" }],
+    total: 1,
+    left: 1,
   };
 }
 

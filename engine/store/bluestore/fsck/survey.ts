@@ -11,6 +11,7 @@ import { type CodecContext, decodeOnode, decodeSharedBlob, encodeSharedBlob } fr
 import { storeCounters } from "../counters.ts";
 import type { BitmapFreelist, VisitExtent } from "../freelist.ts";
 import { prefixes, u64Key, u64OfBytes } from "../keys.ts";
+import { isDamage } from "../kv-space.ts";
 import { Onode, onodeFlags } from "../onode.ts";
 import type { BlueStoreOptions } from "../options.ts";
 import { eachRecord, recordsOf } from "../recover.ts";
@@ -26,6 +27,8 @@ import { owners, SpaceMap } from "./space-map.ts";
 
 export interface SurveySubject {
   readonly kv: KeyValueStore;
+  /** Where damage of the key-value store is told while it is read; absent: nowhere. */
+  readonly findings?: Findings;
   readonly options: BlueStoreOptions;
   readonly sumBytes: readonly number[];
   readonly sizeBytes: number;
@@ -44,13 +47,8 @@ export interface SurveyCounts {
   deferredWrites: number;
 }
 
-export class Survey implements Tally {
-  readonly subject: SurveySubject;
-  readonly findings = new Findings();
-  readonly space: SpaceMap;
-  readonly shared = new Map<number, SharedCount>();
-  readonly usage = new Map<number, UsageDelta>();
-  readonly counts: SurveyCounts = {
+export function emptyCounts(): SurveyCounts {
+  return {
     collections: 0,
     objects: 0,
     extents: 0,
@@ -59,6 +57,15 @@ export class Survey implements Tally {
     omapKeys: 0,
     deferredWrites: 0,
   };
+}
+
+export class Survey implements Tally {
+  readonly subject: SurveySubject;
+  readonly findings: Findings;
+  readonly space: SpaceMap;
+  readonly shared = new Map<number, SharedCount>();
+  readonly usage = new Map<number, UsageDelta>();
+  readonly counts: SurveyCounts = emptyCounts();
   /** What the log still has to write, as far as it is right. */
   readonly deferred: DeferredWrite[] = [];
   /** What the keys of objects' omaps begin with. */
@@ -71,6 +78,7 @@ export class Survey implements Tally {
 
   constructor(subject: SurveySubject) {
     this.subject = subject;
+    this.findings = subject.findings ?? new Findings();
     this.space = new SpaceMap(subject.sizeBytes, subject.options.minAllocBytes, this.findings);
     this.#context = {
       unitBytes: subject.options.minAllocBytes,
@@ -83,10 +91,15 @@ export class Survey implements Tally {
     this.#loadCollections();
     this.#objects();
     this.#sharedBlobs();
-    checkLimits(this);
-    checkUsage(this);
+    // Of records that cannot be read nothing tells what they would say: nothing is compared with them.
+    if (!this.findings.recordsUnread) {
+      checkLimits(this);
+      checkUsage(this);
+    }
     checkOmap(this);
-    checkFreelist(this);
+    if (!this.findings.recordsUnread) {
+      checkFreelist(this);
+    }
     const { kv, forEachFree } = this.subject;
     for (const { role, offsetBytes, lengthBytes } of kv.usedExtents()) {
       if (role === "main") {
@@ -140,11 +153,11 @@ export class Survey implements Tally {
       return read();
     } catch (error) {
       // What a damaged key or record makes of a decoder may be any error, but not one of the device.
-      if (error instanceof OsdynoError) {
+      if (error instanceof OsdynoError && !isDamage(error)) {
         throw error;
       }
       const message =
-        error instanceof CorruptRecord
+        error instanceof CorruptRecord || isDamage(error)
           ? error.message
           : `${what}: ${error instanceof Error ? error.message : String(error)}`;
       const named = object === undefined ? {} : { object };
@@ -305,7 +318,7 @@ export class Survey implements Tally {
       return;
     }
     const names = clashes.map(() => new Set<string>());
-    for (const onode of new Survey(this.subject).onodes()) {
+    for (const onode of new Survey({ ...this.subject, findings: new Findings() }).onodes()) {
       for (const { blob } of onode.map.extents) {
         blob.eachDisk(0, blob.diskBytes, (disk, length) => {
           for (const [index, { offsetBytes, endBytes }] of clashes.entries()) {

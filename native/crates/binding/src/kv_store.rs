@@ -90,6 +90,9 @@ struct Spec {
     allocator: Option<u32>,
     create: bool,
     read_only: bool,
+    /// Read what can be read of a damaged one.
+    #[serde(default)]
+    salvage: bool,
     /// 32 hexadecimal digits each.
     uuid: String,
     owner: String,
@@ -111,6 +114,9 @@ fn invalid(reason: impl std::fmt::Display) -> Error {
 fn failed(error: KvError) -> Error {
     match error {
         KvError::Invalid(reason) => invalid(reason),
+        KvError::Corrupt(reason) if !reason.contains("damaged") => {
+            Error::from_reason(format!("BlueFS is damaged: {reason}"))
+        }
         other => Error::from_reason(other.to_string()),
     }
 }
@@ -199,6 +205,7 @@ impl Spec {
             database: DatabaseSpec {
                 create: self.create,
                 read_only: self.read_only,
+                salvage: self.salvage,
                 options: self.options.clone(),
                 operators: operators.collect::<Result<_>>()?,
                 cache_bytes: self.cache_bytes,
@@ -207,6 +214,24 @@ impl Spec {
             },
         })
     }
+}
+
+/// Keys that cannot be read.
+#[napi(object)]
+pub struct KvHole {
+    /// The last key before them; empty: none.
+    pub after: Uint8Array,
+    /// The first key behind them.
+    pub before: Option<Uint8Array>,
+    /// Why.
+    pub reason: String,
+}
+
+fn put_entry(page: &mut Vec<u8>, key: &[u8], value: &[u8]) {
+    page.extend((key.len() as u32).to_le_bytes());
+    page.extend((value.len() as u32).to_le_bytes());
+    page.extend(key);
+    page.extend(value);
 }
 
 /// An open store.
@@ -260,10 +285,7 @@ impl NativeKvStore {
         let mut page = Vec::new();
         let mut left = limit;
         let visit = |key: &[u8], value: &[u8]| {
-            page.extend((key.len() as u32).to_le_bytes());
-            page.extend((value.len() as u32).to_le_bytes());
-            page.extend(key);
-            page.extend(value);
+            put_entry(&mut page, key, value);
             left -= 1;
             left > 0
         };
@@ -272,6 +294,38 @@ impl NativeKvStore {
             scanned.map_err(failed)?;
         }
         Ok(Uint8Array::new(page))
+    }
+
+    /// As `scan` to the end of the prefix, around what cannot be read: the page, and for each hole
+    /// the key before it, the key behind it (absent: none), and why.
+    #[napi]
+    pub fn scan_around(
+        &self,
+        prefix: String,
+        from: &[u8],
+        limit: u32,
+    ) -> Result<(Uint8Array, Vec<KvHole>)> {
+        let mut page = Vec::new();
+        let mut left = limit.max(1);
+        let visit = |key: &[u8], value: &[u8]| {
+            put_entry(&mut page, key, value);
+            left -= 1;
+            left > 0
+        };
+        let scanned = self.store()?.db.scan_around(prefix.as_bytes(), from, visit);
+        let holes = scanned.map_err(failed)?.into_iter().map(|hole| KvHole {
+            after: Uint8Array::new(hole.after),
+            before: hole.before.map(Uint8Array::new),
+            reason: hole.reason,
+        });
+        let holes = holes.collect();
+        Ok((Uint8Array::new(page), holes))
+    }
+
+    /// Damage that BlueFS met, one line each.
+    #[napi]
+    pub fn damage(&self) -> Result<Vec<String>> {
+        Ok(self.store()?.fs().damage())
     }
 
     /// Queues encoded batches as one commit; returns how many commits there were by now.

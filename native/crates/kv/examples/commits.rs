@@ -74,6 +74,7 @@ mod measured {
             database: DatabaseSpec {
                 create: true,
                 read_only: false,
+                salvage: false,
                 options: DEFAULT_OPTIONS.to_owned(),
                 operators: Vec::new(),
                 cache_bytes: 64 << 20,

@@ -164,7 +164,7 @@ impl BlueFs {
         }
         if count == 0 {
             return Err(KvError::Corrupt(
-                "the log of BlueFS does not begin where the superblock says".to_owned(),
+                "the log of BlueFS is damaged at its beginning".to_owned(),
             ));
         }
         let mut usage = locked(&self.usage);

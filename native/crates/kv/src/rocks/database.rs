@@ -7,7 +7,7 @@ use super::ffi::{self, Bytes};
 use super::files::Files;
 use crate::batch::{Operation, records};
 use crate::error::{KvError, Result};
-use crate::sharding::{Sharding, stored_end, stored_key};
+use crate::sharding::{Home, Sharding, stored_end, stored_key};
 
 /// How values are merged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub struct DatabaseSpec {
     pub create: bool,
     /// Change nothing.
     pub read_only: bool,
+    /// Read what can be read of a damaged one; for `read_only`.
+    pub salvage: bool,
     /// RocksDB's options, separated by commas or semicolons.
     pub options: String,
     /// Merge operators by prefix.
@@ -69,6 +71,14 @@ fn told(call: impl FnOnce(*mut c_void) -> c_int) -> Result<()> {
     }
 }
 
+/// What BlueFS met says more than what RocksDB makes of it.
+fn damage_or(damage: &[String], text: String) -> KvError {
+    if damage.is_empty() {
+        return KvError::database(libc::EIO, text);
+    }
+    KvError::Corrupt(damage.join("; "))
+}
+
 /// RocksDB separates options by semicolons, Ceph by commas; within braces nothing is changed.
 fn separated(options: &str) -> String {
     let mut depth = 0_i32;
@@ -90,7 +100,11 @@ impl Database {
     /// Opens the database in `files`.
     pub fn open(files: Files, sharding: Sharding, spec: &DatabaseSpec) -> Result<Self> {
         let files = Box::new(files);
-        let options = separated(&spec.options);
+        let mut options = separated(&spec.options);
+        if spec.salvage {
+            // A table that cannot be opened keeps nobody from the others.
+            options.push_str(";paranoid_checks=false");
+        }
         let family_options: Vec<_> = sharding
             .families
             .iter()
@@ -146,7 +160,7 @@ impl Database {
             return Err(
                 match text.strip_prefix("Invalid argument: bluestore_rocksdb_") {
                     Some(reason) => KvError::Invalid(format!("bluestore_rocksdb_{reason}")),
-                    None => KvError::database(libc::EIO, text),
+                    None => damage_or(&files.fs.damage(), text),
                 },
             );
         }
@@ -155,6 +169,11 @@ impl Database {
             files,
             sharding,
         })
+    }
+
+    /// Where the keys of a prefix are.
+    pub(super) fn home(&self, prefix: &[u8]) -> Home<'_> {
+        self.sharding.home(prefix)
     }
 
     /// Warnings and errors that RocksDB logged, oldest first.
@@ -408,12 +427,12 @@ impl Found {
 }
 
 /// A place in one family.
-struct Cursor {
+pub(super) struct Cursor {
     iterator: *mut ffi::Iterator,
 }
 
 impl Cursor {
-    fn new(db: &Database, family: usize, from: &[u8], to: &[u8]) -> Self {
+    pub(super) fn new(db: &Database, family: usize, from: &[u8], to: &[u8]) -> Self {
         // SAFETY: the database is open; the C++ side copies the end.
         let iterator =
             unsafe { ffi::osdyno_db_iterator(db.db, family, Bytes::of(from), Bytes::of(to)) };
@@ -421,7 +440,7 @@ impl Cursor {
     }
 
     /// Valid until `next`.
-    fn entry(&self) -> Option<(&[u8], &[u8])> {
+    pub(super) fn entry(&self) -> Option<(&[u8], &[u8])> {
         let (mut key, mut value) = (Bytes::NONE, Bytes::NONE);
         // SAFETY: the iterator is alive; what it shows stays until it moves.
         unsafe {
@@ -430,12 +449,12 @@ impl Cursor {
         }
     }
 
-    fn next(&self) {
+    pub(super) fn next(&self) {
         // SAFETY: the iterator is alive, and nobody holds an entry.
         unsafe { ffi::osdyno_db_iterator_next(self.iterator) };
     }
 
-    fn status(&self) -> Result<()> {
+    pub(super) fn status(&self) -> Result<()> {
         told(|context| {
             // SAFETY: the iterator is alive.
             unsafe { ffi::osdyno_db_iterator_status(self.iterator, context, take_text) }

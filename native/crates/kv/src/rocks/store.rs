@@ -75,7 +75,11 @@ impl Store {
         if create {
             BlueFs::mkfs(&spec.slots(), spec.config, spec.uuid, spec.owner)?;
         }
-        let fs = BlueFs::mount(spec.slots(), spec.config, read_only)?;
+        let config = Config {
+            salvage: spec.database.salvage,
+            ..spec.config
+        };
+        let fs = BlueFs::mount(spec.slots(), config, read_only)?;
         if create {
             furnish(&fs, &spec.sharding)?;
         }

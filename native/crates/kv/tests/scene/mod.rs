@@ -76,6 +76,7 @@ pub fn spec(place: &Place, create: bool) -> StoreSpec {
         database: DatabaseSpec {
             create,
             read_only: false,
+            salvage: false,
             options: SMALL_OPTIONS.to_owned(),
             operators: vec![
                 ("b".to_owned(), MergeKind::Xor),
