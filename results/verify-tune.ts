@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { escapeHtml } from "./report/html-markup.ts";
 import { completeRun } from "./sweep/sweep-directory.ts";
 import { answerOf } from "./tune/answer.ts";
-import { conclude, historyOf, namesOf } from "./tune/conclude.ts";
+import { conclude, historyOf, namesOf, referencesOf } from "./tune/conclude.ts";
 import { confirmedOf, keptOf, namedComparisons } from "./tune/confirmed.ts";
 import { figuresOf } from "./tune/measuring.ts";
 import { recordTables } from "./tune/report/html.ts";
@@ -62,7 +62,14 @@ function checkConclusions(record: TuneRecord, ledger: Ledger): TuneRecord {
   }
   const { leading, chosen, metrics } = record;
   const count = Math.max(1, leading.length, chosen.length);
-  const found = conclude(recordedProblem(record), history, metrics, namesOf(record), count);
+  const found = conclude(
+    recordedProblem(record),
+    history,
+    metrics,
+    namesOf(record),
+    count,
+    referencesOf(record),
+  );
   for (const part of ["beliefs", "front", "importance", "noise", "leading"] as const) {
     compare(`tune.json ${part}`, record[part], plain(found[part]), ledger);
   }

@@ -5,6 +5,7 @@ import { Model, sitesOf } from "./model.ts";
 import { frontOf, kneeOf, type Placed } from "./pareto.ts";
 import { type Figures, feasible, figureOf, median, type Problem, type Tried } from "./problem.ts";
 import { type Choice, keyOf } from "./space.ts";
+import { defaultId } from "./trials.ts";
 import type { TuneBelief, TuneImportance, TuneInterval, TuneRecord } from "./tune-record.ts";
 
 export type Conclusions = Pick<
@@ -37,6 +38,17 @@ export function historyOf({ steps, trials }: TuneRecord): readonly Tried[] {
   });
 }
 
+/** Runs of the default, where its file says for everything that is searched what it has. */
+export function referencesOf({ steps, trials, space }: TuneRecord): readonly Tried[] {
+  const known = trials.find(({ id }) => id === defaultId)?.parameters ?? {};
+  const choice = Object.entries(space).map(([name, { values }]) =>
+    values.findIndex((value) => String(value) === known[name]),
+  );
+  return choice.length === 0 || choice.includes(-1)
+    ? []
+    : steps.flatMap(({ trial, figures }) => (trial === defaultId ? [{ choice, figures }] : []));
+}
+
 /** The trial of each choice that came up; empty for others. */
 export function namesOf({ trials }: TuneRecord): (choice: Choice) => string {
   const ids = new Map(
@@ -52,7 +64,7 @@ function ordered(interval: TuneInterval): TuneInterval {
 
 /**
  * Concludes. `idOf` names a choice's trial; `count` is how many winners are wanted. Deterministic: one
- * history, one conclusion.
+ * history, one conclusion. `references` are runs of the default: they tell what its values do, too.
  */
 export function conclude(
   problem: Problem,
@@ -60,6 +72,7 @@ export function conclude(
   metrics: readonly string[],
   idOf: (choice: Choice) => string,
   count: number,
+  references: readonly Tried[] = [],
 ): Conclusions {
   const { goals, limits } = problem;
   const random = new SeededRandom(history.length).fork("conclusions");
@@ -86,11 +99,14 @@ export function conclude(
     .candidates(history)
     .map(({ choice }): Placed<Choice> => ({ what: choice, costs: model.costs(choice) }));
   const front = goals.length > 1 ? frontOf(placed) : [];
+  const all = [...history, ...references];
+  const everything = references.length === 0 ? model : new Model(problem, all, random.fork("all"));
+  const ran = all.flatMap(({ choice, figures }) => (figures === null ? [] : [choice]));
   const importance = goals.flatMap((goal, place): TuneImportance[] => {
-    const process = model.goals[place];
+    const process = everything.goals[place];
     return process === null || process === undefined
       ? []
-      : importanceOf(problem, process, random.fork(goal.metric)).map((each) => ({
+      : importanceOf(problem, process, random.fork(goal.metric), ran).map((each) => ({
           metric: goal.metric,
           ...each,
         }));

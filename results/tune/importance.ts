@@ -8,6 +8,7 @@ import type { SeededRandom } from "../../engine/base/random.ts";
 import { randomChoices } from "./designs.ts";
 import type { GaussianProcess } from "./gaussian-process.ts";
 import type { Problem } from "./problem.ts";
+import type { Choice } from "./space.ts";
 
 export interface Interval {
   readonly value: number;
@@ -19,7 +20,7 @@ export interface Importance {
   readonly parameter: string;
   /** Of all differences between runs, 0 to 1. */
   readonly share: Interval;
-  /** Ratio of the mean cost at the worst value to that at the best; 1: it does not matter which. */
+  /** Ratio of the mean cost at the worst to that at the best of the values that ran; 1: it does not matter which. */
   readonly effect: Interval;
   /** The value with the best mean, and how likely it is the best one, 0 to 1. */
   readonly best: string;
@@ -81,11 +82,15 @@ function intervalOf(values: readonly number[]): Interval {
   return { value: at(0.5), low: at((1 - confidence) / 2), high: at((1 + confidence) / 2) };
 }
 
-/** Of a goal, whose process is of costs in logarithms: the most important parameter first. */
+/**
+ * Of a goal, whose process is of costs in logarithms: the most important parameter first. `ran`: choices of
+ * all runs; null: every value ran.
+ */
 export function importanceOf(
   problem: Problem,
   process: GaussianProcess,
   random: SeededRandom,
+  ran: readonly Choice[] | null = null,
 ): readonly Importance[] {
   const { space } = problem;
   const around = randomChoices(problem, grounds, random.fork("grounds"));
@@ -101,12 +106,20 @@ export function importanceOf(
     const means = dimension.values.map((_, value) =>
       average(effects.map((effect) => effect.means[value] ?? 0)),
     );
-    const best = means.indexOf(Math.min(...means));
-    const worst = means.indexOf(Math.max(...means));
+    // Of a value that never ran there is only a belief, whose interval the process makes too narrow.
+    const known = means.map(
+      (_, value) => ran === null || ran.some((choice) => choice[place] === value),
+    );
+    const counted = means.filter((_, value) => known[value]);
+    const best = means.indexOf(Math.min(...counted));
+    const worst = means.indexOf(Math.max(...counted));
     const apart = effects.map((effect) =>
       Math.exp((effect.means[worst] ?? 0) - (effect.means[best] ?? 0)),
     );
-    const wins = effects.filter((effect) => effect.means[best] === Math.min(...effect.means));
+    const wins = effects.filter(
+      (effect) =>
+        effect.means[best] === Math.min(...effect.means.filter((_, value) => known[value])),
+    );
     return {
       parameter: dimension.name,
       share: intervalOf(shares),

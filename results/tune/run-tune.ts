@@ -16,7 +16,7 @@ import type { SweepSpec } from "../sweep/spec.ts";
 import { completeRun, makeDirectory, ownFiles, stillOwn } from "../sweep/sweep-directory.ts";
 import type { SweepRecord } from "../sweep-record.ts";
 import { answerOf } from "./answer.ts";
-import { conclude, historyOf, namesOf } from "./conclude.ts";
+import { conclude, historyOf, namesOf, referencesOf } from "./conclude.ts";
 import { confirmedOf, keptOf, namedComparisons } from "./confirmed.ts";
 import { Measuring } from "./measuring.ts";
 import type { TuneRequest } from "./request.ts";
@@ -297,6 +297,7 @@ class Tuning {
         this.record.metrics,
         namesOf(this.record),
         tune.confirm.candidates,
+        referencesOf(this.record),
       );
       const { chosen } = this.record;
       this.save({ ...found, chosen: ended && chosen.length === 0 ? found.leading : chosen });

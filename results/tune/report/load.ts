@@ -45,7 +45,7 @@ export function loadTuneReport(dir: string): TuneReport {
   };
 }
 
-function ownCaveats({ trials, steps, goals }: TuneRecord): readonly Caveat[] {
+function ownCaveats({ trials, steps, goals, limits }: TuneRecord): readonly Caveat[] {
   const failed = trials.filter(({ failed: why }) => why !== undefined);
   const [first] = failed;
   const [goal] = goals;
@@ -63,7 +63,17 @@ function ownCaveats({ trials, steps, goals }: TuneRecord): readonly Caveat[] {
           } as const,
         ]),
     ...driftOf(references),
+    ...memoryOf([...goals.map(({ metric }) => metric), ...limits]),
   ];
+}
+
+/** All configurations run in one process. */
+function memoryOf(metrics: readonly string[]): readonly Caveat[] {
+  const text =
+    "Resident memory is that of the whole process, which keeps what earlier runs took: of two equal configurations the later one may have more. A limit on it refuses rather too much than too little.";
+  return metrics.some((metric) => metric.startsWith("rss_bytes"))
+    ? [{ kind: "note", weight: "mind", text }]
+    : [];
 }
 
 /** A share of the default's own figures beyond which the machine was not the same all the time. */
