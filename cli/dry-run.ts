@@ -1,4 +1,6 @@
 /** `--dry-run`: the plan, its time, bytes and the safety verdict. Creates nothing. */
+
+import { type EnduranceChoice, enduranceLines } from "../results/endurance.ts";
 import { capacityPlan } from "../results/mclock-capacity.ts";
 import type { PlanSettings } from "../results/perform.ts";
 import type { Preparation } from "../results/sweep/prepare.ts";
@@ -25,6 +27,7 @@ export interface DryRun {
 
 interface Judged {
   readonly name: string;
+  readonly endurance: EnduranceChoice | null;
   readonly plan: RunPlan;
   readonly verdict: SafetyVerdict;
   /** What is measured before it, one line each. */
@@ -54,7 +57,7 @@ function storeLine({ path, make, device }: PlannedStore): string {
   return `store ${path}: ${what}; device class ${device.deviceClass} (${device.classReason})`;
 }
 
-function planText({ name, plan, verdict, capacity }: Judged): string {
+function planText({ name, plan, verdict, capacity, endurance }: Judged): string {
   const { phases, expectedSeconds, expectedWriteBytes } = plan;
   const time = expectedSeconds === null ? "not known (no runtime)" : formatSeconds(expectedSeconds);
   const written =
@@ -73,6 +76,7 @@ function planText({ name, plan, verdict, capacity }: Judged): string {
     `time: ${time}`,
     `laid out first: ${formatBytes(layoutBytes(plan))}`,
     `written by the jobs: ${written}`,
+    ...(endurance === null ? [] : enduranceLines(endurance, expectedWriteBytes)),
     ...verdict.files.map(
       (file) => `safety: ${file.path} ${file.reason}: ${file.allowed ? "allowed" : "REFUSED"}`,
     ),
@@ -143,7 +147,8 @@ export function dryRun(
     const choice = stack === undefined ? {} : { stack };
     const plan = planRun(parsed.jobs, { target, path, seed, directory, ...choice });
     const verdict = judgeWrites(plan, { destroy, scratch });
-    return { name, plan, verdict, capacity: capacityPlan(plan, stack) };
+    const endurance = settings.endurance?.choice ?? null;
+    return { name, plan, verdict, endurance, capacity: capacityPlan(plan, stack) };
   });
   const [first, ...more] = judged;
   if (outputs.format === "normal") {

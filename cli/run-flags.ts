@@ -41,6 +41,11 @@ export const runFlags: readonly RunFlag[] = [
     true,
     "CPUs of the threads that a store has of its own, those of its key-value store: as above",
   ),
+  flag(
+    "endurance",
+    true,
+    "rated=600TB (or a profile of profiles/devices), most=10TB: the share of rated writes; ends at most",
+  ),
   flag("repeat", true, "independent runs, each in a directory of its own"),
   flag("seed", true, "seed of the operation stream; replaces randseed"),
   flag("label", true, "part of the run directory's name"),

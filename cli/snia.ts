@@ -51,8 +51,14 @@ function requestOf(args: SniaArguments): Omit<SniaRequest, "events"> {
   const read = readSnia(args.file);
   const scale = last(own, "scale");
   const refuse = (why: string) => new OsdynoError("bad-input", `--scale ${scale}: ${why}`);
-  const spec = scale === undefined ? read : { ...read, scale: readScale(scale, refuse) };
-  const settings = settingsOf(own, command, signal);
+  const scaled = scale === undefined ? read : { ...read, scale: readScale(scale, refuse) };
+  const { endurance, ...settings } = settingsOf(own, command, signal);
+  // The test counts itself, over interruptions, too.
+  const spec = {
+    ...scaled,
+    ratedWriteBytes: endurance?.choice.ratedBytes ?? scaled.ratedWriteBytes,
+    mostWriteBytes: endurance?.choice.mostBytes ?? scaled.mostWriteBytes,
+  };
   const host = hostEnvironment();
   const variables = { SCRATCH: host.variables["SCRATCH"] ?? scratchDirectory() };
   const environment = { ...host, variables: { ...host.variables, ...variables } };

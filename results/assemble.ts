@@ -29,6 +29,7 @@ import { seriesNames } from "./job-names.ts";
 import { othersNotes, othersRecord } from "./others.ts";
 import { partsOf } from "./parts.ts";
 import {
+  type EnduranceRecord,
   type JobRecord,
   type OsdynoCpu,
   type OsdynoCpuSet,
@@ -78,6 +79,8 @@ export interface RunInput {
   readonly rssBytes: number;
   /** What the jobs' stores counted, warm-ups included. */
   readonly counters?: Readonly<Record<string, number>>;
+  /** What was written of what may be; absent when nobody asked. */
+  readonly endurance?: EnduranceRecord;
   /** Where threads were kept; absent when nobody chose. */
   readonly cpus?: CpusOutcome;
   /** What schedulers share out. */
@@ -133,6 +136,7 @@ export function assembleRun(input: RunInput): RunRecord {
       ),
       ...courseOf(input),
       ...(input.counters === undefined ? {} : { counters: input.counters }),
+      ...(input.endurance === undefined ? {} : { endurance: input.endurance }),
       ...(input.cpus === undefined ? {} : { cpus: cpusRecord(input.cpus) }),
       ...classShares(measured, input.plan, input.capacities ?? [], input.counters),
     },

@@ -3,6 +3,7 @@ import Table from "cli-table3";
 import pc from "picocolors";
 import type { Direction, TimeKind } from "../workloads/run-outcome.ts";
 import type { DiskUtilRecord } from "./disk-util.ts";
+import { writtenLine } from "./endurance.ts";
 import { directions } from "./fio-record.ts";
 import { percentileKey } from "./histogram.ts";
 import { jobMetric, percentileSupported } from "./metrics.ts";
@@ -53,6 +54,7 @@ export function normalOutput(record: RunRecord, options: NormalOptions = {}): st
     ...stageLines(record.jobs),
     ...record.disk_util.map((disk) => diskLine(disk as DiskUtilRecord)),
     processLine(record),
+    ...(record.osdyno.endurance === undefined ? [] : [writtenLine(record.osdyno.endurance)]),
     ...notes(record, colors),
     ...(record.osdyno.threshold_results ?? []).map((result) => {
       const line = thresholdLine(result);

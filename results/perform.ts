@@ -30,6 +30,7 @@ import { traceNotes } from "../workloads/trace/plan.ts";
 import { writeMerged } from "../workloads/trace/scan.ts";
 import { assembleRun, type RunInput } from "./assemble.ts";
 import { withCreateOnly } from "./create-only.ts";
+import type { EnduranceBudget } from "./endurance.ts";
 import { collectEnvironment } from "./environment.ts";
 import { FioLogs } from "./fio-logs.ts";
 import { usualIntervalMs } from "./interval-length.ts";
@@ -74,6 +75,8 @@ export interface RunSettings {
   readonly signal: AbortSignal;
   /** What of the user's own takes part. */
   readonly plugIns?: readonly LoadedPlugIn[];
+  /** What the command may write; shared by its runs. */
+  readonly endurance?: EnduranceBudget;
   /** Options of the stack that the jobs run on; default: none is chosen. */
   readonly stack?: StackChoice;
   /** Where fio's log files go: with the run (default), or where fio puts them. */
@@ -85,7 +88,7 @@ export interface RunSettings {
 /** What of the settings decides the plan and its verdict. */
 export type PlanSettings = Pick<
   RunSettings,
-  "target" | "path" | "clock" | "seed" | "destroy" | "workingDirectory" | "stack"
+  "target" | "path" | "clock" | "seed" | "destroy" | "workingDirectory" | "stack" | "endurance"
 >;
 
 /** What a run tells while it goes on. */
@@ -222,6 +225,11 @@ function removeFiles(plan: RunPlan): void {
 export async function performRun(request: RunRequest): Promise<PerformedRun> {
   const { settings } = request;
   const parsed = onTarget(request.parsed, settings.target);
+  const spent = settings.endurance?.spent() ?? null;
+  if (spent !== null) {
+    throw spent;
+  }
+  const writtenBefore = settings.endurance?.writtenBytes ?? 0;
   const seed = seedOfRun(parsed.jobs, settings.seed);
   const { plan, capacities } = await withCapacities(safePlan(request), {
     ...{ ...settings, seed, note: request.events.note },
@@ -239,7 +247,10 @@ export async function performRun(request: RunRequest): Promise<PerformedRun> {
     writer,
     startedEpochMs,
   );
-  const failure = failureOf(execution, settings.signal, writer.problem ?? logProblem);
+  const failure =
+    failureOf(execution, settings.signal, writer.problem ?? logProblem) ??
+    settings.endurance?.cut() ??
+    null;
   const corrupt = failure?.code === "verify";
   const record = writer.finish(
     withThresholds(
@@ -250,6 +261,9 @@ export async function performRun(request: RunRequest): Promise<PerformedRun> {
         capacities,
         ...(execution.counters === undefined ? {} : { counters: execution.counters }),
         ...(execution.cpus === undefined ? {} : { cpus: execution.cpus }),
+        ...(settings.endurance === undefined
+          ? {}
+          : { endurance: settings.endurance.record(writtenBefore) }),
         options: { ...input.options, ...execution.options },
         state: failure === null || corrupt ? "complete" : "partial",
         ...(failure === null || corrupt ? {} : { reason: failure.message }),
@@ -363,7 +377,7 @@ async function measured(
       intervals,
       logs,
       steady,
-      follow: request.follow ?? null,
+      follow: following(request.follow ?? null, settings.endurance ?? null),
       progress: events.progress,
       status: status === undefined ? null : { everyMs: status.everyMs, show },
     });
@@ -387,6 +401,19 @@ async function measured(
   } finally {
     live?.close();
   }
+}
+
+/** Both look on, and either may end the run. */
+function following(other: RunFollower | null, budget: EnduranceBudget | null): RunFollower | null {
+  return budget === null
+    ? other
+    : {
+        interval: (row, job) => {
+          budget.add(row);
+          other?.interval(row, job);
+        },
+        ended: () => budget.ends() || (other?.ended() ?? false),
+      };
 }
 
 /** What is known of a job before it runs. */

@@ -187,6 +187,17 @@ export interface OsdynoPart {
   readonly totals: OsdynoTotals;
 }
 
+/** `--endurance`: what the jobs wrote, warm-ups among it. */
+export interface EnduranceRecord {
+  readonly written_bytes: number;
+  /** By all runs of the command so far. */
+  readonly command_written_bytes: number;
+  readonly rated_bytes: number | null;
+  /** `given`, or the device profile that states it. */
+  readonly rated_from?: string;
+  readonly most_bytes: number | null;
+}
+
 /** A `--threshold` and whether the run kept it; `value` is null when the run has no such metric. */
 export interface ThresholdResult {
   readonly threshold: string;
@@ -254,6 +265,8 @@ export interface RunRecord {
     readonly course?: OsdynoCourse;
     /** What the stores below the jobs counted, for all jobs together, warm-ups included. */
     readonly counters?: Readonly<Record<string, number>>;
+    /** Absent when nobody asked. */
+    readonly endurance?: EnduranceRecord;
     /** Where threads were kept; absent when nobody chose. */
     readonly cpus?: OsdynoCpus;
     /** What a scheduler over each target shares out. */

@@ -350,6 +350,15 @@ export const runSchema = z.strictObject({
       .optional(),
     course: course.optional(),
     counters: z.record(z.string(), z.number()).optional(),
+    endurance: z
+      .object({
+        written_bytes: z.number(),
+        command_written_bytes: z.number(),
+        rated_bytes: z.number().nullable(),
+        rated_from: z.string().optional(),
+        most_bytes: z.number().nullable(),
+      })
+      .optional(),
     cpus: z
       .object({
         generator: cpuSet.optional(),

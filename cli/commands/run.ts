@@ -3,6 +3,7 @@
 import { basename, join, relative, resolve } from "node:path";
 import type { Command } from "commander";
 import { OsdynoError } from "../../engine/base/error.ts";
+import { EnduranceBudget, enduranceLines, readEndurance } from "../../results/endurance.ts";
 import { checkLogPaths } from "../../results/fio-logs.ts";
 import { plannedJobs } from "../../results/job-names.ts";
 import { wantsColor } from "../../results/normal-output.ts";
@@ -129,6 +130,13 @@ function cpusOf(own: Own): Pick<StackChoice, "cpus"> {
   return cpus.generator === null && cpus.target === null ? {} : { cpus };
 }
 
+function enduranceOf(own: Own): Pick<RunSettings, "endurance"> {
+  const text = last(own, "endurance");
+  return text === undefined
+    ? {}
+    : { endurance: new EnduranceBudget(readEndurance(text, process.cwd())) };
+}
+
 /** `--stages`: `off` is 0. */
 function stagesOf(own: Own): number | "auto" {
   const text = last(own, "stages") ?? "auto";
@@ -150,6 +158,7 @@ export function settingsOf(own: Own, command: readonly string[], signal: AbortSi
     destroy: own.has("destroy"),
     live: last(own, "live") ?? null,
     stack: stackOf(own),
+    ...enduranceOf(own),
     plugIns: loadedPlugIns(),
     thresholds: (own.get("threshold") ?? []).map(parseThreshold),
     report: !own.has("no-report"),
@@ -373,6 +382,16 @@ async function measure(
   return good ? 0 : 3;
 }
 
+/** What will be written, before anything is. */
+function tellEndurance(parsed: ParsedJobs, settings: RunSettings, repeat: number): void {
+  const { endurance } = settings;
+  if (endurance !== undefined) {
+    const { expectedWriteBytes: bytes } = safePlan({ parsed, directory: null, settings });
+    const lines = enduranceLines(endurance.choice, bytes === null ? null : bytes * repeat);
+    process.stderr.write(`${lines.join("\n")}\n`);
+  }
+}
+
 async function run(args: readonly string[]): Promise<number> {
   checkFioFlags(args);
   const { own, jobs } = splitArguments(args, [...runFlags, ...fioFlags]);
@@ -410,6 +429,7 @@ async function run(args: readonly string[]): Promise<number> {
       return await loadCurve({ own, settings, outputs, parse });
     }
     checkFirst(parsed, settings, own, outputs, files);
+    tellEndurance(parsed, settings, wholeNumber(own, "repeat", 1) ?? 1);
     return await measure(parsed, settings, own, outputs);
   } finally {
     interrupts.release();

@@ -98,6 +98,8 @@ export const profileSchema = z.strictObject({
   shape: z.unknown().optional(),
   /** Of the shape, fingerprinted in virtual time, against the figures: operations a second. */
   fit: fit.optional(),
+  /** Bytes that its maker rates it to bear over its life; nothing that can be measured. */
+  endurance: z.strictObject({ rated_bytes: z.number().positive() }).optional(),
   figures: z.array(figure),
   sustained_write: sustained.nullable(),
 });

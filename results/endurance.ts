@@ -1,0 +1,150 @@
+/**
+ * The endurance of a device: what it is rated to bear, what a command may write of it, and what it has written.
+ * One budget counts all runs of a command.
+ */
+import { existsSync, readFileSync } from "node:fs";
+import { basename, resolve } from "node:path";
+import { parse } from "yaml";
+import { OsdynoError } from "../engine/base/error.ts";
+import type { IntervalRow } from "../workloads/run-outcome.ts";
+import { profileFiles } from "../workloads/shape-profile.ts";
+import type { EnduranceRecord } from "./run-record.ts";
+import { readSize } from "./snia/spec.ts";
+import { formatBytes, formatPercent } from "./units.ts";
+
+export interface EnduranceChoice {
+  /** Bytes that the device is rated to bear over its life; null: not known. */
+  readonly ratedBytes: number | null;
+  /** Where the rating is from: `given`, or a profile's name. */
+  readonly ratedFrom: string;
+  /** A command ends before it writes more; null: nothing ends it. */
+  readonly mostBytes: number | null;
+}
+
+/** `endurance: {rated_bytes: N}` of a device profile, by name or file. */
+function ratingOf(text: string, directory: string): { bytes: number; from: string } {
+  const refuse = (why: string) => new OsdynoError("bad-input", `--endurance rated=${text}: ${why}`);
+  const named = profileFiles(directory).find((file) => basename(file, ".yaml") === text);
+  const file = named ?? resolve(directory, text);
+  if (!existsSync(file)) {
+    throw refuse("give bytes such as 600TB, or a profile of profiles/devices");
+  }
+  let raw: { readonly endurance?: { readonly rated_bytes?: unknown } } | null;
+  try {
+    raw = parse(readFileSync(file, "utf8")) as typeof raw;
+  } catch (error) {
+    throw refuse(`the profile is not readable: ${(error as Error).message.split("\n")[0]}`);
+  }
+  const bytes = raw?.endurance?.rated_bytes;
+  if (typeof bytes !== "number" || !(bytes > 0)) {
+    throw refuse(`${file} has no endurance: {rated_bytes: N}; add what its maker states`);
+  }
+  return { bytes, from: `profile ${basename(file, ".yaml")}` };
+}
+
+/** Reads `rated=600TB,most=10TB`; throws `bad-input`. */
+export function readEndurance(text: string, directory: string): EnduranceChoice {
+  let choice: EnduranceChoice = { ratedBytes: null, ratedFrom: "", mostBytes: null };
+  for (const part of text.split(",")) {
+    const [name = "", value = ""] = part.split("=", 2);
+    const bytes = readSize(value);
+    if (name === "rated") {
+      const { bytes: rated, from } =
+        bytes === null ? ratingOf(value, directory) : { bytes, from: "given" };
+      choice = { ...choice, ratedBytes: rated, ratedFrom: from };
+    } else if (name === "most" && bytes !== null) {
+      choice = { ...choice, mostBytes: bytes };
+    } else {
+      const why = name === "most" ? "most: give bytes such as 10TB" : `no ${name} there`;
+      throw new OsdynoError("bad-input", `--endurance ${text}: ${why}; rated=600TB,most=10TB`);
+    }
+  }
+  return choice;
+}
+
+/** Counts what the jobs of a command write, warm-ups among it, and ends it when that is enough. */
+export class EnduranceBudget {
+  readonly choice: EnduranceChoice;
+  #written = 0;
+  #cut = false;
+
+  constructor(choice: EnduranceChoice) {
+    this.choice = choice;
+  }
+
+  add(row: IntervalRow): void {
+    this.#written += row.direction === "write" ? row.bytes : 0;
+  }
+
+  /** Why nothing more may be written; null while something may. */
+  spent(): OsdynoError | null {
+    const { mostBytes } = this.choice;
+    return mostBytes === null || this.#written < mostBytes
+      ? null
+      : new OsdynoError(
+          "interrupted",
+          `endurance: the ${formatBytes(mostBytes)} that may be written are used up`,
+        );
+  }
+
+  /** Asked while a run goes on: whether it is to end now. */
+  ends(): boolean {
+    this.#cut ||= this.spent() !== null;
+    return this.#cut;
+  }
+
+  /** What ended a run before its own end; null: it came to it. */
+  cut(): OsdynoError | null {
+    return this.#cut ? this.spent() : null;
+  }
+
+  get writtenBytes(): number {
+    return this.#written;
+  }
+
+  /** Of one run, which wrote all since `before`. */
+  record(before: number): EnduranceRecord {
+    const { ratedBytes, ratedFrom, mostBytes } = this.choice;
+    return {
+      written_bytes: this.#written - before,
+      command_written_bytes: this.#written,
+      rated_bytes: ratedBytes,
+      ...(ratedBytes === null ? {} : { rated_from: ratedFrom }),
+      most_bytes: mostBytes,
+    };
+  }
+}
+
+/** What will be written, before; `expectedBytes` null: time decides it. */
+export function enduranceLines(
+  { ratedBytes, ratedFrom, mostBytes }: EnduranceChoice,
+  expectedBytes: number | null,
+): readonly string[] {
+  const most = Math.min(
+    expectedBytes ?? Number.POSITIVE_INFINITY,
+    mostBytes ?? Number.POSITIVE_INFINITY,
+  );
+  const bytes = Number.isFinite(most) ? `up to ${formatBytes(most)}` : "as much as time allows";
+  const share =
+    ratedBytes === null
+      ? ""
+      : `${Number.isFinite(most) ? `, ${shareText(most, ratedBytes)}` : ""} of the ${formatBytes(ratedBytes)} that the device is rated for (${ratedFrom})`;
+  return [
+    `endurance: ${bytes} to be written${share}`,
+    ...(mostBytes === null ? [] : [`endurance: ends when ${formatBytes(mostBytes)} are written`]),
+  ];
+}
+
+/** `0.0012%`. */
+export function shareText(bytes: number, ratedBytes: number): string {
+  const percent = (100 * bytes) / ratedBytes;
+  return percent >= 0.01 ? formatPercent(percent) : `${Number(percent.toPrecision(2))}%`;
+}
+
+/** What was written, after. */
+export function writtenLine(record: EnduranceRecord): string {
+  const { written_bytes: bytes, rated_bytes: rated } = record;
+  const share =
+    rated === null ? "" : `, ${shareText(bytes, rated)} of the ${formatBytes(rated)} rated`;
+  return `endurance: ${formatBytes(bytes)} written${share}`;
+}

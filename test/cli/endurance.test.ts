@@ -1,0 +1,66 @@
+/** What a device may bear: shown before, kept while jobs write, recorded after. */
+import { readFileSync } from "node:fs";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { Workplace } from "./command.ts";
+
+let place: Workplace;
+beforeEach(() => {
+  place = new Workplace();
+});
+afterEach(() => place.remove());
+
+const base = ["run", "--name=j", "--rw=write", "--bs=64k", "--no-progress", "--no-report"];
+const virtual = ["--clock=virtual", "--target=null:?service=1ms&size=64m"];
+const worn = () => {
+  const nvme = new URL("../../profiles/devices/nvme.yaml", import.meta.url);
+  const rated = "endurance:\n  rated_bytes: 1073741824\nfigures:";
+  place.write("worn.yaml", readFileSync(nvme, "utf8").replace(/^figures:/m, rated));
+};
+
+test("the share of rated writes, from a profile, before and after", () => {
+  worn();
+  const all = [...base, ...virtual, "--size=16m", "--endurance=rated=worn.yaml,most=1g"];
+  const line =
+    "endurance: up to 16.0 MiB to be written, 1.56% of the 1.00 GiB that the device is rated for (profile worn)";
+  const plan = place.run([...all, "--dry-run"]);
+  expect(plan.out).toContain(line);
+  expect(plan.out).toContain("endurance: ends when 1.00 GiB are written");
+  const done = place.run([...all, "--out=d"]);
+  expect(done, done.err).toMatchObject({ code: 0 });
+  expect(done.err).toContain(line);
+  expect(done.out).toContain("endurance: 16.0 MiB written, 1.56% of the 1.00 GiB rated");
+  expect(place.record("d").osdyno.endurance).toEqual({
+    ...{ written_bytes: 16777216, command_written_bytes: 16777216, most_bytes: 1073741824 },
+    ...{ rated_bytes: 1073741824, rated_from: "profile worn" },
+  });
+});
+
+test("a run ends when it has written what it may, and no other begins", () => {
+  const timed = ["--size=64m", "--time_based", "--runtime=60", "--endurance=most=20m"];
+  const done = place.run([...base, ...virtual, ...timed, "--interval=100", "--out=d"]);
+  expect(done.code).toBe(130);
+  const { state, reason, osdyno } = place.record("d");
+  expect({ state, reason }).toEqual({
+    state: "partial",
+    reason: "endurance: the 20.0 MiB that may be written are used up",
+  });
+  expect(osdyno.endurance?.written_bytes).toBeGreaterThanOrEqual(20 << 20);
+  expect(place.run(["results", "verify", "d"]).code).toBe(0);
+  // Repeats share one budget: 16 MiB each.
+  const twice = ["--size=16m", "--repeat=3", "--endurance=most=20m", "--out=e"];
+  const repeated = place.run([...base, ...virtual, ...twice]);
+  expect(repeated.code).toBe(130);
+  expect(place.exists("e", "3")).toBe(false);
+});
+
+test.each([
+  ["rated=nowhere", "rated=nowhere: give bytes such as 600TB, or a profile of profiles/devices"],
+  ["rated=nvme", "nvme.yaml has no endurance: {rated_bytes: N}; add what its maker states"],
+  ["most=much", "most: give bytes such as 10TB"],
+  ["least=1g", "no least there; rated=600TB,most=10TB"],
+])("--endurance %s is refused in a line", (text, why) => {
+  const refused = place.run([...base, ...virtual, "--size=1m", `--endurance=${text}`]);
+  expect(refused.code).toBe(2);
+  expect(refused.err).toContain(why);
+  expect(place.files()).toEqual([]);
+});
