@@ -4,7 +4,7 @@ import { metricFacts } from "../metrics.ts";
 import { changeText } from "../recorded-difference.ts";
 import { changedFacts } from "../report/environment.ts";
 import { formatShort, metricHeading } from "../report/units.ts";
-import { changePoints } from "../stats/change-points.ts";
+import { changePoints, fewestForChange } from "../stats/change-points.ts";
 import { type Difference, differenceOf } from "../stats/verdict.ts";
 import { outliersOf } from "../stats/within-run.ts";
 import type { HistoryFigure, HistoryItem } from "./items.ts";
@@ -21,6 +21,8 @@ export const usualRules: HistoryRules = { minEffect: 0.02, level: 0.01 };
 const mostItems = 300;
 /** Items on either side of a change. */
 const leastSide = 5;
+/** Orders drawn for each time that the level lets one look like a change: by chance alone 10 do. */
+const ordersPerLevel = 10;
 
 export interface HistoryPoint extends HistoryFigure {
   readonly source: string;
@@ -56,6 +58,8 @@ export interface HistoryMetric {
   readonly changes: readonly HistoryChange[];
   /** Places of points far from their level. */
   readonly outliers: readonly number[];
+  /** With fewer results no change can be told from chance. */
+  readonly fewest: number;
 }
 
 export interface HistoryLine {
@@ -118,7 +122,7 @@ function metricOf(
   // A share more counts the same at every level, as long as there is a logarithm.
   const scaled = values.every((value) => value > 0) ? values.map(Math.log) : values;
   const level = rules.level / metricCount;
-  const permutations = Math.ceil(2 / level) - 1;
+  const permutations = Math.ceil(ordersPerLevel / level) - 1;
   const places = changePoints(scaled, { level, permutations, least: leastSide });
   const bounds = [0, ...places, values.length];
   const levels = bounds.slice(1).map((to, place) => {
@@ -133,7 +137,8 @@ function metricOf(
   const outliers = levels.flatMap(({ from, to }) =>
     to - from < leastSide ? [] : outliersOf(values.slice(from, to)).map((place) => from + place),
   );
-  return { metric, points, levels, changes, outliers };
+  const fewest = fewestForChange(level, leastSide);
+  return { metric, points, levels, changes, outliers, fewest };
 }
 
 function changeOf(
@@ -177,7 +182,7 @@ function changedBetween(before: HistoryItem, after: HistoryItem): readonly strin
 
 const day = (started: string) => started.slice(0, 10);
 
-function sentenceOf({ metric, points, levels, changes, outliers }: HistoryMetric): string {
+function sentenceOf({ metric, points, levels, changes, outliers, fewest }: HistoryMetric): string {
   const title = metricHeading(metric);
   const level = formatShort(metric, levels.at(-1)?.value ?? Number.NaN);
   const last = changes.at(-1);
@@ -185,8 +190,8 @@ function sentenceOf({ metric, points, levels, changes, outliers }: HistoryMetric
   const odd = outliers.includes(newest)
     ? `; the newest, ${formatShort(metric, points[newest]?.value ?? Number.NaN)}, lies far from that`
     : "";
-  if (points.length < 2 * leastSide) {
-    return `${title}: ${level} in the middle of ${points.length} results; changes are looked for from ${2 * leastSide} on${odd}.`;
+  if (points.length < fewest) {
+    return `${title}: ${level} in the middle of ${points.length} results; changes can be told from ${fewest} on${odd}.`;
   }
   if (last === undefined) {
     return `${title}: no change in ${points.length} results since ${day(points[0]?.started ?? "")}, ${level}${odd}.`;

@@ -92,9 +92,9 @@ export function changePoints(
     for (let round = 0; round < rules.permutations; round += 1) {
       const other = bestSplit(shuffled(part, random), rules.least);
       asGood += other !== null && other.strength >= split.strength ? 1 : 0;
-    }
-    if ((asGood + 1) / (rules.permutations + 1) > rules.level) {
-      return;
+      if ((asGood + 1) / (rules.permutations + 1) > rules.level) {
+        return;
+      }
     }
     found.push(from + split.at);
     look(from, from + split.at);
@@ -102,4 +102,25 @@ export function changePoints(
   };
   look(0, values.length);
   return found.sort((a, b) => a - b);
+}
+
+/**
+ * Values that a series must have for a change in its middle to be found at the level, however large it is:
+ * with fewer, too many of their orders look like it by chance. Of a series of so many, the order that came
+ * and its mirror image are at most half of what the level allows, so that drawing orders finds it.
+ */
+export function fewestForChange(level: number, least: number): number {
+  let count = 2 * least;
+  while (2 / choose(count, Math.floor(count / 2)) > level / 2) {
+    count += 1;
+  }
+  return count;
+}
+
+function choose(all: number, some: number): number {
+  let ways = 1;
+  for (let each = 1; each <= some; each += 1) {
+    ways = (ways * (all - some + each)) / each;
+  }
+  return ways;
 }

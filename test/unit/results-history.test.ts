@@ -86,8 +86,33 @@ describe("a history", () => {
   });
 
   it("looks for no change in a few results, and has no line of a single one", () => {
-    expect(found([1, 1, 1, 9, 9, 9])?.answer[0]).toMatch(/changes are looked for from 10 on/);
+    expect(found([1, 1, 1, 9, 9, 9])?.answer[0]).toMatch(/changes can be told from 11 on/);
     expect(historyOf(itemsOf([1]), ["iops"])).toMatchObject({ lines: [], single: ["nightly"] });
+  });
+
+  it("finds a change without overlap from as many results on as it says, over four metrics", () => {
+    const seed = Date.now() % 1e6;
+    const random = new SeededRandom(seed);
+    const metrics = ["iops", "bw", "response.p50", "response.p99"];
+    const series = (results: number) =>
+      itemsOf(
+        Array.from(
+          { length: results },
+          (_, at) => (at < Math.floor(results / 2) ? 1000 : 900) * (1 + 0.002 * random.unit()),
+        ),
+      ).map((item) => ({
+        ...item,
+        figures: Object.fromEntries(metrics.map((metric) => [metric, item.figures["iops"]])),
+      })) as HistoryItem[];
+    const [short] = historyOf(series(12), metrics).lines;
+    expect(short?.answer[0]).toMatch(/changes can be told from 13 on/);
+    for (let round = 0; round < 5; round += 1) {
+      const [line] = historyOf(series(13), metrics).lines;
+      expect(
+        line?.metrics.map(({ changes }) => changes.length),
+        `seed ${seed}`,
+      ).toEqual([1, 1, 1, 1]);
+    }
   });
 
   it("finds changes where there are none as seldom as its level says", () => {
