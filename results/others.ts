@@ -20,7 +20,7 @@ export interface OthersRecord {
 /** From here on a thread that is woken often finds no CPU free. */
 const cpuShareWorth = 0.3;
 /** Of what the disks moved, the share that is worth a word, and the rate, bytes a second. */
-const diskShareWorth = 0.1;
+const diskShareWorth = 0.25;
 const diskRateWorth = 2 ** 22;
 
 export function othersRecord({ cpuShare, disks }: OthersUse): OthersRecord {

@@ -51,7 +51,7 @@ export function changedFacts(
   const changed = new Set<string>();
   for (const environment of environments) {
     const facts: Fact[] = [];
-    flatten("", environment, facts);
+    flatten("", { ...environment, devices: devicesByPath(environment["devices"]) }, facts);
     for (const { name, value } of facts) {
       const before = seen.get(name);
       if (before !== undefined && before !== value && !volatile.test(name)) {
@@ -61,6 +61,17 @@ export function changedFacts(
     }
   }
   return [...changed];
+}
+
+/** Runs of a sweep may use other files, of other sizes: only what stayed under a path is compared. */
+function devicesByPath(devices: unknown): Readonly<Record<string, unknown>> {
+  const facts = Array.isArray(devices) ? (devices as Readonly<Record<string, unknown>>[]) : [];
+  return Object.fromEntries(
+    facts.map((device) => {
+      const { path, size_bytes: size, ...rest } = device;
+      return [String(path), device["kind"] === "file" ? rest : { ...rest, size }];
+    }),
+  );
 }
 
 function flatten(path: string, value: unknown, facts: Fact[]): void {

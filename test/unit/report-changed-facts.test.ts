@@ -1,0 +1,27 @@
+/** Which facts of the machine are told as changed between runs. */
+import { expect, test } from "vitest";
+import { changedFacts } from "../../results/report/environment.ts";
+
+const file = (path: string, sizeBytes: number, scheduler = "none") => ({
+  path,
+  kind: "file",
+  size_bytes: sizeBytes,
+  device: { name: "sda", scheduler },
+});
+
+test("other files of other sizes are no other machine; another scheduler under the same path is", () => {
+  const environments = [
+    { kernel: "6.1", devices: [file("/a", 1), file("/log", 32)] },
+    { kernel: "6.1", devices: [file("/b", 2), file("/log", 512)] },
+    { kernel: "6.1", devices: [file("/log", 512)] },
+  ];
+  expect(changedFacts(environments)).toEqual([]);
+  const other = { kernel: "6.1", devices: [file("/log", 512, "bfq")] };
+  expect(changedFacts([...environments, other])).toEqual([
+    expect.stringMatching(/\/log.*scheduler \(none \/ bfq\)/),
+  ]);
+  const grown = (sizeBytes: number) => ({
+    devices: [{ path: "/dev/sda", kind: "disk", size_bytes: sizeBytes }],
+  });
+  expect(changedFacts([grown(1), grown(2)])).toHaveLength(1);
+});
