@@ -3,6 +3,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <string_view>
 #include <utility>
 
 #include "binding.h"
@@ -30,6 +31,14 @@ IOStatus status_of(int error, const std::string& what) {
   }
 }
 
+// Of a read. RocksDB asserts that an identity file that cannot be read failed with an I/O error.
+IOStatus read_status(int error, const std::string& path) {
+  constexpr std::string_view identity = "/IDENTITY";
+  bool names_database = path.size() >= identity.size() &&
+                        path.compare(path.size() - identity.size(), identity.size(), identity) == 0;
+  return status_of(names_database && error == EBADMSG ? EIO : error, path);
+}
+
 class Reader {
  public:
   Reader(void* handle, std::string path) : handle_(handle), path_(std::move(path)) {}
@@ -39,7 +48,7 @@ class Reader {
   IOStatus read(uint64_t offset, size_t length, Slice* result, char* into) const {
     int64_t count = osdyno_fs_read(handle_, offset, into, length);
     *result = Slice(into, count < 0 ? 0 : static_cast<size_t>(count));
-    return count < 0 ? status_of(static_cast<int>(-count), path_) : IOStatus::OK();
+    return count < 0 ? read_status(static_cast<int>(-count), path_) : IOStatus::OK();
   }
 
  private:
@@ -162,7 +171,7 @@ class Files : public rocksdb::FileSystem {
     if (error == 0) {
       *file = std::make_unique<Sequential>(handle, path);
     }
-    return status_of(error, path);
+    return read_status(error, path);
   }
 
   IOStatus NewRandomAccessFile(const std::string& path, const FileOptions&,
