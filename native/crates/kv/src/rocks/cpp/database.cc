@@ -7,9 +7,12 @@
 #include <rocksdb/table.h>
 #include <rocksdb/write_batch.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <exception>
+#include <map>
+#include <mutex>
 
 #include "binding.h"
 #include "files.h"
@@ -23,9 +26,14 @@ struct osdyno_batch {
 };
 
 struct osdyno_iterator {
+  osdyno_db* db;
+  size_t family;
+  std::string from;
   std::string end;
   Slice bound;
   std::unique_ptr<rocksdb::Iterator> iterator;
+  // First keys of tables up to here were looked at; empty: none.
+  std::string checked;
 };
 
 namespace {
@@ -70,7 +78,15 @@ int told(const Status& status, void* context, osdyno_text failed) {
 
 }  // namespace
 
+// First keys of a family's tables on levels that hold one table behind the other, in order.
+struct Borders {
+  uint64_t version = 0;
+  std::vector<std::string> first_keys;
+};
+
 struct osdyno_db {
+  std::mutex borders_lock;
+  std::map<size_t, std::shared_ptr<const Borders>> borders;
   // Destroyed last to first: the database before what it works on.
   std::unique_ptr<rocksdb::Env> env;
   std::shared_ptr<rocksdb::Cache> cache;
@@ -279,15 +295,76 @@ int osdyno_db_multi_get(osdyno_db* db, size_t family, const osdyno_bytes* keys, 
               context, failed);
 }
 
+static std::shared_ptr<const Borders> borders_of(osdyno_db* db, size_t family) {
+  rocksdb::ColumnFamilyHandle* handle = db->handles[family];
+  uint64_t version = 0;
+  db->db->GetIntProperty(handle, rocksdb::DB::Properties::kCurrentSuperVersionNumber, &version);
+  std::lock_guard<std::mutex> guard(db->borders_lock);
+  std::shared_ptr<const Borders>& kept = db->borders[family];
+  if (kept == nullptr || kept->version != version) {
+    auto made = std::make_shared<Borders>();
+    made->version = version;
+    rocksdb::ColumnFamilyMetaData facts;
+    db->db->GetColumnFamilyMetaData(handle, &facts);
+    for (const auto& level : facts.levels) {
+      for (const auto& table : level.files) {
+        if (level.level > 0) made->first_keys.push_back(table.smallestkey);
+      }
+    }
+    std::sort(made->first_keys.begin(), made->first_keys.end());
+    kept = made;
+  }
+  return kept;
+}
+
+static rocksdb::ReadOptions bounded(const osdyno_iterator& iterator) {
+  rocksdb::ReadOptions options;
+  if (!iterator.end.empty()) {
+    options.iterate_upper_bound = &iterator.bound;
+  }
+  return options;
+}
+
+// An iterator of RocksDB 7.8.3 that walks from one table of a level to the next loses the error when the
+// first block of that cannot be read, and goes on behind the level's tables. One that is sent to that
+// block tells it: so every table that was walked over is gone to once.
+static Status walked_over(osdyno_iterator* iterator) {
+  auto borders = borders_of(iterator->db, iterator->family);
+  const std::vector<std::string>& keys = borders->first_keys;
+  const std::string& behind = iterator->checked.empty() ? iterator->from : iterator->checked;
+  auto next = std::upper_bound(keys.begin(), keys.end(), behind);
+  std::unique_ptr<rocksdb::Iterator> other;
+  for (; next != keys.end(); ++next) {
+    bool inside = iterator->iterator->Valid()
+                      ? Slice(*next).compare(iterator->iterator->key()) <= 0
+                      : iterator->end.empty() || *next < iterator->end;
+    if (!inside) {
+      break;
+    }
+    if (other == nullptr) {
+      rocksdb::ReadOptions options = bounded(*iterator);
+      other.reset(iterator->db->db->NewIterator(options, iterator->db->handles[iterator->family]));
+    }
+    other->Seek(*next);
+    if (!other->status().ok()) {
+      return other->status();
+    }
+    iterator->checked = *next;
+  }
+  return Status::OK();
+}
+
 osdyno_iterator* osdyno_db_iterator(osdyno_db* db, size_t family, osdyno_bytes from,
                                     osdyno_bytes to) {
   auto made = std::make_unique<osdyno_iterator>();
-  rocksdb::ReadOptions options;
+  made->db = db;
+  made->family = family;
+  made->from = text_of(from);
   if (to.length > 0) {
     made->end = text_of(to);
     made->bound = Slice(made->end);
-    options.iterate_upper_bound = &made->bound;
   }
+  rocksdb::ReadOptions options = bounded(*made);
   made->iterator.reset(db->db->NewIterator(options, db->handles[family]));
   made->iterator->Seek(slice_of(from));
   return made.release();
@@ -307,7 +384,8 @@ int osdyno_db_iterator_entry(osdyno_iterator* iterator, osdyno_bytes* key, osdyn
 void osdyno_db_iterator_next(osdyno_iterator* iterator) { iterator->iterator->Next(); }
 
 int osdyno_db_iterator_status(osdyno_iterator* iterator, void* context, osdyno_text failed) {
-  return told(iterator->iterator->status(), context, failed);
+  Status status = iterator->iterator->status();
+  return told(status.ok() ? walked_over(iterator) : status, context, failed);
 }
 
 void osdyno_db_iterator_free(osdyno_iterator* iterator) { delete iterator; }
