@@ -44,7 +44,7 @@ function plantedScenarios(): readonly CrashScenario[] {
           preferDeferredBytes: 65536,
           deferredBatchOps: 4,
           maxDeferIntervalNs: 2e6,
-          allocationFromFile: false,
+          allocationFromFile: bug === "stale-file",
         },
       }),
     );

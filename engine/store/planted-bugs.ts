@@ -14,6 +14,7 @@ export const plantedBugs = Object.freeze({
   "blind-checksum": "checksums are never compared",
   "early-removal": "the record of a deferred write goes before the write is on the device",
   "late-freelist": "the freelist learns of space one commit after it is used",
+  "stale-file": "mounting does not make the allocation file of the last clean end stale",
   "early-answer": "commits are acknowledged before they are durable",
 });
 export type PlantedBug = keyof typeof plantedBugs;
@@ -33,6 +34,8 @@ export function plant(bug: PlantedBug, parts: BlueStoreParts): BlueStoreParts {
       return inKv(earlyRemoval);
     case "late-freelist":
       return inKv(lateFreelist);
+    case "stale-file":
+      return inKv(staleFile);
     default:
       return inKv((store) => earlyAnswer(store, parts.clock));
   }
@@ -162,6 +165,30 @@ function lateFreelist(store: KeyValueStore): KeyValueStore {
         await new Promise<void>((resolve) => store.commit(last, () => resolve()));
       }
       await store.close();
+    },
+  });
+}
+
+/** What mounting does to the records of the allocation file is left out; what a clean end writes is not. */
+function staleFile(store: KeyValueStore): KeyValueStore {
+  const ofMount = (batch: KvBatch): boolean => {
+    const reader = new KvBatchReader();
+    reader.open(batch.bytes);
+    while (reader.next()) {
+      if (reader.prefix === prefixes.freelistMeta && reader.operation !== kvOperations.set) {
+        return true;
+      }
+    }
+    return false;
+  };
+  return changed(store, {
+    commit: (batches, done) => {
+      const own = batches.map((batch) =>
+        ofMount(batch)
+          ? divided(batch, ({ prefix }) => prefix === prefixes.freelistMeta).rest
+          : batch,
+      );
+      store.commit(own, done);
     },
   });
 }

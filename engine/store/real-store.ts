@@ -211,7 +211,7 @@ export class RealStore {
     this.clock = opened.clock;
     this.deviceFacts = device.facts;
     this.firstUserSlot = opened.firstUserSlot;
-    this.notes = opened.notes;
+    this.notes = [...opened.notes, ...store.opened.notes];
     this.driver = {
       cork: () => store.cork(),
       uncork: () => store.uncork(),

@@ -115,6 +115,7 @@ async function checkRecovered(
   let found = fsckFirst ? await problems(life, lies) : 0;
   await life.mount();
   const { deferred_replayed: replayed = 0 } = life.store.state.counters;
+  const source = freeSource(life);
   await checkStructure(life);
   const session = sessionOf(life, 1 + marks.length);
   const ids = await idsIn(session);
@@ -145,7 +146,7 @@ async function checkRecovered(
     unreadable ? "then: damaged data is refused" : `then: ${state}`,
     ...(found > 0 ? ["then: the deep check finds damage"] : []),
     ...(replayed > 0 ? ["then: deferred writes made again"] : []),
-    `then: free space ${freeSource(life, marks)}`,
+    `then: free space ${source}`,
   ];
 }
 
@@ -156,10 +157,10 @@ async function problems(life: StoreLife, lies: boolean): Promise<number> {
   return total;
 }
 
-function freeSource(life: StoreLife, marks: readonly Mark[]): string {
-  if (!life.options.allocationFromFile) {
+function freeSource({ options, store }: StoreLife): string {
+  if (!options.allocationFromFile) {
     return "from the bitmap";
   }
-  const last = marks.findLast((mark) => mark.kind === "phase");
-  return last?.phase === "unmounted" ? "from its record" : "from the objects";
+  const { allocation_file_loaded: loaded = 0 } = store.state.counters;
+  return loaded > 0 ? "from the allocation file" : "from the objects";
 }

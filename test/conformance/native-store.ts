@@ -52,6 +52,8 @@ export class NativeStorePlace {
   readonly shape: NativeStoreShape;
   /** What the store gets instead of a device, for tests that look on. */
   wrap: (device: BlockDevice, role: Role, clock: Clock) => BlockDevice = (device) => device;
+  /** What the store is made of instead, for tests that plant bugs. */
+  change: (parts: BlueStoreParts) => BlueStoreParts = (parts) => parts;
   readonly #random: SeededRandom;
 
   /** `parent`: where the files are. */
@@ -108,7 +110,7 @@ export class NativeStorePlace {
     };
     const { shape } = this;
     return {
-      parts: {
+      parts: this.change({
         clock,
         random: this.#random,
         lane: (lanes["main"] as { store: BlueStoreParts["lane"] }).store,
@@ -125,7 +127,7 @@ export class NativeStorePlace {
         compressor: openCompressor,
         cache: openCache,
         options: { ...ssdDefaults, ...shape.options },
-      },
+      }),
       close: () => {
         for (const close of closers) {
           close();

@@ -1,190 +1,34 @@
 /** Damage of every kind is put into a store, found by fsck, mended where it can be, and gone then. */
-import { closeSync, openSync, readSync, writeSync } from "node:fs";
-import { setImmediate as nextTurn } from "node:timers/promises";
 import { afterEach, expect, test } from "vitest";
 import { KvBatch } from "../../engine/hot/kv/kv.ts";
 import { Blob } from "../../engine/store/bluestore/blob.ts";
-import { encodeOnode } from "../../engine/store/bluestore/codec.ts";
 import { encodeDeferred } from "../../engine/store/bluestore/deferred.ts";
-import { saveFree } from "../../engine/store/bluestore/freelist.ts";
 import type { FindingKind } from "../../engine/store/bluestore/fsck/findings.ts";
-import {
-  type FsckOptions,
-  type FsckReport,
-  fsckStore,
-} from "../../engine/store/bluestore/fsck/fsck.ts";
 import { prefixes, u64Key } from "../../engine/store/bluestore/keys.ts";
-import type { Onode } from "../../engine/store/bluestore/onode.ts";
 import { shardKey } from "../../engine/store/bluestore/shards.ts";
 import type { BlueStore } from "../../engine/store/bluestore/store.ts";
 import { poolKey } from "../../engine/store/bluestore/usage.ts";
 import { bytesOfKey, WireWriter } from "../../engine/store/bluestore/wire.ts";
-import { objectName } from "../../engine/store/object-name.ts";
-import { Transaction } from "../../engine/store/transaction.ts";
+import { hasRocksdb } from "../conformance/native-store.ts";
 import {
-  hasRocksdb,
-  NativeStorePlace,
-  type NativeStoreShape,
-} from "../conformance/native-store.ts";
+  apply,
+  commit,
+  damaged,
+  disposeOfStore,
+  expectMended,
+  firstBlob,
+  flip,
+  freeExtent,
+  fsck,
+  id,
+  object,
+  onodeOf,
+  pathOfStore,
+  putOnode,
+  shape,
+} from "./fsck-fixture.ts";
 
-const names = ["plain", "sharded", "original", "copy", "compressible"] as const;
-type Name = (typeof names)[number];
-const object = (name: Name) => objectName({ pool: 1, name });
-const id = "1.0";
-
-function pattern(name: Name, bytes: number): Uint8Array {
-  const made = new Uint8Array(bytes);
-  for (let at = 0; at < bytes; at += 1) {
-    made[at] = name === "compressible" ? name.length : (at * 31 + (at >> 8) + name.length) & 255;
-  }
-  return made;
-}
-
-/** Runs until it calls back; what a mounted store does goes on by itself. */
-function done<T>(start: (done: (value: T) => void) => void): Promise<T> {
-  return new Promise((resolve) => start(resolve));
-}
-
-async function commit(store: BlueStore, batch: KvBatch): Promise<void> {
-  expect(await done<number>((end) => store.state.kv.commit([batch], end))).toBe(0);
-}
-
-async function apply(store: BlueStore, fill: (transaction: Transaction) => void): Promise<void> {
-  const transaction = new Transaction();
-  fill(transaction);
-  expect(await done<number>((end) => store.submit(transaction, end))).toBe(0);
-}
-
-async function fill(store: BlueStore): Promise<void> {
-  await apply(store, (t) => t.createCollection(id, 0));
-  await apply(store, (t) => t.write(id, object("plain"), 0, pattern("plain", 200_000)));
-  await apply(store, (t) =>
-    t.omapSet(id, object("plain"), new Map([["key", pattern("plain", 9)]])),
-  );
-  await apply(store, (t) => t.write(id, object("original"), 0, pattern("original", 100_000)));
-  await apply(store, (t) => t.clone(id, object("original"), object("copy")));
-  await apply(store, (t) => t.write(id, object("sharded"), 0, pattern("sharded", 900_000)));
-  const whole = pattern("sharded", 900_000);
-  const parts = Array.from({ length: 60 }, (_, at) => at * 13_000).map((at) =>
-    apply(store, (t) => t.write(id, object("sharded"), at, whole.subarray(at, at + 4096))),
-  );
-  await Promise.all(parts);
-  const bytes = pattern("compressible", 65_536);
-  await apply(store, (t) => t.write(id, object("compressible"), 0, bytes));
-  expect(await done<number>((end) => store.flush(end))).toBe(0);
-}
-
-const sizes: Record<Name, number> = {
-  plain: 200_000,
-  sharded: 900_000,
-  original: 100_000,
-  copy: 100_000,
-  compressible: 65_536,
-};
-
-async function expectWhole(store: BlueStore): Promise<void> {
-  for (const name of names) {
-    const into = new Uint8Array(sizes[name]);
-    expect(await done<number>((end) => store.read(id, object(name), 0, into, end))).toBe(
-      into.length,
-    );
-    const source = name === "copy" ? "original" : name;
-    expect(Buffer.compare(into, pattern(source, into.length)), name).toBe(0);
-  }
-}
-
-const shape = (kv: "rocksdb" | "waltree", allocationFromFile: boolean): NativeStoreShape => ({
-  name: `${kv} ${allocationFromFile}`,
-  kv,
-  options: {
-    allocationFromFile,
-    compressionMode: "force",
-    compressionMinBlobBytes: 65_536,
-    shardMaxBytes: 300,
-    shardTargetBytes: 150,
-    shardMinBytes: 50,
-  },
-});
-
-let place: NativeStorePlace;
-afterEach(() => place.dispose());
-
-/** A store with some of everything, damaged while it is mounted. */
-async function damaged(
-  how: NativeStoreShape,
-  damage: (store: BlueStore) => Promise<void> | void,
-): Promise<void> {
-  place = new NativeStorePlace(how, 20_261);
-  await place.make();
-  const { store, close } = await place.mount();
-  await fill(store);
-  await damage(store);
-  store.abandon();
-  await nextTurn();
-  close();
-}
-
-async function fsck(options: Partial<FsckOptions>): Promise<FsckReport> {
-  const { parts, close } = place.open();
-  try {
-    return await fsckStore(parts, { deep: false, repair: false, ...options });
-  } finally {
-    close();
-  }
-}
-
-async function expectMended(kind: FindingKind, text: RegExp): Promise<void> {
-  const found = await fsck({});
-  const first = found.errors.find((error) => error.kind === kind && text.test(error.message));
-  expect(first, JSON.stringify(found.errors)).toMatchObject({ repair: "possible" });
-  expect(found.left).toBe(found.total);
-  const mended = await fsck({ repair: true });
-  expect(mended.errors.filter(({ repair }) => repair !== "done")).toEqual([]);
-  expect([mended.left, mended.total > 0]).toEqual([0, true]);
-  const after = await fsck({ deep: true });
-  expect(after.errors).toEqual([]);
-  expect(after.checkedBytes).toBeGreaterThan(500_000);
-  const { store, close } = await place.mount();
-  await expectWhole(store);
-  // What was mended can be worked on.
-  await apply(store, (t) => t.write(id, object("plain"), 50, pattern("plain", 9000)));
-  store.abandon();
-  close();
-}
-
-/** The first extent that the allocator has. */
-function freeExtent(store: BlueStore): [number, number] {
-  let found: [number, number] = [0, 0];
-  store.state.allocator.forEachFree((offset, length) => {
-    found = length > found[1] ? [offset, length] : found;
-  });
-  return found;
-}
-
-function onodeOf(store: BlueStore, name: Name): Onode {
-  const onode = store.state.find(object(name));
-  if (onode === null) {
-    throw new Error(`object ${name} is not there`);
-  }
-  store.state.shards.faultAll(onode);
-  return onode;
-}
-
-function putOnode(store: BlueStore, onode: Onode): KvBatch {
-  const writer = new WireWriter();
-  encodeOnode(writer, onode, store.state.unitBytes);
-  const batch = new KvBatch();
-  batch.set(prefixes.onodes, onode.keyBytes, writer.seal(0));
-  return batch;
-}
-
-function firstBlob(onode: Onode): Blob {
-  const [extent] = onode.map.extents;
-  if (extent === undefined) {
-    throw new Error(`object ${onode.name.name} has no extents`);
-  }
-  return extent.blob;
-}
+afterEach(disposeOfStore);
 
 type Damage = (store: BlueStore, batch: KvBatch) => KvBatch | undefined;
 
@@ -373,25 +217,6 @@ test.runIf(hasRocksdb)("the same on rocksdb, all at once", async () => {
   await expectMended("leak", /nobody uses them/);
 });
 
-test("space that is lost in the list of a clean end", async () => {
-  const kv = hasRocksdb ? "rocksdb" : "waltree";
-  await damaged(shape(kv, true), async (store) => {
-    const batch = new KvBatch();
-    const [most] = freeExtent(store);
-    saveFree(batch, (visit) => {
-      store.state.allocator.forEachFree((offset, length) => {
-        const lost = offset === most ? 1 << 20 : 0;
-        visit(offset + lost, length - lost);
-      });
-      for (const { offsetBytes, lengthBytes } of store.state.kv.usedExtents()) {
-        visit(offsetBytes, lengthBytes);
-      }
-    });
-    await commit(store, batch);
-  });
-  await expectMended("leak", /nobody uses them/);
-});
-
 /** What is told and cannot be mended. */
 const lost: readonly (readonly [string, FindingKind, RegExp, Damage])[] = [
   [
@@ -491,17 +316,6 @@ test("space of an object that cannot be read is not given away", async () => {
   expect(errors.some(({ kind }) => kind === "leak")).toBe(true);
   expect(errors.filter(({ repair }) => repair === "done")).toEqual([]);
 });
-
-/** Turns one bit of a file over. */
-function flip(path: string, at: number): void {
-  const file = openSync(path, "r+");
-  const byte = new Uint8Array(1);
-  readSync(file, byte, 0, 1, at);
-  byte[0] = (byte[0] ?? 0) ^ 16;
-  writeSync(file, byte, 0, 1, at);
-  closeSync(file);
-}
-
 test.each(["plain", "sharded", "copy", "compressible"] as const)(
   "a bit of the data of object %s: told with object and offset by a deep check only",
   async (name) => {
@@ -514,7 +328,7 @@ test.each(["plain", "sharded", "copy", "compressible"] as const)(
         extent?.blob.diskOffsetOf(name === "compressible" ? 9 : extent.blobOffset + inside) ?? 0;
       offset = name === "compressible" ? 0 : (extent?.offset ?? 0) + inside;
     });
-    flip(place.path("main"), disk);
+    flip(pathOfStore(), disk);
     expect((await fsck({})).errors).toEqual([]);
     const { errors, left } = await fsck({ deep: true, repair: true });
     const concerned = name === "copy" ? ["copy", "original"] : [name];

@@ -63,6 +63,16 @@ export interface KvDamage {
     /** The first key behind them; `null`: there is none. */
     readonly before: Uint8Array | null;
   };
+  /** The same across prefixes: between these two, each `null` where there is none. */
+  readonly range?: { readonly from: KvPlace | null; readonly to: KvPlace | null };
+  /** What is missing where it cannot be told by keys. */
+  readonly hides?: string;
+}
+
+/** A key under its prefix. */
+export interface KvPlace {
+  readonly prefix: string;
+  readonly key: Uint8Array;
 }
 
 export interface KvOpenContext {
@@ -108,8 +118,26 @@ export interface KvFacts {
 /** The prefixes `Counters` may carry; all numbers count up from 0 at opening unless they end in `_now`. */
 export type KvCounters = Readonly<Record<string, number>>;
 
+/**
+ * Whole files beside the keys, for what is written once and read once. Calls block: they are for opening
+ * and closing, while no commit is under way.
+ */
+export interface KvFiles {
+  /** `undefined`: there is none. Throws `io`, `damaged: true` in the context where it is damaged. */
+  read(path: string): Uint8Array | undefined;
+  /**
+   * Durable on return, in place of the one that is there. Throws `io`. After that, or a crash, there is
+   * either, neither, or a beginning of the new one: what matters MUST be told by the bytes.
+   */
+  write(path: string, bytes: Uint8Array): void;
+  /** Durable on return; one that is not there is no error. Throws `io`. */
+  remove(path: string): void;
+}
+
 export interface KeyValueStore {
   readonly facts: KvFacts;
+  /** `null`: it has keys only. */
+  readonly files: KvFiles | null;
   /**
    * The value, which is the caller's; `undefined`: no such key. MUST see every commit whose callback
    * ran, and may see later ones. Throws `io` when the device fails or what it holds cannot be right.

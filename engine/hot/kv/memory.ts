@@ -15,6 +15,7 @@ const erofs = 30;
 
 class MemoryStore implements KeyValueStore {
   readonly facts: KvFacts = { name: "memory", durable: false, growthBytes: 0 };
+  readonly files = null;
   readonly #context: KvOpenContext;
   readonly #tree: PrefixedTree;
   readonly #waiting: { readonly done: (errno: number) => void; readonly errno: number }[] = [];

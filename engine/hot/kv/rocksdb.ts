@@ -17,6 +17,7 @@ import type {
   KvEntry,
   KvExtent,
   KvFacts,
+  KvFiles,
   KvOpenContext,
 } from "./kv.ts";
 
@@ -33,6 +34,9 @@ interface NativeSide {
   setWake(callback: () => void): void;
   park(seen: number): void;
   usedExtents(): number[];
+  readFile(path: string): Uint8Array | null;
+  writeFile(path: string, bytes: Uint8Array): void;
+  removeFile(path: string): void;
   counters(): string;
   logLines(): string[];
   setCacheBytes(bytes: number): void;
@@ -58,6 +62,12 @@ const defaultCacheBytes = 64 << 20;
 
 export class RocksdbStore implements KeyValueStore {
   readonly facts: KvFacts;
+  /** In BlueFS. */
+  readonly files: KvFiles = {
+    read: (path) => told(() => this.#native.readFile(path)) ?? undefined,
+    write: (path, bytes) => told(() => this.#native.writeFile(path, bytes)),
+    remove: (path) => told(() => this.#native.removeFile(path)),
+  };
   readonly #native: NativeSide;
   readonly #roles: readonly KvDeviceRole[];
   readonly #salvage: KvOpenContext["salvage"];

@@ -66,6 +66,7 @@ function spaceOf(
 
 class WaltreeStore implements KeyValueStore {
   readonly facts: KvFacts = { name: "waltree", durable: true, growthBytes: 0 };
+  readonly files = null;
   readonly #readOnly: boolean;
   readonly #clock: Clock;
   readonly #devices: WaltreeDevices;

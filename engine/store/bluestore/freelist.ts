@@ -1,12 +1,11 @@
 /**
  * Which space is in use, in the key-value store. `bitmap`: one bit a unit, changed by XOR, so that
- * neither allocating nor releasing reads anything. `file`: nothing is written while the store runs;
- * the free extents are kept at a clean end, and found again from the objects after an unclean one.
+ * neither allocating nor releasing reads anything. `file`: nothing is written while the store runs
+ * (`allocation-file.ts`).
  */
 import type { ExtentList } from "../../hot/allocator/allocator.ts";
 import type { KeyValueStore, KvBatch } from "../../hot/kv/kv.ts";
 import { prefixes, u64Key, u64OfBytes } from "./keys.ts";
-import { bytesOfKey, WireReader, WireWriter } from "./wire.ts";
 
 export const freelistKinds = ["bitmap", "file"] as const;
 export type FreelistKind = (typeof freelistKinds)[number];
@@ -83,57 +82,4 @@ export class BitmapFreelist {
       visit(start * this.#unitBytes, (end - start) * this.#unitBytes);
     }
   }
-}
-
-const validKey = bytesOfKey("valid");
-const extentsPerRecord = 1000;
-
-/** Keeps the free extents as of a clean end. */
-export function saveFree(batch: KvBatch, forEachFree: (visit: VisitExtent) => void): void {
-  const writer = new WireWriter();
-  let records = 0;
-  let count = 0;
-  const put = (): void => {
-    batch.set(prefixes.freelistMeta, bytesOfKey(`free ${records}`), writer.seal(0));
-    records += 1;
-    count = 0;
-    writer.reset();
-  };
-  forEachFree((offset, length) => {
-    writer.u64(offset);
-    writer.u64(length);
-    count += 1;
-    if (count === extentsPerRecord) {
-      put();
-    }
-  });
-  put();
-  writer.u32(records);
-  batch.set(prefixes.freelistMeta, validKey, writer.seal(0));
-}
-
-/** The free extents of the last clean end, or `false`: the last end was unclean. */
-export function loadFree(kv: KeyValueStore, visit: VisitExtent): boolean {
-  const valid = kv.get(prefixes.freelistMeta, validKey);
-  if (valid === undefined) {
-    return false;
-  }
-  const reader = new WireReader();
-  const records = reader.open(valid, "the number of records of free space").u32();
-  for (let index = 0; index < records; index += 1) {
-    const value = kv.get(prefixes.freelistMeta, bytesOfKey(`free ${index}`));
-    reader.open(value ?? new Uint8Array(0), `free space ${index}`);
-    while (reader.left > 0) {
-      const offset = reader.u64();
-      visit(offset, reader.u64());
-    }
-  }
-  return true;
-}
-
-/** What was kept holds no more: the store begins to change. */
-export function invalidateFree(batch: KvBatch): void {
-  batch.remove(prefixes.freelistMeta, validKey);
-  const first = bytesOfKey("free ");
-  batch.removeRange(prefixes.freelistMeta, first, bytesOfKey("free!"));
 }

@@ -3,6 +3,7 @@ import { OsdynoError } from "../../base/error.ts";
 import { SeededRandom } from "../../base/random.ts";
 import { type Allocator, ExtentList } from "../../hot/allocator/allocator.ts";
 import { KvBatch } from "../../hot/kv/kv.ts";
+import { allocationFile, encodeFree, putPieces } from "./allocation-file.ts";
 import { BitmapFreelist } from "./freelist.ts";
 import { openKv, SharedSpace, takesItsOwnSpace, takeUsed } from "./kv-space.ts";
 import { encodeLabel, firstDataByte, labelBytes, newStoreId } from "./label.ts";
@@ -107,6 +108,13 @@ async function furnish(
     if (geometry.freelist === "bitmap") {
       const freelist = new BitmapFreelist(geometry.unitBytes, geometry.freelistUnitsPerKey);
       freelist.turnOne(batch, 0, first);
+    } else {
+      // Nothing has data: what the key-value store has counts as free.
+      const kept = encodeFree(geometry, 0, [[first, geometry.sizeBytes - first]]);
+      kv.files?.write(allocationFile, kept);
+      if (kv.files === null) {
+        putPieces(batch, kept);
+      }
     }
     await commit(kv, batch, parts.lane.facts.name);
     await kv.close();

@@ -4,9 +4,16 @@ import { type Allocator, ExtentList } from "../../hot/allocator/allocator.ts";
 import type { CachePolicy } from "../../hot/cache/cache.ts";
 import { shardedCache } from "../../hot/cache/sharded.ts";
 import type { KeyValueStore } from "../../hot/kv/kv.ts";
+import {
+  allocationFile,
+  beginMount,
+  eachKept,
+  type KeptSpace,
+  readKept,
+} from "./allocation-file.ts";
 import { Compression } from "./compression.ts";
 import { DiskIo } from "./disk-io.ts";
-import { BitmapFreelist, invalidateFree, loadFree } from "./freelist.ts";
+import { BitmapFreelist } from "./freelist.ts";
 import { prefixes } from "./keys.ts";
 import { openKv, SharedSpace, takesItsOwnSpace, takeUsed, withAdvice } from "./kv-space.ts";
 import { type DeviceLabel, firstDataByte } from "./label.ts";
@@ -32,12 +39,18 @@ export interface OpenedStore {
   readonly deferredSequence: number;
   readonly geometry: Superblock;
   readonly label: DeviceLabel;
+  /** Of a store without a freelist: the number of this mount. */
+  readonly mountNumber: number;
+  /** What whoever uses it should know, one line each. */
+  readonly notes: readonly string[];
 }
 
 /** What the records say before anything is written. */
 export interface Found {
   readonly geometry: Superblock;
   readonly freelist: BitmapFreelist | null;
+  /** Without a freelist: what the last end has left; `null`: there is a freelist. */
+  readonly kept: KeptSpace | null;
   readonly allocator: Allocator;
   readonly outstanding: Outstanding;
   readonly kvBytes: number;
@@ -70,10 +83,10 @@ export async function openStore(parts: BlueStoreParts, growToBytes = 0): Promise
     space.state = state;
     loadCollections(state);
     loadUsage(kv, state.usage);
-    const { outstanding, freelist, geometry } = found;
+    const { outstanding, kept, geometry } = found;
     const batch = outstanding.removal;
-    if (freelist === null) {
-      invalidateFree(batch);
+    if (kept !== null) {
+      beginMount(batch, kept.nextMount);
     }
     if (growToBytes > 0) {
       saveGeometry(batch, geometry);
@@ -83,7 +96,9 @@ export async function openStore(parts: BlueStoreParts, growToBytes = 0): Promise
     }
     state.reclaim.release(aside);
     state.counters["deferred_replayed"] = outstanding.writes.length;
-    return { state, deferredSequence: outstanding.last, geometry, label };
+    const notes = kept === null ? [] : takeNote(state, kept, name);
+    const mountNumber = kept?.nextMount ?? 0;
+    return { state, deferredSequence: outstanding.last, geometry, label, mountNumber, notes };
   } catch (error) {
     kv?.abandon();
     found?.allocator.close();
@@ -92,6 +107,21 @@ export async function openStore(parts: BlueStoreParts, growToBytes = 0): Promise
     }
     throw withAdvice(error, name);
   }
+}
+
+/** Counts where the free space came from, and tells why not from the file. */
+function takeNote({ kv, counters }: StoreState, kept: KeptSpace, device: string): string[] {
+  counters["allocation_file_loaded"] = kept.state === "valid" ? 1 : 0;
+  counters["free_space_rebuilt"] = kept.state === "valid" ? 0 : 1;
+  if (kept.state === "damaged") {
+    kv.files?.remove(allocationFile);
+    return [
+      `${device}: the allocation file cannot be used (${kept.reason}); free space was found anew from the objects`,
+    ];
+  }
+  return kept.state !== "valid"
+    ? [`${device}: free space was found anew from the objects: ${kept.reason}`]
+    : [];
 }
 
 /** What a store's records say, before anything is written. Throws `io` and `CorruptRecord`. */
@@ -106,14 +136,15 @@ export function findAll(parts: BlueStoreParts, kv: KeyValueStore, growToBytes = 
       geometry.freelist === "bitmap"
         ? new BitmapFreelist(geometry.unitBytes, geometry.freelistUnitsPerKey)
         : null;
-    loadFreeSpace(kv, recorded, options, sumBytes, freelist, allocator);
+    const kept = freelist === null ? readKept(kv, recorded) : null;
+    loadFreeSpace({ kv, geometry: recorded, options, sumBytes, freelist, kept }, allocator);
     const grown = geometry.sizeBytes - recorded.sizeBytes;
     if (grown > 0) {
       allocator.release(ExtentList.of([recorded.sizeBytes, grown]));
     }
     const outstanding = outstandingWrites(kv);
     const kvBytes = takeUsed(kv, allocator);
-    return { geometry, freelist, allocator, outstanding, kvBytes };
+    return { geometry, freelist, kept, allocator, outstanding, kvBytes };
   } catch (error) {
     allocator.close();
     throw error;
@@ -155,21 +186,26 @@ function stateOf(parts: BlueStoreParts, kv: KeyValueStore, found: Found): StoreS
   });
 }
 
-function loadFreeSpace(
-  kv: KeyValueStore,
-  geometry: StoreGeometry,
-  options: BlueStoreOptions,
-  sumBytes: readonly number[],
-  freelist: BitmapFreelist | null,
-  allocator: Allocator,
-): void {
+interface SpaceSources {
+  readonly kv: KeyValueStore;
+  readonly geometry: StoreGeometry;
+  readonly options: BlueStoreOptions;
+  readonly sumBytes: readonly number[];
+  readonly freelist: BitmapFreelist | null;
+  readonly kept: KeptSpace | null;
+}
+
+function loadFreeSpace(sources: SpaceSources, allocator: Allocator): void {
+  const { kv, geometry, options, sumBytes, freelist, kept } = sources;
   const free = new ExtentList();
   const add = (offset: number, length: number): void => free.push(offset, length);
   const used = new UsedSpace();
   if (freelist !== null) {
     freelist.forEachUsed(kv, used.add);
     used.eachGap(0, geometry.sizeBytes, add);
-  } else if (!loadFree(kv, add)) {
+  } else if (kept?.state === "valid") {
+    eachKept(kept, add);
+  } else {
     eachUsed(kv, options, sumBytes, used.add);
     used.eachGap(firstDataByte(geometry.unitBytes), geometry.sizeBytes, add);
   }

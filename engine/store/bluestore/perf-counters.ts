@@ -32,6 +32,8 @@ const counted: Readonly<Record<string, readonly [unit: string, description: stri
   issued_deferred_writes: ["writes", "put into the log to be made in place later"],
   issued_deferred_write_bytes: ["bytes", "put into the log to be written in place later"],
   deferred_replayed: ["writes", "of the log made in place by the mount"],
+  allocation_file_loaded: ["mounts", "that took the free space from the allocation file"],
+  free_space_rebuilt: ["mounts", "that found the free space anew from the objects"],
   compress_success_count: ["blobs", "kept compressed"],
   compress_rejected_count: ["blobs", "that compression did not make small enough"],
   gc_merged: ["bytes", "rewritten to free partly used compressed blobs"],

@@ -21,7 +21,8 @@ import {
   storeErrnos,
 } from "../object-store.ts";
 import type { NamedBytes, Transaction } from "../transaction.ts";
-import { saveFree, type VisitExtent } from "./freelist.ts";
+import { allocationFile, encodeFree, putPieces } from "./allocation-file.ts";
+import type { VisitExtent } from "./freelist.ts";
 import { firstDataByte } from "./label.ts";
 import { type BlueStoreParts, type OpenedStore, openStore } from "./mount.ts";
 import { readOmap } from "./omap.ts";
@@ -301,16 +302,27 @@ export class BlueStore implements ObjectStore {
       finish(state.failed);
       return;
     }
-    const batch = new KvBatch();
     const unused = this.#unused();
-    if (unused !== null) {
-      saveFree(batch, (visit) => {
-        for (const [offset, length] of unused) {
-          visit(offset, length);
-        }
-      });
+    if (unused === null) {
+      finish(0);
+      return;
     }
-    state.kv.commit([batch], (errno) => finish(errno === 0 ? 0 : -errno));
+    const { geometry, mountNumber } = this.opened;
+    const kept = encodeFree(geometry, mountNumber, unused);
+    const { files } = state.kv;
+    if (files === null) {
+      const batch = new KvBatch();
+      putPieces(batch, kept);
+      state.kv.commit([batch], (errno) => finish(errno === 0 ? 0 : -errno));
+      return;
+    }
+    try {
+      files.write(allocationFile, kept);
+    } catch {
+      // Without it the next mount looks at the objects: a full device is no reason not to end. One that
+      // fails shows when the key-value store is closed.
+    }
+    finish(0);
   }
 
   /**

@@ -1,5 +1,5 @@
 /** What checking a store finds, and what mends it. */
-import type { KvBatch } from "../../../hot/kv/kv.ts";
+import type { KeyValueStore, KvBatch } from "../../../hot/kv/kv.ts";
 
 export const findingKinds = Object.freeze({
   metadata: "parts of the key-value store that cannot be read",
@@ -20,8 +20,8 @@ export const findingKinds = Object.freeze({
 });
 export type FindingKind = keyof typeof findingKinds;
 
-/** Adds what mends a finding to a batch. */
-export type Repair = (batch: KvBatch) => void;
+/** Adds what mends a finding to a batch for the key-value store, which is open for writing. */
+export type Repair = (batch: KvBatch, kv: KeyValueStore) => void;
 
 export interface Finding {
   readonly kind: FindingKind;

@@ -67,6 +67,13 @@ async function openToRead(parts: BlueStoreParts): Promise<Opened> {
     return { kv, findings, geometry: loadGeometry(kv, parts.lane.facts.name) };
   } catch (error) {
     kv.abandon();
+    const [damage] = findings.list;
+    if (damage !== undefined && error instanceof OsdynoError) {
+      // What is missing is among what the damage hides.
+      const { name } = parts.lane.facts;
+      const text = error.message.replace(`${name}: `, "");
+      throw new OsdynoError("io", `${name}: ${damage.message}; ${text}`, { damaged: true }, error);
+    }
     throw error;
   }
 }
@@ -232,7 +239,7 @@ async function repairOnce(
     const space = new SharedSpace(unitBytes);
     space.allocator = allocator;
     kv = await openKv(parts, { create: false, readOnly: false }, space);
-    await commit(kv, repairsOf(survey), parts.lane.facts.name);
+    await commit(kv, repairsOf(survey, kv), parts.lane.facts.name);
     await kv.close();
   } catch (error) {
     kv?.abandon();

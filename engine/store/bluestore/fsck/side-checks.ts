@@ -1,7 +1,7 @@
 /** Records that are not an object's own: usage, omap, deferred writes, freelist, limits of numbers. */
-import { KvBatch } from "../../../hot/kv/kv.ts";
+import { type KeyValueStore, KvBatch } from "../../../hot/kv/kv.ts";
+import { dropKept, eachKept, readKept } from "../allocation-file.ts";
 import { decodeDeferred } from "../deferred.ts";
-import { invalidateFree, loadFree } from "../freelist.ts";
 import { omapMarks, prefixes, u64OfBytes } from "../keys.ts";
 import { eachRecord } from "../recover.ts";
 import type { DeferredWrite } from "../replay.ts";
@@ -195,17 +195,16 @@ export function checkFreelist(survey: Survey): void {
     mend = (offset, length) => (batch) => freelist.turnOne(batch, offset, length);
   } else {
     usedByRecord.fill(1);
-    try {
-      if (!loadFree(kv, mark(0))) {
-        return;
-      }
-    } catch (error) {
-      if (!(error instanceof CorruptRecord)) {
-        throw error;
-      }
-      findings.add({ kind: "record", message: error.message, repair: invalidateFree });
+    const kept = readKept(kv, { sizeBytes: subject.sizeBytes, unitBytes: unit });
+    const drop: Repair = (batch, open) => dropKept(batch, open, kept.nextMount);
+    if (kept.state === "damaged") {
+      // Nothing is lost with it: the next mount finds the free space anew.
+      findings.add({ kind: "record", message: kept.reason, repair: drop });
+    }
+    if (kept.state !== "valid") {
       return;
     }
+    eachKept(kept, mark(0));
     const used = new Set<number>();
     for (const { role, offsetBytes, lengthBytes } of kv.usedExtents()) {
       for (let at = 0; role === "main" && at < lengthBytes; at += unit) {
@@ -215,7 +214,7 @@ export function checkFreelist(survey: Survey): void {
     // The key-value store's space counts as free there, whether it had it then or not.
     const before = owned;
     owned = (at) => (before(at) ? true : used.has(at) && usedByRecord[at] === 1);
-    mend = () => invalidateFree;
+    mend = () => drop;
   }
   const wrong = (kind: "leak" | "space", is: string, says: number) => {
     space.eachRun(
@@ -234,13 +233,13 @@ export function checkFreelist(survey: Survey): void {
 }
 
 /** All repairs of the findings in one batch. */
-export function repairsOf(survey: Survey): KvBatch {
+export function repairsOf(survey: Survey, kv: KeyValueStore): KvBatch {
   const batch = new KvBatch();
   const done = new Set<Repair>();
   for (const { repair } of survey.findings.list) {
     if (repair !== null && !done.has(repair)) {
       done.add(repair);
-      repair(batch);
+      repair(batch, kv);
     }
   }
   return batch;

@@ -9,6 +9,8 @@ pub mod device;
 pub mod exclusive;
 pub mod kv;
 #[cfg(rocksdb)]
+mod kv_spec;
+#[cfg(rocksdb)]
 pub mod kv_store;
 #[cfg(rocksdb)]
 pub mod kv_trace;

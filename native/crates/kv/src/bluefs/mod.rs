@@ -19,6 +19,7 @@ mod record;
 mod space;
 mod state;
 pub mod superblock;
+mod whole;
 pub mod writer;
 
 #[cfg(test)]

@@ -4,5 +4,6 @@ pub mod committer;
 pub mod database;
 mod ffi;
 mod files;
+mod reads;
 pub mod salvage;
 pub mod store;

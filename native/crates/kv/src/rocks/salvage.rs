@@ -2,7 +2,8 @@
 //! it; one that begins behind it goes on. Where that is, is found by trying: keys are numbers, and
 //! the nearest that can be gone to is searched for by halves.
 
-use super::database::{Cursor, Database};
+use super::database::Database;
+use super::reads::Cursor;
 use crate::error::Result;
 use crate::sharding::{stored_end, stored_key};
 

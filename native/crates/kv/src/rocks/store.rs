@@ -106,6 +106,13 @@ impl Store {
         self.fs.usage()[bdev.index()].iter().sum()
     }
 
+    /// Keeps a file beside the database, durable on return. The memtables become tables first: as
+    /// closing would do it, and the logs that go then may be the space that it takes.
+    pub fn write_file(&self, path: &str, bytes: &[u8]) -> Result<()> {
+        self.db.flush()?;
+        self.fs.write_whole(path, bytes)
+    }
+
     /// Waits for commits, and closes everything in order. The memtables become tables first, so
     /// that the next opening has no log to replay.
     pub fn close(mut self) -> Result<()> {
