@@ -2,7 +2,6 @@
 import { OsdynoError } from "../../base/error.ts";
 import type { KvDeviceRole, KvExtent, KvOpenContext } from "./kv.ts";
 import { type IoDone, LaneIo } from "./lane-io.ts";
-import { readU32 } from "./page.ts";
 import { PrefixedTree } from "./prefixed-tree.ts";
 import {
   alignUp,
@@ -16,7 +15,9 @@ import {
   superblockBytes,
   superblockOffsets,
 } from "./waltree-format.ts";
+import { applyGroup, damaged, joined } from "./waltree-group.ts";
 import { rereads, StreamReader } from "./waltree-reader.ts";
+import { salvageCheckpoint, salvageLog } from "./waltree-salvage.ts";
 import type { StreamPosition } from "./waltree-writer.ts";
 
 /** The lanes of a store and what they are to it. */
@@ -131,10 +132,6 @@ export async function createWaltree(
   };
 }
 
-function damaged(text: string): OsdynoError {
-  return new OsdynoError("io", `waltree: ${text}`, { damaged: true });
-}
-
 async function readSuperblock({ base }: WaltreeDevices): Promise<Superblock> {
   const { name } = base.lane.facts;
   const found: Superblock[] = [];
@@ -200,32 +197,6 @@ async function loadCheckpoint(
   }
 }
 
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const [only] = parts;
-  if (only !== undefined && parts.length === 1) {
-    return only;
-  }
-  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-  return bytes;
-}
-
-/** Applies a group of batches: each u32 length, records. */
-function applyGroup(tree: PrefixedTree, group: Uint8Array): void {
-  for (let at = 0; at < group.length; ) {
-    const end = at + 4 + readU32(group, at);
-    if (end > group.length) {
-      throw damaged("a group of the log ends within a batch");
-    }
-    tree.apply(group.subarray(at + 4, end));
-    at = end;
-  }
-}
-
 async function replayLog(
   tree: PrefixedTree,
   devices: WaltreeDevices,
@@ -281,7 +252,10 @@ export async function readWaltree(
     );
   }
   const tree = new PrefixedTree(context.mergeOperators);
-  const checkpointExtents = await loadCheckpoint(tree, devices, superblock);
-  const { extents, end } = await replayLog(tree, devices, superblock);
+  const tell = context.readOnly ? context.salvage : undefined;
+  const [load, replay] =
+    tell === undefined ? [loadCheckpoint, replayLog] : [salvageCheckpoint, salvageLog];
+  const checkpointExtents = await load(tree, devices, superblock, tell ?? (() => {}));
+  const { extents, end } = await replay(tree, devices, superblock, tell ?? (() => {}));
   return { tree, superblock, checkpointExtents, logExtents: extents, logEnd: end };
 }

@@ -1,4 +1,5 @@
 /** Reads a stream of fragments in order, as far as it goes. */
+import { OsdynoError } from "../../base/error.ts";
 import type { KvDeviceRole, KvExtent } from "./kv.ts";
 import type { LaneIo } from "./lane-io.ts";
 import { readU32 } from "./page.ts";
@@ -128,6 +129,48 @@ export class StreamReader {
       }
     }
     return false;
+  }
+
+  /**
+   * Moves on behind a fragment that is missing, to the first of the stream with a later number; `false`:
+   * there is none in the extents that are known. `proven`: only to one that says that the missing one had
+   * been durable. Blocks that cannot be read are gone over.
+   */
+  async skip(proven: boolean): Promise<boolean> {
+    const expected = this.#sequence;
+    for (;;) {
+      this.#within += this.#blockBytes;
+      this.#normalise();
+      const extent = this.#extents[this.#current];
+      if (extent === undefined) {
+        return false;
+      }
+      const head = await this.#anyFragment(extent);
+      if (head !== null && head.sequence > expected) {
+        if (!proven || head.durableSequence >= expected) {
+          this.#sequence = head.sequence;
+          this.#chain = head.chain;
+          return true;
+        }
+      }
+    }
+  }
+
+  /** The head of the fragment here, whatever its number; `null`: there is none that can be read. */
+  async #anyFragment(extent: KvExtent): Promise<FragmentHead | null> {
+    for (const ahead of [windowBytes, 0]) {
+      try {
+        const bytes = await this.#fragmentBytes(extent, ahead);
+        return bytes === null ? null : openFragment(bytes, this.#id);
+      } catch (error) {
+        if (!(error instanceof OsdynoError) || error.code !== "io") {
+          throw error;
+        }
+        // Read ahead with one that cannot be read, this one may be right.
+        this.#forget();
+      }
+    }
+    return null;
   }
 
   #normalise(): void {

@@ -38,16 +38,40 @@ function between({ prefix, after, before }: NonNullable<KvDamage["keys"]>): stri
   const what = isObject ? "objects" : (kinds[prefix] ?? `records ${prefix}`);
   const first = after.length === 0 ? "the first" : name(after);
   const last = before === null ? "the last" : name(before);
-  if (isObject && first === last) {
-    return `records of object ${first} cannot be read`;
+  return isObject && first === last
+    ? `records of object ${first}`
+    : `${what} from ${first} to ${last}`;
+}
+
+/** The same across prefixes, of all that a store has. */
+function across({ from, to }: NonNullable<KvDamage["range"]>): string {
+  const touched = Object.values(prefixes)
+    .sort()
+    .filter((each) => (from?.prefix ?? "") <= each && (to === null || each <= to.prefix));
+  const parts = touched.map((prefix) =>
+    between({
+      prefix,
+      after: from?.prefix === prefix ? from.key : new Uint8Array(0),
+      before: to?.prefix === prefix ? to.key : null,
+    }),
+  );
+  return parts.join("; ");
+}
+
+function hiddenBy({ keys, range, hides }: KvDamage): string {
+  const where = keys !== undefined ? between(keys) : range !== undefined ? across(range) : null;
+  if (where === null) {
+    return hides ?? "what came later cannot be read";
   }
-  return `${what} from ${first} to ${last} cannot be read, or not all of their records`;
+  const single = where.startsWith("records of object ");
+  return `${where} cannot be read${single ? "" : ", or not all of their records"}`;
 }
 
 /** Takes note of damage, each piece once; what it hides is missing, and nothing is mended beside it. */
 export function noteKvDamage(findings: Findings, kv: string): (damage: KvDamage) => void {
   const told = new Set<string>();
-  return ({ reason, keys }) => {
+  return (damage) => {
+    const { reason, keys } = damage;
     findings.recordsUnread = true;
     findings.objectsUnread = true;
     // Read page by page, a hole that reaches into several is met several times.
@@ -58,7 +82,7 @@ export function noteKvDamage(findings: Findings, kv: string): (damage: KvDamage)
       return;
     }
     told.add(mark);
-    const hidden = keys === undefined ? "what came later cannot be read" : between(keys);
-    findings.add({ kind: "metadata", message: `${kv}: ${reason}: ${hidden}`, repair: null });
+    const message = `${kv}: ${reason}: ${hiddenBy(damage)}`;
+    findings.add({ kind: "metadata", message, repair: null });
   };
 }
