@@ -1,14 +1,7 @@
 /** What a bench leaves behind: its directory with the charts, and a table or JSON on stdout. */
-import { join } from "node:path";
 import Table from "cli-table3";
 import { benchText } from "../../results/bench/bench-text.ts";
-import {
-  type BenchDirectoryOptions,
-  benchFile,
-  writeBenchDirectory,
-} from "../../results/bench/directory.ts";
-import { makeFolders } from "../../results/make-folders.ts";
-import { writeWhole } from "../../results/whole-file.ts";
+import { type BenchDirectoryOptions, writeBenchDirectory } from "../../results/bench/directory.ts";
 
 function tableText([head = [], ...rows]: readonly (readonly string[])[]): string {
   const last = rows.some(([, , , , cell = ""]) => cell.startsWith("not here: "));
@@ -27,14 +20,6 @@ export function printBench(hotPath: string, document: object, json: boolean): vo
   const { tables, method, notes } = benchText(hotPath, document);
   const text = [...tables.map(tableText), `${method}\n`, ...notes.map((note) => `note: ${note}\n`)];
   process.stdout.write(json ? `${JSON.stringify(document, null, 2)}\n` : text.join(""));
-}
-
-/** Keeps the document alone, where a directory is named. */
-export function keepBench(out: string | undefined, hotPath: string, document: object): void {
-  if (out !== undefined) {
-    makeFolders(out);
-    writeWhole(join(out, benchFile(hotPath)), `${JSON.stringify(document, null, 2)}\n`);
-  }
 }
 
 /** Writes the directory and prints the bench. */

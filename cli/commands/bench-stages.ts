@@ -1,14 +1,20 @@
 /** `osdyno bench stages`: what it costs to take the stages of operations. */
 import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { checkBenchOut } from "../../results/bench/directory.ts";
 import { benchStages } from "../../results/bench/stages.ts";
+import { stagesCharts } from "../../results/bench/stages-charts.ts";
 import { scratchDirectory } from "../../workloads/scratch.ts";
 import { watchInterrupts } from "../interrupt.ts";
 import { makeProgress } from "../progress.ts";
 import { type BenchFlags, wholeNumber } from "./bench-flags.ts";
-import { keepBench, printBench } from "./bench-output.ts";
+import { publishBench } from "./bench-output.ts";
 
 export async function benchTheStages(only: string | null, flags: BenchFlags): Promise<void> {
+  if (flags.out !== undefined) {
+    checkBenchOut(flags.out, "stages");
+  }
+  const startedEpochMs = Date.now();
   const interrupts = watchInterrupts();
   const progress = makeProgress(true);
   const folder = mkdtempSync(join(scratchDirectory(), "osdyno-bench-"));
@@ -25,8 +31,16 @@ export async function benchTheStages(only: string | null, flags: BenchFlags): Pr
       onCell: (done, total, cell) => progress.update(done / total, cell),
     });
     progress.end();
-    keepBench(flags.out, "stages", bench);
-    printBench("stages", bench, flags.json === true);
+    await publishBench(
+      {
+        out: flags.out,
+        hotPath: "stages",
+        startedEpochMs,
+        document: bench,
+        charts: stagesCharts(bench),
+      },
+      flags.json === true,
+    );
   } finally {
     progress.end();
     interrupts.release();

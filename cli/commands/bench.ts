@@ -1,22 +1,17 @@
 /** `osdyno bench`: the implementations of a hot path side by side, and the suite that a plug-in must pass. */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Command } from "commander";
 import { OsdynoError } from "../../engine/base/error.ts";
 import { nearestName } from "../../engine/base/nearest-name.ts";
 import { type ConformanceReport, conformPlugIn } from "../../results/bench/conform.ts";
 import { type BenchedHotPath, benchedHotPaths } from "../../results/bench/hot-paths.ts";
-import { benchIoEngines } from "../../results/bench/ioengine.ts";
 import { loadPlugIns } from "../../results/plug-ins.ts";
-import { formatBytes } from "../../results/units.ts";
-import { writeScratchFile } from "../../workloads/runner/layout.ts";
-import { scratchDirectory } from "../../workloads/scratch.ts";
-import { watchInterrupts } from "../interrupt.ts";
 import { makeProgress } from "../progress.ts";
 import { benchAllocator } from "./bench-allocator.ts";
-import { type BenchFlags, memoryFolder, onTmpfs, wholeNumber } from "./bench-flags.ts";
+import { type BenchFlags, wholeNumber } from "./bench-flags.ts";
+import { benchEngines } from "./bench-ioengine.ts";
 import { benchKv } from "./bench-kv.ts";
-import { keepBench, printBench } from "./bench-output.ts";
 import { benchTheStages } from "./bench-stages.ts";
 import { benchTheStore } from "./bench-store.ts";
 import { benchTheWriteLogs } from "./bench-writelog.ts";
@@ -73,49 +68,6 @@ async function bench(text: string, flags: BenchFlags): Promise<void> {
     await benchTheStages(only, flags);
   } else {
     await benchEngines(only, flags);
-  }
-}
-
-async function benchEngines(only: string | null, flags: BenchFlags): Promise<void> {
-  const rounds = wholeNumber("rounds", flags.rounds ?? "6", 1);
-  const runtimeMs = wholeNumber("runtime", flags.runtime, 1);
-  const sizeBytes = wholeNumber("size", flags.size, 1) * 2 ** 20;
-  const interrupts = watchInterrupts();
-  const progress = makeProgress(true);
-  const folders: string[] = [];
-  const scratch = async (parent: string) => {
-    const folder = mkdtempSync(join(parent, "osdyno-bench-"));
-    folders.push(folder);
-    const file = join(folder, "data");
-    progress.begin(`writing ${file} (${formatBytes(sizeBytes)})`);
-    await writeScratchFile(file, sizeBytes, interrupts.signal);
-    return file;
-  };
-  try {
-    const file = await scratch(scratchDirectory());
-    const maps = only === null || only === "pmem";
-    const memoryFile = maps && onTmpfs(memoryFolder) ? await scratch(memoryFolder) : null;
-    progress.begin("bench ioengine");
-    const document = await benchIoEngines({
-      only,
-      rounds,
-      runtimeMs,
-      sizeBytes,
-      file,
-      memoryFile,
-      depths: [1, 16, 64],
-      signal: interrupts.signal,
-      onCell: (done, total, cell) => progress.update(done / total, cell),
-    });
-    progress.end();
-    keepBench(flags.out, "ioengine", document);
-    printBench("ioengine", document, flags.json === true);
-  } finally {
-    progress.end();
-    interrupts.release();
-    for (const folder of folders) {
-      rmSync(folder, { recursive: true, force: true });
-    }
   }
 }
 

@@ -5,6 +5,7 @@ import { formatBytes } from "../units.ts";
 import type { AllocatorBench, AllocatorRow } from "./allocator.ts";
 import { sizeText } from "./allocator-charts.ts";
 import type { IoEngineBench, IoEngineRow } from "./ioengine.ts";
+import { engineText } from "./ioengine-charts.ts";
 import type { KvBench, KvBenchRow } from "./kv.ts";
 import type { MicroBench } from "./micro.ts";
 import { microColumns, microText } from "./micro-columns.ts";
@@ -234,7 +235,7 @@ const engineHead = [
 ];
 
 function engineRow({ cell, figures, reason }: IoEngineRow): string[] {
-  const engine = cell.mode === "" ? cell.engine : `${cell.engine} ${cell.mode}`;
+  const engine = engineText(cell);
   const where = cell.target === "none" ? "-" : `${cell.target}${cell.direct ? ", direct" : ""}`;
   const head = [engine, where, cell.operation, String(cell.depth)];
   if (figures === null) {

@@ -71,6 +71,27 @@ test("measures every engine, keeps the document, leaves nothing else behind", ()
   expect(depths("psync")).toEqual(new Set([1]));
   expect(depths("null")).toEqual(new Set([1, 16, 64]));
   expect(readdirSync(folder)).toEqual(["out"]);
+  expectPage(out, ["cpu.svg", "rate.svg", "service.svg", "tail.svg"]);
+  rmSync(out, { recursive: true });
+});
+
+/** A page with its charts, and hashes and tables that hold. */
+function expectPage(out: string, charts: readonly string[]): void {
+  expect(readdirSync(join(out, "charts")).sort()).toEqual(charts);
+  expect(readFileSync(join(out, "report.html"), "utf8")).toContain("<svg");
+  const checked = spawnSync(process.execPath, [main, "results", "verify", out]);
+  expect([checked.status, String(checked.stderr)]).toEqual([0, ""]);
+}
+
+test("stages: a page with its charts", () => {
+  const out = join(folder, "stages");
+  const flags = ["--rounds=1", "--runtime=200", "--size=16", "--out", out];
+  const { status, out: text, err } = osdyno("stages/layers", ...flags);
+  expect(status, err).toBe(0);
+  expect(text).toContain("layers");
+  expect(err).toContain(`report: ${out}/report.html`);
+  expectPage(out, ["cost.svg", "rate.svg"]);
+  rmSync(out, { recursive: true });
 });
 
 test("measures every allocator, with a directory of charts and hashes that hold", () => {
