@@ -11,8 +11,8 @@ import { type ErrorPlace, OsdynoError } from "../../engine/base/error.ts";
 import { native } from "../../engine/base/native.ts";
 import { badInput } from "../job/place.ts";
 import type { FileRules } from "../job/rules.ts";
+import { plannedDirections } from "../job-reach.ts";
 import type { PlannedFile, PlannedJob, RunPlan } from "../plan-model.ts";
-import { plannedDirections } from "../planner.ts";
 
 /** Called as bytes are written: file, bytes done, bytes in all. */
 export type LayoutProgress = (path: string, doneBytes: number, totalBytes: number) => void;

@@ -8,8 +8,8 @@ import { OsdynoError } from "../../engine/base/error.ts";
 import { type ObjectStore, storeErrnos } from "../../engine/store/object-store.ts";
 import { Transaction } from "../../engine/store/transaction.ts";
 import type { VolumeLayout } from "../../engine/store/volume-layout.ts";
+import { plannedDirections } from "../job-reach.ts";
 import type { RunPlan } from "../plan-model.ts";
-import { plannedDirections } from "../planner.ts";
 import type { LayoutProgress } from "./layout.ts";
 
 interface Range {

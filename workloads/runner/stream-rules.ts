@@ -1,7 +1,7 @@
 /** The parts of an op stream's specification that only some jobs ask for: order, zones, trims, content, checks. */
 import type { ResolvedJob } from "../job/model.ts";
+import { blockLimits, directionsOf, sizesOf } from "../job-reach.ts";
 import type { PlannedJob } from "../plan-model.ts";
-import { blockLimits, directionsOf, sizesOf } from "../planner.ts";
 import type {
   CheckFilesSpec,
   ContentSpec,
