@@ -191,8 +191,11 @@ export default {
 });
 
 test("measures one engine by name, and refuses what it does not know", () => {
-  const one = osdyno("ioengine/psync", "--rounds=1", "--runtime=40", "--size=1", "--json");
+  const out = join(folder, "one");
+  const tiny = ["--rounds=1", "--runtime=40", "--size=1", "--out", out];
+  const one = osdyno("ioengine/psync", ...tiny, "--json");
   expect(one).toMatchObject({ status: 0 });
+  rmSync(out, { recursive: true });
   const { rows } = JSON.parse(one.out) as IoEngineBench;
   expect(rows.map(({ cell }) => `${cell.engine} ${cell.operation} ${cell.depth}`)).toEqual([
     "psync randread 1",

@@ -90,7 +90,9 @@ describe.skipIf(!hasRocksdb)("the allocation file", () => {
     async () => {
       const history = await recorded("stale-file");
       const running = between(history, "running", "unmounting");
-      await expect(cutIn(history, [running], false)).rejects.toThrow(/use the unit|space|fsck finds/);
+      await expect(cutIn(history, [running], false)).rejects.toThrow(
+        /use the unit|space|fsck finds/,
+      );
     },
     patienceMs,
   );
