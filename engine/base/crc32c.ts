@@ -55,3 +55,41 @@ export function crc32c(bytes: Uint8Array, from = 0, to = bytes.length): number {
   }
   return (sum ^ -1) >>> 0;
 }
+
+/** The polynomial, bits reflected. */
+const polynomial = 0x82f63b78;
+
+/** By number of bytes: x to the power of eight times that, modulo the polynomial; bits reflected. */
+const powers = new Int32Array(4097);
+powers[0] = 1 << 31;
+for (let bytes = 1; bytes < powers.length; bytes += 1) {
+  const before = powers[bytes - 1] as number;
+  powers[bytes] = (before >>> 8) ^ (table0[before & 255] as number);
+}
+
+/** The product of two polynomials modulo that of the sum. */
+function times(one: number, other: number): number {
+  let product = 0;
+  let shifted = other;
+  for (let rest = one; rest !== 0; rest <<= 1) {
+    product ^= shifted & (rest >> 31);
+    shifted = (shifted >>> 1) ^ (polynomial & -(shifted & 1));
+  }
+  return product;
+}
+
+/**
+ * By what the sum of some bytes changes (to be combined with it by exclusive or) when bytes in them do:
+ * `change` has the exclusive or of the old and the new ones, `count` of them, which `behind` bytes follow
+ * that stay. The sum is linear, so what stays need not be looked at.
+ */
+export function crc32cOfChange(change: Uint8Array, count: number, behind: number): number {
+  let sum = 0;
+  for (let at = 0; at < count; at += 1) {
+    sum = (sum >>> 8) ^ (table0[(sum ^ (change[at] as number)) & 255] as number);
+  }
+  for (let left = behind; left > 0 && sum !== 0; left -= powers.length - 1) {
+    sum = times(sum, powers[Math.min(left, powers.length - 1)] as number);
+  }
+  return sum;
+}

@@ -51,15 +51,6 @@ export class Applier {
     this.#finish(txc);
   }
 
-  #dirty(txc: Txc, onode: Onode): void {
-    if (onode.dirtyIn !== txc.sequence) {
-      onode.dirtyIn = txc.sequence;
-      onode.pending += 1;
-      this.#state.onodes.use(onode);
-      txc.onodes.push(onode);
-    }
-  }
-
   #setExists(onode: Onode, exists: boolean): void {
     onode.exists = exists;
     this.#state.pendingNames.set(onode.key, onode);
@@ -72,7 +63,7 @@ export class Applier {
       onode.nid = this.#state.newNid();
       this.#setExists(onode, true);
     }
-    this.#dirty(txc, onode);
+    this.#state.change(txc, onode);
     return onode;
   }
 
@@ -263,7 +254,7 @@ export class Applier {
     onode.forget();
     this.#setExists(onode, false);
     this.#setExists(target, true);
-    this.#dirty(txc, target);
+    this.#state.change(txc, target);
   }
 
   #collectionOp(txc: Txc, op: TransactionOp): void {

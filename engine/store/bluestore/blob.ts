@@ -220,6 +220,11 @@ export class Blob {
     }
   }
 
+  /** The blob's one disk extent lies at `disk` from now on. */
+  moveTo(disk: number): void {
+    this.#firstOffset = disk;
+  }
+
   /** Forgets the disk bytes from `offset` on. */
   cutDisk(offset: number): void {
     const pieces = this.#takeDisk();

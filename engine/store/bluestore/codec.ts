@@ -1,13 +1,13 @@
 /** Records of onodes, shards of extent maps and shared blobs; FORMAT.md shows every byte. */
 import { Blob, hole } from "./blob.ts";
-import type { Extent, ExtentMap, Shard } from "./extent-map.ts";
+import { type Extent, type ExtentMap, newShard, type Shard } from "./extent-map.ts";
 import type { Onode } from "./onode.ts";
 import { RefMap, SharedBlob } from "./shared-blob.ts";
 import { putVarint, varintMost, type WireReader, type WireWriter } from "./wire.ts";
 
 export const recordVersion = 1;
 
-const blobFlags = Object.freeze({ compressed: 1, sums: 2, unused: 4, shared: 8, use: 16 });
+export const blobFlags = Object.freeze({ compressed: 1, sums: 2, unused: 4, shared: 8, use: 16 });
 
 /** What decoding needs of the store. */
 export interface CodecContext {
@@ -261,7 +261,7 @@ export function decodeOnode(reader: WireReader, onode: Onode, context: CodecCont
   onode.attrs = attrs;
   for (let left = reader.varint(); left > 0; left -= 1) {
     const offset = reader.varint();
-    map.shards.push({ offset, bytes: reader.varint(), loaded: false, dirty: false, writes: 0 });
+    map.shards.push(newShard(offset, reader.varint(), false));
   }
   for (let left = reader.varint(); left > 0; left -= 1) {
     const id = reader.varint();

@@ -5,6 +5,7 @@
  */
 import { assert } from "../../base/assert.ts";
 import type { Blob } from "./blob.ts";
+import type { KeptRecord } from "./kept-record.ts";
 
 export class Extent {
   offset: number;
@@ -38,6 +39,12 @@ export interface Shard {
   dirty: boolean;
   /** Times that its record was written. */
   writes: number;
+  /** Its record as of now, to be patched; `null`: it has to be made anew. */
+  kept: KeptRecord | null;
+}
+
+export function newShard(offset: number, bytes: number, loaded: boolean): Shard {
+  return { offset, bytes, loaded, dirty: loaded, writes: 0, kept: null };
 }
 
 /** Ranges of blobs that extents gave up, until the blobs are told. */
@@ -72,6 +79,9 @@ export class ExtentMap {
   /** Blobs that several shards refer to, by their ids. */
   readonly spanning = new Map<number, Blob>();
 
+  /** Memory of the records that are kept. */
+  keptBytes = 0;
+
   /** What `seek` found last: a write looks for the same place several times. */
   #near = 0;
 
@@ -98,6 +108,23 @@ export class ExtentMap {
     }
     this.#near = low;
     return low;
+  }
+
+  /** The extent of exactly this range. */
+  exactly(offset: number, length: number): Extent | undefined {
+    const { extents } = this;
+    // Where all extents are as long as this one it stands at its number.
+    let extent = extents[offset / length];
+    if (extent === undefined || extent.offset !== offset) {
+      extent = extents[this.seek(offset)];
+    }
+    return extent?.offset === offset && extent.length === length ? extent : undefined;
+  }
+
+  /** One extent has the whole range. */
+  covers(offset: number, length: number): boolean {
+    const extent = this.extents[this.seek(offset)];
+    return extent !== undefined && extent.offset <= offset && extent.end >= offset + length;
   }
 
   /** Some extent has a byte of the range. */
@@ -136,6 +163,15 @@ export class ExtentMap {
       }
       assert(shard.loaded, "a shard changes that is not loaded");
       shard.dirty = true;
+      this.forgetKept(shard);
+    }
+  }
+
+  /** The shard changes: its record as it is kept is not true any more. */
+  forgetKept(shard: Shard): void {
+    if (shard.kept !== null) {
+      this.keptBytes -= shard.kept.memoryBytes;
+      shard.kept = null;
     }
   }
 
@@ -258,6 +294,7 @@ export class ExtentMap {
   clear(): void {
     this.extents.length = 0;
     this.shards = [];
+    this.keptBytes = 0;
     this.spanning.clear();
   }
 }

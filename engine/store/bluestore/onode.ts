@@ -72,7 +72,8 @@ export class Onode {
 
   /** Memory that it takes, roughly: measured over maps of 10 to 1000 extents, a blob to each. */
   get memoryBytes(): number {
-    return 700 + 2 * this.key.length + 420 * this.map.extents.length + 200 * this.attrs.size;
+    const { extents, keptBytes } = this.map;
+    return 700 + 2 * this.key.length + 420 * extents.length + 200 * this.attrs.size + keptBytes;
   }
 
   /** What the keys of its omap begin with: shard, pool, reversed hash, and the number of the onode. */

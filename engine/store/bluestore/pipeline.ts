@@ -21,6 +21,7 @@ import { type Fifo, Sequencer } from "./sequencer.ts";
 import type { StoreState } from "./state.ts";
 import { Txc, txcStates } from "./txc.ts";
 import { WireWriter } from "./wire.ts";
+import { Overwriter } from "./write-path/overwrite.ts";
 
 /** Whether it is the next one of each of its collections. */
 function firstOfAll(txc: Txc, queue: "waiting" | "prepared"): boolean {
@@ -37,6 +38,7 @@ export class Pipeline {
   readonly #checker: TransactionChecker;
   readonly #applier: Applier;
   readonly #planner: Planner;
+  readonly #overwriter: Overwriter;
   readonly #sequencers = new Map<string, Sequencer>();
   readonly #spares: Txc[] = [];
   readonly #sync: KvSync;
@@ -57,6 +59,7 @@ export class Pipeline {
     this.#state = state;
     this.#checker = new TransactionChecker(state);
     this.#applier = new Applier(state);
+    this.#overwriter = new Overwriter(state);
     this.#planner = new Planner(state, reader, (txc) => this.#planned(txc));
     this.#deferredSequence = deferredSequence;
     const { io, inFlight, clock, options, perf } = state;
@@ -247,6 +250,16 @@ export class Pipeline {
     }
     const { perf } = state;
     perf.enter(txc.trace, perf.stages.prepare);
+    if (!txc.prereadDone && this.#overwriter.takes(transaction)) {
+      if (!this.#hasSpace(txc, state.unitBytes)) {
+        return false;
+      }
+      if (txc.result === 0) {
+        this.#admission.goesOn(txc);
+        this.#overwriter.write(txc);
+      }
+      return true;
+    }
     try {
       if (!txc.prereadDone) {
         txc.prereadDone = true;
@@ -265,13 +278,10 @@ export class Pipeline {
     if (txc.result !== 0) {
       return true;
     }
-    const space = this.#admission.hasSpace(txc, this.#planner.needBytes(txc));
-    if (space === "wait") {
-      perf.enter(txc.trace, perf.stages.waiting);
+    if (!this.#hasSpace(txc, this.#planner.needBytes(txc))) {
       return false;
     }
-    if (space === "none") {
-      txc.result = -storeErrnos.ENOSPC;
+    if (txc.result !== 0) {
       return true;
     }
     this.#admission.goesOn(txc);
@@ -282,6 +292,20 @@ export class Pipeline {
       // Half of it has been done in memory: nothing can be committed any more.
       txc.result = state.damaged(error, firstObject(transaction));
       this.fail(txc.result);
+    }
+    return true;
+  }
+
+  /** `false`: it has to wait for space; else it has as much, or its result says that there is none. */
+  #hasSpace(txc: Txc, needBytes: number): boolean {
+    const space = this.#admission.hasSpace(txc, needBytes);
+    if (space === "wait") {
+      const { perf } = this.#state;
+      perf.enter(txc.trace, perf.stages.waiting);
+      return false;
+    }
+    if (space === "none") {
+      txc.result = -storeErrnos.ENOSPC;
     }
     return true;
   }

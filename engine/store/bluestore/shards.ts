@@ -1,9 +1,11 @@
 /** Loads the shards of extent maps and writes onodes and shards, cutting shards anew where they outgrow. */
+import { assert } from "../../base/assert.ts";
 import type { KeyValueStore, KvBatch } from "../../hot/kv/kv.ts";
 import type { Blob } from "./blob.ts";
 import { beginRun, type CodecContext, decodeExtents, encodeExtents, encodeOnode } from "./codec.ts";
 import type { StoreCounters } from "./counters.ts";
-import { Extent, type ExtentMap, type Shard } from "./extent-map.ts";
+import { Extent, type ExtentMap, newShard, type Shard } from "./extent-map.ts";
+import { KeptRecord } from "./kept-record.ts";
 import { prefixes } from "./keys.ts";
 import type { Onode } from "./onode.ts";
 import type { BlueStoreOptions } from "./options.ts";
@@ -90,7 +92,7 @@ export class ShardRecords {
     }
     let writer = this.#onodeRecord(onode);
     if (map.shards.length === 0 && this.#inlineBytes > this.#options.shardMaxBytes) {
-      map.shards = [{ offset: 0, bytes: this.#inlineBytes, loaded: true, dirty: true, writes: 0 }];
+      map.shards = [newShard(0, this.#inlineBytes, true)];
       this.#cutAnew(onode, 0, 0, batch);
       writer = this.#onodeRecord(onode);
     }
@@ -145,6 +147,43 @@ export class ShardRecords {
 
   #shardRecord(map: ExtentMap, at: number): Uint8Array {
     const shard = map.shards[at] as Shard;
+    map.forgetKept(shard);
+    const record = this.#encoded(map, at);
+    shard.bytes = record.length;
+    return record;
+  }
+
+  /** The shard's record to be patched, made from the map if it is not kept; the shard is written already. */
+  kept(map: ExtentMap, at: number): KeptRecord {
+    const shard = map.shards[at] as Shard;
+    if (shard.kept === null) {
+      const { unitBytes } = this.#context;
+      const end = map.shards[at + 1]?.offset ?? map.extents.at(-1)?.end ?? shard.offset;
+      shard.kept = new KeptRecord(this.#encoded(map, at), shard.offset, end, unitBytes);
+      map.keptBytes += shard.kept.memoryBytes;
+    }
+    return shard.kept;
+  }
+
+  /** What is kept of the map's records is what they are; for tests. */
+  checkKept(map: ExtentMap): void {
+    let bytes = 0;
+    for (let at = 0; at < map.shards.length; at += 1) {
+      const { kept } = map.shards[at] as Shard;
+      if (kept !== null) {
+        bytes += kept.memoryBytes;
+        const record = this.#encoded(map, at);
+        const same =
+          record.length === kept.bytes.length &&
+          record.every((byte, index) => byte === kept.bytes[index]);
+        assert(same, "a kept record of a shard differs from what the map says");
+      }
+    }
+    assert(bytes === map.keptBytes, "the memory of kept records is counted wrongly");
+  }
+
+  #encoded(map: ExtentMap, at: number): Uint8Array {
+    const shard = map.shards[at] as Shard;
     const from = map.seek(shard.offset);
     const next = map.shards[at + 1];
     const to = next === undefined ? map.extents.length : map.seek(next.offset);
@@ -154,9 +193,7 @@ export class ShardRecords {
     }
     this.#writer.reset();
     encodeExtents(this.#writer, map.extents, from, to, this.#context.unitBytes);
-    const record = this.#writer.seal(0);
-    shard.bytes = record.length;
-    return record;
+    return this.#writer.seal(0);
   }
 
   /** Makes new shards of those from `first` to `last`, or none at all if everything has become small. */
@@ -171,6 +208,7 @@ export class ShardRecords {
       .slice(first, last + 1)
       .reduce((sum, shard) => sum + Math.max(shard.bytes, 8), 0);
     for (const shard of map.shards.slice(first, last + 1)) {
+      map.forgetKept(shard);
       batch.remove(prefixes.onodes, shardKey(onode, shard.offset));
     }
     const whole = first === 0 && next === undefined;
@@ -185,13 +223,7 @@ export class ShardRecords {
     const from = map.seek(begin);
     const to = next === undefined ? map.extents.length : map.seek(end);
     const cuts = this.#cuts(map, from, to, bytes);
-    const made = [begin, ...cuts].map((offset) => ({
-      offset,
-      bytes: 0,
-      loaded: true,
-      dirty: true,
-      writes: 0,
-    }));
+    const made = [begin, ...cuts].map((offset) => newShard(offset, 0, true));
     map.shards.splice(first, last + 1 - first, ...made);
     markSpanning(map);
     for (let at = first; at < first + made.length; at += 1) {

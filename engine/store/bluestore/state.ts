@@ -267,6 +267,16 @@ export class StoreState implements StoreView, CodecContext {
     return onode;
   }
 
+  /** The transaction changes the object: it stays in memory until that is committed. */
+  change(txc: Txc, onode: Onode): void {
+    if (onode.dirtyIn !== txc.sequence) {
+      onode.dirtyIn = txc.sequence;
+      onode.pending += 1;
+      this.onodes.use(onode);
+      txc.onodes.push(onode);
+    }
+  }
+
   sharedBlob(id: number): SharedBlob {
     let blob = this.#sharedBlobs.get(id);
     if (blob === undefined) {

@@ -16,7 +16,7 @@ export function writeBig(
   alone: boolean,
 ): void {
   const { state, onode, targetBlobBytes } = ctx;
-  const { counters } = state;
+  const { counters, unitBytes } = state;
   counters.write_big += 1;
   counters.write_big_bytes += bytes.length;
   if (bytes.length < state.options.preferDeferredBytes && overwriteDeferred(ctx, offset, bytes)) {
@@ -31,8 +31,10 @@ export function writeBig(
   for (let done = 0; done < bytes.length; ) {
     const length = Math.min(targetBlobBytes, bytes.length - done);
     const at = offset + done;
-    // Compressed data needs a blob of its own.
-    const room = ctx.compress ? null : findRoom(ctx, at, length);
+    // Compressed data needs a blob of its own. So does a unit in the middle of others: with one it can be
+    // written over again by a patch of its shard's record.
+    const apart = ctx.compress || (later && length === unitBytes && onode.map.covers(at, length));
+    const room = apart ? null : findRoom(ctx, at, length);
     const order = Math.min(ctx.sumOrder, trailingZeroes(length));
     const blob = room?.blob ?? newBlob(state, length, order);
     const blobOffset = room === null ? 0 : at - room.start;

@@ -104,24 +104,33 @@ export class DirectWrites {
     }
     const whole = this.#length === first.length;
     const part = whole ? first : first.subarray(this.#at, this.#at + this.#length);
-    const write = new InFlightWrite(this.#disk, part);
     this.#bytes = null;
-    state.inFlight.add(write);
-    txc.ioLeft += 1;
-    txc.hadIo = true;
-    txc.writes.push(write);
-    // A large one does not wait for others to share a flush with.
-    const durable = part.length >= state.options.durableWriteBytes && state.io.takesDurable(part);
-    if (durable) {
-      txc.durableBytes += part.length;
-    } else {
-      txc.unflushed = true;
-    }
-    state.io.write(this.#disk, part, this.#slot, durable, txc, txc.writes.length - 1);
+    startWrite(state, txc, this.#disk, part, this.#slot);
   }
 }
 
-new DirectWrites();
+/** Writes the bytes to `disk`; `slot`: they are its first, -1: not so. */
+export function startWrite(
+  state: StoreState,
+  txc: Txc,
+  disk: number,
+  bytes: Uint8Array,
+  slot: number,
+): void {
+  const write = new InFlightWrite(disk, bytes);
+  state.inFlight.add(write);
+  txc.ioLeft += 1;
+  txc.hadIo = true;
+  txc.writes.push(write);
+  // A large one does not wait for others to share a flush with.
+  const durable = bytes.length >= state.options.durableWriteBytes && state.io.takesDurable(bytes);
+  if (durable) {
+    txc.durableBytes += bytes.length;
+  } else {
+    txc.unflushed = true;
+  }
+  state.io.write(disk, bytes, slot, durable, txc, txc.writes.length - 1);
+}
 
 const alone = new DirectWrites();
 
