@@ -213,7 +213,7 @@ export class RealStore {
     this.firstUserSlot = opened.firstUserSlot;
     this.notes = [...opened.notes, ...store.opened.notes];
     this.driver = {
-      cork: () => store.cork(),
+      cork: (writes) => store.cork(writes),
       uncork: () => store.uncork(),
       poll: () => {
         mux.poll();

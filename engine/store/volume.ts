@@ -24,8 +24,8 @@ import type { VolumeLayout } from "./volume-layout.ts";
 
 /** What a store on a device can do beside the interface; a store without it needs none. */
 export interface StoreDriver {
-  /** Operations on the device are gathered until `uncork`. */
-  cork(): void;
+  /** Operations on the device are gathered until `uncork`; at most so many writes come. */
+  cork(writes: number): void;
   uncork(): void;
   /** Brings in what the device has completed. */
   poll(): void;
@@ -98,6 +98,7 @@ export class StoreVolume implements BlockDevice {
   /** Indices that wait for `commit`. */
   readonly #queued: Int32Array;
   #queuedCount = 0;
+  #queuedWrites = 0;
   /** Indices that completed and were not polled, a ring. */
   readonly #ended: Int32Array;
   readonly #endedNs: Float64Array;
@@ -160,6 +161,7 @@ export class StoreVolume implements BlockDevice {
     }
     this.#queued[this.#queuedCount] = index;
     this.#queuedCount += 1;
+    this.#queuedWrites += op.kind === opKinds.write ? 1 : 0;
     return true;
   }
 
@@ -170,7 +172,8 @@ export class StoreVolume implements BlockDevice {
     }
     this.#queuedCount = 0;
     const nowNs = this.#clock.nowNs();
-    this.#driver?.cork();
+    this.#driver?.cork(this.#queuedWrites);
+    this.#queuedWrites = 0;
     for (let position = 0; position < count; position += 1) {
       const index = this.#queued[position] as number;
       this.#table.submittedNs[index] = nowNs;

@@ -107,7 +107,7 @@ function blueStore(options: Parameters<typeof volumeParts>[3]) {
       BlueStore.mount(volumeParts(clock, own, new SeededRandom(seed), options)),
     );
     const driver: StoreDriver = {
-      cork: () => store.cork(),
+      cork: (writes) => store.cork(writes),
       uncork: () => store.uncork(),
       poll: () => {
         own.poll();

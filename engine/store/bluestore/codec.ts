@@ -3,7 +3,7 @@ import { Blob, hole } from "./blob.ts";
 import { type Extent, type ExtentMap, newShard, type Shard } from "./extent-map.ts";
 import type { Onode } from "./onode.ts";
 import { RefMap, SharedBlob } from "./shared-blob.ts";
-import { putVarint, varintMost, type WireReader, type WireWriter } from "./wire.ts";
+import { putVarint, putWideVarint, varintMost, type WireReader, type WireWriter } from "./wire.ts";
 
 export const recordVersion = 1;
 
@@ -50,7 +50,7 @@ export function encodeBlob(writer: WireWriter, blob: Blob, unitBytes: number): v
   const each = 1 / unitBytes;
   for (let index = 0; index < diskCount; index += 1) {
     const disk = blob.diskOffset(index);
-    at = putVarint(bytes, at, disk === hole ? 0 : disk * each + 1);
+    at = disk === hole ? putVarint(bytes, at, 0) : putWideVarint(bytes, at, disk * each + 1);
     at = putVarint(bytes, at, blob.diskLength(index) * each);
   }
   if (sumBytes > 0) {

@@ -17,6 +17,8 @@ class Request {
   /** Pieces under way or waiting. */
   left = 0;
   result = 0;
+  /** The next one of those that one piece is for. */
+  next: Request | null = null;
 }
 
 class Piece {
@@ -52,6 +54,17 @@ export interface DiskCounters {
  */
 const batchOps = 4;
 const batchBytes = 2 ** 18;
+
+/** Writes that wait for neighbours, to go to the device as one. */
+const gatheredMost = 16;
+
+class Gathered {
+  request: Request | null = null;
+  offsetBytes = 0;
+  bytes: Uint8Array = new Uint8Array(0);
+  /** As for `write`. */
+  slot = -1;
+}
 
 /** A device is told of so much at once; completions tell their bytes in 31 bits. */
 const discardBytesMax = 2 ** 30;
@@ -99,6 +112,8 @@ export class DiskIo {
   #unsent = 0;
   #unsentBytes = 0;
   #idle: (() => void) | null = null;
+  readonly #gathered = Array.from({ length: gatheredMost }, () => new Gathered());
+  #gatheredCount = 0;
 
   constructor(lane: DeviceLane) {
     this.lane = lane;
@@ -111,7 +126,8 @@ export class DiskIo {
 
   /** Nothing is under way or waits. */
   get idle(): boolean {
-    return this.lane.pending === 0 && this.#firstWaiting === this.#waiting.length;
+    const none = this.lane.pending === 0 && this.#gatheredCount === 0;
+    return none && this.#firstWaiting === this.#waiting.length;
   }
 
   /** Until `uncork` what is small gathers: several calls become a batch. */
@@ -132,6 +148,9 @@ export class DiskIo {
 
   /** Hands over what there is, corked or not. */
   push(): void {
+    if (this.#gatheredCount > 0) {
+      this.#sendGathered();
+    }
     if (this.#unsent > 0) {
       this.#unsent = 0;
       this.#unsentBytes = 0;
@@ -160,10 +179,108 @@ export class DiskIo {
     this.counters.writtenBytes += bytes.length;
     this.counters.writes += 1;
     this.counters.durableWrites += durable ? 1 : 0;
-    const request = this.#request(owner, token);
+    const request = this.#next(owner, token);
     this.#flags = durable ? flagFua : 0;
     this.#cut(request, opKinds.write, offset, bytes.length, bytes, 0, slot);
     this.#flags = 0;
+  }
+
+  /**
+   * As `write` of one block, which may wait until `uncork` for those that follow it: what lies together on
+   * the device goes there as one write, which costs the kernel and the device as much as one block.
+   */
+  writeBlock(offset: number, bytes: Uint8Array, slot: number, owner: IoOwner, token: number): void {
+    if (this.#gatheredCount === gatheredMost) {
+      this.#sendGathered();
+    }
+    const entry = this.#gathered[this.#gatheredCount] as Gathered;
+    this.#gatheredCount += 1;
+    this.counters.writtenBytes += bytes.length;
+    entry.request = this.#request(owner, token);
+    entry.request.left = 1;
+    entry.offsetBytes = offset;
+    entry.bytes = bytes;
+    entry.slot = slot;
+    this.commit();
+  }
+
+  #sendGathered(): void {
+    const entries = this.#gathered;
+    const count = this.#gatheredCount;
+    this.#gatheredCount = 0;
+    for (let first = 0; first < count; ) {
+      const { offsetBytes, bytes } = entries[first] as Gathered;
+      let end = offsetBytes + bytes.length;
+      let next = first + 1;
+      while (next < count) {
+        const entry = entries[next] as Gathered;
+        const length = entry.offsetBytes + entry.bytes.length - offsetBytes;
+        if (entry.offsetBytes !== end || length > this.#slotBytes) {
+          break;
+        }
+        end = offsetBytes + length;
+        next += 1;
+      }
+      const slot = next - first > 1 ? this.lane.takeSlot() : -1;
+      if (slot < 0) {
+        this.#sendEach(first, next);
+      } else {
+        this.#sendTogether(first, next, end - offsetBytes, slot);
+      }
+      first = next;
+    }
+  }
+
+  #sendEach(first: number, end: number): void {
+    for (let index = first; index < end; index += 1) {
+      const { request, bytes, offsetBytes, slot } = this.#gathered[index] as Gathered;
+      this.counters.writes += 1;
+      const piece = this.#piece(opKinds.write, offsetBytes, bytes.length);
+      piece.request = request;
+      piece.bytes = bytes;
+      piece.lentSlot = slot;
+      this.#enter(piece);
+    }
+  }
+
+  /** Those from `first` on, which lie together, as one write from a slot of the lane's own. */
+  #sendTogether(first: number, end: number, lengthBytes: number, slot: number): void {
+    this.counters.writes += 1;
+    let last: Request | null = null;
+    let at = slot * this.#slotBytes;
+    const { request, offsetBytes } = this.#gathered[first] as Gathered;
+    const piece = this.#piece(opKinds.write, offsetBytes, lengthBytes);
+    piece.request = request;
+    piece.ownSlot = slot;
+    for (let index = first; index < end; index += 1) {
+      const entry = this.#gathered[index] as Gathered;
+      this.lane.arena.bytes.set(entry.bytes, at);
+      at += entry.bytes.length;
+      if (last !== null) {
+        last.next = entry.request;
+      }
+      last = entry.request;
+    }
+    this.#enter(piece);
+  }
+
+  #piece(kind: Piece["kind"], offsetBytes: number, lengthBytes: number): Piece {
+    const piece = this.#sparePieces.pop() ?? new Piece();
+    piece.kind = kind;
+    piece.flags = this.#flags;
+    piece.offsetBytes = offsetBytes;
+    piece.lengthBytes = lengthBytes;
+    piece.bytes = null;
+    piece.bytesAt = 0;
+    piece.lentSlot = -1;
+    return piece;
+  }
+
+  /** Submits it, or lets it wait. */
+  #enter(piece: Piece): void {
+    if (this.#firstWaiting < this.#waiting.length || !this.#submit(piece)) {
+      this.#waiting.push(piece);
+    }
   }
 
   /** Reads whole blocks to `into`, from `at` on. */
@@ -176,20 +293,20 @@ export class DiskIo {
     token: number,
   ): void {
     this.#countRead(length);
-    const request = this.#request(owner, token);
+    const request = this.#next(owner, token);
     this.#cut(request, opKinds.read, offset, length, into, at, -1);
   }
 
   /** Reads whole blocks, at most a slot, into the start of a lent slot. */
   readSlot(offset: number, length: number, slot: number, owner: IoOwner, token: number): void {
     this.#countRead(length);
-    const request = this.#request(owner, token);
+    const request = this.#next(owner, token);
     this.#cut(request, opKinds.read, offset, length, null, 0, slot);
   }
 
   flush(owner: IoOwner, token: number): void {
     this.counters.flushes += 1;
-    const request = this.#request(owner, token);
+    const request = this.#next(owner, token);
     this.#cut(request, opKinds.flush, 0, 0, null, 0, 0);
   }
 
@@ -197,7 +314,7 @@ export class DiskIo {
   discard(offset: number, length: number, owner: IoOwner, token: number): void {
     this.counters.discards += 1;
     this.counters.discardedBytes += length;
-    const request = this.#request(owner, token);
+    const request = this.#next(owner, token);
     this.#cut(request, opKinds.trim, offset, length, null, 0, 0, discardBytesMax);
   }
 
@@ -214,6 +331,14 @@ export class DiskIo {
   #countRead(length: number): void {
     this.counters.readBytes += length;
     this.counters.reads += 1;
+  }
+
+  /** Operations keep their order: what was gathered goes first. */
+  #next(owner: IoOwner, token: number): Request {
+    if (this.#gatheredCount > 0) {
+      this.#sendGathered();
+    }
+    return this.#request(owner, token);
   }
 
   #request(owner: IoOwner, token: number): Request {
@@ -237,20 +362,14 @@ export class DiskIo {
   ): void {
     let done = 0;
     do {
-      const piece = this.#sparePieces.pop() ?? new Piece();
+      const piece = this.#piece(kind, offset + done, Math.min(mostBytes, length - done));
       piece.request = request;
-      piece.kind = kind;
-      piece.flags = this.#flags;
-      piece.offsetBytes = offset + done;
-      piece.lengthBytes = Math.min(mostBytes, length - done);
       piece.bytes = bytes;
       piece.bytesAt = at + done;
       piece.lentSlot = done === 0 || kind === opKinds.trim ? slot : -1;
       request.left += 1;
       done += piece.lengthBytes;
-      if (this.#firstWaiting < this.#waiting.length || !this.#submit(piece)) {
-        this.#waiting.push(piece);
-      }
+      this.#enter(piece);
     } while (done < length);
   }
 
@@ -259,8 +378,10 @@ export class DiskIo {
     if (tag === undefined) {
       return false;
     }
-    let slot = piece.lentSlot;
-    if (slot < 0) {
+    // What was gathered has its slot already.
+    let slot = piece.ownSlot < 0 ? piece.lentSlot : piece.ownSlot;
+    const taken = slot < 0;
+    if (taken) {
       slot = this.lane.takeSlot();
       if (slot < 0) {
         this.#freeTags.push(tag);
@@ -283,7 +404,9 @@ export class DiskIo {
     op.tag = tag;
     if (!this.lane.submit(op)) {
       this.#freeTags.push(tag);
-      this.#giveSlot(piece);
+      if (taken) {
+        this.#giveSlot(piece);
+      }
       return false;
     }
     this.#pieces[tag] = piece;
@@ -305,10 +428,10 @@ export class DiskIo {
   #completed(tag: number, transferred: number): void {
     const piece = this.#pieces[tag] as Piece;
     this.#freeTags.push(tag);
-    const request = piece.request as Request;
+    let request = piece.request;
     const failed = transferred < piece.lengthBytes;
+    const errno = transferred < 0 ? transferred : -errnos.EIO;
     if (failed) {
-      request.result = transferred < 0 ? transferred : -errnos.EIO;
       this.counters.readErrors += piece.kind === opKinds.read ? 1 : 0;
     } else if (piece.kind === opKinds.read && piece.bytes !== null) {
       const start = piece.ownSlot * this.#slotBytes;
@@ -320,18 +443,28 @@ export class DiskIo {
     piece.request = null;
     this.#sparePieces.push(piece);
     this.#pump();
-    request.left -= 1;
-    if (request.left === 0) {
-      const { owner, token, result } = request;
-      request.owner = null;
-      this.#spares.push(request);
-      owner?.ioDone(result, token);
+    while (request !== null) {
+      const { next } = request;
+      this.#pieceEnded(request, failed ? errno : 0);
+      request = next;
     }
     this.commit();
     if (this.#idle !== null && this.idle) {
       const idle = this.#idle;
       this.#idle = null;
       idle();
+    }
+  }
+
+  #pieceEnded(request: Request, errno: number): void {
+    request.result = errno === 0 ? request.result : errno;
+    request.left -= 1;
+    if (request.left === 0) {
+      const { owner, token, result } = request;
+      request.owner = null;
+      request.next = null;
+      this.#spares.push(request);
+      owner?.ioDone(result, token);
     }
   }
 

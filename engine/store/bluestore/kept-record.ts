@@ -6,7 +6,7 @@
  */
 import { crc32cOfChange } from "../../base/crc32c.ts";
 import { blobFlags } from "./codec.ts";
-import { putVarint, varintMost } from "./wire.ts";
+import { putWideVarint, varintMost } from "./wire.ts";
 
 /** Units of a shard beyond which none has a place: objects with great holes. */
 const unitsMost = 4096;
@@ -52,7 +52,7 @@ export class KeptRecord {
    */
   patch(place: number, disk: number, sums: Uint8Array): boolean {
     const { bytes } = this;
-    const length = putVarint(change, 0, disk / this.#unitBytes + 1);
+    const length = putWideVarint(change, 0, disk / this.#unitBytes + 1);
     for (let at = 0; at < length; at += 1) {
       const more = ((bytes[place + at] as number) & 128) !== 0;
       if (more !== at + 1 < length) {

@@ -30,6 +30,7 @@ import { recordOf } from "./record.ts";
 import { ShardRecords } from "./shards.ts";
 import { RefMap, SharedBlob } from "./shared-blob.ts";
 import { type Txc, UsageDelta } from "./txc.ts";
+import { UnitSpace } from "./unit-space.ts";
 import { poolKey, usageRecord } from "./usage.ts";
 import { bytesOfKey, CorruptRecord, keyOfBytes, WireReader, WireWriter } from "./wire.ts";
 
@@ -74,6 +75,7 @@ export class StoreState implements StoreView, CodecContext {
   readonly io: DiskIo;
   readonly inFlight: InFlight;
   readonly reclaim: Reclaim;
+  readonly units: UnitSpace;
   readonly shards: ShardRecords;
   readonly onodes: OnodeCache;
   readonly buffers: BufferCache;
@@ -145,6 +147,7 @@ export class StoreState implements StoreView, CodecContext {
     const trim = (): void => this.#trimCaches();
     this.memory = new StoreMemory({ clock, kv, onodes, buffers, meter, trim }, memory);
     this.reclaim = new Reclaim(parts.allocator);
+    this.units = new UnitSpace(parts.allocator, this.unitBytes);
     if (parts.options.discard && parts.lane.supports.trim) {
       this.reclaim.discard = (extents, done) => this.#discard(extents, done);
     }
@@ -193,7 +196,7 @@ export class StoreState implements StoreView, CodecContext {
   /** Counts space that the key-value store took or gave back by itself. `exactly`: also how much it has. */
   countSpace(exactly: boolean): void {
     if (this.kvTakesItsOwnSpace) {
-      this.reclaim.freeBytes = this.allocator.freeBytes();
+      this.reclaim.freeBytes = this.allocator.freeBytes() + this.units.heldBytes;
       if (exactly) {
         this.kvBytes = bytesOf(mainExtents(this.kv));
       }

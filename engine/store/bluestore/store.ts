@@ -61,12 +61,17 @@ export class BlueStore implements ObjectStore {
     this.state.perf.trace(clock);
   }
 
-  /** Until `uncork`, operations on the device are gathered: for callers that submit many at once. */
-  cork(): void {
+  /**
+   * Until `uncork`, operations on the device are gathered: for callers that submit many at once, so many
+   * writes among them.
+   */
+  cork(writes: number): void {
+    this.state.units.begin(writes);
     this.state.io.cork();
   }
 
   uncork(): void {
+    this.state.units.end();
     this.state.io.uncork();
   }
 

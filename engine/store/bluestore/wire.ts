@@ -31,6 +31,21 @@ export function putVarint(bytes: Uint8Array, at: number, value: number): number 
   return value < 2 ** 21 ? putThree(bytes, at + 1, value) : putLong(bytes, at, value);
 }
 
+/**
+ * As `putVarint`, in four bytes at least: the high bit of the first three says that another follows, if
+ * only with zeroes. A number written so can be changed in place.
+ */
+export function putWideVarint(bytes: Uint8Array, at: number, value: number): number {
+  if (value >= 2 ** 28) {
+    return putLong(bytes, at, value);
+  }
+  bytes[at] = value | 0x80;
+  bytes[at + 1] = (value >>> 7) | 0x80;
+  bytes[at + 2] = (value >>> 14) | 0x80;
+  bytes[at + 3] = value >>> 21;
+  return at + 4;
+}
+
 function putThree(bytes: Uint8Array, at: number, value: number): number {
   bytes[at] = (value >>> 7) | 0x80;
   bytes[at + 1] = value >>> 14;

@@ -138,7 +138,7 @@ export class ObjectDevice implements BlockDevice {
     this.#queued = [];
     const nowNs = this.#clock.nowNs();
     const { driver } = this.#options;
-    driver?.cork();
+    driver?.cork(queued.length);
     for (const index of queued) {
       this.#table.submittedNs[index] = nowNs;
       const first = this.#table.kind[index] === opKinds.read ? this.#lookUp : this.#waiting;

@@ -83,12 +83,6 @@ function takeSpace(state: StoreState, txc: Txc, need: number): void {
   }
 }
 
-/** Space for one unit, as `takeSpace`; returns where. */
-export function takeUnit(state: StoreState, txc: Txc): number {
-  takeSpace(state, txc, state.unitBytes);
-  return got.offsetBytes(0);
-}
-
 function keepPlain(state: StoreState, item: NewWrite): void {
   const unit = state.unitBytes;
   const { padOffset, byteCount } = item;

@@ -9,13 +9,14 @@ import { keyOfObject } from "../../object-key.ts";
 import { opCodes, type Transaction, type TransactionOp } from "../../transaction.ts";
 import { type Blob, hole } from "../blob.ts";
 import type { Extent, Shard } from "../extent-map.ts";
+import { InFlightWrite } from "../in-flight.ts";
 import { prefixes } from "../keys.ts";
 import type { Onode } from "../onode.ts";
+import { timedOneIn } from "../perf.ts";
 import { shardKey } from "../shards.ts";
 import type { StoreState } from "../state.ts";
 import type { Txc } from "../txc.ts";
-import { takeUnit } from "./allocate.ts";
-import { startWrite, sumInto } from "./place.ts";
+import { sumInto } from "./place.ts";
 
 export class Overwriter {
   readonly #state: StoreState;
@@ -111,19 +112,38 @@ export class Overwriter {
     counters.write_big_bytes += unitBytes;
     counters.write_big_blobs += 1;
     state.change(txc, onode);
-    const disk = takeUnit(state, txc);
+    const disk = this.#takeUnit(txc);
     txc.released.push(blob.diskOffset(0), unitBytes);
     blob.moveTo(disk);
     const slot = op.data === null ? op.slot : -1;
     const start = slot * state.slotBytes;
     const bytes = op.data ?? state.io.lane.arena.bytes.subarray(start, start + unitBytes);
-    startWrite(state, txc, disk, bytes, slot);
+    const write = new InFlightWrite(disk, bytes);
+    state.inFlight.add(write);
+    txc.ioLeft += 1;
+    txc.hadIo = true;
+    txc.unflushed = true;
+    txc.writes.push(write);
+    state.io.writeBlock(disk, bytes, slot, txc, txc.writes.length - 1);
     sumInto(state, blob, 0, bytes, 0, unitBytes, slot);
     this.#record(txc, onode, blob, disk);
     if (freelist !== null) {
       freelist.turn(txc.batch, txc.allocated);
       freelist.turn(txc.batch, txc.released);
     }
+  }
+
+  #takeUnit(txc: Txc): number {
+    const { perf, units, unitBytes, reclaim } = this.#state;
+    const timed = perf.allocations.next();
+    const beganNs = timed ? perf.now() : 0;
+    const disk = units.take();
+    if (timed) {
+      perf.add(perf.allocator_lat, perf.now() - beganNs, timedOneIn);
+    }
+    reclaim.freeBytes -= unitBytes;
+    txc.allocated.push(disk, unitBytes);
+    return disk;
   }
 
   #record(txc: Txc, onode: Onode, blob: Blob, disk: number): void {

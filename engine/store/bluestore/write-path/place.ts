@@ -110,7 +110,7 @@ export class DirectWrites {
 }
 
 /** Writes the bytes to `disk`; `slot`: they are its first, -1: not so. */
-export function startWrite(
+function startWrite(
   state: StoreState,
   txc: Txc,
   disk: number,
