@@ -24,6 +24,8 @@ class Overwrites {
   readonly #model = new Map<string, Uint8Array>();
   /** Shards with a kept record, over all looks at them. */
   kept = 0;
+  /** Units that went to the device with another. */
+  together = 0;
 
   constructor(session: StoreSession, random: SeededRandom) {
     this.session = session;
@@ -78,14 +80,20 @@ class Overwrites {
   /** Several at once, nearly all of them of one unit. */
   async step(): Promise<void> {
     let left = 1 + this.#random.below(12);
+    let units = true;
     const transactions = Array.from({ length: left }, () => {
       const name = names[this.#random.below(names.length)] as string;
       const one = this.#random.below(40) > 0;
+      units &&= one;
       return one ? this.#write(name, unit * this.#random.below(64), unit) : this.#other(name);
     });
+    const store = this.session.store as BlueStore;
     await this.session.wait<number>((done) => {
+      const { writtenBytes, writes } = store.state.io.counters;
+      // As volumes do it: what lies together goes to the device as one write.
+      store.cork(this.#random.below(14));
       for (const transaction of transactions) {
-        this.session.store.submit(transaction, (result) => {
+        store.submit(transaction, (result) => {
           expect(result).toBe(0);
           left -= 1;
           if (left === 0) {
@@ -93,6 +101,11 @@ class Overwrites {
           }
         });
       }
+      store.uncork();
+      expect(store.state.units.heldBytes).toBe(0);
+      const { counters } = store.state.io;
+      const more = (counters.writtenBytes - writtenBytes) / unit - (counters.writes - writes);
+      this.together += units ? more : 0;
     });
   }
 
@@ -136,6 +149,7 @@ it.each(kinds)(`overwritten units are as the model says: %s (seed ${seed})`, asy
     }
   }
   expect(overwrites.kept).toBeGreaterThan(100);
+  expect(overwrites.together).toBeGreaterThan(20);
   await session.harness.close();
 });
 

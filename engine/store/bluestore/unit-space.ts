@@ -1,6 +1,6 @@
 /**
- * Space for units that are written together: taken from the allocator at once, so that they lie together
- * where free space does, and reach the device as one write. Nothing is held between two bursts.
+ * Space for units that are written together, taken from the allocator in one call. Nothing is held between
+ * two bursts.
  */
 import { assert } from "../../base/assert.ts";
 import { type Allocator, ExtentList } from "../../hot/allocator/allocator.ts";
@@ -48,7 +48,10 @@ export class UnitSpace {
     this.#taken.clear();
     this.#index = 0;
     this.#used = 0;
-    this.heldBytes = this.#allocator.allocate(want, this.#unitBytes, 0, 0, this.#taken);
+    // Unit by unit, as if each were asked for alone: room for many together would be cut from the long free
+    // extents, until the key-value store finds none. Where a part of the device is free most are together.
+    const unit = this.#unitBytes;
+    this.heldBytes = this.#allocator.allocate(want, unit, unit, 0, this.#taken);
     assert(this.heldBytes > 0, "the allocator has less than it had");
   }
 
