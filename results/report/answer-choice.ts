@@ -8,7 +8,7 @@ import {
 } from "../recorded-difference.ts";
 import type { SweepComparison } from "../sweep-record.ts";
 import type { Entry } from "./model.ts";
-import { formatShort, higherIsBetter, isTime, metricTitle } from "./units.ts";
+import { formatShort, hasBetter, higherIsBetter, isTime, metricTitle } from "./units.ts";
 
 export interface ChoiceInput {
   readonly metrics: readonly string[];
@@ -24,27 +24,77 @@ export interface ChoiceInput {
 /** More than these are found faster in the table. */
 const mostGroups = 4;
 const mostNamed = 4;
-const mostMetrics = 3;
+/** Beside the first, of metrics in which something was decided. */
+const mostSentences = 3;
 /** Nobody makes more than these; a forecast from noise is not worth a figure then. */
 const mostRuns = 100;
 
-/** A sentence per metric that was asked for; empty when nothing was compared. */
+/** A metric with the comparisons of each base. */
+interface Judged {
+  readonly metric: string;
+  readonly groups: readonly (readonly SweepComparison[])[];
+}
+
+/**
+ * What was decided: a sentence per metric with a better side, in the order of the sweep file, then one that
+ * names what was not told apart. Where that is so of the first metric but not of all, the first sentence,
+ * which stands alone in lists of reports, says both. Empty when nothing was compared.
+ */
 export function choiceSentences(input: ChoiceInput): readonly string[] {
-  return input.metrics.slice(0, mostMetrics).flatMap((metric) => {
+  const judged = input.metrics.filter(hasBetter).flatMap((metric): Judged[] => {
     const own = input.comparisons.filter((each) => each.metric === metric);
     const bases = [...new Set(own.map((each) => each.base))];
     const groups = bases.map((base) => own.filter((each) => each.base === base));
-    const same = everywhere(input, metric, groups);
-    if (same !== null) {
-      return [`${same}.`.replace(/^[a-z]/, (letter) => letter.toUpperCase())];
-    }
-    const parts = groups.flatMap((group) => {
-      const part = groupPart(input, metric, group);
-      return part === null ? [] : [part];
-    });
-    const text = shortened(parts, "; ").replace(/^[a-z]/, (letter) => letter.toUpperCase());
-    return parts.length === 0 ? [] : [`${text}.`];
+    return groups.length === 0 ? [] : [{ metric, groups }];
   });
+  const [main] = judged;
+  if (main === undefined) {
+    return [];
+  }
+  const isOpen = ({ groups }: Judged) => groups.every(allUnclear);
+  const open = judged.filter((each) => isOpen(each) && each !== main);
+  const decided = judged.filter((each) => !isOpen(each) && each !== main);
+  const lead = isOpen(main) ? (decided.find(differs) ?? decided[0]) : undefined;
+  const but = lead === undefined ? "" : `; but ${sentenceOf(input, lead)}`;
+  const rest = decided.filter((each) => each !== lead);
+  return [
+    `${sentenceOf(input, main)}${but}`,
+    ...rest.slice(0, mostSentences).map((each) => sentenceOf(input, each)),
+    ...remainder(rest.slice(mostSentences), open),
+  ].map((text) => `${text.replace(/^[a-z]/, (letter) => letter.toUpperCase())}.`);
+}
+
+/** Whether all of some comparisons are open. */
+export function allUnclear(group: readonly SweepComparison[]): boolean {
+  return group.every(({ verdict }) => verdict === "unclear");
+}
+
+/** More than that choices are the same. */
+function differs({ groups }: Judged): boolean {
+  return groups.flat().some(({ verdict }) => verdict === "better" || verdict === "worse");
+}
+
+function remainder(decided: readonly Judged[], open: readonly Judged[]): readonly string[] {
+  const names = (list: readonly Judged[]) => list.map(({ metric }) => titleOf(metric)).join(", ");
+  const parts = [
+    ...(decided.length === 0 ? [] : [`decided, in the table: ${names(decided)}`]),
+    ...(open.length === 0 ? [] : [`not told apart: ${names(open)}`]),
+  ];
+  return parts.length === 0 ? [] : [parts.join("; ")];
+}
+
+function sentenceOf(input: ChoiceInput, { metric, groups }: Judged): string {
+  const same = everywhere(input, metric, groups);
+  if (same !== null) {
+    return same;
+  }
+  const open = groups.length > 1 ? groups.filter(allUnclear) : [];
+  const parts = groups
+    .filter((group) => !open.includes(group))
+    .map((group) => groupPart(input, metric, group));
+  const places = open.map(([first]) => placeOf(input, first?.base ?? "").replace(/, $/, ""));
+  const text = shortened(parts, "; ");
+  return open.length === 0 ? text : `${text}; not told apart ${someOf(places)}`;
 }
 
 /** What holds of every one of several groups, in a few words; null when they differ. */
@@ -57,8 +107,11 @@ function everywhere(
   if (any === undefined || groups.length < 2) {
     return null;
   }
-  if (groups.every((group) => group.every(({ verdict }) => verdict === "unclear"))) {
+  if (groups.every(allUnclear)) {
     return `nowhere do the runs tell the choices apart in ${titleOf(metric)}`;
+  }
+  if (groups.flat().every(({ verdict }) => verdict === "same")) {
+    return `${titleOf(metric)}: no choice differs by more than ${marginText(input)} in any comparison`;
   }
   const leaders = groups.flatMap((group) => bestOf(metric, group) ?? []);
   const names = new Set(leaders.map((each) => nameOf(input, each.candidate)));
@@ -67,7 +120,7 @@ function everywhere(
   }
   const parts = leaders.map((each) => {
     const place = placeOf(input, each.base).replace(/, $/, "");
-    return `${differenceText(each, formatShort)} ${place} (${figuresText(each)})`;
+    return `${differenceText(each, formatShort)} ${place} (${figuresText(each)}${priceOf(input, each)})`;
   });
   const bases = new Set(leaders.map((each) => nameOf(input, each.base)));
   // Only verdicts are claims: of another that was shown to be better, too, the ratio was smaller.
@@ -100,6 +153,20 @@ function mediansOf(group: readonly SweepComparison[]): ReadonlyMap<string, numbe
         : [[each.candidate, each.candidate_median] as const]),
     ]),
   );
+}
+
+/** What is better in a later metric may be worse in the first one, which the question is about. */
+function priceOf(input: ChoiceInput, { base, candidate, metric }: SweepComparison): string {
+  const main = input.metrics.find(hasBetter);
+  const same = (each: SweepComparison) => each.base === base && each.candidate === candidate;
+  const own = input.comparisons.find((each) => each.metric === main && same(each));
+  return own === undefined || own.metric === metric || own.verdict !== "worse"
+    ? ""
+    : `; at the price of ${titleOf(own.metric)} ${differenceText(own, formatShort)}`;
+}
+
+function marginText({ minEffect }: ChoiceInput): string {
+  return percent(1 + minEffect).replace(/\.0%/, "%");
 }
 
 function someOf(names: readonly string[]): string {
@@ -184,38 +251,27 @@ function undecided(
   );
 }
 
-function groupPart(
-  input: ChoiceInput,
-  metric: string,
-  group: readonly SweepComparison[],
-): string | null {
-  const [first] = group;
-  if (first === undefined) {
-    return null;
-  }
+function groupPart(input: ChoiceInput, metric: string, group: readonly SweepComparison[]): string {
   const gain = (each: SweepComparison) => gainOf(metric, each);
   const of = (verdict: SweepComparison["verdict"]) =>
     group.filter((each) => each.verdict === verdict).sort((a, b) => gain(b) - gain(a));
   const [better, worse, same, unclear] = [of("better"), of("worse"), of("same"), of("unclear")];
-  const base = nameOf(input, first.base);
-  const place = placeOf(input, first.base);
+  const baseId = group[0]?.base ?? "";
+  const base = nameOf(input, baseId);
+  const place = placeOf(input, baseId);
   const figure = (point: string) => {
     const value = mediansOf(group).get(point);
     return value === undefined ? "" : ` (${formatShort(metric, value)})`;
   };
   const names = (list: readonly SweepComparison[]) =>
     someOf(list.map((each) => nameOf(input, each.candidate)));
-  const changes = (list: readonly SweepComparison[]) =>
-    someOf(
-      list.map((each) => `${nameOf(input, each.candidate)} ${differenceText(each, formatShort)}`),
-    );
   const [best, ...rest] = better;
   if (unclear.length === group.length) {
     return `${place}${undecided(input, metric, group, figure)}`;
   }
   const tail = [
-    rest.length > 0 ? `also better: ${changes(rest)}` : "",
-    worse.length > 0 ? `worse: ${changes(worse)}` : "",
+    rest.length > 0 ? `also better: ${changesText(input, rest)}` : "",
+    worse.length > 0 ? `worse: ${changesText(input, worse)}` : "",
     same.length > 0 ? `no different: ${names(same)}` : "",
     unclear.length > 0 ? `undecided: ${names(unclear)}` : "",
   ].filter((part) => part !== "");
@@ -223,16 +279,27 @@ function groupPart(
   if (best !== undefined) {
     const moreOrLess = isHigher(best) ? "higher" : "lower";
     const size = differenceText(best, formatShort).replace(/^[+-]/, "");
+    const figures = `${figuresText(best)}${priceOf(input, best)}`;
     return (
       `${place}${titleOf(metric)}: ${nameOf(input, best.candidate)} is better than ${base}, ` +
-      `${size} ${moreOrLess} (${[figuresText(best), ...tail].join("; ")})`
+      `${size} ${moreOrLess} (${[figures, ...tail].join("; ")})`
     );
   }
   const lead =
     worse.length === group.length
-      ? `${titleOf(metric)}: best with ${base}${figure(first.base).replace(/ \((.*)\)/, ", $1")}`
+      ? `${titleOf(metric)}: best with ${base}${figure(baseId).replace(/ \((.*)\)/, ", $1")}`
       : same.length === group.length
-        ? `${titleOf(metric)} does not depend on the choice: nothing differs from ${base}${figure(first.base)} by more than ${percent(1 + input.minEffect).replace(/\.0%/, "%")}`
-        : `${titleOf(metric)}: nothing was shown to be better than ${base}${figure(first.base)}`;
+        ? `${titleOf(metric)} does not depend on the choice: nothing differs from ${base}${figure(baseId)} by more than ${marginText(input)}`
+        : `${titleOf(metric)}: nothing was shown to be better than ${base}${figure(baseId)}${worse.length > 0 ? ", which stays the choice" : ""}`;
   return `${place}${lead}${same.length === group.length ? "" : more}`;
+}
+
+/** Each with its difference; of many the nearest to the best and the farthest from it. */
+function changesText(input: ChoiceInput, list: readonly SweepComparison[]): string {
+  const texts = list.map(
+    (each) => `${nameOf(input, each.candidate)} ${differenceText(each, formatShort)}`,
+  );
+  return texts.length <= mostNamed + 1
+    ? texts.join(", ")
+    : `${texts.length} others, from ${texts[0]} to ${texts.at(-1)}`;
 }

@@ -19,7 +19,8 @@ interface Row {
   readonly code: string;
 }
 
-const mostMetrics = 3;
+/** Side by side, and how many are shown where nothing was decided. */
+const mostAcross = 3;
 /** More rows than this are read in the table of verdicts. */
 const mostRows = 40;
 const rowPx = 17;
@@ -30,9 +31,7 @@ const shapes = ["triangle-up", "triangle-down", "square", "circle"];
 
 /** Null without intervals: fewer than six blocks, or nothing was compared. */
 export function effectsChart(model: ReportModel): Chart | null {
-  const metrics = model.metrics
-    .filter((metric) => rowsOf(model, metric).length > 0)
-    .slice(0, mostMetrics);
+  const metrics = shownMetrics(model);
   const [first] = metrics;
   if (first === undefined || rowsOf(model, first).length > mostRows) {
     return null;
@@ -50,6 +49,17 @@ export function effectsChart(model: ReportModel): Chart | null {
     folded: null,
     spec: (form) => specOf(model, metrics, form),
   };
+}
+
+/** Every metric in which something was decided, and the first one; the first few where nothing was. */
+function shownMetrics(model: ReportModel): readonly string[] {
+  const all = model.metrics.filter((metric) => rowsOf(model, metric).length > 0);
+  const decided = all.filter((metric) =>
+    model.comparisons.some((each) => each.metric === metric && each.verdict !== "unclear"),
+  );
+  return decided.length === 0
+    ? all.slice(0, mostAcross)
+    : all.filter((metric, place) => place === 0 || decided.includes(metric));
 }
 
 /** Comparisons that a reader will look for here in vain. */
@@ -84,12 +94,15 @@ function specOf(model: ReportModel, metrics: readonly string[], form: Form) {
   ];
   const widest = Math.max(...labels.map((label) => textWidth(label, 11, false)));
   const labelPx = Math.min(widest + 16, formWidth[form] * (form === "phone" ? 0.56 : 0.45));
-  const across = form === "phone" ? 1 : metrics.length;
+  const across = form === "phone" ? 1 : Math.min(mostAcross, metrics.length);
   const width = Math.floor((formWidth[form] - labelPx - 20 * (across - 1) - 30) / across);
   const cells = metrics.map((metric, index) =>
     cell(rowsOf(model, metric), { metric, labels, labelPx, width, labelled: index % across === 0 }),
   );
-  const spec = form === "phone" ? { vconcat: cells } : { hconcat: cells, spacing: 20 };
+  const lines = cells
+    .flatMap((_, place) => (place % across === 0 ? [cells.slice(place, place + across)] : []))
+    .map((line) => (line.length === 1 ? line[0] : { hconcat: line, spacing: 20 }));
+  const spec = lines.length === 1 ? { ...lines[0] } : { vconcat: lines };
   return styled(spec, "Difference from the baseline, with intervals", form);
 }
 

@@ -77,8 +77,29 @@ export function placeOf(model: WithEntries, point: string): number {
 /**
  * What a reader calls a point: the label of its entry, with its workload where there are several. Of a point
  * with several entries, such as reads and writes, what they have in common: never the name of one of them.
+ * Points that would be called the same are told apart by those of their parameters that differ.
  */
 export function labelOf(model: WithEntries, point: string): string {
+  const label = plainLabelOf(model, point);
+  const parameters = parametersOf(model, point);
+  const others = [...new Set(model.entries.map((each) => each.point))]
+    .filter((other) => other !== point && plainLabelOf(model, other) === label)
+    .map((other) => parametersOf(model, other));
+  const own = Object.entries(parameters).flatMap(([name, value]) =>
+    others.some((other) => other[name] !== value) && value !== "-" ? [`${name} ${value}`] : [],
+  );
+  return [...own, label].join(", ");
+}
+
+function loadOf({ facet }: Entry): string {
+  return facet.replace(/, (?:reads|writes|trims)$/, "");
+}
+
+function parametersOf(model: WithEntries, point: string): Readonly<Record<string, string>> {
+  return entriesOf(model, point)[0]?.parameters ?? {};
+}
+
+function plainLabelOf(model: WithEntries, point: string): string {
   const own = entriesOf(model, point);
   const [first] = own;
   if (first === undefined) {
@@ -91,11 +112,14 @@ export function labelOf(model: WithEntries, point: string): string {
   const shared = (of: (entry: Entry) => string) =>
     own.every((each) => of(each) === of(first)) ? of(first) : null;
   const names = Object.values(first.parameters).filter((value) => value !== "-");
-  return (
+  const common =
     shared((entry) => entry.label) ??
     shared((entry) => entry.series) ??
-    (names.length > 0 ? names.join(", ") : point)
-  );
+    (names.length > 0 ? names.join(", ") : point);
+  // Reads and writes of one mixed job are one workload, beside which there may be others.
+  const load = shared(loadOf);
+  const loads = new Set(model.entries.map(loadOf));
+  return load === null || loads.size < 2 ? common : `${load}, ${common}`;
 }
 
 export interface RequirementRow {

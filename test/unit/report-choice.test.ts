@@ -82,6 +82,49 @@ describe("choices", () => {
     expect(choiceSentences(input([]))).toEqual([]);
   });
 
+  test("every metric in which something was decided is told, what was not is named together", () => {
+    const of = (metric: string, ratio: number, verdict: SweepComparison["verdict"]) => ({
+      ...against("hybrid", "avl", ratio, verdict),
+      metric,
+    });
+    const metrics = ["iops", "response.p99", "alloc_ns.p99", "counter.ops", "fragmentation"];
+    const asked = (...comparisons: SweepComparison[]) =>
+      choiceSentences({ ...input(comparisons), metrics: [...metrics, "write_amplification"] });
+    const open = metrics.slice(0, 3).map((metric) => of(metric, 1.1, "unclear"));
+    const late = of("fragmentation", 0.9, "better");
+    const same = of("write_amplification", 1, "same");
+    const [first, second, ...rest] = asked(...open, late, same, of("counter.ops", 2, "better"));
+    // The index of a site shows the first sentence alone.
+    expect(first).toMatch(
+      /^The runs do not tell the choices apart in IOPS .*; but fragmentation score of free space: avl is better than hybrid, 10.0% lower /,
+    );
+    expect(second).toMatch(/^Bytes to the device .* does not depend on the choice: /);
+    expect(rest).toEqual(["Not told apart: response p99 time, time of an allocation p99."]);
+    expect(asked(...open).at(-1)).toBe(
+      "Not told apart: response p99 time, time of an allocation p99.",
+    );
+    // What another class pays is told, however late in the list it was asked for.
+    const paid = asked(of("iops", 2, "better"), of("fragmentation", 4, "worse"));
+    expect(paid[1]).toMatch(
+      /^Fragmentation score of free space: best with hybrid.*worse: avl \+300.0%/,
+    );
+    const price = asked(of("iops", 0.1, "worse"), of("response.p99", 0.1, "better"));
+    expect(price[1]).toMatch(/avl is better than hybrid, 90.0% lower .*price of IOPS -90.0%/);
+  });
+
+  test("of many that are worse the nearest and the farthest are named, of five each", () => {
+    const worse = (count: number) =>
+      choiceSentences({
+        ...input(
+          Array.from({ length: count }, (_, place) =>
+            against("hybrid", `c${place}`, 0.9 - place / 10, "worse"),
+          ),
+        ),
+      })[0];
+    expect(worse(5)).toContain("worse: c0 -10.0%, c1 -20.0%, c2 -30.0%, c3 -40.0%, c4 -50.0%");
+    expect(worse(6)).toContain("worse: 6 others, from c0 -10.0% to c5 -60.0%");
+  });
+
   test("several groups say where each is", () => {
     const entries = ["4k", "64k"].flatMap((bs) =>
       ["hybrid", "avl"].map((allocator) => entry(`${allocator}-${bs}`, { bs, allocator }, 1000)),
@@ -151,6 +194,37 @@ describe("points of several entries", () => {
       "Response p50 time: writeback is better than none, 1.00 ms lower (medians 0 ns against 1.00 ms, interval -1.10 ms to -900 \u00b5s).",
     );
   });
+});
+
+test("rows keep the axis that tells groups apart", () => {
+  const of = (work: string, scheduler: string, facets: readonly string[]) =>
+    facets.map((facet) => ({
+      ...entry(`${work}-${scheduler}`, { work, scheduler }, 100),
+      ...{ facet, label: `scheduler=${scheduler}` },
+    }));
+  const mixed = ["4 KiB randrw, reads", "4 KiB randrw, writes"];
+  const both = ["none", "kyber"].flatMap((scheduler) => [
+    ...of("reads", scheduler, ["4 KiB randread"]),
+    ...of("mixed", scheduler, mixed),
+  ]);
+  const rows = (entries: readonly Entry[], ...works: readonly string[]) =>
+    verdictGroups({
+      entries,
+      comparisons: works.map((work) => against(`${work}-none`, `${work}-kyber`, 1.1, "better")),
+    } as unknown as ReportModel)[0]?.rows.map(({ candidate, base }) => [candidate, base]);
+  expect(rows(both, "reads", "mixed")).toEqual([
+    ["4 KiB randread, scheduler=kyber", "4 KiB randread, scheduler=none"],
+    ["4 KiB randrw, scheduler=kyber", "4 KiB randrw, scheduler=none"],
+  ]);
+  // Two loads of one kind: what differs is named, and nothing else.
+  const alike = ["none", "kyber"].flatMap((scheduler) => [
+    ...of("hot", scheduler, mixed),
+    ...of("cold", scheduler, mixed),
+  ]);
+  expect(rows(alike, "hot", "cold")).toEqual([
+    ["work hot, scheduler=kyber", "work hot, scheduler=none"],
+    ["work cold, scheduler=kyber", "work cold, scheduler=none"],
+  ]);
 });
 
 const doubled = ["32k", "64k", "128k", "256k", "512k"];
@@ -270,4 +344,14 @@ test("differences from the baseline are drawn where they have intervals", () => 
   const drawn = effectsChart(model([against("hybrid", "avl", 1.1, "better"), gap]));
   expect(drawn?.caption).toMatch(/1 comparison with figures of 0, .* stands in the table/);
   expect(effectsChart(model([]))).toBeNull();
+  // Every metric in which something was decided is drawn, however late it was asked for.
+  const names = ["iops", "bw", "response.p50", "response.p99", "fragmentation"];
+  const late = names.map((metric) => ({
+    ...against("hybrid", "avl", 1.1, metric === "fragmentation" ? ("better" as const) : "unclear"),
+    metric,
+  }));
+  const both = effectsChart({ ...model(late as SweepComparison[]), metrics: names });
+  expect(both?.caption).toMatch(
+    /IOPS: right is better; fragmentation score of free space: left is better/,
+  );
 });
