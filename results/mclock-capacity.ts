@@ -5,7 +5,7 @@
  * so its bench hands over all at once; here a place in a shard is taken until the write is done, so as many are
  * under way as there are places.
  */
-import { rmSync, statfsSync, statSync } from "node:fs";
+import { existsSync, rmSync, statfsSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { median } from "simple-statistics";
 import { OsdynoError } from "../engine/base/error.ts";
@@ -189,6 +189,8 @@ async function rates(twin: Twin, depth: number, again: boolean, context: Capacit
     return { found: before, fresh: false };
   }
   const { clock = "real", seed, signal } = context;
+  // What stands there by that name is somebody else's: it is refused, and stays.
+  const made = twin.path !== null && !existsSync(twin.path);
   try {
     const found = await benchCapacity({
       ...{ ...twin, depth, clock, rounds, seed, signal },
@@ -198,7 +200,7 @@ async function rates(twin: Twin, depth: number, again: boolean, context: Capacit
     known.set(key, found);
     return { found, fresh: true };
   } finally {
-    if (twin.path !== null) {
+    if (made && twin.path !== null) {
       rmSync(twin.path, { force: true });
     }
   }

@@ -6,6 +6,7 @@ import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { OsdynoError } from "../engine/base/error.ts";
 import type { StageClock } from "../engine/device/stages.ts";
+import { Holds } from "../engine/os/hold.ts";
 import type { ParsedJobs } from "../workloads/job/model.ts";
 import {
   hasPath,
@@ -18,6 +19,7 @@ import type { RunPoll } from "../workloads/run-outcome.ts";
 import { DeviceMonitor } from "../workloads/runner/device-monitor.ts";
 import { type Execution, execute, type Standing } from "../workloads/runner/execute.ts";
 import { FileWatch } from "../workloads/runner/file-watch.ts";
+import { holdJobFiles } from "../workloads/runner/job-holds.ts";
 import { holesNote, layOut } from "../workloads/runner/layout.ts";
 import { jobSpec } from "../workloads/runner/native-plan.ts";
 import { StageRecorder } from "../workloads/runner/stage-recorder.ts";
@@ -346,10 +348,13 @@ async function measured(
   };
   let live: LiveFeed | null = null;
   let created: readonly string[] = [];
+  const holds = new Holds();
   try {
+    holdJobFiles([plan], holds);
     // From now on even a kill leaves a run that is ours, readable and partial.
     begin({});
     created = await layOut([plan], events.layout, settings.signal);
+    holdJobFiles([plan], holds);
     const environment = {
       ...(await collectEnvironment(paths, settings.stack?.deviceClass ?? null)),
       ...((settings.plugIns ?? []).length === 0 ? {} : { plugins: settings.plugIns }),
@@ -399,6 +404,7 @@ async function measured(
     writer.discard();
     throw error;
   } finally {
+    holds.close();
     live?.close();
   }
 }

@@ -14,6 +14,7 @@ import type { OptionLayer } from "../engine/options/option.ts";
 import type { OptionSet, OptionSetting } from "../engine/options/option-set.ts";
 import { findOption } from "../engine/options/registry.ts";
 import { parseOptionValue } from "../engine/options/value.ts";
+import type { Holds } from "../engine/os/hold.ts";
 import type { BlockDevice } from "../engine/port/block-device.ts";
 import type { Clock } from "../engine/port/clock.ts";
 import type { Random } from "../engine/port/random.ts";
@@ -31,6 +32,8 @@ export interface LayerContext {
   readonly imageId: string;
   /** Of a chain with a write log. */
   readonly log: PlannedLog | null;
+  /** Takes files and devices of layers that nobody else may have until the chain is closed. */
+  readonly holds: Holds;
 }
 
 /** A layer at work: a block device that tells what it did, by name. */

@@ -119,6 +119,19 @@ export function refuseSharedLog(
   }
 }
 
+function foundAt(path: string, stat: Stats): FoundLog {
+  if (stat.isFile() && stat.size === 0) {
+    return "absent";
+  }
+  return mayBeOpened(path, stat) ? rootOf(path) : "foreign";
+}
+
+/** What stands at a log's place now. Throws `io`. */
+export function logAt(path: string): FoundLog {
+  const stat = lookUp(path);
+  return stat === null ? "absent" : foundAt(path, stat);
+}
+
 /** Plans the log that stands before `imageUri`. Throws `bad-input`. */
 export function plannedLog(options: OptionSet, imageUri: string, directory: string): PlannedLog {
   const named = options.text("rbd_persistent_cache_path");
@@ -152,16 +165,10 @@ export function plannedLog(options: OptionSet, imageUri: string, directory: stri
   if (!stat.isFile() && !stat.isBlockDevice()) {
     throw new OsdynoError("bad-input", `${path} is neither a file nor a block device`);
   }
-  const present = stat.isBlockDevice() ? blockDeviceBytes(path, stat) : Number(stat.size);
-  const root = mayBeOpened(path, stat) ? rootOf(path) : "foreign";
+  const root = foundAt(path, stat);
   if (typeof root === "string") {
-    return {
-      mode,
-      path,
-      model: null,
-      sizeBytes: stat.isBlockDevice() ? present : wanted,
-      found: present === 0 && !stat.isBlockDevice() ? "absent" : root,
-    };
+    const sizeBytes = stat.isBlockDevice() ? blockDeviceBytes(path, stat) : wanted;
+    return { mode, path, model: null, sizeBytes, found: root };
   }
   // An empty one is made anew in the size that is asked for.
   const resized = root.clean && stat.isFile() && options.isSet("rbd_persistent_cache_size");

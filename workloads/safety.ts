@@ -5,18 +5,21 @@
 import { type BigIntStats, statSync } from "node:fs";
 import { OsdynoError } from "../engine/base/error.ts";
 import { deviceNumberText } from "../engine/device/facts-files.ts";
-import { holderText, loopsOver } from "../engine/device/holders.ts";
+import { loopsOver } from "../engine/device/holders.ts";
 import { mountOfPath } from "../engine/device/mounts.ts";
-import {
-  type DeviceProbe,
-  type ProbeContext,
-  probeContext,
-  probeDevice,
-} from "../engine/device/probe.ts";
+import { type ProbeContext, probeContext, probeDevice } from "../engine/device/probe.ts";
 import { probeSignatures } from "../engine/device/signatures.ts";
-import type { Signature } from "../engine/device/signatures-model.ts";
-import { isHeld } from "../engine/os/hold.ts";
+import { type HoldKind, isHeld } from "../engine/os/hold.ts";
 import { otherPaths } from "../engine/store/store-devices.ts";
+import {
+  destroyAdvice,
+  type Judgement,
+  judgeDevice,
+  listWords,
+  noOverride,
+  type Permission,
+  signatureText,
+} from "./device-verdict.ts";
 import type { ResolvedJob } from "./job/model.ts";
 import { isUnfinished, type PlannedLog, rootIn } from "./log-place.ts";
 import { hasPath, type PlannedFile, type PlannedJob, type RunPlan } from "./plan-model.ts";
@@ -32,14 +35,6 @@ export interface SafetyOptions {
   /** Files that earlier runs of this same command created, e.g. of a repeat. */
   readonly ownFiles?: readonly string[];
 }
-
-export type Permission =
-  /** Nothing that counts can be lost. */
-  | "free"
-  /** Only with `--destroy`. */
-  | "needs-destroy"
-  /** Not even with `--destroy`. */
-  | "never";
 
 export interface FileVerdict {
   readonly path: string;
@@ -61,14 +56,6 @@ export interface SafetyVerdict {
   readonly files: readonly FileVerdict[];
 }
 
-interface Judgement {
-  readonly permission: Permission;
-  readonly reason: string;
-  readonly advice?: string;
-}
-
-const destroyAdvice = "give --destroy to overwrite it, or name a file in a scratch place";
-
 const storeAdvice = "give --destroy to make a store there, or name another path";
 
 /** File systems of the kernel's own: a file made there is a mistyped device name. */
@@ -89,74 +76,6 @@ function isWithin(path: string, directory: string): boolean {
   return (
     path === directory || path.startsWith(directory.endsWith("/") ? directory : `${directory}/`)
   );
-}
-
-function listWords(words: readonly string[]): string {
-  return words.length < 2
-    ? words.join("")
-    : `${words.slice(0, -1).join(", ")} and ${words.at(-1) ?? ""}`;
-}
-
-function signatureText(signature: Signature): string {
-  return signature.label === null ? signature.what : `${signature.what} ("${signature.label}")`;
-}
-
-/** Who uses the device so that writing would damage what is live. */
-function useOf(probe: DeviceProbe): { reason: string; advice: string } | null {
-  const own = probe.block?.name ?? "";
-  const mount = probe.mounts[0];
-  if (mount !== undefined) {
-    const who = mount.device === own ? "is mounted" : `is in use: ${mount.device} is mounted`;
-    return {
-      reason: `${who} at ${mount.mountPoint} (${mount.fsType})`,
-      advice: "unmount it first",
-    };
-  }
-  const swap = probe.swaps[0];
-  if (swap !== undefined) {
-    const reason = swap === own ? "serves as swap" : `is in use: ${swap} serves as swap`;
-    return { reason, advice: "swapoff it first" };
-  }
-  if (probe.holders.length > 0) {
-    const reason = `is held by ${listWords(probe.holders.map(holderText))}`;
-    return { reason, advice: "take it out of there first" };
-  }
-  if (probe.exclusive === "taken") {
-    const reason = "is held by someone (ZFS, Ceph, a virtual machine, another mount namespace)";
-    return { reason, advice: "end that first" };
-  }
-  return null;
-}
-
-const noOverride = "--destroy does not override this";
-
-/** Judges a probed block device; `isScratch` when it was named as a scratch place itself. */
-export function judgeDevice(probe: DeviceProbe, isScratch: boolean): Judgement {
-  const use = useOf(probe);
-  if (use !== null) {
-    return {
-      permission: "never",
-      reason: use.reason,
-      advice: `${use.advice}, ${noOverride}`,
-    };
-  }
-  if (probe.exclusive === "unknown" || probe.signatures === null) {
-    const reason = "cannot be opened to see whether it is in use";
-    return { permission: "never", reason, advice: `run as a user who may read it, ${noOverride}` };
-  }
-  if (probe.writers.length > 0) {
-    const reason = `is open for writing in ${listWords(probe.writers)}`;
-    return { permission: "needs-destroy", reason, advice: destroyAdvice };
-  }
-  if (probe.signatures.length > 0) {
-    const reason = `bears ${listWords(probe.signatures.map(signatureText))}`;
-    return { permission: "needs-destroy", reason, advice: destroyAdvice };
-  }
-  if (isScratch) {
-    return { permission: "free", reason: "is a blank device named as a scratch place" };
-  }
-  const reason = "is a block device, blank as far as can be seen, and no scratch place";
-  return { permission: "needs-destroy", reason, advice: destroyAdvice };
 }
 
 /** What stands in a file, for the message; nothing when it cannot be read. */
@@ -192,18 +111,22 @@ class Judge {
     this.ownFiles = new Set((options.ownFiles ?? []).map((file) => resolveExisting(file)));
   }
 
+  /** What jobs write to as it is: others may do so at the same time. */
   path(path: string, resolved: string): Judgement {
-    const judgement = this.place(path, resolved);
+    return this.free(path, "shared", this.place(path, resolved));
+  }
+
+  /** The same unless somebody else has it so that it cannot be had in this way. */
+  private free(path: string, kind: HoldKind, judgement: Judgement): Judgement {
     const stat = statOf(path);
     const lockable = stat?.isFile() === true || stat?.isBlockDevice() === true;
-    if (judgement.permission === "never" || !lockable || !isHeld(path)) {
+    if (judgement.permission === "never" || !lockable || !isHeld(path, kind)) {
       return judgement;
     }
     const reason = "is in use by another osdyno, or by whoever else has locked it";
     return { permission: "never", reason, advice: `end that first, ${noOverride}` };
   }
 
-  /** Whoever opens what is there asks by itself whether somebody holds it. */
   private place(path: string, resolved: string): Judgement {
     const stat = statOf(path);
     if (stat === null) {
@@ -225,6 +148,10 @@ class Judge {
 
   /** Inside a store that is there everything is the store's; to make one must destroy nothing else. */
   store(store: PlannedStore): Judgement {
+    return this.free(store.path, "alone", this.storeThere(store));
+  }
+
+  private storeThere(store: PlannedStore): Judgement {
     const judgement = this.place(store.path, store.path);
     if (judgement.permission === "never" || store.place.kind === "absent") {
       return judgement;
@@ -240,10 +167,14 @@ class Judge {
 
   /** The place of a write log: a log, or what it is made on. */
   log(path: string, log: PlannedLog): Judgement {
+    return this.free(path, "alone", this.logThere(path, log));
+  }
+
+  private logThere(path: string, log: PlannedLog): Judgement {
     if (rootIn(log) !== null) {
       return { permission: "free", reason: "is a write log" };
     }
-    const judgement = this.path(path, path);
+    const judgement = this.place(path, path);
     const why = { damaged: "whose roots are both damaged", version: "of another version" };
     if (judgement.permission === "never" || (log.found !== "damaged" && log.found !== "version")) {
       return judgement;
@@ -255,6 +186,10 @@ class Judge {
 
   /** The place of a db or wal device of a store that is made: blank, or that store's own before. */
   storeDevice(store: PlannedStore, path: string): Judgement {
+    return this.free(path, "alone", this.deviceThere(store, path));
+  }
+
+  private deviceThere(store: PlannedStore, path: string): Judgement {
     const judgement = this.place(path, path);
     if (judgement.permission === "never" || statOf(path) === null) {
       return judgement;
@@ -343,7 +278,7 @@ function onlyReads({ rw, rwmixread, objects }: ResolvedJob): boolean {
  * Whether a job changes a file: it writes or trims, lays out a file that is too short, or removes it
  * at the end. The planner's own word is not enough to call a job harmless.
  */
-function changes(job: PlannedJob, file: PlannedFile): boolean {
+export function changes(job: PlannedJob, file: PlannedFile): boolean {
   const { resolved, trace } = job;
   // A trace says what it does to each file; `rw` means nothing there.
   const traced = trace !== undefined && file.access !== undefined;

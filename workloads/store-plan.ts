@@ -1,4 +1,5 @@
 /** What a plan does with object stores: which it opens, which it makes, how large. */
+import { statSync } from "node:fs";
 import { OsdynoError } from "../engine/base/error.ts";
 import type { ClassDecision } from "../engine/device/classify.ts";
 import type { DeviceKind } from "../engine/options/option.ts";
@@ -30,6 +31,8 @@ export interface PlannedStore {
   /** What the path leads to. */
   readonly path: string;
   readonly place: StorePlace;
+  /** What stands at its db and wal path when it is made, by path. */
+  readonly otherPlaces: ReadonlyMap<string, StorePlace>;
   /** It is made, with so many bytes; null: it is opened as it is. */
   readonly make: { readonly sizeBytes: number; readonly objectBytes: number } | null;
   /** Demanded of a store that is there; null: whatever it has. */
@@ -143,6 +146,14 @@ function settingsOf(
     : settings;
 }
 
+/** What is no file and no device is for the safety verdict to refuse. */
+function otherPlace(path: string): StorePlace {
+  const found = statSync(path, { throwIfNoEntry: false });
+  return found === undefined || found.isFile() || found.isBlockDevice()
+    ? storePlace(path)
+    : { kind: "foreign", block: false, sizeBytes: 0 };
+}
+
 function planned(target: StoreTarget, neededBytes: number, stack: StackChoice): PlannedStore {
   const path = resolveExisting(target.path);
   const place = storePlace(path);
@@ -165,7 +176,10 @@ function planned(target: StoreTarget, neededBytes: number, stack: StackChoice): 
   }
   const make = there ? null : { sizeBytes, objectBytes: objectBytesOf(target) };
   const shape = stack.shape ?? null;
-  return { text, path, place, make, objectBytes, device, options, settings, shape };
+  const otherPlaces = new Map(
+    otherDevicesMade({ make, options }).map((other) => [other, otherPlace(other)]),
+  );
+  return { text, path, place, otherPlaces, make, objectBytes, device, options, settings, shape };
 }
 
 /** The stores of planned jobs. Throws `bad-input` for one that two jobs describe differently. */
@@ -200,7 +214,10 @@ export function destroyedBy({ text, place }: PlannedStore): string | null {
 }
 
 /** Paths of the db and wal device that are written anew with a store. */
-export function otherDevicesMade({ make, options }: PlannedStore): readonly string[] {
+export function otherDevicesMade({
+  make,
+  options,
+}: Pick<PlannedStore, "make" | "options">): readonly string[] {
   const others = make === null ? [] : Object.values(otherPaths(options, null));
   return others.filter((path) => path !== null).map((path) => resolveExisting(path));
 }

@@ -106,6 +106,17 @@ export type StorePlace =
   /** A file or device that is something else. */
   | { readonly kind: "foreign"; readonly block: boolean; readonly sizeBytes: number };
 
+/** Whether the same stands there at two times: the same store, or something else of the same length. */
+export function sameContents(before: StorePlace, now: StorePlace): boolean {
+  if (before.kind === "store" && now.kind === "store") {
+    return before.label.storeId === now.label.storeId;
+  }
+  if (before.kind === "foreign" && now.kind === "foreign") {
+    return before.sizeBytes === now.sizeBytes;
+  }
+  return before.kind === now.kind;
+}
+
 /** Reads the label, if there is one. Throws `bad-input` or `io` with one line. */
 export function storePlace(path: string): StorePlace {
   const found = statSync(path, { throwIfNoEntry: false });

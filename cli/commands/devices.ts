@@ -14,7 +14,7 @@ import {
   probeDevice,
 } from "../../engine/device/probe.ts";
 import { fingerprintedClass } from "../../workloads/device-profile.ts";
-import { judgeDevice, type Permission } from "../../workloads/safety.ts";
+import { judgeDevice, type Permission } from "../../workloads/device-verdict.ts";
 import {
   resolveExisting,
   type ScratchSpace,

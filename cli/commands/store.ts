@@ -4,6 +4,7 @@ import { Command } from "commander";
 import { OsdynoError } from "../../engine/base/error.ts";
 import { optionNamed } from "../../engine/options/registry.ts";
 import { parseOptionValue } from "../../engine/options/value.ts";
+import { Holds } from "../../engine/os/hold.ts";
 import { expandStore } from "../../engine/store/bluestore/expand.ts";
 import { allLabels, Inspection } from "../../engine/store/bluestore/inspect.ts";
 import type { BlueStoreParts } from "../../engine/store/bluestore/parts.ts";
@@ -40,9 +41,10 @@ async function withParts<T>(
   path: string,
   flags: StoreFlags,
   use: (parts: BlueStoreParts) => Promise<T>,
-  write = false,
+  { write = false, holds }: { readonly write?: boolean; readonly holds?: Holds } = {},
 ): Promise<T> {
-  return await withStoreParts(requestOf(path, flags, write), use);
+  const request = requestOf(path, flags, write);
+  return await withStoreParts(holds === undefined ? request : { ...request, holds }, use);
 }
 
 async function inspect<T>(
@@ -248,12 +250,16 @@ function expandCommand(): Command {
   return subcommand("expand", "take all of devices that have become larger")
     .option("--size <size>", "make the main file so long first")
     .action(async (path: string, flags: ExpandFlags) => {
-      if (flags.size !== undefined) {
-        // Only what is a store, and free, is touched.
-        await withParts(path, flags, allLabels);
-        lengthen(path, flags.size);
-      }
-      const expansions = await withParts(path, flags, expandStore, true);
+      const holds = new Holds();
+      const expand = async () => {
+        if (flags.size !== undefined) {
+          // Only what is a store, and free, is touched.
+          await withParts(path, flags, allLabels, { holds });
+          lengthen(path, flags.size);
+        }
+        return await withParts(path, flags, expandStore, { write: true, holds });
+      };
+      const expansions = await expand().finally(() => holds.close());
       print(flags, { path, devices: expansions }, () => expansionText(expansions));
     });
 }

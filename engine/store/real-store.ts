@@ -6,6 +6,7 @@ import type { ShapedDevice } from "../device/shape.ts";
 import type { ShapeSpec } from "../device/shape-spec.ts";
 import type { OptionSet } from "../options/option-set.ts";
 import { RealClock } from "../os/clock.ts";
+import type { Holds } from "../os/hold.ts";
 import { processMemory } from "../os/memory-meter.ts";
 import type { DeviceClass, DeviceFacts } from "../port/block-device.ts";
 import type { Random } from "../port/random.ts";
@@ -34,6 +35,8 @@ export interface RealStoreRequest {
   readonly userSlots: number;
   /** What the main device behaves like; absent: like itself. */
   readonly shape?: ShapeSpec;
+  /** Of the caller, who has the store's files already and lets go of them; absent: held while open. */
+  readonly holds?: Holds;
 }
 
 /** Memory that the store's own slots may take, unless they are too few then. */
@@ -61,7 +64,7 @@ export function openParts(
   const slotBytes = roundedSlotBytes(request.slotBytes);
   const own = Math.max(16, Math.min(96, Math.floor(ownSlotBytes / slotBytes)));
   const clock = new RealClock();
-  const { shape } = request;
+  const { shape, holds } = request;
   const devices = new StoreDevices({
     path,
     others: otherPaths(options, label),
@@ -70,6 +73,7 @@ export function openParts(
     slotBytes,
     ownSlots: own,
     userSlots,
+    ...(holds === undefined ? {} : { holds }),
     ...(shape === undefined ? {} : { shape: { spec: shape, clock, seed: random.below(2 ** 32) } }),
     main: {
       ...(request.sizeBytes === 0 ? {} : { sizeBytes: request.sizeBytes }),

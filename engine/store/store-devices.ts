@@ -8,7 +8,7 @@ import type { ShapeSpec } from "../device/shape-spec.ts";
 import { blockEngine, type OpenOptions, openBlockDevice } from "../hot/ioengine/registry.ts";
 import type { KvDevice } from "../hot/kv/kv.ts";
 import type { OptionSet } from "../options/option-set.ts";
-import { type Hold, holdFile } from "../os/hold.ts";
+import { Holds } from "../os/hold.ts";
 import type { BlockDevice } from "../port/block-device.ts";
 import type { Clock } from "../port/clock.ts";
 import type { DeviceLane } from "../port/device-lane.ts";
@@ -25,6 +25,8 @@ export interface StoreDevicesRequest {
   readonly options: OptionSet;
   /** Also for writing. */
   readonly write: boolean;
+  /** Of whoever has the files already, and lets go of them; absent: they are held while open. */
+  readonly holds?: Holds;
   readonly slotBytes: number;
   /** Slots of the store and its key-value store, and of its user behind them. */
   readonly ownSlots: number;
@@ -99,7 +101,7 @@ export class StoreDevices {
   readonly wal: OpenDevice | null;
   /** What is to be known of them, one line each. */
   readonly notes: readonly string[];
-  readonly #holds: readonly Hold[];
+  readonly #holds: Holds | null;
 
   /**
    * Opens all, for this process alone. Throws `bad-input` (one is missing), `unsafe` (one is in use by
@@ -108,11 +110,12 @@ export class StoreDevices {
   constructor(request: StoreDevicesRequest) {
     const { path, others } = request;
     checkApart(path, others);
-    const holds: Hold[] = [];
+    const own = request.holds === undefined ? new Holds() : null;
+    const holds = request.holds ?? own;
     const opened: OpenDevice[] = [];
     const notes: string[] = [];
     try {
-      holds.push(holdFile(path));
+      holds?.take(path);
       this.main = open(request, path, request.main, notes);
       opened.push(this.main);
       const other = (role: OtherRole): OpenDevice | null => {
@@ -121,7 +124,7 @@ export class StoreDevices {
           return null;
         }
         checkOther(path, role, otherPath);
-        holds.push(holdFile(otherPath));
+        holds?.take(otherPath);
         const device = open(request, otherPath, null, notes);
         opened.push(device);
         return device;
@@ -130,13 +133,11 @@ export class StoreDevices {
       this.wal = other("wal");
     } catch (error) {
       opened.forEach(closeDevice);
-      for (const hold of holds) {
-        hold.close();
-      }
+      own?.close();
       throw error;
     }
     this.notes = notes;
-    this.#holds = holds;
+    this.#holds = own;
   }
 
   /** As the key-value store wants them. */
@@ -165,9 +166,7 @@ export class StoreDevices {
         closeDevice(each);
       }
     }
-    for (const hold of this.#holds) {
-      hold.close();
-    }
+    this.#holds?.close();
   }
 }
 

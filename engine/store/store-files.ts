@@ -21,9 +21,11 @@ function sizeOf(options: OptionSet, role: OtherRole, mainPath: string): number {
   return otherFileBytes(options, role, main);
 }
 
-function makeFile(path: string, sizeBytes: number): void {
+/** `made` has it as soon as it is there. */
+function makeFile(path: string, sizeBytes: number, made: string[]): void {
   const file = openSync(path, "wx");
   try {
+    made.push(path);
     ftruncateSync(file, sizeBytes);
   } finally {
     closeSync(file);
@@ -49,8 +51,7 @@ export function makeOtherFiles(mainPath: string, options: OptionSet): readonly s
       }
       taken.add(path);
       if (statSync(path, { throwIfNoEntry: false }) === undefined) {
-        made.push(path);
-        makeFile(path, sizeOf(options, role, mainPath));
+        makeFile(path, sizeOf(options, role, mainPath), made);
       }
     } catch (error) {
       for (const each of made) {
@@ -58,7 +59,9 @@ export function makeOtherFiles(mainPath: string, options: OptionSet): readonly s
       }
       const reason = error instanceof Error ? error.message : String(error);
       const setting = `bluestore_block_${role}_path=${path}`;
-      throw new OsdynoError("bad-input", `${setting}: ${reason}`, {}, error);
+      // Somebody else has just made it.
+      const late = (error as NodeJS.ErrnoException).code === "EEXIST";
+      throw new OsdynoError(late ? "unsafe" : "bad-input", `${setting}: ${reason}`, {}, error);
     }
   }
   return made;

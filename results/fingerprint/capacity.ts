@@ -3,7 +3,7 @@
  * objects of 4 MiB are written, then 12,288,000 bytes in writes of 4 KiB at random places of them, as many at
  * once as the store takes. Here on the object store, without what lies above it.
  */
-import { rmSync, statSync } from "node:fs";
+import { existsSync, rmSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { median } from "simple-statistics";
 import { OsdynoError } from "../../engine/base/error.ts";
@@ -88,7 +88,8 @@ function storeOf({ place }: CapacityRequest): CapacityStore {
   const block = !place.made && statSync(place.path).isBlockDevice();
   const path = block ? place.path : join(dirname(place.path), `osdyno-capacity-${process.pid}.tmp`);
   const query = `size=${benchStoreBytes}&object_size=${objectBytes}${block ? "&fresh=1" : ""}`;
-  return { path, target: `store:${path}?${query}`, made: !block };
+  // What stands there by that name is somebody else's: it is refused, and stays.
+  return { path, target: `store:${path}?${query}`, made: !block && !existsSync(path) };
 }
 
 function jobsOf({ rounds, regionBytes, keys, depth }: CapacityBench): string {

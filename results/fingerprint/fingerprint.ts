@@ -6,6 +6,7 @@ import { OsdynoError } from "../../engine/base/error.ts";
 import { ShapedDevice, timerSlackNs } from "../../engine/device/shape.ts";
 import { NativeBlockDevice } from "../../engine/hot/ioengine/native-device.ts";
 import { RealClock } from "../../engine/os/clock.ts";
+import { Holds } from "../../engine/os/hold.ts";
 import type { BlockDevice } from "../../engine/port/block-device.ts";
 import { type NamedShape, shapeToYaml } from "../../workloads/shape-profile.ts";
 import { classByFigures } from "./class.ts";
@@ -241,15 +242,22 @@ function openBelow({ place, readOnly }: FingerprintRequest, regionBytes: number)
 function openReal(request: FingerprintRequest, regionBytes: number): Opened {
   const { place, shape, seed } = request;
   const clock = new RealClock();
+  const holds = new Holds();
+  let made: string | null = null;
   const remove = () => {
     clock.close();
-    if (place.kind === "path" && place.made) {
-      rmSync(place.path, { force: true });
+    holds.close();
+    if (made !== null) {
+      rmSync(made, { force: true });
     }
   };
   try {
     if (place.kind === "path" && place.made) {
       makeFile(place.path, regionBytes);
+      made = place.path;
+    }
+    if (place.kind === "path" && !request.readOnly) {
+      holds.take(place.path, "shared");
     }
     const hostNs = hostNsOf(clock);
     const { device: below, engine } = openBelow(request, regionBytes);

@@ -8,8 +8,10 @@ import { rmSync, truncateSync } from "node:fs";
 import { join } from "node:path";
 import { OsdynoError } from "../../engine/base/error.ts";
 import { SeededRandom } from "../../engine/base/random.ts";
+import { Holds } from "../../engine/os/hold.ts";
 import type { RunPlan } from "../../workloads/plan-model.ts";
 import { checkMemory } from "../../workloads/planner.ts";
+import { holdJobFiles } from "../../workloads/runner/job-holds.ts";
 import { checkSpace, layOut } from "../../workloads/runner/layout.ts";
 import { performRun } from "../perform.ts";
 import type { RunRecord } from "../run-record.ts";
@@ -146,14 +148,18 @@ async function begin(
   request: SweepRequest,
   plans: readonly RunPlan[],
   record: SweepRecord,
+  holds: Holds,
 ): Promise<readonly string[]> {
   const { directory, events, settings } = request;
+  holdJobFiles(plans, holds);
   const made = makeDirectory(directory);
   try {
     if (!request.resume) {
       writeRecord(directory, record);
     }
-    return await layOut(plans, events.layout, settings.signal, true);
+    const laidOut = await layOut(plans, events.layout, settings.signal, true);
+    holdJobFiles(plans, holds);
+    return laidOut;
   } catch (error) {
     if (made !== undefined) {
       rmSync(made, { recursive: true });
@@ -190,13 +196,16 @@ function asError(error: unknown): OsdynoError {
 /** What will be prepared; plans every point and creates nothing. */
 export function preparationsOf(request: SweepRequest): readonly Preparation[] {
   const points = pointsOf(request.spec, request.variables);
-  return new Stage(request, points, plansOf(request, []), []).preparations;
+  return new Stage(request, points, plansOf(request, []), [], new Holds()).preparations;
 }
 
 /** What an earlier part of the sweep made and is still there; its stores are emptied, to be made anew. */
-function leftBehind(known: SweepRecord | null, given: readonly string[]) {
+function leftBehind(known: SweepRecord | null, given: readonly string[], holds: Holds) {
   const files = [...given, ...stillOwn(known?.files ?? [])];
   const stores = stillOwn(known?.stores ?? []);
+  for (const path of stores) {
+    holds.claim(path);
+  }
   for (const path of stores) {
     truncateSync(path, 0);
   }
@@ -222,9 +231,19 @@ function empty(of: SweepRequest, preview: boolean, blocks = of.spec.repeat): Swe
 
 /** Runs what is missing; never throws for a failing run: the sweep is then partial and says why. */
 export async function runSweep(asked: SweepRequest): Promise<SweepResult> {
+  const holds = new Holds();
+  try {
+    return await runHeld(asked, holds);
+  } finally {
+    holds.close();
+  }
+}
+
+/** `holds`: takes what the sweep must have until it ends. */
+async function runHeld(asked: SweepRequest, holds: Holds): Promise<SweepResult> {
   const { directory } = asked;
   const known = knownSweep(directory, asked.resume, empty(asked, asked.spec.preview));
-  const before = leftBehind(known, asked.ownFiles ?? []);
+  const before = leftBehind(known, asked.ownFiles ?? [], holds);
   const request = settled(withSeed(asked, known), [...before.files, ...before.stores]);
   const { spec } = request;
   const points = pointsOf(spec, request.variables);
@@ -236,9 +255,9 @@ export async function runSweep(asked: SweepRequest): Promise<SweepResult> {
   host.check(points, plans);
   const planOf = new Map(points.map((point, place) => [point.id, plans[place]]));
   const turnKnobs = (point: Point) => host.apply(point, planOf.get(point.id));
-  const stage = new Stage(request, points, plans, before.stores);
+  const stage = new Stage(request, points, plans, before.stores, holds);
   // Laid out at once, no point pays for it, and each finds the files in the same state.
-  const made = await begin(request, plans, empty(request, preview));
+  const made = await begin(request, plans, empty(request, preview), holds);
   const files = [...new Set([...before.files, ...made])];
   let stores: readonly string[] = [];
   const own = () => ({

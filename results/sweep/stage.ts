@@ -3,6 +3,7 @@ import { closeSync, existsSync, openSync, rmSync, statSync, truncateSync } from 
 import { join } from "node:path";
 import { OsdynoError } from "../../engine/base/error.ts";
 import { findOption } from "../../engine/options/registry.ts";
+import type { Holds } from "../../engine/os/hold.ts";
 import { otherPaths, otherRoles } from "../../engine/store/store-devices.ts";
 import { otherFileBytes } from "../../engine/store/store-files.ts";
 import { parseJobs } from "../../workloads/job/parse.ts";
@@ -63,20 +64,25 @@ function refuseMade({ spec }: SweepRequest, point: Point, { make, path }: Planne
 export class Stage {
   readonly #request: SweepRequest;
   readonly #staged = new Map<string, Staged>();
-  /** Files that the sweep makes, and may make anew. */
+  /** Files that the sweep makes, and may make anew, once it has them. */
   readonly #own: ReadonlySet<string>;
+  readonly #known: ReadonlySet<string>;
+  readonly #holds: Holds;
   /** Files that were put aside, to be removed in the end. */
   readonly #aside = new Set<string>();
 
-  /** `own`: files that an earlier part of the sweep made. */
+  /** `own`: files that an earlier part of the sweep made; `holds`: where those stand that the sweep has. */
   constructor(
     request: SweepRequest,
     points: readonly Point[],
     plans: readonly RunPlan[],
     own: readonly string[],
+    holds: Holds,
   ) {
     this.#request = request;
+    this.#holds = holds;
     const known = new Set(own);
+    this.#known = known;
     const files = new Set<string>();
     for (const [place, plan] of plans.entries()) {
       const point = points[place];
@@ -103,7 +109,10 @@ export class Stage {
     return [...new Map(found.map((each) => [each.key, each])).values()];
   }
 
-  /** Takes the places of the stores, as empty files; from then on they are the sweep's. Answers all. */
+  /**
+   * Takes the places of the stores, as empty files; from then on they are the sweep's, and nobody else's.
+   * Answers all. Throws `unsafe` when somebody else has one, or has made something there meanwhile.
+   */
   claim(): readonly string[] {
     for (const path of this.#own) {
       if (!existsSync(path)) {
@@ -112,6 +121,13 @@ export class Stage {
         } catch (error) {
           const why = (error as Error).message;
           throw new OsdynoError("bad-input", `cannot make a store at ${path}: ${why}`, {}, error);
+        }
+      }
+      if (!this.#holds.has(path)) {
+        this.#holds.claim(path);
+        if (!this.#known.has(path) && !isNothing(path)) {
+          this.#holds.drop(path);
+          throw new OsdynoError("unsafe", `${path}: somebody else has made it; start this again`);
         }
       }
     }
@@ -144,7 +160,7 @@ export class Stage {
 
   #empty(store: PlannedStore): void {
     for (const { path, emptyBytes } of filesOf(store)) {
-      if (this.#own.has(path)) {
+      if (this.#own.has(path) && this.#holds.has(path)) {
         truncateSync(path, 0);
         truncateSync(path, emptyBytes);
       }
@@ -199,8 +215,12 @@ export class Stage {
 
   /** Removes the stores; what was put aside stays for resuming unless the sweep is `complete`. */
   clear(complete: boolean): void {
-    for (const path of [...this.#own, ...(complete ? this.#aside : [])]) {
+    const own = [...this.#own].filter((path) => this.#holds.has(path));
+    for (const path of [...own, ...(complete ? this.#aside : [])]) {
       rmSync(path, { force: true });
+    }
+    for (const path of own) {
+      this.#holds.drop(path);
     }
   }
 }

@@ -1,6 +1,7 @@
 /** Measures configurations one at a time, each on a store or file in the state that it should have. */
 import { existsSync, rmSync, truncateSync } from "node:fs";
 import { OsdynoError } from "../../engine/base/error.ts";
+import type { Holds } from "../../engine/os/hold.ts";
 import type { RunPlan } from "../../workloads/plan-model.ts";
 import { checkMemory } from "../../workloads/planner.ts";
 import { metric, metricSupported } from "../metrics.ts";
@@ -46,9 +47,20 @@ export class Measuring {
   /** By what they prepare; the one used last comes last. */
   #stages: { readonly key: string; readonly stage: Stage }[] = [];
 
-  /** `files` and `stores`: what an earlier part of the tuning made, and this one may write to. */
-  constructor(request: SweepRequest, files: readonly string[], stores: readonly string[]) {
+  readonly #holds: Holds;
+
+  /**
+   * `files` and `stores`: what an earlier part of the tuning made, and this one may write to; `holds`: the
+   * stores that it has.
+   */
+  constructor(
+    request: SweepRequest,
+    files: readonly string[],
+    stores: readonly string[],
+    holds: Holds,
+  ) {
     this.#request = request;
+    this.#holds = holds;
     this.#host = new SweepHost(request.spec);
     this.#files = new Set(files);
     this.#stores = new Set(stores);
@@ -89,10 +101,11 @@ export class Measuring {
   async #perform(point: Point, run: string, repetition: number): Promise<RunRecord> {
     const request = this.#request;
     // As a plan sees it, a store that the run before left is somebody's.
-    for (const path of [...this.#stores].filter(existsSync)) {
+    for (const path of this.#storesThere()) {
       truncateSync(path, 0);
     }
-    const asked = runRequest(request, point, repetition, [...this.#files, ...this.#stores]);
+    const mine = [...this.#files, ...this.#storesThere()];
+    const asked = runRequest(request, point, repetition, mine);
     const plan = safePlan(asked);
     checkMemory(plan);
     this.rotating = plan.stores.some(({ device }) => device.deviceClass === "hdd");
@@ -103,7 +116,7 @@ export class Measuring {
     clearRun(request.directory, run);
     await stage.ready(point);
     this.#host.apply(point, plan);
-    const own = [...this.#files, ...this.#stores];
+    const own = [...this.#files, ...this.#storesThere()];
     const { perform = performRun } = request;
     const { record, failure, created } = await perform({ ...asked, ownFiles: own });
     for (const path of created) {
@@ -115,8 +128,13 @@ export class Measuring {
     return record;
   }
 
+  /** What others made at its places while it had let go of them is not among them. */
+  #storesThere(): string[] {
+    return [...this.#stores].filter((path) => existsSync(path) && this.#holds.has(path));
+  }
+
   #stageOf(point: Point, plan: RunPlan): Stage {
-    const stage = new Stage(this.#request, [point], [plan], [...this.#stores]);
+    const stage = new Stage(this.#request, [point], [plan], this.#storesThere(), this.#holds);
     const key = stage.preparations[0]?.key ?? "";
     this.#stages = [...this.#stages.filter((each) => each.key !== key), { key, stage }];
     // Its files that are aside stay those of the older stages of the same key, which are dropped here.
@@ -142,7 +160,7 @@ export class Measuring {
     for (const { stage } of this.#stages) {
       stage.clear(complete);
     }
-    for (const path of this.#stores) {
+    for (const path of this.#storesThere()) {
       rmSync(path, { force: true });
     }
     return hostRestored(this.#host, failure);

@@ -6,6 +6,8 @@
 import { existsSync, rmSync, truncateSync } from "node:fs";
 import { join } from "node:path";
 import { OsdynoError } from "../../engine/base/error.ts";
+import { Holds } from "../../engine/os/hold.ts";
+import { holdJobFiles } from "../../workloads/runner/job-holds.ts";
 import { layOut } from "../../workloads/runner/layout.ts";
 import { safePlan } from "../perform.ts";
 import { SweepHost } from "../sweep/host.ts";
@@ -376,6 +378,16 @@ function seedOf({ base }: TuneRequest, known: TuneRecord | null): number {
 
 /** Runs what is missing; never throws for a failing run: the tuning is then partial and says why. */
 export async function runTune(asked: TuneRequest): Promise<TuneResult> {
+  const holds = new Holds();
+  try {
+    return await runHeld(asked, holds);
+  } finally {
+    holds.close();
+  }
+}
+
+/** `holds`: takes what the tuning must have until it ends. */
+async function runHeld(asked: TuneRequest, holds: Holds): Promise<TuneResult> {
   const { directory, resume, events, settings } = asked.base;
   checkBudget(asked.tune);
   const known = knownTune(directory, resume, emptyRecord(asked));
@@ -383,6 +395,9 @@ export async function runTune(asked: TuneRequest): Promise<TuneResult> {
   const request = { ...asked, base: { ...asked.base, seed } };
   const before = known ?? emptyRecord(request);
   const stores = stillOwn(before.stores ?? []);
+  for (const path of stores) {
+    holds.claim(path);
+  }
   for (const path of stores) {
     truncateSync(path, 0);
   }
@@ -392,25 +407,23 @@ export async function runTune(asked: TuneRequest): Promise<TuneResult> {
     plans.map(({ point }) => point),
     plans.map(({ plan }) => plan),
   );
+  const firstPlans = plans.slice(0, 1).map(({ plan }) => plan);
+  holdJobFiles(firstPlans, holds);
   const made = makeDirectory(directory);
   let laidOut: readonly string[] = [];
   try {
     if (known === null) {
       writeTune(directory, before);
     }
-    laidOut = await layOut(
-      plans.slice(0, 1).map(({ plan }) => plan),
-      events.layout,
-      settings.signal,
-      true,
-    );
+    laidOut = await layOut(firstPlans, events.layout, settings.signal, true);
+    holdJobFiles(firstPlans, holds);
   } catch (error) {
     if (made !== undefined) {
       rmSync(made, { recursive: true });
     }
     throw error;
   }
-  const measuring = new Measuring(request.base, [...files, ...laidOut], stores);
+  const measuring = new Measuring(request.base, [...files, ...laidOut], stores, holds);
   const tuning = new Tuning(request, before, measuring);
   let failure: OsdynoError | null = null;
   try {

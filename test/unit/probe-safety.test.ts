@@ -1,4 +1,5 @@
 /** Where a run may write: files, links and names that mean to deceive. */
+
 import {
   linkSync,
   mkdirSync,
@@ -13,8 +14,8 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { exitCodeOf, OsdynoError } from "../../engine/base/error.ts";
 import { probeContext, probeDevice } from "../../engine/device/probe.ts";
+import { judgeDevice } from "../../workloads/device-verdict.ts";
 import {
-  judgeDevice,
   judgePath,
   judgeWrites,
   refuseUnsafe,

@@ -10,6 +10,7 @@ import { DeviceShare } from "../../engine/device/share.ts";
 import { tapStages } from "../../engine/device/stage-tap.ts";
 import { isTraced, type StageClock } from "../../engine/device/stages.ts";
 import { RealClock } from "../../engine/os/clock.ts";
+import { Holds } from "../../engine/os/hold.ts";
 import type { BlockDevice } from "../../engine/port/block-device.ts";
 import type { Clock } from "../../engine/port/clock.ts";
 import { chainLayers, type OpenLayer, slotBytesOf, spareOf } from "../chain.ts";
@@ -102,6 +103,8 @@ export class ChainRun {
     return run;
   }
 
+  readonly #holds = new Holds();
+
   private constructor(phase: readonly PlannedJob[], time: VirtualTime | null) {
     this.devices = phase.map(() => null);
     this.#time = time;
@@ -153,6 +156,7 @@ export class ChainRun {
       device?.close();
     }
     this.#ownClock?.close();
+    this.#holds.close();
   }
 
   async #open(
@@ -181,7 +185,16 @@ export class ChainRun {
     const kind = phase[places[0] ?? 0]?.files[0]?.kind;
     // Stores that are made anew are there by now.
     const { uri: imageUri, id: imageId } = imageNameOf(text, kind === "file" || kind === "block");
-    const context = { options, clock: this.#clock, random, depth, imageUri, imageId, log };
+    const context = {
+      options,
+      clock: this.#clock,
+      random,
+      depth,
+      imageUri,
+      imageId,
+      log,
+      holds: this.#holds,
+    };
     try {
       if (shape !== null) {
         const shaped = new ShapedDevice({

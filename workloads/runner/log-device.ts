@@ -5,9 +5,10 @@ import { SyntheticDevice } from "../../engine/device/synthetic.ts";
 import { NativeBlockDevice } from "../../engine/hot/ioengine/native-device.ts";
 import type { PersistMode } from "../../engine/hot/writelog/log-state.ts";
 import { type OpenedWriteLog, writeLogKind } from "../../engine/hot/writelog/registry.ts";
+import type { Holds } from "../../engine/os/hold.ts";
 import type { BlockDevice } from "../../engine/port/block-device.ts";
 import type { LayerContext } from "../chain.ts";
-import { makesLog, type PlannedLog, rootIn } from "../log-place.ts";
+import { logAt, makesLog, type PlannedLog, rootIn } from "../log-place.ts";
 
 const depth = 32;
 const leastSlotBytes = 256 << 10;
@@ -38,14 +39,44 @@ export function openLogDevice(
   });
 }
 
+function cannotMake(path: string, error: unknown): OsdynoError {
+  const reason = error instanceof Error ? error.message : String(error);
+  return new OsdynoError("bad-input", `cannot make a write log at ${path}: ${reason}`, {}, error);
+}
+
+/**
+ * Holds the place of a log; the answer says what stands there by now, e.g. since an earlier phase. Throws
+ * `unsafe` when somebody else has it, or made there what is not to be lost.
+ */
+function takeLog(log: PlannedLog, holds: Holds): PlannedLog {
+  const { path } = log;
+  if (path === null) {
+    return log;
+  }
+  try {
+    closeSync(openSync(path, "a+"));
+  } catch (error) {
+    throw cannotMake(path, error);
+  }
+  holds.take(path);
+  const found = logAt(path);
+  if (typeof found === "string" && found !== log.found) {
+    throw new OsdynoError(
+      "unsafe",
+      `${path}: somebody else has made or changed it since this run looked; start it again`,
+    );
+  }
+  return { ...log, found };
+}
+
 /** A file of the log's length; a device has its own. */
 function makeFile(log: PlannedLog): void {
-  const { path, sizeBytes, found } = log;
+  const { path, sizeBytes } = log;
   if (path === null || rootIn(log)?.poolBytes === sizeBytes) {
     return;
   }
   try {
-    const file = openSync(path, found === "absent" ? "a+" : "r+");
+    const file = openSync(path, "r+");
     try {
       ftruncateSync(file, sizeBytes);
     } catch (error) {
@@ -57,19 +88,19 @@ function makeFile(log: PlannedLog): void {
       closeSync(file);
     }
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new OsdynoError("bad-input", `cannot make a write log at ${path}: ${reason}`, {}, error);
+    throw cannotMake(path, error);
   }
 }
 
 /** Puts the planned log before `below`. Throws `bad-input`, `unsafe` or `io`; closes nothing then. */
 export async function openWriteLogDevice(
   below: BlockDevice,
-  { log, options, clock, random, imageUri, imageId }: LayerContext,
+  { log: planned, options, clock, random, imageUri, imageId, holds }: LayerContext,
 ): Promise<OpenedWriteLog> {
-  if (log === null) {
+  if (planned === null) {
     throw new Error("internal error: a chain with a write log has planned its device");
   }
+  const log = takeLog(planned, holds);
   const kind = writeLogKind(log.mode);
   const create = makesLog(log, imageId, below.facts);
   makeFile(log);

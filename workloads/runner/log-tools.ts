@@ -1,5 +1,5 @@
 /** Looks into write logs that no run has open, writes them back, and gives them up. */
-import { statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import { OsdynoError } from "../../engine/base/error.ts";
 import { NativeBlockDevice } from "../../engine/hot/ioengine/native-device.ts";
@@ -11,6 +11,7 @@ import {
   surveyWriteLog,
 } from "../../engine/hot/writelog/open.ts";
 import { RealClock } from "../../engine/os/clock.ts";
+import { Holds } from "../../engine/os/hold.ts";
 import type { BlockDevice } from "../../engine/port/block-device.ts";
 import { imageNameOf } from "../chain-plan.ts";
 import { jobInputs } from "../job/arguments.ts";
@@ -31,6 +32,10 @@ export interface LogInfo {
 const slotBytes = 4 << 20;
 const asLog = { blockBytes: 1, slots: 8 };
 
+function nothingAt(path: string): OsdynoError {
+  return new OsdynoError("bad-input", `${path}: there is nothing`);
+}
+
 /** `sizeBytes`: of a file that may be longer only so much counts. */
 function openFile(
   path: string,
@@ -39,7 +44,7 @@ function openFile(
 ): BlockDevice {
   const stat = statSync(path, { throwIfNoEntry: false });
   if (stat === undefined) {
-    throw new OsdynoError("bad-input", `${path}: there is nothing`);
+    throw nothingAt(path);
   }
   // A file that has grown is the same image; one that is cut short is not, and a device has its own size.
   const longer = sizeBytes !== undefined && stat.isFile() && stat.size > sizeBytes;
@@ -66,17 +71,41 @@ export async function logInfo(path: string): Promise<LogInfo> {
   }
 }
 
-export async function invalidateLog(path: string): Promise<void> {
-  const device = openFile(path, true, asLog);
-  try {
-    await invalidateWriteLog(device);
-  } finally {
-    device.close();
+/** Nobody else has the log while that goes on. Throws `unsafe` when somebody does. */
+async function withLog<T>(path: string, use: (holds: Holds) => Promise<T>): Promise<T> {
+  if (statSync(path, { throwIfNoEntry: false }) === undefined) {
+    throw nothingAt(path);
   }
+  const holds = new Holds();
+  try {
+    holds.take(path);
+    return await use(holds);
+  } finally {
+    holds.close();
+  }
+}
+
+/** Throws `bad-input` for what is none, `unsafe` for one in use, `io` for a damaged one. */
+export async function invalidateLog(path: string): Promise<void> {
+  await withLog(path, async () => {
+    const device = openFile(path, true, asLog);
+    try {
+      await invalidateWriteLog(device);
+    } finally {
+      device.close();
+    }
+  });
 }
 
 /** Writes a log back to the image that it remembers. Throws `bad-input`, `unsafe` or `io`. */
 export async function flushLog(path: string): Promise<{ imageUri: string; entries: number }> {
+  return await withLog(path, async (holds) => await flushHeld(path, holds));
+}
+
+async function flushHeld(
+  path: string,
+  holds: Holds,
+): Promise<{ imageUri: string; entries: number }> {
   const { root, dirtyEntries } = await logInfo(path);
   const { imageUri } = root;
   if (imageUri.startsWith("store:") && imageNameOf(imageUri, false).id !== root.imageId) {
@@ -92,7 +121,11 @@ export async function flushLog(path: string): Promise<{ imageUri: string; entrie
     let image: BlockDevice;
     if (imageUri.startsWith("raw:")) {
       const { blockBytes, imageBytes: sizeBytes } = root;
-      image = openFile(imageUri.slice(4), true, { blockBytes, slots: 32, sizeBytes });
+      const imagePath = imageUri.slice(4);
+      if (existsSync(imagePath)) {
+        holds.take(imagePath, "shared");
+      }
+      image = openFile(imagePath, true, { blockBytes, slots: 32, sizeBytes });
     } else if (imageUri.startsWith("store:")) {
       const opened = await openStore(imageUri);
       stores = opened.session;

@@ -1,11 +1,11 @@
 /** The object stores of a run: made or opened before its first phase, closed after its last. */
-import { closeSync, ftruncateSync, openSync, readSync, rmSync } from "node:fs";
 import { OsdynoError } from "../../engine/base/error.ts";
 import { flatPerf, type PerfCounters, perfSince } from "../../engine/base/perf-counters.ts";
 import { SeededRandom } from "../../engine/base/random.ts";
 import type { StageClock } from "../../engine/device/stages.ts";
 import { openChecksum } from "../../engine/hot/checksum/registry.ts";
 import type { OptionSet } from "../../engine/options/option-set.ts";
+import { Holds } from "../../engine/os/hold.ts";
 import type { BlockDevice } from "../../engine/port/block-device.ts";
 import { ObjectDevice } from "../../engine/store/objects/object-device.ts";
 import { needsObjects } from "../../engine/store/objects/object-mix.ts";
@@ -21,11 +21,11 @@ import {
 import { slotBytesOf, spareOf } from "../chain.ts";
 import type { PlannedJob, PlannedPhase, RunPlan } from "../plan-model.ts";
 import { type PlannedStore, plannedVolumeBytes } from "../store-plan.ts";
-import type { StorePlace } from "../store-target.ts";
 import type { LayoutProgress } from "./layout.ts";
 import { effectiveDepth, jobSpec } from "./native-plan.ts";
 import { layOutObjects } from "./object-layout.ts";
 import { layOutVolume, readRanges } from "./store-layout.ts";
+import { removeMade, takeStore } from "./store-take.ts";
 
 /** What the jobs of a run want of one store. */
 interface Demand {
@@ -47,59 +47,16 @@ function demandOf(plan: RunPlan, store: PlannedStore): Demand {
   return { slotBytes, slots: slots + spareOf(layers, slots, slotBytes) };
 }
 
-const blankBytes = 65536;
-
-/** A file of zeroes of that length: its space is set aside already, which to cut it off would undo. */
-function isBlank(path: string, sizeBytes: number, place: StorePlace): boolean {
-  if (place.kind !== "foreign" || place.sizeBytes !== sizeBytes) {
-    return false;
-  }
-  const head = Buffer.alloc(blankBytes);
-  const file = openSync(path, "r");
-  try {
-    readSync(file, head, 0, blankBytes, 0);
-  } finally {
-    closeSync(file);
-  }
-  return head.every((byte) => byte === 0);
-}
-
-/** A file of that length without contents; a block device has its own. */
-function makeFile(path: string, sizeBytes: number, place: StorePlace): void {
-  if (place.kind !== "absent" && place.block) {
-    return;
-  }
-  try {
-    if (isBlank(path, sizeBytes, place)) {
-      return;
-    }
-    const file = openSync(path, place.kind === "absent" ? "wx" : "r+");
-    try {
-      ftruncateSync(file, 0);
-      ftruncateSync(file, sizeBytes);
-    } catch (error) {
-      if (place.kind === "absent") {
-        rmSync(path, { force: true });
-      }
-      throw error;
-    } finally {
-      closeSync(file);
-    }
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new OsdynoError("bad-input", `cannot make a store at ${path}: ${reason}`, {}, error);
-  }
-}
-
-/** A file that was made and came to nothing. */
-function removeMade({ path, make, place }: PlannedStore): void {
-  if (make !== null && place.kind === "absent") {
-    rmSync(path, { force: true });
-  }
-}
-
 function originOfSize({ objectBytes, make }: PlannedStore): string {
   return objectBytes !== null ? "target" : make === null ? "the store" : "default";
+}
+
+interface OpenStoreParts {
+  readonly planned: PlannedStore;
+  readonly real: RealStore;
+  readonly layout: VolumeLayout;
+  /** Of all its files. */
+  readonly holds: Holds;
 }
 
 /** One open store with the volume on it. */
@@ -109,11 +66,23 @@ class OpenStore {
   /** Null: no job is on objects. */
   objects: ObjectSet | null = null;
   readonly #layout: VolumeLayout;
+  readonly #holds: Holds;
   #slotsTaken = 0;
   #open = 0;
 
   static async open(planned: PlannedStore, demand: Demand): Promise<OpenStore> {
-    const { path, make, place, options } = planned;
+    const holds = new Holds();
+    try {
+      takeStore(planned, holds);
+      return await OpenStore.#openHeld(planned, demand, holds);
+    } catch (error) {
+      holds.close();
+      throw error;
+    }
+  }
+
+  static async #openHeld(planned: PlannedStore, demand: Demand, holds: Holds): Promise<OpenStore> {
+    const { path, make, options } = planned;
     const random = new SeededRandom(Date.now());
     const request: RealStoreRequest = {
       path,
@@ -124,18 +93,17 @@ class OpenStore {
       sizeBytes: make?.sizeBytes ?? 0,
       slotBytes: demand.slotBytes,
       userSlots: demand.slots,
+      holds,
       ...(planned.shape === null ? {} : { shape: planned.shape.shape }),
     };
-    if (make !== null) {
-      makeFile(path, make.sizeBytes, place);
-    }
     try {
       if (make !== null) {
         await makeRealStore(request);
       }
       const real = await RealStore.open(request, make !== null);
       try {
-        return new OpenStore(planned, real, await OpenStore.#layoutOf(planned, real));
+        const layout = await OpenStore.#layoutOf(planned, real);
+        return new OpenStore({ planned, real, layout, holds });
       } catch (error) {
         await real.close();
         throw error;
@@ -164,10 +132,11 @@ class OpenStore {
     return new VolumeLayout(header);
   }
 
-  constructor(planned: PlannedStore, real: RealStore, layout: VolumeLayout) {
-    this.planned = planned;
-    this.real = real;
-    this.#layout = layout;
+  private constructor(parts: OpenStoreParts) {
+    this.planned = parts.planned;
+    this.real = parts.real;
+    this.#layout = parts.layout;
+    this.#holds = parts.holds;
   }
 
   get objectBytes(): number {
@@ -176,8 +145,21 @@ class OpenStore {
 
   /** Ends it as if it had not been opened: a store that was made is gone. */
   async discard(): Promise<void> {
-    await this.real.close();
-    removeMade(this.planned);
+    try {
+      await this.real.close();
+      removeMade(this.planned);
+    } finally {
+      this.#holds.close();
+    }
+  }
+
+  /** Ends it cleanly; throws `io` when that was not possible, and has let go of it then, too. */
+  async close(): Promise<void> {
+    try {
+      await this.real.close();
+    } finally {
+      this.#holds.close();
+    }
   }
 
   /** Writes what the run is going to read and nobody wrote. */
@@ -438,9 +420,9 @@ export class StoreSession {
   /** Ends all cleanly; throws the first `io` after all have been let go. */
   async close(): Promise<void> {
     let problem: unknown = null;
-    for (const { real } of this.#stores) {
+    for (const store of this.#stores) {
       try {
-        await real.close();
+        await store.close();
       } catch (error) {
         problem ??= error;
       }

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
-use osdyno_device::exclusive::Exclusive;
+use osdyno_device::exclusive::{Against, Exclusive};
 
 /// Holds a file or device until it is closed or the process ends.
 #[napi]
@@ -19,10 +19,12 @@ pub struct NativeHold {
 
 #[napi]
 impl NativeHold {
-    /// Takes the file; throws when it cannot be opened. `held` says whether it was free.
+    /// Takes the file, `shared` with all who share it; throws when it cannot be opened. `held` says whether
+    /// it was free.
     #[napi(constructor)]
-    pub fn new(path: String) -> Result<Self> {
-        let held = Exclusive::take(Path::new(&path))
+    pub fn new(path: String, shared: bool) -> Result<Self> {
+        let against = if shared { Against::Alone } else { Against::All };
+        let held = Exclusive::take(Path::new(&path), against)
             .map_err(|error| Error::from_reason(format!("{path}: {error}")))?;
         Ok(Self { held })
     }

@@ -5,7 +5,16 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::path::Path;
 
-/// Holds a file or device against everybody else who asks for it this way, in this process too.
+/// Against whom a file or device is held, of those who ask for it this way, in this process too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Against {
+    /// Everybody.
+    All,
+    /// Whoever wants it alone.
+    Alone,
+}
+
+/// Holds a file or device.
 #[derive(Debug)]
 pub struct Exclusive {
     _file: File,
@@ -16,10 +25,14 @@ impl Exclusive {
     ///
     /// # Errors
     /// The file cannot be opened or locked.
-    pub fn take(path: &Path) -> io::Result<Option<Self>> {
+    pub fn take(path: &Path, against: Against) -> io::Result<Option<Self>> {
         let file = OpenOptions::new().read(true).open(path)?;
+        let how = match against {
+            Against::All => libc::LOCK_EX,
+            Against::Alone => libc::LOCK_SH,
+        };
         // SAFETY: a plain call on a descriptor that is open.
-        if unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } == 0 {
+        if unsafe { libc::flock(file.as_raw_fd(), how | libc::LOCK_NB) } == 0 {
             return Ok(Some(Self { _file: file }));
         }
         let error = io::Error::last_os_error();
@@ -38,12 +51,18 @@ mod tests {
     fn the_second_waits_for_the_first() {
         let path = std::env::temp_dir().join(format!("osdyno-exclusive-{}", std::process::id()));
         std::fs::write(&path, b"x").unwrap();
-        let first = Exclusive::take(&path).unwrap();
+        let take = |against| Exclusive::take(&path, against);
+        let first = take(Against::All).unwrap();
         assert!(first.is_some());
-        assert!(Exclusive::take(&path).unwrap().is_none());
+        assert!(take(Against::All).unwrap().is_none());
+        assert!(take(Against::Alone).unwrap().is_none());
         drop(first);
-        assert!(Exclusive::take(&path).unwrap().is_some());
+        let shared = [Against::Alone; 2].map(|against| take(against).unwrap());
+        assert!(shared.iter().all(Option::is_some));
+        assert!(take(Against::All).unwrap().is_none());
+        drop(shared);
+        assert!(take(Against::All).unwrap().is_some());
         std::fs::remove_file(&path).unwrap();
-        assert!(Exclusive::take(&path).is_err());
+        assert!(take(Against::All).is_err());
     }
 }
