@@ -19,15 +19,10 @@ export interface KvSyncHost {
   released(extents: ExtentList): void;
   /** A group has ended. */
   settled(): void;
-  /** Transactions that were submitted and not yet called back. */
-  open(): number;
 }
 
 /** Groups after which the key-value store's own space is counted anew: takes as long as it has extents. */
 const exactCountEvery = 64;
-
-/** Fewer do not share a flush while a group is under way: each would have one to itself. */
-const gatheredLeast = 4;
 
 /** Transactions that are committed together. */
 class Group {
@@ -98,20 +93,15 @@ export class KvSync implements IoOwner {
   }
 
   /**
-   * Small ones gather while a group is under way, and share the next flush: until they are half of all
-   * that are under way, when the device would have nothing to do without them. Large writes, which are
-   * durable by themselves, would gain nothing by gathering.
+   * Small ones gather while a group is under way, and share its next flush. Large writes, which are
+   * durable by themselves, would gain nothing by that, and the device would have nothing to do meanwhile.
    */
   #mayBegin(): boolean {
     if (!this.#busy) {
       return true;
     }
-    const gathered = this.#queue.length;
-    if (this.#flushing !== null || this.#deferred.hasWritten || gathered === 0) {
+    if (this.#flushing !== null || this.#deferred.hasWritten || this.#queue.length === 0) {
       return false;
-    }
-    if (this.#committing === 1 && gathered >= gatheredLeast && 2 * gathered >= this.#host.open()) {
-      return true;
     }
     for (const { unflushed, durableBytes } of this.#queue) {
       if (unflushed || durableBytes === 0) {

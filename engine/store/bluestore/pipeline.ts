@@ -78,7 +78,6 @@ export class Pipeline {
       failed: (errno) => this.fail(errno),
       released: (extents) => state.reclaim.release(extents),
       settled: () => this.#settled(),
-      open: () => this.#open,
     });
     const preparedAny = (): boolean => this.#preparedAny();
     this.#admission = new Admission(state, this.deferred, this.#sync, preparedAny);
