@@ -31,6 +31,7 @@ function idleOutcome(job: PlannedJob): JobOutcome {
       lateThresholdNs: 0,
       droppedArrivals: 0,
       backlogMax: 0,
+      backlogEnd: 0,
       busyShare: 0,
     },
     verify: null,

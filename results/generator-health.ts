@@ -97,6 +97,7 @@ export function generatorHealth(
     late_threshold_ns: most((outcome) => outcome.generator.lateThresholdNs),
     dropped_arrivals: dropped,
     backlog_max: most((outcome) => outcome.generator.backlogMax),
+    backlog_end: sum((outcome) => outcome.generator.backlogEnd),
     busy_share: busyShare,
     hiccups: hiccupsOf(meters),
   };

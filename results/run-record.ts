@@ -55,6 +55,8 @@ export interface OsdynoGenerator {
   readonly late_threshold_ns: number;
   readonly dropped_arrivals: number;
   readonly backlog_max: number;
+  /** Arrivals that were due at the runtime's end and never sent; records of earlier versions lack it. */
+  readonly backlog_end?: number;
   readonly busy_share: number;
   /** Lateness of the hiccup meters while the job ran; `cpus` is their number, 0 = not measured. */
   readonly hiccups: {

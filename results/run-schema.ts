@@ -88,6 +88,7 @@ const generator = z.strictObject({
   late_threshold_ns: amount,
   dropped_arrivals: count,
   backlog_max: count,
+  backlog_end: count.optional(),
   busy_share: amount,
   hiccups: z.strictObject({
     cpus: count,

@@ -1,5 +1,5 @@
 /** Checks the response curve in `sweep.json`: its points against their runs, the knee against its points. */
-import { pointOf } from "./load-curve/conduct-curve.ts";
+import { capacityOf, pointOf } from "./load-curve/conduct-curve.ts";
 import { type CurvePoint, curveOf, type LoadCurve } from "./load-curve/curve.ts";
 import { metric } from "./metrics.ts";
 import type { RunRecord } from "./run-record.ts";
@@ -26,6 +26,8 @@ function offeredIops({ job }: RunRecord): number {
 export function checkLoadCurve(directory: string, curve: LoadCurve, ledger: Ledger): void {
   const texts = curve.thresholds?.texts ?? [];
   const thresholds = texts.map(parseThreshold);
+  const closed = completeRun(directory, curve.closed.run);
+  let lowest: CurvePoint | undefined;
   let missing = 0;
   const computed = curve.points.map((published): CurvePoint => {
     const { id, run } = published;
@@ -34,11 +36,14 @@ export function checkLoadCurve(directory: string, curve: LoadCurve, ledger: Ledg
       missing += 1;
       return published;
     }
-    const point = pointOf(record, { id, run }, offeredIops(record), thresholds);
+    // By rate: the first one is what the others are held against.
+    const capacity = capacityOf(closed, curve.closed.iops, lowest);
+    const rules = { directory, thresholds, capacity };
+    const point = pointOf(record, { id, run }, offeredIops(record), rules);
+    lowest ??= point;
     compare(`sweep.json load_curve ${id}`, published, plain(point), ledger);
     return point;
   });
-  const closed = completeRun(directory, curve.closed.run);
   if (closed === null) {
     missing += 1;
   } else {

@@ -81,6 +81,8 @@ export interface GeneratorOutcome {
   readonly droppedArrivals: number;
   /** Most arrivals that waited at once. */
   readonly backlogMax: number;
+  /** Arrivals that were due at the runtime's end and never sent. */
+  readonly backlogEnd: number;
   /** Share of the job's wall time that its thread used a CPU for, 0 to 1, without the spinning that waits for the next arrival. */
   readonly busyShare: number;
 }

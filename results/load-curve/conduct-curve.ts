@@ -1,14 +1,26 @@
 /** Measures a response curve: the job as a closed loop, then as an open loop at rising rates. */
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { OsdynoError } from "../../engine/base/error.ts";
 import type { ParsedJobs } from "../../workloads/job/model.ts";
 import { metric, metricSupported } from "../metrics.ts";
 import { performRun, type RunEvents, type RunSettings } from "../perform.ts";
 import type { RunRecord } from "../run-record.ts";
+import { parseSeries } from "../series.ts";
+import { medianInterval } from "../stats/order-statistics.ts";
 import { makeDirectory, sweepSchemaName, writeRecord } from "../sweep/sweep-directory.ts";
 import type { SweepPoint, SweepRecord } from "../sweep-record.ts";
 import { evaluateThreshold } from "../threshold.ts";
-import { type CurvePoint, curveOf, isSaturated, type LoadCurve, nextRate } from "./curve.ts";
+import {
+  type Capacity,
+  type CurvePoint,
+  curveOf,
+  isSaturated,
+  type Load,
+  type LoadCurve,
+  lowestOf,
+  nextRate,
+} from "./curve.ts";
 
 export interface CurveRequest {
   readonly name: string;
@@ -86,12 +98,62 @@ function ratesOf(iops: number, { read, write, trim }: Mix, clones: number) {
   };
 }
 
-/** Figures of one rate from its run. */
+/** Fewer samples a third say nothing of how response times went. */
+const leastInThird = 2;
+
+/** Response times of the run's first and last third, from its `series.csv`. */
+function courseOf(directory: string): Pick<Load, "earlyNs" | "lateNs" | "apartNs"> {
+  const unknown = { earlyNs: null, lateNs: null, apartNs: 0 };
+  const file = join(directory, "series.csv");
+  if (!existsSync(file)) {
+    return unknown;
+  }
+  // Directions and clones of one interval together, by what each completed.
+  const slots = new Map<number, { ios: number; sum: number }>();
+  for (const { timeMs, iops, responseP50Ns } of parseSeries(readFileSync(file, "utf8"))) {
+    if (responseP50Ns !== null && iops > 0) {
+      const { ios, sum } = slots.get(timeMs) ?? { ios: 0, sum: 0 };
+      slots.set(timeMs, { ios: ios + iops, sum: sum + iops * responseP50Ns });
+    }
+  }
+  const times = [...slots.keys()].sort((a, b) => a - b);
+  const [first = 0] = times;
+  const third = ((times.at(-1) ?? 0) - first) / 3;
+  const middleOf = (chosen: readonly number[]) =>
+    chosen.length < leastInThird
+      ? null
+      : medianInterval(
+          chosen.flatMap((time) => {
+            const slot = slots.get(time);
+            return slot === undefined ? [] : [slot.sum / slot.ios];
+          }),
+        ).median;
+  const earlyNs = middleOf(times.filter((time) => time <= first + third));
+  const lateNs = middleOf(times.filter((time) => time >= first + 2 * third));
+  return earlyNs === null || lateNs === null
+    ? unknown
+    : { earlyNs, lateNs, apartNs: 2 * third * 1e6 };
+}
+
+/** What the closed loop says of the target, with the lowest rate's point if that is known. */
+export function capacityOf(
+  closed: RunRecord | null,
+  iops: number,
+  lowest: CurvePoint | undefined,
+): Capacity {
+  return {
+    iops,
+    ios: closed?.osdyno.totals.all?.ios ?? Number.POSITIVE_INFINITY,
+    idleNs: lowest?.p50_ns ?? null,
+  };
+}
+
+/** Figures of one rate from its run, whose directory holds the sweep's `run`. */
 export function pointOf(
   record: RunRecord,
   where: { readonly id: string; readonly run: string },
   offeredIops: number,
-  thresholds: RunSettings["thresholds"],
+  { directory, thresholds, capacity }: PointRules,
 ): CurvePoint {
   const figure = (name: string) => metric(record, name);
   const supported = (name: string) => (metricSupported(record, name) ? figure(name) : null);
@@ -99,7 +161,11 @@ export function pointOf(
   const ios = record.osdyno.totals.all?.ios ?? 0;
   const generators = record.jobs.map((job) => job.osdyno.generator);
   const dropped = generators.reduce((sum, one) => sum + one.dropped_arrivals, 0);
+  const waiting = generators.reduce((sum, one) => sum + (one.backlog_end ?? 0), 0);
   const holds = thresholds.every((threshold) => evaluateThreshold(record, threshold).passed);
+  const unsent = dropped + waiting;
+  const course = courseOf(join(directory, where.run));
+  const load = { offeredIops, due: ios + unsent, unsent, dropped, ...course };
   return {
     ...where,
     offered_iops: offeredIops,
@@ -109,10 +175,22 @@ export function pointOf(
     p99_ns: supported("response.p99"),
     p999_ns: supported("response.p99.9"),
     max_ns: figure("response.max") ?? 0,
-    saturated: isSaturated(offeredIops, iops, iops === 0 ? 0 : ios / iops, dropped),
+    due_ios: load.due,
+    unsent_ios: unsent,
+    early_ns: course.earlyNs,
+    late_ns: course.lateNs,
+    saturated: isSaturated(load, capacity),
     generator_late: generators.some(({ late, saturated }) => late || saturated),
     ...(thresholds.length === 0 ? {} : { holds }),
   };
+}
+
+/** What a point is made by. */
+export interface PointRules {
+  /** The sweep's. */
+  readonly directory: string;
+  readonly thresholds: RunSettings["thresholds"];
+  readonly capacity: Capacity;
 }
 
 class Curve {
@@ -159,7 +237,7 @@ class Curve {
     }
     this.#closed = { run: join("points", "closed", "1"), iops };
     const mix = mixOf(closed);
-    const looked = { knee: 0, thresholds: 0 };
+    const looked = { capacity: 0, knee: 0, thresholds: 0 };
     for (;;) {
       this.keep(null);
       const askedIops = this.#askedIops;
@@ -182,7 +260,9 @@ class Curve {
       const id = `r${offeredIops}`;
       const record = await this.#run(id, [key, "--rate_process=poisson"]);
       const where = { id, run: join("points", id, "1") };
-      points.push(pointOf(record, where, offeredIops, thresholds));
+      const capacity = capacityOf(closed, iops, lowestOf(points));
+      const { directory } = request;
+      points.push(pointOf(record, where, offeredIops, { directory, thresholds, capacity }));
     }
   }
 

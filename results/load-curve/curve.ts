@@ -18,6 +18,12 @@ export interface CurvePoint {
   /** Null, as any percentile: fewer than ten samples lie beyond it. */
   readonly p999_ns: number | null;
   readonly max_ns: number;
+  /** Arrivals that were due while the rate was measured, and those of them that were never sent. */
+  readonly due_ios: number;
+  readonly unsent_ios: number;
+  /** Median response time of the first and of the last third of the run; null: too few intervals. */
+  readonly early_ns: number | null;
+  readonly late_ns: number | null;
   /** The target did not keep up with the rate. */
   readonly saturated: boolean;
   /** The generator sent too late or had no time left: the times are not the target's alone. */
@@ -45,40 +51,86 @@ export interface LoadCurve {
 }
 
 export const kneeMethod =
-  "knee: the rate with the greatest IOPS divided by mean response time (Kleinrock's power), among the rates that the target keeps up with";
+  "knee: the rate with the greatest IOPS divided by mean response time (Kleinrock's power), among the rates that the target keeps up with; " +
+  "kept up with: of the arrivals that were due no more than 3% were left, and response times did not rise from the first third of the run to the last; " +
+  "from 97% of the closed loop's rate on (less what chance explains of it) only where they end as low as at the lowest rate, or twice that";
 
-/** Below this share of the offered rate a target does not keep up. */
-const keptShare = 0.97;
+/** More of the arrivals that were due than this share were never sent: the target did not keep up. */
+const mostUnsent = 0.03;
+/** Response times that rise by this share of the time passed: so much more comes than is served. */
+const mostGrowth = 0.01;
+/** Nearer to the closed loop's rate than this the target is as good as never idle. */
+const nearFull = 0.97;
+/** Response times up to so many times those at the lowest rate are those of a target with time to spare. */
+const calm = 2;
+
+/** What a rate is held against. */
+export interface Capacity {
+  /** Of the closed loop, and how many operations its rate rests on. */
+  readonly iops: number;
+  readonly ios: number;
+  /** Median response time at the lowest rate; null: not known. */
+  readonly idleNs: number | null;
+}
+
+/** What was seen of a rate. */
+export interface Load {
+  readonly offeredIops: number;
+  /** Counts of arrivals. */
+  readonly due: number;
+  readonly unsent: number;
+  readonly dropped: number;
+  readonly earlyNs: number | null;
+  readonly lateNs: number | null;
+  /** From the middle of the first third to the middle of the last. */
+  readonly apartNs: number;
+}
 
 /**
- * Whether a rate was kept up with: completions lack no more than 3% and what chance explains of arrivals
- * (three standard deviations of a Poisson process over the time measured), and none was dropped.
+ * Whether a rate was too much. The arrivals that were due are counted, so chance excuses nothing there. Of a
+ * rate that exceeds what the target can do by a share, response times grow by that share of the time that
+ * passes; chance adds the root of the count. As a closed loop is never idle, its rate is the most that the
+ * target does at this depth (two standard deviations of as many exponential services are taken off): from
+ * there on a queue hardly shows in a short run whether it is one that grows, so that only response times
+ * as those of a target with time to spare tell that it is faster than it was in the closed loop.
  */
-export function isSaturated(
-  offeredIops: number,
-  iops: number,
-  seconds: number,
-  dropped: number,
-): boolean {
-  const chance = 3 * Math.sqrt(offeredIops / Math.max(seconds, 1e-9));
-  return dropped > 0 || iops < keptShare * offeredIops - chance;
+export function isSaturated(load: Load, capacity: Capacity): boolean {
+  const { due, unsent, dropped, earlyNs, lateNs, apartNs } = load;
+  if (dropped > 0 || unsent > mostUnsent * due) {
+    return true;
+  }
+  if (earlyNs !== null && lateNs !== null && apartNs > 0) {
+    const chance = 1 / Math.sqrt(Math.max(1, due));
+    if ((lateNs - earlyNs) / apartNs > mostGrowth + chance) {
+      return true;
+    }
+  }
+  const full = capacity.iops * (nearFull - 2 / Math.sqrt(Math.max(1, capacity.ios)));
+  const spare = lateNs !== null && capacity.idleNs !== null && lateNs <= calm * capacity.idleNs;
+  return load.offeredIops > full && !spare;
 }
+
+const byRate = (a: CurvePoint, b: CurvePoint) => a.offered_iops - b.offered_iops;
 
 export function powerOf({ iops, mean_ns: ns }: CurvePoint): number {
   return ns > 0 ? iops / ns : 0;
 }
 
-/** The point of greatest power that is not saturated; null when there is none. */
+/** The point of greatest power among those kept up with; null when there is none. */
 export function kneeOf(points: readonly CurvePoint[]): CurvePoint | null {
+  const most = keptOf([...points].sort(byRate)).kept?.offered_iops ?? 0;
   return points
-    .filter(({ saturated }) => !saturated)
+    .filter(({ saturated, offered_iops: iops }) => !saturated && iops <= most)
     .reduce<CurvePoint | null>(
       (best, point) => (best === null || powerOf(point) > powerOf(best) ? point : best),
       null,
     );
 }
 
-const byRate = (a: CurvePoint, b: CurvePoint) => a.offered_iops - b.offered_iops;
+/** The point of the lowest rate. */
+export function lowestOf(points: readonly CurvePoint[]): CurvePoint | undefined {
+  return [...points].sort(byRate)[0];
+}
 
 /** The last rate before the first that fails, and that one. */
 function border(points: readonly CurvePoint[], good: (point: CurvePoint) => boolean) {
@@ -90,11 +142,29 @@ function border(points: readonly CurvePoint[], good: (point: CurvePoint) => bool
   };
 }
 
+/**
+ * The highest rate that is kept up with, and the one above it, the lowest that is not: a rate that is not,
+ * below two that are, was a hiccup of the machine.
+ */
+function keptOf(sorted: readonly CurvePoint[]) {
+  const place = sorted.findIndex(
+    ({ saturated }, at) =>
+      saturated && !(sorted[at + 1]?.saturated === false && sorted[at + 2]?.saturated === false),
+  );
+  const below = place < 0 ? sorted : sorted.slice(0, place);
+  return {
+    kept: below.filter(({ saturated }) => !saturated).at(-1) ?? null,
+    above: place < 0 ? null : (sorted[place] ?? null),
+  };
+}
+
 /** Shares of the closed loop's rate that are measured first. */
 const ladder = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1] as const;
 /** Beyond the closed loop's rate: so much more each, so often at most. */
 const beyond = 1.05;
 const mostBeyond = 6;
+/** Looks between the highest rate that is kept up with and the lowest that is not. */
+const capacityLooks = 2;
 /** Looks between the knee and its neighbours, and between the last rate that holds and the first that does not. */
 const kneeLooks = 4;
 const thresholdLooks = 4;
@@ -106,15 +176,19 @@ export interface CurveState {
   readonly closedIops: number;
   readonly points: readonly CurvePoint[];
   readonly thresholds: boolean;
-  /** Rates beside the ladder that were measured for the knee, and for thresholds. */
-  readonly looked: { readonly knee: number; readonly thresholds: number };
+  /** Rates beside the ladder that were measured for the capacity, the knee, and for thresholds. */
+  readonly looked: {
+    readonly capacity: number;
+    readonly knee: number;
+    readonly thresholds: number;
+  };
   /** The highest rate asked for while rates rose; what was offered may be less. */
   readonly askedIops?: number;
 }
 
 export interface NextRate {
   readonly iops: number;
-  readonly why: "ladder" | "knee" | "thresholds";
+  readonly why: "ladder" | "capacity" | "knee" | "thresholds";
 }
 
 /** Midway to a neighbour, unless that is as good as there. */
@@ -144,6 +218,13 @@ export function nextRate(state: CurveState): NextRate | null {
       return { iops: Math.max(highest + 1, Math.round(highest * beyond)), why: "ladder" };
     }
   }
+  const { kept, above } = keptOf(sorted);
+  if (kept !== null && looked.capacity < capacityLooks) {
+    const iops = between(state, kept, above);
+    if (iops !== null) {
+      return { iops, why: "capacity" };
+    }
+  }
   const knee = kneeOf(sorted);
   const at = knee === null ? -1 : sorted.indexOf(knee);
   if (knee !== null && looked.knee < kneeLooks) {
@@ -171,8 +252,7 @@ export function curveOf(
   thresholds: readonly string[],
 ): LoadCurve {
   const sorted = [...points].sort(byRate);
-  const kept = sorted.filter(({ saturated }) => !saturated).at(-1)?.offered_iops ?? null;
-  const above = sorted.find(({ offered_iops: iops }) => iops > (kept ?? 0))?.offered_iops ?? null;
+  const { kept, above } = keptOf(sorted);
   const held = border(sorted, ({ holds }) => holds === true);
   return {
     schema: "osdyno-load-curve-1",
@@ -181,8 +261,8 @@ export function curveOf(
     closed,
     points: sorted,
     knee: kneeOf(sorted)?.id ?? null,
-    kept_iops: kept,
-    saturated_iops: above,
+    kept_iops: kept?.offered_iops ?? null,
+    saturated_iops: above?.offered_iops ?? null,
     ...(thresholds.length === 0
       ? {}
       : { thresholds: { texts: thresholds, highest_iops: held.last?.offered_iops ?? null } }),

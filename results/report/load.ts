@@ -1,4 +1,5 @@
 /** Reads a results directory (one run, its repeats, or a sweep) into a report model. */
+
 import { basename, join, resolve } from "node:path";
 import { OsdynoError } from "../../engine/base/error.ts";
 import { fileExists, listFolder } from "../files.ts";
@@ -9,6 +10,7 @@ import { othersNotes } from "../others.ts";
 import type { JobRecord, RunRecord } from "../run-record.ts";
 import { medianInterval } from "../stats/order-statistics.ts";
 import { sidesOf } from "../stats/verdict.ts";
+import { comparedNotes } from "../sweep/compared-notes.ts";
 import { usualMargin } from "../sweep/judge.ts";
 import type { SweepComparison, SweepRecord } from "../sweep-record.ts";
 import { answerOf } from "./answer.ts";
@@ -207,7 +209,7 @@ function modelOf(
       unsteady: found.filter((run) => neverSteady(run.files.record)).map((run) => run.path),
       changedFacts: changesOf(sweep, points),
       shapes: shapesOf(found),
-      notes: sweep?.notes ?? [],
+      notes: sweep === null ? [] : [...(sweep.notes ?? []), ...comparedNotes(sweep)],
     }),
     ...(sweep?.load_curve === undefined ? {} : { loadCurve: sweep.load_curve }),
     answer: [
@@ -315,6 +317,7 @@ function generatorsOf(jobs: readonly JobRecord[]): RunSummary["generators"] {
             late_max_ns: Math.max(before.late_max_ns, own.late_max_ns),
             dropped_arrivals: before.dropped_arrivals + own.dropped_arrivals,
             backlog_max: Math.max(before.backlog_max, own.backlog_max),
+            backlog_end: (before.backlog_end ?? 0) + (own.backlog_end ?? 0),
             busy_share: Math.max(before.busy_share, own.busy_share),
           },
     );

@@ -38,26 +38,103 @@ export interface JudgeInput {
 }
 
 const usualConfidence = 0.95;
+/** Value of a parameter that does not act at a point (`when:`). */
+export const notActing = "-";
+/** Points that are named where many are meant. */
+const mostNamed = 4;
 /** Unless the sweep file says otherwise. */
 export const usualMargin = 0.02;
 
-/** The point that this one is compared with; null for a base and where there is none. */
-export function baseOf<P extends JudgedPoint>(
-  point: P,
+/** Whether a parameter has one value only at each combination of the baseline's: they change together. */
+function tiedTo(
+  baseline: Readonly<Record<string, string>>,
+  points: readonly JudgedPoint[],
+): (name: string) => boolean {
+  const known = new Map<string, boolean>();
+  return (name) => {
+    const before = known.get(name);
+    if (before !== undefined) {
+      return before;
+    }
+    const values = new Map<string, string | undefined>();
+    const tied = points.every(({ parameters }) => {
+      const key = JSON.stringify(Object.keys(baseline).map((each) => parameters[each]));
+      const value = parameters[name];
+      const first = values.has(key) ? values.get(key) : value;
+      values.set(key, first);
+      return first === value;
+    });
+    known.set(name, tied);
+    return tied;
+  };
+}
+
+/**
+ * Answers the point that one is compared with: the one that differs from it in the baseline's parameters
+ * only, in those that act at one of both only, and in those that change with the baseline's. Null for a base
+ * itself, and where no point is so, or several are.
+ */
+export function basesOf<P extends JudgedPoint>(
   points: readonly P[],
   baseline: Readonly<Record<string, string>>,
-): P | null {
-  const wanted = { ...point.parameters, ...baseline };
-  const names = Object.keys(wanted);
-  const base = points.find((each) => names.every((name) => each.parameters[name] === wanted[name]));
-  if (base === undefined) {
-    // A parameter that acts at the candidate only has no value at the base.
-    const near = points.filter((each) =>
-      Object.entries(baseline).every(([name, value]) => each.parameters[name] === value),
-    );
-    return near.length === 1 && near[0] !== point ? (near[0] ?? null) : null;
+): (point: P) => P | null {
+  const own = Object.entries(baseline);
+  const bases = points.filter(({ parameters }) =>
+    own.every(([name, value]) => parameters[name] === value),
+  );
+  const tied = tiedTo(baseline, points);
+  return (point) => {
+    if (bases.includes(point)) {
+      return null;
+    }
+    const others = (base: P) =>
+      [...new Set([...Object.keys(point.parameters), ...Object.keys(base.parameters)])].filter(
+        (name) => !Object.hasOwn(baseline, name),
+      );
+    const alike = (base: P, loosely: boolean) =>
+      others(base).every((name) => {
+        const [here, there] = [point.parameters[name], base.parameters[name]];
+        const idle = [here, there].some((value) => value === undefined || value === notActing);
+        return here === there || (loosely && (idle || tied(name)));
+      });
+    const exact = bases.find((base) => alike(base, false));
+    const near = bases.filter((base) => alike(base, true));
+    return exact ?? (near.length === 1 ? (near[0] ?? null) : null);
+  };
+}
+
+/** Points that are no base and have none. */
+export function withoutBase<P extends JudgedPoint>(
+  points: readonly P[],
+  baseline: Readonly<Record<string, string>>,
+): readonly P[] {
+  const baseOf = basesOf(points, baseline);
+  const isBase = ({ parameters }: P) =>
+    Object.entries(baseline).every(([name, value]) => parameters[name] === value);
+  return points.filter((point) => !isBase(point) && baseOf(point) === null);
+}
+
+/** In words what is not compared with anything, and why; null when all is. */
+export function loneText(
+  points: readonly JudgedPoint[],
+  baseline: Readonly<Record<string, string>>,
+): string | null {
+  const lone = withoutBase(points, baseline);
+  if (lone.length === 0) {
+    return null;
   }
-  return base === point ? null : base;
+  const names = Object.keys(baseline).join(" and ");
+  const of = ({ parameters }: JudgedPoint) =>
+    Object.entries(parameters)
+      .filter(([, value]) => value !== notActing)
+      .map(([name, value]) => `${name}=${value}`)
+      .join(", ");
+  const shown = lone.slice(0, mostNamed).map(of).join("; ");
+  const more = lone.length > mostNamed ? `; and ${lone.length - mostNamed} more` : "";
+  return (
+    `${lone.length} of ${points.length} points ${lone.length === 1 ? "is" : "are"} compared with ` +
+    `nothing, as there is not just one point that differs in ${names} only: ${shown}${more}`
+  );
 }
 
 /** What is compared, before all p values are known. */
@@ -93,11 +170,12 @@ function comparedOf(input: JudgeInput): Compared[] {
   if (baseline === null) {
     return [];
   }
+  const baseOf = basesOf(points, baseline);
   return metrics
     .filter((name) => metricFacts(name)?.better !== "none")
     .flatMap((metric) =>
       points.flatMap((point) => {
-        const base = baseOf(point, points, baseline);
+        const base = baseOf(point);
         if (base === null) {
           return [];
         }

@@ -11,7 +11,7 @@ import type { RunRecord } from "../run-record.ts";
 import { medianInterval } from "../stats/order-statistics.ts";
 import { differenceOf } from "../stats/verdict.ts";
 import type { JudgedPoint as Point } from "./judge.ts";
-import { notActing } from "./points.ts";
+import { notActing } from "./judge.ts";
 
 /** A figure over the blocks; the bounds are of 95%, null with fewer than six. */
 export interface TaxFigure {

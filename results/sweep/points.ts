@@ -2,6 +2,7 @@
 import { OsdynoError } from "../../engine/base/error.ts";
 import { findOption } from "../../engine/options/registry.ts";
 import { hostPrefix, stackParameters } from "./axes.ts";
+import { notActing } from "./judge.ts";
 import type { SweepSpec } from "./spec.ts";
 import { fillIn, ruleHolds } from "./values.ts";
 
@@ -24,9 +25,6 @@ export interface Point {
   /** Knobs of the host to turn, by their names. */
   readonly host?: Readonly<Record<string, string>>;
 }
-
-/** Value of a parameter that does not act at a point (`when:`). */
-export const notActing = "-";
 
 const maxPoints = 100_000;
 

@@ -8,8 +8,8 @@ import { OsdynoError } from "../../engine/base/error.ts";
 import { shapesDisk } from "../../engine/options/on-disk.ts";
 import type { RunPlan } from "../../workloads/plan-model.ts";
 import { type PlannedStore, plannedVolumeBytes } from "../../workloads/store-plan.ts";
+import { notActing } from "./judge.ts";
 import type { Point } from "./points.ts";
-import { notActing } from "./points.ts";
 import type { PrepareSpec, SweepSpec } from "./spec.ts";
 
 /** What is prepared once. */

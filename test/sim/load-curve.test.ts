@@ -9,6 +9,7 @@ import { afterAll, describe, expect, test } from "vitest";
 import { measureCurve } from "../../results/load-curve/conduct-curve.ts";
 import {
   type CurvePoint,
+  curveOf,
   isSaturated,
   kneeOf,
   type LoadCurve,
@@ -26,6 +27,7 @@ import { verifyResults } from "../../results/verify-results.ts";
 import { hostEnvironment } from "../../workloads/job/host-environment.ts";
 import { parseJobs } from "../../workloads/job/parse.ts";
 
+const campaign = process.env["OSDYNO_CAMPAIGN"] === "1";
 const root = mkdtempSync(join(tmpdir(), "osdyno-curve-"));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 
@@ -60,6 +62,10 @@ const oneServer = (rate: number): CurvePoint => {
       p50_ns: mean,
       p99_ns: mean,
       p999_ns: mean,
+      due_ios: 10 * rate,
+      unsent_ios: 0,
+      early_ns: mean,
+      late_ns: mean,
       saturated: rate >= 1000,
       generator_late: false,
       holds: mean < 4e6,
@@ -70,14 +76,15 @@ const oneServer = (rate: number): CurvePoint => {
 describe("which rates are asked for", () => {
   function walk(thresholds: boolean, point: (rate: number) => CurvePoint): readonly CurvePoint[] {
     const points: CurvePoint[] = [];
-    const looked = { knee: 0, thresholds: 0 };
+    const looked = { capacity: 0, knee: 0, thresholds: 0 };
     for (;;) {
       const next = nextRate({ closedIops: 1000, points, thresholds, looked });
       if (next === null || points.length > 40) {
         return points;
       }
-      looked.knee += next.why === "knee" ? 1 : 0;
-      looked.thresholds += next.why === "thresholds" ? 1 : 0;
+      if (next.why !== "ladder") {
+        looked[next.why] += 1;
+      }
       points.push(point(next.iops));
     }
   }
@@ -86,7 +93,9 @@ describe("which rates are asked for", () => {
     const rates = walk(true, oneServer).map(({ offered_iops: rate }) => rate);
     expect(rates.slice(0, 10)).toEqual([100, 200, 300, 400, 500, 600, 700, 800, 900, 1000]);
     expect(rates[10]).toBe(1050);
-    const closer = rates.slice(11, 15);
+    // From 900, which is kept up with, to 1000 there is room for two more.
+    expect(rates.slice(11, 13)).toEqual([950, 975]);
+    const closer = rates.slice(13, 17);
     expect(Math.min(...closer)).toBeGreaterThan(400);
     expect(Math.max(...closer)).toBeLessThan(600);
     // 4 ms are reached at 750 a second.
@@ -106,13 +115,82 @@ describe("which rates are asked for", () => {
     expect(highest).toBeLessThan(1400);
   });
 
-  test("saturation is more than chance", () => {
-    expect(isSaturated(1000, 975, 10, 0)).toBe(false);
-    expect(isSaturated(1000, 935, 10, 0)).toBe(true);
-    expect(isSaturated(1000, 935, 1, 0)).toBe(false);
-    expect(isSaturated(1000, 1000, 10, 1)).toBe(true);
+  const capacity = { iops: 1000, ios: 1e6, idleNs: 1e6 };
+  const load = {
+    ...{ offeredIops: 900, due: 9000, unsent: 0, dropped: 0 },
+    ...{ earlyNs: 5e6, lateNs: 5e6, apartNs: 6e9 },
+  };
+  test.each([
+    ["nothing", {}, false],
+    ["what is left of 9,000 arrivals, which chance does not excuse", { unsent: 280 }, true],
+    ["one arrival dropped", { dropped: 1 }, true],
+    ["times that rise by 3% of the time that passes", { lateNs: 5e6 + 0.03 * 6e9 }, true],
+    ["times that rise by 1% of it", { lateNs: 5e6 + 0.01 * 6e9 }, false],
+    ["a rate close to the closed loop's", { offeredIops: 980 }, true],
+    ["that with times as at no load", { offeredIops: 980, lateNs: 1.5e6 }, false],
+    ["beyond it, and nothing known of the times", { offeredIops: 1200, lateNs: null }, true],
+  ])("saturated by %s", (_, changes, saturated) => {
+    expect(isSaturated({ ...load, ...changes }, capacity)).toBe(saturated);
+  });
+
+  test("of a rate below two that are kept up with it was a hiccup, of one below one it was not", () => {
+    const curve = (bad: readonly number[]) =>
+      curveOf(
+        { run: "", iops: 1000 },
+        "poisson",
+        [600, 700, 800, 900, 1000].map((rate) => ({
+          ...oneServer(rate),
+          saturated: bad.includes(rate),
+        })),
+        [],
+      );
+    expect(curve([700, 1000])).toMatchObject({ kept_iops: 900, saturated_iops: 1000 });
+    expect(curve([800, 1000])).toMatchObject({ kept_iops: 700, saturated_iops: 800 });
+    expect(curve([600, 700, 800, 900, 1000])).toMatchObject({ kept_iops: null, knee: null });
   });
 });
+
+/** Devices whose capacity is known, in operations per second, and for how long each rate is measured. */
+const known = [
+  [100, "service=10ms&channels=1", 5],
+  [100, "service=10ms&jitter=exp&channels=1", 60],
+  [1000, "service=1ms&channels=1", 5],
+  [1000, "service=1ms&jitter=exp&channels=1", 6],
+  [4000, "service=1ms&channels=4", 3],
+  [4000, "service=1ms&jitter=exp&channels=4", 3],
+  [4000, "service=4ms&jitter=uniform&channels=16", 3],
+] as const;
+
+test.each(known)(
+  "%i a second: %s, rates of %i s: never more is kept up with, and not much less",
+  async (...of) => {
+    const [truth, device, runtime] = of;
+    const seed = campaign ? Math.floor(Math.random() * 2 ** 31) : 7;
+    const target = `null:?${device}&size=64m&seed=${seed}`;
+    const text = `[c]\nrw=randread\nbs=4k\niodepth=64\nsize=64m\nruntime=${runtime}\ntime_based\n`;
+    const { curve, directory } = await measureCurve({
+      ...{ name: "known", directory: join(root, device), events, step() {} },
+      settings: { ...settingsOf(target), seed },
+      parse: job(target, text),
+    });
+    const kept = curve.kept_iops ?? 0;
+    const said = `seed ${seed}: ${kept} of ${truth} kept up with, ${curve.saturated_iops} not`;
+    process.stderr.write(`load curve, ${device}, ${runtime} s: ${said}\n`);
+    expect(kept, said).toBeLessThanOrEqual(truth);
+    // A step of the ladder, and of few operations what chance has to be left.
+    const chance = 2 / Math.sqrt(truth * runtime);
+    expect(kept, said).toBeGreaterThanOrEqual((0.92 - chance) * truth);
+    expect(curveSentences(curve).join(" ")).not.toMatch(/highest rate tried/);
+    expect(verifyResults(directory).flatMap(({ disagreements }) => disagreements)).toEqual([]);
+    // What grew is hollow in the chart, by the same word.
+    const full = curve.points.filter(({ offered_iops: rate }) => rate > truth);
+    expect(full.every(({ saturated }) => saturated)).toBe(true);
+    // Each arrival is accounted for: it was served, or it waited when the time was up.
+    for (const { offered_iops: rate, due_ios: due } of curve.points) {
+      expect(Math.abs(due - rate * runtime)).toBeLessThan(5 * Math.sqrt(rate * runtime) + 2);
+    }
+  },
+);
 
 test("a queue of one server: knee at half its rate, percentiles as its theory has them", async () => {
   const target = "null:?service=1ms&jitter=exp&channels=1&size=64m";

@@ -197,6 +197,7 @@ function cloneOutcome(job: FixtureJob, read: Made | null, write: Made | null): J
       lateThresholdNs: 50_000,
       droppedArrivals: 0,
       backlogMax: 3,
+      backlogEnd: 0,
       busyShare: 0.41,
     },
     verify: null,

@@ -174,7 +174,7 @@ test("phases one after the other: the run's rate is over the sum of their times"
 test("late, saturated and overloaded are judged, and said in notes", () => {
   const health = (changes: object) => {
     const base = { lateCount: 0, lateMaxNs: 0, lateThresholdNs: 5e4, droppedArrivals: 0 };
-    const generator = { ...base, backlogMax: 0, busyShare: 0.2, ...changes };
+    const generator = { ...base, backlogMax: 0, backlogEnd: 0, busyShare: 0.2, ...changes };
     const job = { ...simple, outcome: { generator } };
     return assembleRun(fixtureRun([[job]]).input).jobs[0]?.osdyno;
   };

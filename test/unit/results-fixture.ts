@@ -143,6 +143,7 @@ function jobOutcome(job: FixtureJob): JobOutcome {
       lateThresholdNs: 50_000,
       droppedArrivals: 0,
       backlogMax: 0,
+      backlogEnd: 0,
       busyShare: 0.25,
     },
     verify: null,

@@ -177,6 +177,8 @@ pub struct JobLoop<E> {
     lateness: Lateness,
     dropped: u64,
     backlog_max: u64,
+    /// Arrivals that were due when the stream was ended, and never sent.
+    backlog_end: u64,
     continued: [u64; 3],
     depth_levels: Levels,
     submit_levels: Levels,
@@ -256,6 +258,7 @@ impl<E: Engine> JobLoop<E> {
         self.lateness = Lateness::default();
         self.dropped = 0;
         self.backlog_max = 0;
+        self.backlog_end = 0;
         self.continued = [0; 3];
         self.depth_levels = Levels::default();
         self.submit_levels = Levels::default();

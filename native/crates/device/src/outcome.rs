@@ -89,6 +89,8 @@ pub struct GeneratorOutcome {
     pub dropped_arrivals: u64,
     /// Most arrivals that waited at once.
     pub backlog_max: u64,
+    /// Arrivals that were due when the stream was ended, and never sent.
+    pub backlog_end: u64,
     /// Share of the time that the thread worked, without spinning.
     pub busy_share: f64,
 }

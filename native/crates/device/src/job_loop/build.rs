@@ -155,6 +155,7 @@ impl<E: Engine> JobLoop<E> {
             lateness: Lateness::default(),
             dropped: 0,
             backlog_max: 0,
+            backlog_end: 0,
             continued: [0; 3],
             depth_levels: Levels::default(),
             submit_levels: Levels::default(),

@@ -55,6 +55,11 @@ impl<E: Engine> JobLoop<E> {
             self.end_ns = now;
         }
         if now >= self.end_ns {
+            if self.scheduled && self.phase == Phase::Stream {
+                let until = self.end_ns.clamp(self.start_ns, now) - self.start_ns;
+                let held = u64::from(self.held.is_some());
+                self.backlog_end = self.stream.backlog(until) + held;
+            }
             self.end_ns = u64::MAX;
             if self.phase != Phase::Drain {
                 self.stop_sending();

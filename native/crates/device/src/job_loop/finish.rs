@@ -139,6 +139,7 @@ impl<E: Engine> JobLoop<E> {
                 late_threshold_ns: LATE_THRESHOLD_NS,
                 dropped_arrivals: self.dropped,
                 backlog_max: self.backlog_max,
+                backlog_end: self.backlog_end,
                 busy_share: if measured_ns == 0 {
                     0.0
                 } else {
