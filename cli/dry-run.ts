@@ -101,9 +101,19 @@ function planJson({ plan, verdict }: Judged): unknown {
 /** What starting and recording a run takes beside its measuring, seconds. */
 const aroundSeconds = 0.7;
 
+/** When a stop rule may end a sweep. */
+export interface DryStop {
+  readonly most: number;
+  /** Runs of each point after which the figures may end it; none: they never do. */
+  readonly looks: readonly number[];
+  readonly timeSeconds: number | null;
+}
+
 /** What a sweep does beside one run of each point. */
 interface SweepWork {
   readonly repeat: number;
+  /** Goes on beyond `repeat`, when it is not ended. */
+  readonly until?: DryStop | null;
   readonly preparations: readonly Preparation[];
   /** What it does beside what its file says. */
   readonly notes: readonly string[];
@@ -113,24 +123,56 @@ interface SweepWork {
 const preparedBytesPerSecond = 200e6;
 const copiedBytesPerSecond = 500e6;
 
+/** The fewest runs of each point, and the most. */
+function runsOfEach({ repeat, until = null }: SweepWork): readonly [number, number] {
+  if (until === null) {
+    return [repeat, repeat];
+  }
+  // When the time is up, nothing more is asked for than what the file wants in any case.
+  const [first = until.most] = until.looks;
+  const least = until.timeSeconds === null ? Math.max(repeat, first) : repeat;
+  return [least, Math.max(least, until.most)];
+}
+
+function endingText({ until = null }: SweepWork): string {
+  if (until === null) {
+    return "";
+  }
+  const { looks, timeSeconds } = until;
+  const last = looks.at(-1);
+  const several = looks.length > 1 ? `${looks.slice(0, -1).join(", ")} or ${last}` : `${last}`;
+  const ends = [
+    ...(looks.length === 0 ? [] : [`after ${several} runs of each`]),
+    ...(timeSeconds === null ? [] : [`when ${formatSeconds(timeSeconds)} have passed`]),
+  ];
+  return `; it may end ${ends.join(", and ")}`;
+}
+
 /** How long all runs of a sweep will take. */
-function sweepText(judged: readonly Judged[], { repeat, preparations, notes }: SweepWork): string {
+function sweepText(judged: readonly Judged[], work: SweepWork): string {
+  const { preparations, notes } = work;
   const times = judged.map(({ plan }) => plan.expectedSeconds);
   const known = times.filter((time) => time !== null);
-  const runs = judged.length * repeat;
-  const measuring = known.reduce((sum, time) => sum + time + aroundSeconds, 0) * repeat;
+  const block = known.reduce((sum, time) => sum + time + aroundSeconds, 0);
   const written = preparations.reduce((sum, each) => sum + each.bytes, 0);
-  const copied = (preparations[0]?.storeBytes ?? 0) * (runs + preparations.length);
-  const preparing = written / preparedBytesPerSecond + copied / copiedBytesPerSecond;
+  const store = preparations[0]?.storeBytes ?? 0;
+  const seconds = (repeat: number) => {
+    const copied = store * (judged.length * repeat + preparations.length);
+    const preparing = written / preparedBytesPerSecond + copied / copiedBytesPerSecond;
+    return formatSeconds(block * repeat + preparing);
+  };
+  const [least, most] = runsOfEach(work);
+  const both = (text: (repeat: number) => string) =>
+    text(least) === text(most) ? text(least) : `${text(least)} to ${text(most)}`;
   const rest = known.length < times.length ? " and those whose time is not known" : "";
   const stores =
     preparations.length === 0
       ? ""
       : `${preparations.length} ${preparations.length === 1 ? "store is" : "stores are"} prepared first (${formatBytes(written)} written); `;
   return (
-    `sweep: ${stores}${judged.length} points, ${repeat} ${repeat === 1 ? "run" : "runs"} of each, ` +
-    `about ${formatSeconds(measuring + preparing)}${rest}\n` +
-    notes.map((note) => `note: ${note}\n`).join("")
+    `sweep: ${stores}${judged.length} points, ${both(String)} ${most === 1 ? "run" : "runs"} of each, ` +
+    `${both((repeat) => String(judged.length * repeat))} in all, about ${both(seconds)}${rest}` +
+    `${endingText(work)}\n${notes.map((note) => `note: ${note}\n`).join("")}`
   );
 }
 

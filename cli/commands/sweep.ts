@@ -14,6 +14,7 @@ import { type SweepRequest, settled, sweepPoints } from "../../results/sweep/pla
 import { withPlugIns } from "../../results/sweep/plug-ins.ts";
 import { preparationsOf, runSweep, type SweepResult } from "../../results/sweep/run-sweep.ts";
 import { loadSweepPlugIns, readSweep, type SweepSpec } from "../../results/sweep/spec.ts";
+import { looksOf } from "../../results/sweep/stop.ts";
 import { tableText } from "../../results/sweep/table-text.ts";
 import { formatBytes } from "../../results/units.ts";
 import { jobInputs } from "../../workloads/job/arguments.ts";
@@ -21,7 +22,7 @@ import { hostEnvironment } from "../../workloads/job/host-environment.ts";
 import { showcmd } from "../../workloads/job/showcmd.ts";
 import { scratchDirectory } from "../../workloads/scratch.ts";
 import { scanTraces } from "../../workloads/trace/plan.ts";
-import { dryRun } from "../dry-run.ts";
+import { type DryStop, dryRun } from "../dry-run.ts";
 import { checkFioFlags, fioFlags } from "../fio-flags.ts";
 import { watchInterrupts } from "../interrupt.ts";
 import { type Outputs, outputsOf, writeResult } from "../outputs.ts";
@@ -220,6 +221,17 @@ async function measure(
   return good ? 0 : 3;
 }
 
+/** What a dry run says of a stop rule. */
+function dryStop(spec: SweepSpec): DryStop | null {
+  const { until } = spec;
+  if (until === null) {
+    return null;
+  }
+  const { maxRepeat, timeSeconds, within, decided } = until;
+  const looks = within !== null || decided ? looksOf(spec).map(({ runs }) => runs) : [];
+  return { most: maxRepeat, looks, timeSeconds };
+}
+
 async function sweep(args: readonly string[]): Promise<number> {
   checkFioFlags(args);
   const { own, jobs } = splitArguments(args, [...sweepFlags, ...fioFlags]);
@@ -271,7 +283,7 @@ async function sweep(args: readonly string[]): Promise<number> {
       const runs = sweepPoints(asked).map(({ point, run }) => ({ name: point.id, ...run }));
       const { repeat, notes } = asked.spec;
       dryRun(runs, request.directory, outputs, {
-        ...{ repeat, notes },
+        ...{ repeat, notes, until: dryStop(asked.spec) },
         preparations: preparationsOf(asked),
       });
       return 0;

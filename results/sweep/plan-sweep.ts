@@ -8,6 +8,7 @@ import { commandLine } from "../../workloads/job/place.ts";
 import type { RunPlan } from "../../workloads/plan-model.ts";
 import { readShape } from "../../workloads/shape-profile.ts";
 import { plainStack, readDeviceClass, type StackChoice } from "../../workloads/stack.ts";
+import { metricFacts } from "../metrics.ts";
 import type { NoiseRecord } from "../noise-record.ts";
 import { checkPartNames } from "../parts.ts";
 import {
@@ -17,6 +18,7 @@ import {
   type RunSettings,
   safePlan,
 } from "../perform.ts";
+import { basesOf, loneText } from "./judge.ts";
 import { onOneKv } from "./one-kv.ts";
 import { type Point, pointsOf } from "./points.ts";
 import type { Preparation } from "./prepare.ts";
@@ -188,6 +190,25 @@ export function plansOf(request: SweepRequest, ownFiles: readonly string[]): rea
   );
 }
 
+/** What is to go on until all is decided must compare something. Throws `bad-input`. */
+function checkDecidable(spec: SweepSpec, points: readonly Point[]): void {
+  const { file, until, baseline, metrics } = spec;
+  if (until?.decided !== true || baseline === null) {
+    return;
+  }
+  const [first = ""] = metrics;
+  if (metricFacts(first)?.better === "none") {
+    const message = `until.decided: of ${first}, the first metric, neither more nor less is better: put another first`;
+    throw new OsdynoError("bad-input", message, { file, line: until.line });
+  }
+  const baseOf = basesOf(points, baseline);
+  if (!points.some((point) => baseOf(point) !== null)) {
+    const why = loneText(points, baseline) ?? "all points are the baseline";
+    const message = `until.decided: nothing is compared, so that there is nothing to decide: ${why}`;
+    throw new OsdynoError("bad-input", message, { file, line: until.line });
+  }
+}
+
 /**
  * The request as it is carried out: stores that nobody chose a key-value store for all have the same one.
  * Plans every point and creates nothing.
@@ -198,6 +219,7 @@ export function settled(request: SweepRequest, ownFiles: readonly string[]): Swe
     ({ run }) => inSweepFile(request, () => safePlan({ ...run, ownFiles })).stores,
   );
   const points = all.map(({ point }) => point);
+  checkDecidable(request.spec, points);
   return { ...request, spec: onOneKv(request.spec, points, stores) };
 }
 

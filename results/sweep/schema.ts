@@ -51,7 +51,7 @@ export const sweepSchema = z.strictObject({
   zip: z.array(z.record(z.string(), z.array(scalar).min(1))).default([]),
   when: z.record(z.string(), rule).default({}),
   exclude: z.array(rule).default([]),
-  repeat: z.number().int().min(1).max(1000).default(1),
+  repeat: z.number().int().min(1).max(1000).optional(),
   until: z
     .strictObject({
       within: percent.optional(),

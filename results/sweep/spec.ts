@@ -12,6 +12,7 @@ import { readShape } from "../../workloads/shape-profile.ts";
 import { readDeviceClass } from "../../workloads/stack.ts";
 import { metricFacts, nearestMetric } from "../metrics.ts";
 import { loadPlugIns } from "../plug-ins.ts";
+import { leastRuns } from "../stats/verdict.ts";
 import { parseThreshold, type Threshold } from "../threshold.ts";
 import { axesOf, hostDevice, type SweepAxis } from "./axes.ts";
 import { SweepDocument } from "./document.ts";
@@ -37,6 +38,7 @@ export interface StopRule {
   readonly decided: boolean;
   readonly maxRepeat: number;
   readonly timeSeconds: number | null;
+  readonly line: number;
 }
 
 /** Of values that reach the baseline's figure but for a share, the smallest is the answer. */
@@ -343,6 +345,8 @@ export function specOf(document: SweepDocument, spec: CheckedSweep): SweepSpec {
   checkParameters(document, spec, axes);
   checkOptions(document, spec, axes);
   const { prepare, until, pick } = spec;
+  // With fewer nothing can be told apart, and of a preview nothing is.
+  const repeat = spec.repeat ?? (spec.preview ? 1 : leastRuns);
   if (until?.decided === true && spec.baseline === undefined) {
     throw document.refusal(
       ["until", "decided"],
@@ -371,15 +375,16 @@ export function specOf(document: SweepDocument, spec: CheckedSweep): SweepSpec {
       Object.entries(spec.when).map(([name, rule]) => [name, rulesOf(rule)]),
     ),
     exclude: spec.exclude.map(rulesOf),
-    repeat: spec.repeat,
+    repeat,
     until:
       until === undefined
         ? null
         : {
             within: until.within ?? null,
             decided: until.decided,
-            maxRepeat: Math.max(until.max_repeat, spec.repeat),
+            maxRepeat: Math.max(until.max_repeat, repeat),
             timeSeconds: until.time ?? null,
+            line: document.line("until"),
           },
     minEffect: spec.min_effect,
     metrics: spec.metrics,

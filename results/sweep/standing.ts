@@ -128,7 +128,7 @@ export class Standing {
   #decided(): boolean {
     const [name = ""] = this.#spec.metrics;
     const own = this.comparisons().filter(({ metric: each }) => each === name);
-    return own.every(({ verdict }) => verdict !== "unclear");
+    return own.length > 0 && own.every(({ verdict }) => verdict !== "unclear");
   }
 
   /** The points with the medians so far, the best of the first metric on top, and the verdicts. */

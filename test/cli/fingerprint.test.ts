@@ -123,7 +123,7 @@ describe("--shape", () => {
       "  runtime=2",
       "  time_based",
       "targets: ['null:']",
-      "matrix: {shape: [nvme, sata-ssd]}",
+      ...["matrix: {shape: [nvme, sata-ssd]}", "repeat: 1"],
     ];
     place.write("s.yaml", lines.join("\n"));
     const done = place.run(["sweep", "s.yaml", "--clock=virtual", "--out=s", "--no-progress"]);

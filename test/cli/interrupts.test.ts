@@ -139,7 +139,7 @@ test("a sweep that is interrupted says so, and --resume finishes it", async () =
       "name: s",
       'job: "[j]\\nsize=1m\\nruntime=300ms\\ntime_based\\n"',
       "targets: ['null:?service=100us']",
-      "matrix: {iodepth: [1, 2, 4], bs: [4k, 8k]}",
+      ...["matrix: {iodepth: [1, 2, 4], bs: [4k, 8k]}", "repeat: 1"],
     ].join("\n"),
   );
   const sweep = (): SweepRecord => JSON.parse(place.read("s", "sweep.json")) as SweepRecord;

@@ -14,7 +14,7 @@ const targets = "targets: ['null:?service=20us']";
 const matrix = "matrix: {iodepth: [1, 2, 4], bs: [4k, 8k]}";
 
 const write = (...lines: readonly string[]) => place.write("s.yaml", `${lines.join("\n")}\n`);
-const small = (...more: readonly string[]) => write("name: s", ...job, targets, matrix, ...more);
+const small = (more = "repeat: 1") => write("name: s", ...job, targets, matrix, more);
 const sweepOf = (directory: string) =>
   JSON.parse(place.read(directory, "sweep.json")) as SweepRecord;
 
@@ -97,8 +97,65 @@ test("--dry-run shows every point and creates nothing", () => {
   expect(place.files()).toEqual(["s.yaml"]);
 });
 
+test("what is not compared is said: points without a partner, too few blocks, nothing to decide", () => {
+  const axes = "matrix: {bs: [4k, 8k], rw: [randwrite, randrw], rwmixread: [10, 90]}";
+  const when = "when: {rwmixread: {rw: randrw}}";
+  const timed = ["  time_based", "  runtime=2"];
+  const clocked = (out: string, ...lines: readonly string[]) => {
+    write("name: s", ...job, ...timed, "targets: ['null:?service=5ms']", axes, when, ...lines);
+    return place.run(["sweep", "s.yaml", "--clock=virtual", `--out=${out}`, "--no-report"]);
+  };
+  const all = clocked("a", "baseline: {rw: randwrite}", "metrics: [iops]");
+  expect(all.code).toBe(0);
+  const { comparisons, repeat } = sweepOf("a");
+  expect({ repeat, pairs: comparisons.map(({ base, candidate }) => [base, candidate]) }).toEqual({
+    repeat: 6,
+    pairs: ["4k", "8k"].flatMap((bs) =>
+      ["10", "90"].map((share) => [`${bs}-randwrite`, `${bs}-randrw-${share}`]),
+    ),
+  });
+  expect(all.out).not.toMatch(/compared with nothing|no verdicts/);
+  const none = clocked("b", "baseline: {rw: randrw}", "repeat: 2");
+  expect(none.out).toMatch(/^Note: There are no verdicts: each point has 2 runs, and .* needs 6 /m);
+  expect(none.out).toMatch(
+    /^Note: 2 of 6 points are compared with nothing.*bs=4k, rw=randwrite; /m,
+  );
+  const decided = clocked("c", "baseline: {rw: randrw}", "until: {decided: true}");
+  expect(decided.code).toBe(2);
+  expect(decided.err).toMatch(
+    /^osdyno: s\.yaml:11: until\.decided: nothing is compared, .*rw=randwrite/,
+  );
+});
+
+test("--dry-run tells the least and the most that a stop rule can take, and when it is looked at", () => {
+  const said = (...lines: readonly string[]) => {
+    write(
+      "name: s",
+      ...job,
+      "  time_based",
+      "  runtime=10",
+      targets,
+      "matrix: {bs: [4k, 8k]}",
+      ...lines,
+    );
+    return /^sweep: .*$/m.exec(place.run(["sweep", "s.yaml", "--dry-run"]).out)?.[0];
+  };
+  // A run takes 10.7 s with what is around it.
+  expect(said()).toBe("sweep: 2 points, 6 runs of each, 12 in all, about 2m 08s");
+  expect(said("repeat: 1")).toBe("sweep: 2 points, 1 run of each, 2 in all, about 21s");
+  const decided = "until: {decided: true, max_repeat: 30}";
+  expect(said("baseline: {bs: 4k}", decided)).toBe(
+    "sweep: 2 points, 6 to 30 runs of each, 12 to 60 in all, about 2m 08s to 10m 42s; " +
+      "it may end after 6, 9, 14, 21 or 30 runs of each",
+  );
+  expect(said("repeat: 2", "until: {within: 1%, max_repeat: 8, time: 1h}")).toBe(
+    "sweep: 2 points, 2 to 8 runs of each, 4 to 16 in all, about 43s to 2m 51s; " +
+      "it may end after 6 or 8 runs of each, and when 1h 00m have passed",
+  );
+});
+
 test("files that the points share are laid out once, and what a failed start made is taken back", () => {
-  write("name: s", ...job, "  filename=${SCRATCH}/data", "matrix: {bs: [4k, 8k]}");
+  write("name: s", ...job, "  filename=${SCRATCH}/data", "matrix: {bs: [4k, 8k]}", "repeat: 1");
   const { err, code } = place.run(["sweep", "s.yaml", "--out=a", "--no-report"]);
   expect(code).toBe(0);
   expect(err.match(/laying out/g)?.length).toBe(1);

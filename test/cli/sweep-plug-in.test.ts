@@ -22,7 +22,7 @@ const large = "targets: ['store:${SCRATCH}/s.img?size=600m']";
 
 function write(...lines: readonly string[]): void {
   const job = ["  [j]", "  rw=randwrite", "  bs=4k", "  size=8m", "  io_size=256k"];
-  place.write("s.yaml", `${["name: s", "job: |", ...job, ...lines].join("\n")}\n`);
+  place.write("s.yaml", `${["name: s", "repeat: 1", "job: |", ...job, ...lines].join("\n")}\n`);
 }
 
 const sweep = (...more: readonly string[]) =>

@@ -119,7 +119,7 @@ test("--dry-run tells how long it will take; verdicts stand against the baseline
   const rest = ["targets: ['null:?service=${law}us']", "matrix: {law: [100, 200]}", "repeat: 6"];
   place.write("s.yaml", `${[...head, ...rest, "baseline: {law: 100}"].join("\n")}\n`);
   expect(place.run(["sweep", "s.yaml", "--dry-run"]).out).toMatch(
-    /sweep: 2 points, 6 runs of each, about 32s\n$/,
+    /sweep: 2 points, 6 runs of each, 12 in all, about 32s\n$/,
   );
   const done = place.run(["sweep", "s.yaml", "--out=a", "--clock=virtual", "--json"]);
   expect(done.code).toBe(0);

@@ -16,8 +16,10 @@ const sweepOf = (directory: string) =>
   JSON.parse(place.read(directory, "sweep.json")) as SweepRecord;
 
 const job = (...keys: readonly string[]) => ["job: |", "  [j]", ...keys.map((key) => `  ${key}`)];
-const write = (...lines: readonly string[]) =>
-  place.write("s.yaml", `${["name: s", ...lines].join("\n")}\n`);
+const write = (...lines: readonly string[]) => {
+  const once = lines.some((line) => line.startsWith("repeat:")) ? [] : ["repeat: 1"];
+  place.write("s.yaml", `${["name: s", ...lines, ...once].join("\n")}\n`);
+};
 const target = "targets: ['store:${SCRATCH}/s.img?size=128m']";
 const small = job("rw=randwrite", "bs=4k", "size=8m", "io_size=1m", "iodepth=8");
 

@@ -67,7 +67,7 @@ test("sweeps have them as keys and as axes, and the report says which", () => {
   const lines = [
     ...["name: s", "job: |", "  [j]", "  rw=randread", "  size=1m", "  time_based"],
     ...["  runtime=200ms", "targets: ['null:']", `generator_cpus: ${first}`],
-    `matrix: {target_cpus: ["${cpuText(usable)}", all]}`,
+    ...[`matrix: {target_cpus: ["${cpuText(usable)}", all]}`, "repeat: 1"],
   ];
   place.write("s.yaml", lines.join("\n"));
   const done = place.run(["sweep", "s.yaml", "--out=d", "--no-progress"]);

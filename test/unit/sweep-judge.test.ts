@@ -6,7 +6,7 @@ import type { Side } from "../../results/compare/sides.ts";
 import type { RunRecord } from "../../results/run-record.ts";
 import { benjaminiHochberg as adjusted } from "../../results/stats/adjust.ts";
 import { studentP } from "../../results/stats/student.ts";
-import { judge, relativeWidth } from "../../results/sweep/judge.ts";
+import { basesOf, judge, loneText, relativeWidth } from "../../results/sweep/judge.ts";
 import type { Point } from "../../results/sweep/points.ts";
 
 function point(id: string, parameters: Record<string, string>): Point {
@@ -61,6 +61,49 @@ describe("verdicts", () => {
       verdict: "unclear",
       runs_needed: 6,
     });
+  });
+});
+
+describe("partners", () => {
+  const pairs = (points: readonly Point[], baseline: Readonly<Record<string, string>>) => {
+    const baseOf = basesOf(points, baseline);
+    return points.map((each) => baseOf(each)?.id ?? null);
+  };
+  const conditional = ["4k", "8k"].flatMap((bs) => [
+    point(`w-${bs}`, { bs, rw: "randwrite", rwmixread: "-" }),
+    point(`m10-${bs}`, { bs, rw: "randrw", rwmixread: "10" }),
+    point(`m90-${bs}`, { bs, rw: "randrw", rwmixread: "90" }),
+  ]);
+
+  test("what acts at one of both only does not stand between them, a further axis does", () => {
+    const due = ["4k", "8k"].flatMap((bs) => [null, `w-${bs}`, `w-${bs}`]);
+    expect(pairs(conditional, { rw: "randwrite" })).toEqual(due);
+    expect(loneText(conditional, { rw: "randwrite" })).toBeNull();
+  });
+
+  test("where two could be meant none is, and a line says so", () => {
+    expect(pairs(conditional, { rw: "randrw" })).toEqual(conditional.map(() => null));
+    expect(loneText(conditional, { rw: "randrw" })).toBe(
+      "2 of 6 points are compared with nothing, as there is not just one point that differs in rw only: " +
+        "bs=4k, rw=randwrite; bs=8k, rw=randwrite",
+    );
+    const one = pairs(conditional, { rw: "randrw", rwmixread: "10" });
+    expect(one.slice(0, 3)).toEqual(["m10-4k", null, "m10-4k"]);
+  });
+
+  test("lists in step are one change; a value that the base was not measured at has no partner", () => {
+    const steps = [
+      point("a", { engine: "psync", depth: "1" }),
+      point("b", { engine: "libaio", depth: "64" }),
+    ];
+    expect(pairs(steps, { engine: "psync" })).toEqual([null, "a"]);
+    const left = [
+      point("a-4k", { kind: "a", bs: "4k" }),
+      point("b-4k", { kind: "b", bs: "4k" }),
+      point("b-8k", { kind: "b", bs: "8k" }),
+    ];
+    expect(pairs(left, { kind: "a" })).toEqual([null, "a-4k", null]);
+    expect(loneText(left, { kind: "a" })).toMatch(/^1 of 3 points is compared .*: kind=b, bs=8k$/);
   });
 });
 
