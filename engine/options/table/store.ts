@@ -269,7 +269,8 @@ export const storeOptions: readonly OptionEntry[] = [
     default: true,
     change: "create",
     layer,
-    summary: "free space is stored at a clean stop only, and found by a scan after a crash",
+    summary:
+      "free space is stored at a clean stop only, and found by a scan after a crash; not with metadata on a hard disk",
     sweep: "4 KiB randwrite -> key-value bytes per operation, time of a mount after a crash",
   },
   {

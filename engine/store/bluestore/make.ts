@@ -4,7 +4,7 @@ import { SeededRandom } from "../../base/random.ts";
 import { type Allocator, ExtentList } from "../../hot/allocator/allocator.ts";
 import { KvBatch } from "../../hot/kv/kv.ts";
 import { allocationFile, encodeFree, putPieces } from "./allocation-file.ts";
-import { BitmapFreelist } from "./freelist.ts";
+import { BitmapFreelist, type FreelistKind } from "./freelist.ts";
 import { openKv, SharedSpace, takesItsOwnSpace, takeUsed } from "./kv-space.ts";
 import { encodeLabel, firstDataByte, labelBytes, newStoreId } from "./label.ts";
 import { labelLanes, otherDevices, writeBlock } from "./label-io.ts";
@@ -50,9 +50,15 @@ function geometryOf(parts: BlueStoreParts): StoreGeometry {
     sizeBytes,
     unitBytes,
     blockBytes,
-    freelist: options.allocationFromFile ? "file" : "bitmap",
+    freelist: freelistOf(parts),
     freelistUnitsPerKey: options.freelistBlocksPerKey,
   };
+}
+
+/** As in Ceph: where metadata is on a hard disk, to read all of it after a crash would take too long. */
+function freelistOf({ options, labelLanes, lane }: BlueStoreParts): FreelistKind {
+  const { deviceClass } = (labelLanes?.db ?? lane).facts;
+  return options.allocationFromFile && deviceClass !== "hdd" ? "file" : "bitmap";
 }
 
 export function makeAllocator(parts: BlueStoreParts, geometry: StoreGeometry): Allocator {

@@ -212,7 +212,7 @@ impl BlueFs {
     fn write_snapshot(&self, cut: &Cut) -> Result<Written> {
         // The jump's operation has 21 bytes, so its value does not change the length.
         let length = padded_bytes(cut.snapshot.len() + 21);
-        let extents = self.allocate_now(Level::Log, length)?;
+        let extents = self.allocate_whole(length)?;
         let bytes: u64 = extents.iter().map(|extent| extent.length).sum();
         let mut ops = cut.snapshot.clone();
         put_op(&mut ops, &LogOp::Jump(bytes, cut.sequence + 1, cut.chain));

@@ -16,6 +16,10 @@ const GROWTH_BYTES: usize = 4096;
 /// The log does not grow by less.
 const LEAST_GROWTH_BYTES: u64 = 64 << 10;
 
+/// Extents of one piece of the log at most: two such pieces fit the superblock, and the operation that
+/// tells of one fits what is left free for it.
+pub const LOG_EXTENTS: usize = 110;
+
 /// Where the log is and goes on.
 pub struct Log {
     /// Its space, in order.
@@ -116,15 +120,32 @@ impl BlueFs {
         self.append(log, ops)
     }
 
-    /// Space for the log: `least` bytes and as much of the usual growth as there is.
+    /// Space for the log: `least` bytes and as much of the usual growth as there is in few enough
+    /// pieces.
     pub(super) fn allocate_log(&self, least: u64) -> Result<Vec<Extent>> {
         let mut growth = self.config.log_growth;
         loop {
-            match self.allocate_now(Level::Log, least + growth) {
+            match self.allocate_whole(least + growth) {
                 Err(KvError::NoSpace { .. }) if growth > LEAST_GROWTH_BYTES => growth /= 2,
                 other => return other,
             }
         }
+    }
+
+    /// Space for the log in few enough pieces; free space that is too scattered for it counts as none.
+    pub(super) fn allocate_whole(&self, bytes: u64) -> Result<Vec<Extent>> {
+        let extents = self.allocate_now(Level::Log, bytes)?;
+        if extents.len() <= LOG_EXTENTS {
+            return Ok(extents);
+        }
+        for extent in extents {
+            self.release_extent(Level::Log, extent);
+        }
+        Err(KvError::NoSpace {
+            wanted: bytes,
+            bdev: Bdev::Db.name(),
+            free: self.free_bytes(Bdev::Db),
+        })
     }
 
     /// Writes one transaction and flushes. After a failure nothing can be written any more, since
@@ -149,7 +170,7 @@ impl BlueFs {
         let free = self.free_bytes(Bdev::Db) + self.free_bytes(Bdev::Slow);
         if log.total - log.position < most + self.config.log_runway && free >= 2 * growth {
             // Without space the runway is used up.
-            if let Ok(extents) = self.allocate_now(Level::Log, growth) {
+            if let Ok(extents) = self.allocate_log(0) {
                 put_op(&mut ops, &log_growth(&extents));
                 fresh = extents;
             }

@@ -327,7 +327,10 @@ static rocksdb::ReadOptions bounded(const osdyno_iterator& iterator) {
 
 // An iterator of RocksDB 7.8.3 that walks from one table of a level to the next loses the error when the
 // first block of that cannot be read, and goes on behind the level's tables. One that is sent to that
-// block tells it: so every table that was walked over is gone to once.
+// block tells it: so every table that was walked over is gone to once, by every walk: a device may begin to
+// fail at any time. Side by side with this left out, 200,000 keys of 420 bytes in tables of 64 MiB, 1 MiB and
+// 64 KiB: walks of all take 1 to 3% more, scans of 10 and 100 keys 0 to 6%, by medians of ten rounds whose
+// ratios lie on both sides of 1.
 static Status walked_over(osdyno_iterator* iterator) {
   auto borders = borders_of(iterator->db, iterator->family);
   const std::vector<std::string>& keys = borders->first_keys;
