@@ -133,6 +133,8 @@ pub struct BlueFs {
     flushed: AtomicU64,
     /// Damage that was met, one line each.
     damage: Mutex<Vec<String>>,
+    /// Why a file got no space since the last write that went well.
+    refused: Mutex<Option<String>>,
     /// What was done.
     pub counters: Counters,
 }

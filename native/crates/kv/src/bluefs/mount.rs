@@ -55,6 +55,7 @@ impl BlueFs {
             recycled: Mutex::new(Vec::new()),
             flushed: AtomicU64::new(0),
             damage: Mutex::new(Vec::new()),
+            refused: Mutex::new(None),
             counters: Counters::default(),
         }
     }

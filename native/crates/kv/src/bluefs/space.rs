@@ -10,14 +10,29 @@ impl BlueFs {
     /// the next write-ahead log is given back first. MUST NOT be called with the log or state
     /// locked.
     pub(super) fn allocate(&self, level: Level, bytes: u64) -> Result<Vec<Extent>> {
-        match self.allocate_now(level, bytes) {
+        let found = match self.allocate_now(level, bytes) {
             Err(KvError::NoSpace { .. }) => {
                 self.sync()?;
                 self.drop_recycled();
                 self.allocate_now(level, bytes)
             }
             other => other,
+        };
+        if let Err(error @ KvError::NoSpace { .. }) = &found {
+            *locked(&self.refused) = Some(error.to_string());
         }
+        found
+    }
+
+    /// Why a file got no space since the last write that went well.
+    #[must_use]
+    pub fn refused(&self) -> Option<String> {
+        locked(&self.refused).clone()
+    }
+
+    /// A write went well.
+    pub fn went_well(&self) {
+        *locked(&self.refused) = None;
     }
 
     /// As `allocate`, from what is free at this moment.

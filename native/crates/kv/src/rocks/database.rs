@@ -249,11 +249,21 @@ impl Database {
 
     /// Writes a batch; with `sync` it and everything written before are durable on return.
     pub fn write(&self, batch: &mut WriteBatch, sync: bool) -> Result<()> {
-        told(|context| {
+        let written = told(|context| {
             let sync = c_int::from(sync);
             // SAFETY: database and batch are alive.
             unsafe { ffi::osdyno_db_write(self.db, batch.batch, sync, context, take_text) }
-        })
+        });
+        let fs = self.fs();
+        if written.is_ok() {
+            fs.went_well();
+            return written;
+        }
+        // What follows on a file that got no space RocksDB calls an I/O error.
+        match fs.refused() {
+            Some(reason) => Err(KvError::database(libc::ENOSPC, reason)),
+            None => written,
+        }
     }
 
     /// Turns all memtables into tables.
