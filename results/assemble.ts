@@ -26,6 +26,7 @@ import { generatorHealth, healthNotes } from "./generator-health.ts";
 import { type Distribution, percentileIntervals, summarise, withMerged } from "./histogram.ts";
 import type { IntervalStatistics } from "./interval-statistics.ts";
 import { seriesNames } from "./job-names.ts";
+import type { jobCounters } from "./metric-reach.ts";
 import { othersNotes, othersRecord } from "./others.ts";
 import { partsOf } from "./parts.ts";
 import {
@@ -143,16 +144,17 @@ export function assembleRun(input: RunInput): RunRecord {
   };
 }
 
-function cpusRecord({ generator, target, threads }: CpusOutcome): OsdynoCpus {
+function cpusRecord({ generator, target, threads, memory }: CpusOutcome): OsdynoCpus {
   return {
     ...(generator === null ? {} : { generator: cpuSetRecord(generator) }),
     ...(target === null ? {} : { target: cpuSetRecord(target) }),
     threads: threads.map((each) => ({ ...each })),
+    ...(memory === undefined ? {} : { memory_bytes: memory }),
   };
 }
 
-function cpuSetRecord({ text, cpus }: CpuSet): OsdynoCpuSet {
-  return { asked: text, cpus };
+function cpuSetRecord({ text, cpus, nodes }: CpuSet): OsdynoCpuSet {
+  return { asked: text, cpus, ...(nodes === undefined ? {} : { memory_nodes: nodes }) };
 }
 
 /** Where there are phases, the rate is to change from one to the next. */
@@ -319,7 +321,7 @@ function countersOf(members: readonly MeasuredJob[]): Record<string, number> {
     outcomes.reduce((sum, outcome) => sum + pick(outcome), 0);
   const clones = (pick: (outcome: JobOutcome) => number) =>
     members.reduce((sum, member) => sum + pick(member.outcome), 0);
-  return {
+  const counters: Record<(typeof jobCounters)[number], number> = {
     ios: total((outcome) => outcome.ios),
     bytes: total((outcome) => outcome.bytes),
     short_ios: total((outcome) => outcome.shortIos),
@@ -330,6 +332,7 @@ function countersOf(members: readonly MeasuredJob[]): Record<string, number> {
     verified_blocks: clones((outcome) => outcome.verify?.checkedBlocks ?? 0),
     verify_mismatches: clones((outcome) => outcome.verify?.mismatchCount ?? 0),
   };
+  return counters;
 }
 
 const mismatchesKept = 100;

@@ -166,6 +166,8 @@ export interface OsdynoCpuSet {
   /** As it was written: `0,2-3`, `node:0`. */
   readonly asked: string;
   readonly cpus: readonly number[];
+  /** NUMA nodes that memory was to come from, and from no other; of CPUs that were given by node. */
+  readonly memory_nodes?: readonly number[];
 }
 
 /** `--generator-cpus` and `--target-cpus`, and what was seen of it when the jobs began. */
@@ -178,6 +180,8 @@ export interface OsdynoCpus {
     readonly cpus: string;
     readonly of: "generator" | "target";
   }[];
+  /** The most that the process was seen to have of its own on each NUMA node, files aside. */
+  readonly memory_bytes?: Readonly<Record<string, number>>;
 }
 
 /** One job by its name, clones together, or one class of operations (`op_class`) of a run with several. */

@@ -291,7 +291,11 @@ const diskUtil = z
 
 const place = z.object({ file: z.string(), line: whole });
 
-const cpuSet = z.object({ asked: z.string(), cpus: z.array(z.number()) });
+const cpuSet = z.object({
+  asked: z.string(),
+  cpus: z.array(z.number()),
+  memory_nodes: z.array(z.number()).optional(),
+});
 
 export const runSchema = z.strictObject({
   schema: z.literal(runSchemaName),
@@ -372,6 +376,7 @@ export const runSchema = z.strictObject({
             of: z.enum(["generator", "target"]),
           }),
         ),
+        memory_bytes: z.record(z.string(), z.number()).optional(),
       })
       .optional(),
     capacity: z.array(capacity).optional(),

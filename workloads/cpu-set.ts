@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { OsdynoError } from "../engine/base/error.ts";
 import { readCpus } from "./job/compound-value.ts";
+import { kernelMemory, type MemoryHost, memoryRefusal } from "./memory-nodes.ts";
 import { kernelNodeCpus, type NodeCpus } from "./placement.ts";
 
 export interface CpuSet {
@@ -9,6 +10,8 @@ export interface CpuSet {
   readonly text: string;
   /** Ascending, one at least. */
   readonly cpus: readonly number[];
+  /** NUMA nodes, ascending, when it was written by nodes: memory comes from them, too. */
+  readonly nodes?: readonly number[];
 }
 
 /** What a run's own threads are kept on; null: wherever the process may run. */
@@ -45,15 +48,18 @@ export function usableCpus(): readonly number[] {
   return cpusIn(/^Cpus_allowed_list:\s*(\S+)/m.exec(status)?.[1] ?? "");
 }
 
+const ascending = (numbers: readonly number[]) => [...new Set(numbers)].sort((a, b) => a - b);
+
 /**
  * Reads a set; `name` is the flag or key. Throws `bad-input` for what is no list, and for CPUs and nodes that
- * this host does not have or does not let us use.
+ * this host does not have or does not let us use, of nodes also for memory that cannot be kept on them.
  */
 export function readCpuSet(
   name: string,
   text: string,
   usable: readonly number[] = usableCpus(),
   nodeCpus: NodeCpus = kernelNodeCpus,
+  memory: MemoryHost = kernelMemory,
 ): CpuSet {
   const refuse = (why: string) => new OsdynoError("bad-input", `${name} ${text}: ${why}`);
   const nodes = /^node:(.*)$/.exec(text.trim())?.[1];
@@ -69,7 +75,15 @@ export function readCpuSet(
   if (wanted.length === 0) {
     throw refuse("there is no CPU in it");
   }
-  return { text: text.trim(), cpus: [...new Set(wanted)].sort((a, b) => a - b) };
+  const cpus = ascending(wanted);
+  if (nodes === undefined) {
+    return { text: text.trim(), cpus };
+  }
+  const refusal = memoryRefusal(ascending(numbers), memory);
+  if (refusal !== null) {
+    throw refuse(`${refusal}; give its CPUs, ${cpuText(cpus)}, to leave memory where it falls`);
+  }
+  return { text: text.trim(), cpus, nodes: ascending(numbers) };
 
   function ofNode(node: number): readonly number[] {
     try {

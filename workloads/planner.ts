@@ -253,7 +253,9 @@ function cpuNotes(cpus: CpuChoice | undefined, onStore: boolean): readonly strin
   const shared = cpus === undefined ? [] : sharedCpus(cpus);
   return [
     ...(cpus?.target !== undefined && cpus.target !== null && !onStore
-      ? [`target_cpus=${cpus.target.text} does not act: only stores have threads of their own`]
+      ? [
+          `target_cpus=${cpus.target.text} does not act: only stores have threads and memory of their own`,
+        ]
       : []),
     ...(shared.length > 0
       ? [`generator and target share CPU ${cpuText(shared)}: they are not apart there`]

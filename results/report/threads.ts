@@ -1,4 +1,4 @@
-/** On which CPUs the threads of the runs were kept, in a sentence each. */
+/** On which CPUs the threads of the runs were kept, and on which NUMA nodes their memory, in a sentence each. */
 import { cpuText } from "../../workloads/cpu-set.ts";
 import type { OsdynoCpuSet, OsdynoCpus, RunRecord } from "../run-record.ts";
 
@@ -28,8 +28,24 @@ function sentence(cpus: OsdynoCpus, path: RunRecord["path"]): string {
       : names === ""
         ? `; the target had no threads of its own to keep on ${setText(cpus.target)}`
         : `; threads of the target's own (${names}) on ${setText(cpus.target)}`;
-  return `The load came from ${makes}, on ${generator}${target}.`;
+  return `The load came from ${makes}, on ${generator}${target}.${memoryText(cpus)}`;
 }
+
+/** ` Memory came from NUMA node 0 for buffers, ...`; empty where CPUs were not given by node. */
+function memoryText({ generator, target }: OsdynoCpus): string {
+  const parts = [
+    ...(generator?.memory_nodes === undefined
+      ? []
+      : [`for the jobs' buffers from ${nodeText(generator.memory_nodes)}`]),
+    ...(target?.memory_nodes === undefined
+      ? []
+      : [`for the target from ${nodeText(target.memory_nodes)}`]),
+  ];
+  return parts.length === 0 ? "" : ` Memory came ${parts.join(", ")}, and from no other.`;
+}
+
+const nodeText = (nodes: readonly number[]) =>
+  `NUMA ${nodes.length === 1 ? "node" : "nodes"} ${cpuText(nodes)}`;
 
 /** Nothing where nobody chose; of several placements, each with how many runs had it. */
 export function threadSentences(records: readonly RunRecord[]): readonly string[] {

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { keyValueEngines } from "../../engine/hot/kv/registry.ts";
 import type { SweepRecord } from "../../results/sweep-record.ts";
 import { cpuText, usableCpus } from "../../workloads/cpu-set.ts";
+import { kernelMemory, memoryRefusal } from "../../workloads/memory-nodes.ts";
 import { ThreadCpus } from "../../workloads/runner/thread-cpus.ts";
 import { Workplace } from "./command.ts";
 
@@ -47,6 +48,26 @@ test.runIf(usable.length > 1 && rocksdb)(
   },
 );
 
+test.runIf(memoryRefusal([0], kernelMemory) === null)(
+  "by NUMA node, memory comes from there too, and the run says so",
+  () => {
+    const done = place.run([
+      ...[...base, "--rw=randread", "--size=16m", "--iodepth=4", "--runtime=300ms"],
+      ...["--time_based", `--target=store:${place.path("s.img")}?size=600m`],
+      ...["--generator-cpus=node:0", "--target-cpus=node:0"],
+    ]);
+    expect(done, done.err).toMatchObject({ code: 0 });
+    const { cpus } = place.record("d").osdyno;
+    expect(cpus?.generator).toMatchObject({ asked: "node:0", memory_nodes: [0] });
+    expect(cpus?.target).toMatchObject({ asked: "node:0", memory_nodes: [0] });
+    expect(cpus?.memory_bytes?.["0"]).toBeGreaterThan(1e6);
+    expect(place.read("d", "report.html")).toContain(
+      "Memory came for the jobs&#39; buffers from NUMA node 0, for the target from NUMA node 0",
+    );
+    expect(place.run(["results", "verify", "d"]).code).toBe(0);
+  },
+);
+
 apart("job threads of the native path stay where the generator is; a job's own CPUs hold", () => {
   const two = ["--rw=randread", "--size=1m", "--target=null:", "--runtime=300ms", "--time_based"];
   const done = place.run([...base, ...two, `--generator-cpus=${last}`, `--target-cpus=${first}`]);
@@ -55,7 +76,7 @@ apart("job threads of the native path stay where the generator is; a job's own C
   const job = osdyno.cpus?.threads.find(({ name }) => name.startsWith("job-"));
   expect(job).toMatchObject({ cpus: `${last}`, of: "generator" });
   expect(jobs[0]?.osdyno.notes.join("\n")).toContain(
-    `target_cpus=${first} does not act: only stores have threads of their own`,
+    `target_cpus=${first} does not act: only stores have threads and memory of their own`,
   );
   const own = ["--out=e", `--cpus_allowed=${first}`, `--generator-cpus=${last}`];
   expect(place.run([...base, ...two, ...own])).toMatchObject({ code: 0 });

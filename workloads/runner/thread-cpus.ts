@@ -1,11 +1,15 @@
 /**
- * Keeps the threads of this process on the CPUs that were chosen for them. A thread inherits the CPUs of its
- * maker: the event loop stands on the target's while a target is opened, and on the generator's afterwards.
+ * Keeps the threads of this process on the CPUs that were chosen for them, and where those were chosen by NUMA
+ * node, memory on these nodes. A thread inherits CPUs and memory policy of its maker: the event loop stands on the
+ * target's while a target is opened, and on the generator's CPUs afterwards. What memory it touches first is the
+ * generator's while jobs start, which is when their buffers are made, and the target's otherwise: caches of a store
+ * grow on it. No thread can set another's policy, so those that were there before keep theirs.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { OsdynoError } from "../../engine/base/error.ts";
 import { native } from "../../engine/base/native.ts";
 import { type CpuChoice, type CpuSet, cpusIn, cpuText } from "../cpu-set.ts";
+import { bindMemory, kernelMemory, type MemoryHost } from "../memory-nodes.ts";
 
 /** Threads of one name, as they were seen while the jobs ran. */
 export interface SeenThreads {
@@ -20,6 +24,8 @@ export interface CpusOutcome {
   readonly generator: CpuSet | null;
   readonly target: CpuSet | null;
   readonly threads: readonly SeenThreads[];
+  /** The most resident bytes that were seen on each NUMA node; absent where nobody chose nodes. */
+  readonly memory?: Readonly<Record<string, number>>;
 }
 
 interface Thread {
@@ -70,10 +76,27 @@ export class ThreadCpus {
   /** Threads that were there before, with the CPUs that they get back. */
   readonly #before = threads();
   readonly #ofTarget = new Set<number>();
+  readonly #host: MemoryHost;
+  readonly #byNode: boolean;
+  readonly #putMemoryBack: () => void;
   #seen: readonly SeenThreads[] = [];
+  #memory: Readonly<Record<string, number>> = {};
 
-  constructor(choice: CpuChoice) {
+  constructor(choice: CpuChoice, host: MemoryHost = kernelMemory) {
     this.#choice = choice;
+    this.#host = host;
+    this.#byNode = (choice.generator?.nodes ?? choice.target?.nodes) !== undefined;
+    this.#putMemoryBack = this.#byNode ? host.keep() : () => {};
+  }
+
+  /** From the nodes of the first of these sets that has some; as before when none has. */
+  #memoryOf(...sets: readonly (CpuSet | null)[]): void {
+    const nodes = sets.find((set) => set?.nodes !== undefined)?.nodes;
+    if (nodes !== undefined) {
+      bindMemory(nodes, this.#host);
+    } else {
+      this.#putMemoryBack();
+    }
   }
 
   /** What is made from now on is the target's. */
@@ -82,6 +105,7 @@ export class ThreadCpus {
     if (target !== null) {
       pin(process.pid, target.cpus);
     }
+    this.#memoryOf(target);
   }
 
   /** The target is there; what is made from now on is the generator's, as is what was there before. */
@@ -93,6 +117,27 @@ export class ThreadCpus {
     const { generator } = this.#choice;
     for (const { id, cpus } of this.#before) {
       pin(id, generator?.cpus ?? cpus);
+    }
+  }
+
+  /** Jobs are going to start: what is made now is theirs. */
+  beforeJobs(): void {
+    this.#memoryOf(this.#choice.generator);
+  }
+
+  /** They have started, with their buffers; what grows on the event loop from now on is the target's. */
+  afterJobs(): void {
+    this.#memoryOf(this.#choice.target, this.#choice.generator);
+  }
+
+  /** Looks where memory is; takes milliseconds, in which the event loop does nothing else. */
+  lookAtMemory(): void {
+    if (this.#byNode) {
+      const most = { ...this.#memory };
+      for (const [node, bytes] of Object.entries(this.#host.resident())) {
+        most[node] = Math.max(most[node] ?? 0, bytes);
+      }
+      this.#memory = most;
     }
   }
 
@@ -114,7 +159,11 @@ export class ThreadCpus {
   }
 
   outcome(): CpusOutcome {
-    return { ...this.#choice, threads: this.#seen };
+    return {
+      ...this.#choice,
+      threads: this.#seen,
+      ...(this.#byNode ? { memory: this.#memory } : {}),
+    };
   }
 
   /** Puts back what was there before. */
@@ -122,5 +171,6 @@ export class ThreadCpus {
     for (const { id, cpus } of this.#before) {
       pin(id, cpus);
     }
+    this.#putMemoryBack();
   }
 }

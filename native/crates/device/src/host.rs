@@ -55,7 +55,16 @@ fn check(result: libc::c_long, what: impl FnOnce() -> String) -> Result<(), Fail
     }
 }
 
-fn set_memory_policy(policy: &MemoryPolicySpec) -> Result<(), Failure> {
+/// Bits of the masks of nodes that go to and from the kernel: as many nodes as Linux can be built for.
+const NODE_BITS: usize = 1024;
+
+/// Sets from which NUMA nodes the calling thread, and threads that it makes from then on, have the pages that
+/// they touch first. Pages that are there stay where they are.
+///
+/// # Errors
+/// What the kernel refuses: `EINVAL` for nodes that are not there, have no memory or may not be used,
+/// `ENOSYS` without NUMA, `EPERM` in some sandboxes.
+pub fn set_memory_policy(policy: &MemoryPolicySpec) -> io::Result<()> {
     // Numbers of `linux/mempolicy.h`.
     let mode: libc::c_int = match policy.mode {
         MemoryMode::Default => 0,
@@ -65,21 +74,81 @@ fn set_memory_policy(policy: &MemoryPolicySpec) -> Result<(), Failure> {
         MemoryMode::Local => 4,
     };
     let takes_nodes = !matches!(policy.mode, MemoryMode::Default | MemoryMode::Local);
-    let mut mask = [0_u64; 16];
-    for &node in policy.nodes.iter().filter(|_| takes_nodes) {
-        let word = mask.get_mut(node as usize / 64).ok_or_else(|| {
-            let what = format!("memory policy: NUMA node {node}");
-            (what, io::Error::from_raw_os_error(libc::EINVAL))
-        })?;
-        *word |= 1 << (node % 64);
+    set_policy(mode, if takes_nodes { &policy.nodes } else { &[] })
+}
+
+fn set_policy(mode: libc::c_int, nodes: &[u32]) -> io::Result<()> {
+    let mut mask = [0_u64; NODE_BITS / 64];
+    for &node in nodes {
+        *mask
+            .get_mut(node as usize / 64)
+            .ok_or_else(|| io::Error::from_raw_os_error(libc::EINVAL))? |= 1 << (node % 64);
     }
-    let bits = if takes_nodes { mask.len() * 64 } else { 0 };
-    // SAFETY: the kernel reads `bits` bits of the mask, which outlives the call.
-    let result = unsafe { libc::syscall(libc::SYS_set_mempolicy, mode, mask.as_ptr(), bits) };
-    check(result, || {
-        format!(
-            "memory policy {:?} over NUMA nodes {:?}",
-            policy.mode, policy.nodes
+    // Without nodes there MUST be no mask: of one of 0 bits the kernel says EINVAL.
+    let (mask, bits) = if nodes.is_empty() {
+        (std::ptr::null(), 0)
+    } else {
+        (mask.as_ptr(), NODE_BITS)
+    };
+    // SAFETY: the kernel reads `bits` bits of the mask, which outlives the call, or nothing.
+    let result = unsafe { libc::syscall(libc::SYS_set_mempolicy, mode, mask, bits) };
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+/// A thread's memory policy in the kernel's numbers, whatever it is: to be put back as it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptMemoryPolicy {
+    mode: libc::c_int,
+    nodes: Vec<u32>,
+}
+
+impl KeptMemoryPolicy {
+    /// That of the calling thread.
+    ///
+    /// # Errors
+    /// `ENOSYS` without NUMA, `EPERM` in some sandboxes.
+    pub fn of_this_thread() -> io::Result<Self> {
+        let mut mode: libc::c_int = 0;
+        let mut mask = [0_u64; NODE_BITS / 64];
+        // SAFETY: the kernel writes one number and at most `NODE_BITS` bits.
+        let result = unsafe {
+            let (mode, mask) = (&raw mut mode, mask.as_mut_ptr());
+            libc::syscall(
+                libc::SYS_get_mempolicy,
+                mode,
+                mask,
+                NODE_BITS,
+                0_usize,
+                0_usize,
+            )
+        };
+        if result != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        let is_set = |node: &u32| mask[*node as usize / 64] >> (node % 64) & 1 == 1;
+        let nodes = (0..NODE_BITS as u32).filter(is_set).collect();
+        Ok(Self { mode, nodes })
+    }
+
+    /// Puts it back, on the calling thread.
+    ///
+    /// # Errors
+    /// As `set_memory_policy`.
+    pub fn put_back(&self) -> io::Result<()> {
+        set_policy(self.mode, &self.nodes)
+    }
+}
+
+fn place_memory(policy: &MemoryPolicySpec) -> Result<(), Failure> {
+    set_memory_policy(policy).map_err(|error| {
+        let MemoryPolicySpec { mode, nodes } = policy;
+        (
+            format!("memory policy {mode:?} over NUMA nodes {nodes:?}"),
+            error,
         )
     })
 }
@@ -93,7 +162,7 @@ pub fn place_thread(spec: &HostSpec, cpus: &[u32]) -> Result<Option<Pinned>, Fai
         cpu::pin(cpus).map_err(|source| (format!("run on CPUs {cpus:?}"), source))?;
     }
     if let Some(policy) = &spec.memory_policy {
-        set_memory_policy(policy)?;
+        place_memory(policy)?;
     }
     let pinned = (spec.locked_bytes > 0).then(|| Pinned::new(spec.locked_bytes as usize));
     let pinned = pinned.transpose().map_err(|source| {
@@ -177,6 +246,35 @@ mod tests {
                 error.raw_os_error(),
                 Some(libc::ENOSYS | libc::EPERM)
             ));
+        });
+    }
+
+    #[test]
+    fn a_policy_is_handed_down_to_threads_and_put_back() {
+        apart(|| {
+            let Ok(before) = KeptMemoryPolicy::of_this_thread() else {
+                return; // Without NUMA.
+            };
+            let bound = MemoryPolicySpec {
+                mode: MemoryMode::Bind,
+                nodes: vec![0],
+            };
+            set_memory_policy(&bound).unwrap();
+            let expected = KeptMemoryPolicy {
+                mode: 2,
+                nodes: vec![0],
+            };
+            assert_eq!(KeptMemoryPolicy::of_this_thread().unwrap(), expected);
+            for mode in [MemoryMode::Local, MemoryMode::Default] {
+                let nodes = Vec::new();
+                set_memory_policy(&MemoryPolicySpec { mode, nodes }).unwrap();
+            }
+            set_memory_policy(&bound).unwrap();
+            let made = std::thread::spawn(KeptMemoryPolicy::of_this_thread);
+            assert_eq!(made.join().unwrap().unwrap(), expected);
+            before.put_back().unwrap();
+            assert_eq!(KeptMemoryPolicy::of_this_thread().unwrap(), before);
+            assert_ne!(before, expected);
         });
     }
 
