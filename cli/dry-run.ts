@@ -2,6 +2,7 @@
 
 import { type EnduranceChoice, enduranceLines } from "../results/endurance.ts";
 import { capacityPlan } from "../results/mclock-capacity.ts";
+import { checkThresholds, type ReachSettings } from "../results/metric-reach.ts";
 import type { PlanSettings } from "../results/perform.ts";
 import type { Preparation } from "../results/sweep/prepare.ts";
 import { formatBytes } from "../results/units.ts";
@@ -22,7 +23,7 @@ export interface DryRun {
   /** Of the point; empty for a run. */
   readonly name: string;
   readonly parsed: ParsedJobs;
-  readonly settings: PlanSettings;
+  readonly settings: PlanSettings & ReachSettings;
 }
 
 interface Judged {
@@ -193,6 +194,12 @@ export function dryRun(
     return { name, plan, verdict, endurance, capacity: capacityPlan(plan, stack) };
   });
   const [first, ...more] = judged;
+  for (const { settings } of runs.slice(0, 1)) {
+    checkThresholds(
+      settings,
+      judged.map(({ plan }) => plan),
+    );
+  }
   if (outputs.format === "normal") {
     const told = judged.length > 1 || sweep.repeat > 1 || sweep.notes.length > 0;
     const all = told ? [sweepText(judged, sweep)] : [];

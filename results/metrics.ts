@@ -50,6 +50,7 @@ const plainMetrics = [
   "cpu_us_per_io",
   "flushes_per_io",
   "rss_bytes",
+  "store_memory_bytes",
   "write_amplification",
   "fragmentation",
   "alloc_ns.p50",
@@ -83,7 +84,7 @@ interface ParsedLatency {
 }
 
 /** A metric's name taken apart. */
-type ParsedMetric =
+export type ParsedMetric =
   | PartMetric
   | ParsedRate
   | ParsedLatency
@@ -96,8 +97,8 @@ const prefixPattern = /^(read|write|trim)\.(.+)$/;
 const latencyPattern =
   /^(service|wait|response|clat|lat|slat)\.(mean|max|min|p(?:100|[0-9]{1,2}(?:\.[0-9]+)?))$/;
 
-/** Null for a name that is no metric, or one that a run on a plain target does not have yet. */
-function parseMetric(name: string): ParsedMetric | null {
+/** Null for a name that is no metric. */
+export function parseMetric(name: string): ParsedMetric | null {
   const part = splitPart(name);
   if (part !== null) {
     const of = parseMetric(part.metric);
@@ -202,6 +203,11 @@ function shareOf({ osdyno }: RunRecord, of: "share" | "served", name: string): n
 const plainFacts: Readonly<Record<PlainMetric, MetricFacts>> = {
   cpu_us_per_io: { unit: "us", better: "lower", label: "CPU per I/O" },
   rss_bytes: { unit: "bytes", better: "lower", label: "resident memory" },
+  store_memory_bytes: {
+    unit: "bytes",
+    better: "lower",
+    label: "memory held by the store's caches and key-value store",
+  },
   flushes_per_io: { unit: "ratio", better: "lower", label: "flushes per I/O" },
   write_amplification: {
     unit: "1",
@@ -482,7 +488,7 @@ function plainMetric(record: RunRecord, name: PlainMetric): number | null {
 }
 
 /** Sections of counters that are no key-value store's. */
-const ofStore = /^(bluestore|bdev|volume|throttle-[^.]*)\./;
+const ofStore = /^(bluestore|bdev|volume|memory|throttle-[^.]*)\./;
 
 /** What an object store's counters say. */
 function storeMetric(counters: Readonly<Record<string, number>>, name: PlainMetric): number | null {
@@ -503,6 +509,8 @@ function storeMetric(counters: Readonly<Record<string, number>>, name: PlainMetr
       );
     case "fragmentation":
       return of("bluestore.fragmentation_score") ?? null;
+    case "store_memory_bytes":
+      return of("memory.most_bytes") ?? null;
     case "alloc_ns.p50":
     case "alloc_ns.p99":
       return of(`bluestore.allocator_lat.${name.slice("alloc_ns.".length)}_ns`) ?? null;

@@ -6,6 +6,7 @@ import { OsdynoError } from "../../engine/base/error.ts";
 import { EnduranceBudget, enduranceLines, readEndurance } from "../../results/endurance.ts";
 import { checkLogPaths } from "../../results/fio-logs.ts";
 import { plannedJobs } from "../../results/job-names.ts";
+import { checkThresholds } from "../../results/metric-reach.ts";
 import { wantsColor } from "../../results/normal-output.ts";
 import { renderRuns } from "../../results/output-formats.ts";
 import {
@@ -328,6 +329,7 @@ function checkFirst(
     checkOut(out, (wholeNumber(own, "repeat", 1) ?? 1) === 1 ? "run" : "repeat");
   }
   const plan = safePlan({ parsed, directory: out ?? null, settings });
+  checkThresholds(settings, [plan]);
   checkMemory(plan);
   checkSpace([plan]);
   const traces = plan.phases.flatMap(({ jobs }) => jobs.flatMap(traceFiles));
@@ -424,7 +426,9 @@ async function run(args: readonly string[]): Promise<number> {
     }
     if (own.has("load-curve")) {
       checkCurve(own, parsed);
-      safePlan({ parsed, directory: last(own, "out") ?? null, settings });
+      checkThresholds(settings, [
+        safePlan({ parsed, directory: last(own, "out") ?? null, settings }),
+      ]);
       const parse = (keys: readonly string[]) => parseArguments(own, jobs, keys).parsed;
       return await loadCurve({ own, settings, outputs, parse });
     }

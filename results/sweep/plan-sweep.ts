@@ -8,6 +8,7 @@ import { commandLine } from "../../workloads/job/place.ts";
 import type { RunPlan } from "../../workloads/plan-model.ts";
 import { readShape } from "../../workloads/shape-profile.ts";
 import { plainStack, readDeviceClass, type StackChoice } from "../../workloads/stack.ts";
+import { checkReach, checkThresholds } from "../metric-reach.ts";
 import { metricFacts } from "../metrics.ts";
 import type { NoiseRecord } from "../noise-record.ts";
 import { checkPartNames } from "../parts.ts";
@@ -24,7 +25,7 @@ import { type Point, pointsOf } from "./points.ts";
 import type { Preparation } from "./prepare.ts";
 import type { SweepSpec } from "./spec.ts";
 import { runPath } from "./sweep-directory.ts";
-import { fillIn } from "./values.ts";
+import { fillIn, ruleHolds } from "./values.ts";
 
 export interface SweepRequest {
   readonly spec: SweepSpec;
@@ -185,9 +186,34 @@ export function sweepPoints(
 
 /** The plan of every point: bad input and refusals show before anything is created. */
 export function plansOf(request: SweepRequest, ownFiles: readonly string[]): readonly RunPlan[] {
-  return sweepPoints(request).map(({ run }) =>
-    inSweepFile(request, () => safePlan({ ...run, ownFiles })),
+  const points = sweepPoints(request);
+  const plans = points.map(({ run }) => inSweepFile(request, () => safePlan({ ...run, ownFiles })));
+  checkMetrics(
+    request,
+    points.map(({ point }) => point),
+    plans,
   );
+  return plans;
+}
+
+/** Throws `bad-input` for a metric or a requirement that no run at its points can have. */
+export function checkMetrics(
+  request: SweepRequest,
+  points: readonly Point[],
+  plans: readonly RunPlan[],
+): void {
+  const { spec, settings } = request;
+  const stages = (settings.stagesOneIn ?? 0) !== 0;
+  const inFile = { file: spec.file };
+  for (const { threshold, at, goal } of spec.require) {
+    const what = `${goal === true ? "goal" : "require"}: ${threshold.text}`;
+    const asked = plans.filter((_, place) => ruleHolds(at, points[place]?.parameters ?? {}));
+    checkReach(threshold.metric, what, asked, stages, inFile);
+  }
+  for (const name of spec.metrics) {
+    checkReach(name, `metric '${name}'`, plans, stages, inFile);
+  }
+  checkThresholds(settings, plans);
 }
 
 /** What is to go on until all is decided must compare something. Throws `bad-input`. */

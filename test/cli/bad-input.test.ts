@@ -144,6 +144,19 @@ describe("flags", () => {
     ],
     [["--threshold", "iops > 2ms"], /^threshold 'iops > 2ms': '2ms' is no value of iops/],
     [["--threshold", "iops"], /is not METRIC OP VALUE/],
+    [
+      ["--threshold", "iops@aa < 1"],
+      /^threshold 'iops@aa < 1': this run has no iops@aa: no job and no class is called 'aa', did you mean 'a'\?; there are a, client$/,
+    ],
+    [["--threshold", "write.iops > 1"], /this run has no write\.iops: no job writes$/],
+    [
+      ["--load-curve", "--threshold", "response.p97 < 1s"],
+      /no response\.p97: percentile 97 is not/,
+    ],
+    [
+      ["--dry-run", "--threshold", "fragmentation < 1"],
+      /no fragmentation: there is no object store/,
+    ],
     [["--repeat", "0"], /^--repeat 0: give a whole number of 1 or more$/],
     [["--repeat", "x"], /^--repeat x: give a whole number/],
     [["--seed", "-1"], /^--seed -1: give a whole number of 0 or more$/],

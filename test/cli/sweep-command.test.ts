@@ -227,6 +227,16 @@ describe("refuses, with the line", () => {
       /^s\.yaml:6: exclude: bsx is not an axis/,
     ],
     [
+      "a metric that no point has",
+      ["name: s", ...job, matrix, "metrics: [iops, fragmentation]"],
+      /^s\.yaml: metric 'fragmentation': these runs have no fragmentation: there is no object store/,
+    ],
+    [
+      "a requirement on a job that is not there",
+      ["name: s", ...job, matrix, "require: [{threshold: 'trim.iops > 1', at: {bs: 4k}}]"],
+      /^s\.yaml: require: trim\.iops > 1: these runs have no trim\.iops: no job trims$/,
+    ],
+    [
       "nothing left",
       ["name: s", ...job, "matrix: {bs: [4k]}", "exclude: [{bs: 4k}]"],
       /^s\.yaml: exclude: leaves no point/,
