@@ -74,11 +74,17 @@ function kinds(all: readonly { readonly name: string; readonly describe: string 
 /** Units as a reader says them; ratios have none. */
 const units: Readonly<Record<string, string>> = { "1/s": "per second", "1": "", ratio: "" };
 
+/** What a label is too short for. */
+const metricNotes: Readonly<Record<string, string>> = {
+  rss_bytes: "of the whole process, osdyno itself included; the most that was seen",
+  store_memory_bytes: "by the store's own accounting, the most that was seen; of stores only",
+};
+
 function metricRow(name: string): Row {
   const facts = metricFacts(name);
   const unit = units[facts?.unit ?? ""] ?? facts?.unit ?? "";
   const better = facts?.better === "none" ? "" : `${facts?.better} is better`;
-  const more = [unit, better].filter((text) => text !== "").join(", ");
+  const more = [unit, better, metricNotes[name] ?? ""].filter((text) => text !== "").join(", ");
   return { name, description: `${facts?.label ?? ""}${more === "" ? "" : ` (${more})`}` };
 }
 

@@ -97,6 +97,8 @@ describe("store:PATH", () => {
       "--threshold=cache_hit_ratio >= 0",
       "--threshold=counter.volume.writes >= 512",
       "--threshold=rss_bytes > 1MiB",
+      "--threshold=store_memory_bytes > 4KiB",
+      "--threshold=store_memory_bytes < 64MiB",
       "--threshold=cpu_us_per_io > 0",
       ...fill,
       "--name=back",

@@ -1,136 +1,57 @@
-/** How a store divides memory: fixed shares, the target, the limit of the control group, idle time. */
+/** Memory of a store by its own accounting: what counts, and the most that was seen of it. */
 import { expect, test } from "vitest";
-import { openCache } from "../../engine/hot/cache/registry.ts";
-import type { KeyValueStore } from "../../engine/hot/kv/kv.ts";
-import type { MemoryMeter } from "../../engine/port/memory-meter.ts";
-import { VirtualClock } from "../../engine/sim/clock.ts";
-import {
-  fixedCaches,
-  type MemoryOptions,
-  StoreMemory,
-} from "../../engine/store/bluestore/memory.ts";
+import { metric, metricFacts } from "../../results/metrics.ts";
+import type { RunRecord } from "../../results/run-record.ts";
+import { type MemoryHolder, StoreMemoryWatch } from "../../workloads/runner/store-memory.ts";
 
-const mib = 2 ** 20;
-const second = 1e9;
-
-const tuned: MemoryOptions = {
-  ...fixedCaches(0, 0, 0),
-  autotune: true,
-  osd_memory_target: 1024 * mib,
-  osd_memory_base: 256 * mib,
-  osd_memory_cache_min: 128 * mib,
-  limitRatio: 0.8,
-  metaRatio: 0.45,
-  kvRatio: 0.45,
-  kvOnodeRatio: 0.04,
-  resizeNs: second,
-  balanceNs: 5 * second,
-  ageBinNs: second,
-  trimNs: 0.05 * second,
-};
-
-interface Bench {
-  readonly clock: VirtualClock;
-  readonly memory: StoreMemory;
-  readonly kvSizes: number[];
-  readonly mapped: { bytes: number };
-  trims: number;
+/** A store with these caches and this key-value store; what it holds may be changed. */
+function holder(kv: Record<string, number>) {
+  const bytes = { onodes: 1000, buffers: 20_000 };
+  const cache = (name: keyof typeof bytes) => ({
+    policy: {
+      get stats() {
+        return { bytes: bytes[name] };
+      },
+    },
+  });
+  const made = { onodes: cache("onodes"), buffers: cache("buffers"), kv: { counters: () => kv } };
+  return { bytes, holder: made as unknown as MemoryHolder };
 }
 
-function bench(options: MemoryOptions, more: { kvHolds?: number; limit?: number } = {}): Bench {
-  const clock = new VirtualClock();
-  const kvSizes: number[] = [];
-  const mapped = { bytes: 300 * mib };
-  const { kvHolds, limit = Number.POSITIVE_INFINITY } = more;
-  const kv = {
-    counters: () => (kvHolds === undefined ? {} : { rocksdb_cache_bytes_now: kvHolds }),
-    setCacheBytes: (bytes: number) => kvSizes.push(bytes),
-  } as unknown as KeyValueStore;
-  const meter: MemoryMeter = { mappedBytes: () => mapped.bytes, limitBytes: () => limit };
-  const onodes = openCache("lru");
-  const buffers = openCache("2q");
-  const made = { trims: 0 };
-  const trim = (): void => {
-    made.trims += 1;
-  };
-  const memory = new StoreMemory({ clock, kv, onodes, buffers, meter, trim }, options);
-  return Object.assign(made, { clock, memory, kvSizes, mapped });
-}
+const gaugesOf = (watch: StoreMemoryWatch) =>
+  Object.values(watch.counters()).map((each) => (each.kind === "gauge" ? each.value : null));
 
-/** Uses the store for so long. */
-function use({ clock, memory }: Bench, ns: number): void {
-  for (const end = clock.nowNs() + ns; clock.nowNs() < end; ) {
-    memory.used();
-    expect(clock.step()).toBe(true);
-  }
-}
-
-test("without autotuning the shares are those of bluestore_cache_size", () => {
-  const options = { ...tuned, autotune: false, cacheBytes: 1000 * mib };
-  const { memory, kvSizes } = bench(options, { kvHolds: 1 });
-  expect(memory.metaBytes).toBe(450 * mib);
-  expect(memory.dataBytes).toBe(60 * mib);
-  expect(memory.kvBytes).toBe(490 * mib);
-  expect(kvSizes.at(-1)).toBe(490 * mib);
+test("caches and RocksDB's memory, and nothing that lies on the device", () => {
+  const { holder: store } = holder({
+    ...{ rocksdb_cache_bytes_now: 300_000, rocksdb_memtable_bytes_now: 4_000_000 },
+    ...{ rocksdb_table_reader_bytes_now: 50_000_000, rocksdb_table_bytes_now: 9e9 },
+    ...{ rocksdb_cache_capacity_now: 9e9, rocksdb_written_bytes: 9e9 },
+  });
+  expect(new StoreMemoryWatch(store).look()).toBe(54_321_000);
 });
 
-test("the target is all that the control group leaves of it", () => {
-  expect(bench(tuned, { limit: 1000 * mib }).memory.targetBytes).toBe(800 * mib);
-  expect(bench({ ...tuned, limitRatio: 0 }, { limit: 1000 * mib }).memory.targetBytes).toBe(
-    1024 * mib,
-  );
-  expect(bench(tuned).memory.targetBytes).toBe(1024 * mib);
+test("key-value stores in memory are all memory", () => {
+  const { holder: store } = holder({ bytes_now: 7_000_000, keys_now: 12, log_bytes: 9e9 });
+  expect(new StoreMemoryWatch(store).look()).toBe(7_021_000);
 });
 
-test("caches begin with what the target leaves, and give back at the next look what is too much", () => {
-  const at = bench(tuned, { kvHolds: 0 });
-  const { memory, mapped } = at;
-  expect(memory.tunedBytes).toBe(Math.floor(1024 * mib * 0.85 - 256 * mib));
-  const before = memory.metaBytes + memory.dataBytes + memory.kvBytes;
-  expect(before).toBeLessThanOrEqual(memory.tunedBytes * 1.1);
-  mapped.bytes = 2048 * mib;
-  use(at, 1.1 * second);
-  expect(memory.mappedBytes).toBe(2048 * mib);
-  expect(memory.metaBytes + memory.dataBytes + memory.kvBytes).toBeLessThan(before);
-  use(at, 20 * second);
-  expect(memory.tunedBytes).toBeLessThan(129 * mib);
-  // There is room again: it comes back with the next division.
-  mapped.bytes = 300 * mib;
-  const least = memory.metaBytes;
-  use(at, 30 * second);
-  expect(memory.tunedBytes).toBeGreaterThan(600 * mib);
-  expect(memory.metaBytes).toBeGreaterThan(2 * least);
+test("the most is of all looks since it began, the last one included", () => {
+  const { bytes, holder: store } = holder({});
+  const watch = new StoreMemoryWatch(store);
+  bytes.buffers = 5e6;
+  watch.look();
+  bytes.buffers = 100;
+  expect(gaugesOf(watch)).toEqual([1100, 5_001_000]);
+  watch.begin();
+  expect(gaugesOf(watch)).toEqual([1100, 1100]);
 });
 
-test("a key-value store without a cache leaves its share to the others", () => {
-  const without = bench(tuned).memory;
-  const { memory } = bench(tuned, { kvHolds: 0 });
-  expect(without.kvBytes).toBe(0);
-  expect(memory.kvBytes).toBeGreaterThan(200 * mib);
-  expect(without.metaBytes).toBeGreaterThan(1.5 * memory.metaBytes);
-});
-
-test("no timer runs while nothing uses the store, nor after its end", () => {
-  const at = bench(tuned);
-  const { clock, memory } = at;
-  expect(clock.step()).toBe(false);
-  memory.used();
-  expect(clock.step()).toBe(true);
-  expect(clock.nowNs()).toBe(0.05 * second);
-  expect(at.trims).toBe(1);
-  expect(clock.step()).toBe(false);
-  memory.used();
-  memory.stop();
-  expect(clock.step()).toBe(false);
-  memory.used();
-  expect(clock.step()).toBe(false);
-});
-
-test("without an interval caches are trimmed at every use, and nothing waits", () => {
-  const at = bench(fixedCaches(10, 20, 0));
-  at.memory.used();
-  at.memory.used();
-  expect(at.trims).toBe(2);
-  expect(at.clock.step()).toBe(false);
-  expect([at.memory.metaBytes, at.memory.dataBytes]).toEqual([10, 20]);
+test("it is a metric of stores, in bytes, beside the process's", () => {
+  expect(metricFacts("store_memory_bytes")).toMatchObject({ unit: "bytes", better: "lower" });
+  const record = (counters?: Record<string, number>) =>
+    ({ osdyno: { rss_bytes: 5e8, ...(counters === undefined ? {} : { counters }) } }) as RunRecord;
+  const of = record({ "memory.most_bytes": 123_456, "memory.held_bytes": 99 });
+  expect(metric(of, "store_memory_bytes")).toBe(123_456);
+  expect(metric(of, "rss_bytes")).toBe(5e8);
+  expect(metric(record(), "store_memory_bytes")).toBeNull();
 });

@@ -75,6 +75,8 @@ export interface ExecuteOptions {
 
 /** How often what came in is taken, ms. The job threads do not depend on it. */
 const pollEveryMs = 100;
+/** The memory of stores is looked at once a second. */
+const pausesPerLook = 10;
 
 function allJobs(plan: RunPlan): readonly PlannedJob[] {
   return plan.phases.flatMap((phase) => phase.jobs);
@@ -319,7 +321,9 @@ async function executePhases(
     observer.phase(jobs);
     let run: RunningPhase;
     try {
+      cpus?.beforeJobs();
       run = await start(phase, plan, options, stores, layers);
+      cpus?.afterJobs();
     } catch (error) {
       if (measured.length === 0) {
         throw startError(error);
@@ -327,9 +331,13 @@ async function executePhases(
       return { phases: measured, problem: startError(error) };
     }
     cpus?.look();
+    if (plan.path === "native") {
+      cpus?.lookAtMemory(); // Buffers go with their threads; on the engine path looking would hold up the jobs.
+    }
     const shift = offsetNs;
     const pauses = new Pauses(options.signal, run.done);
     let gone: OsdynoError | null = null;
+    let pausesMade = 0;
     for (;;) {
       const poll = run.poll();
       if (poll.intervals.length > 0) {
@@ -354,8 +362,12 @@ async function executePhases(
       if (options.signal.aborted || gone !== null) {
         run.stop();
       }
+      if (++pausesMade % pausesPerLook === 0) {
+        stores?.lookAtMemory();
+      }
       await pauses.pause();
     }
+    cpus?.lookAtMemory();
     const outcome = run.result();
     measured.push({ jobs, outcome, offsetNs });
     offsetNs += outcome.runtimeNs;

@@ -25,6 +25,7 @@ import type { LayoutProgress } from "./layout.ts";
 import { effectiveDepth, jobSpec } from "./native-plan.ts";
 import { layOutObjects } from "./object-layout.ts";
 import { layOutVolume, readRanges } from "./store-layout.ts";
+import { StoreMemoryWatch } from "./store-memory.ts";
 import { removeMade, takeStore } from "./store-take.ts";
 
 /** What the jobs of a run want of one store. */
@@ -65,6 +66,7 @@ class OpenStore {
   readonly real: RealStore;
   /** Null: no job is on objects. */
   objects: ObjectSet | null = null;
+  readonly memory: StoreMemoryWatch;
   readonly #layout: VolumeLayout;
   readonly #holds: Holds;
   #slotsTaken = 0;
@@ -135,6 +137,7 @@ class OpenStore {
   private constructor(parts: OpenStoreParts) {
     this.planned = parts.planned;
     this.real = parts.real;
+    this.memory = new StoreMemoryWatch(parts.real.store.state);
     this.#layout = parts.layout;
     this.#holds = parts.holds;
   }
@@ -262,8 +265,8 @@ class OpenStore {
 }
 
 /** The store's, its volume's and its objects'. */
-function countersOf({ real, objects }: OpenStore): PerfCounters {
-  const counters = real.perfCounters();
+function countersOf({ real, objects, memory }: OpenStore): PerfCounters {
+  const counters = { ...real.perfCounters(), memory: memory.counters() };
   return objects === null ? counters : { ...counters, objects: objects.counters() };
 }
 
@@ -368,6 +371,16 @@ export class StoreSession {
       await store.layOut(plan, progress, signal);
     }
     this.#before = this.#stores.map(countersOf);
+    for (const { memory } of this.#stores) {
+      memory.begin();
+    }
+  }
+
+  /** Looks how much memory the stores hold; to be called while jobs run, once a second or so. */
+  lookAtMemory(): void {
+    for (const { memory } of this.#stores) {
+      memory.look();
+    }
   }
 
   /** Options as they hold where that is not what was set, of the first store; `object_size` with them. */
