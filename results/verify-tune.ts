@@ -1,6 +1,7 @@
 /**
- * Checks `tune.json`: figures of its runs against them, what was concluded against those figures (the model
- * and its draws follow from them), the confirmation against its sweep, and the tables of the report.
+ * Checks `tune.json`: figures of its runs against them, the order of the search and what was concluded against
+ * those figures (the model and its draws follow from them), the confirmation against its sweep, the files of
+ * `answer/`, and the tables of the report.
  */
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -18,6 +19,7 @@ import type { Verification } from "./verify.ts";
 import { Ledger } from "./verify-ledger.ts";
 import { compare } from "./verify-report.ts";
 import { checkTables, pageTables } from "./verify-tables.ts";
+import { checkAnswerFiles, checkSearch } from "./verify-tune-answer.ts";
 
 const plain = (value: unknown) => JSON.parse(JSON.stringify(value)) as unknown;
 
@@ -159,10 +161,12 @@ export function verifyTune(directory: string): Verification {
   const published = readTuneRecord(directory);
   const steps = checkSteps(directory, published, ledger);
   checkTrials(published, ledger);
+  checkSearch(recordedProblem(published), { ...published, steps }, ledger);
   const concluded = checkConclusions({ ...published, steps }, ledger);
   const record = checkConfirmation(directory, concluded, ledger);
   checkAnswer(record, ledger);
-  const files = 1 + checkSweep(directory, record, ledger);
+  const answers = checkAnswerFiles(directory, record, ledger);
+  const files = 1 + answers + checkSweep(directory, record, ledger);
   if (published.state === "partial") {
     ledger.notes.push(`the tuning is partial: ${published.reason ?? "no reason is given"}`);
   }

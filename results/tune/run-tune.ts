@@ -11,7 +11,7 @@ import { holdJobFiles } from "../../workloads/runner/job-holds.ts";
 import { layOut } from "../../workloads/runner/layout.ts";
 import { safePlan } from "../perform.ts";
 import { SweepHost } from "../sweep/host.ts";
-import { inSweepFile, runRequest } from "../sweep/plan-sweep.ts";
+import { checkMetrics, inSweepFile, runRequest } from "../sweep/plan-sweep.ts";
 import type { Point } from "../sweep/points.ts";
 import { runSweep } from "../sweep/run-sweep.ts";
 import type { SweepSpec } from "../sweep/spec.ts";
@@ -21,9 +21,9 @@ import { answerOf } from "./answer.ts";
 import { conclude, historyOf, namesOf, referencesOf } from "./conclude.ts";
 import { confirmedOf, keptOf, namedComparisons } from "./confirmed.ts";
 import { Measuring } from "./measuring.ts";
+import { firstReferences, leastSearch, nextStep, searchRuns } from "./next-step.ts";
 import type { TuneRequest } from "./request.ts";
-import { searches } from "./search.ts";
-import { keyOf, sizeOf } from "./space.ts";
+import { sizeOf } from "./space.ts";
 import type { TuneSpec } from "./spec.ts";
 import { standardOf } from "./standard.ts";
 import { boardText } from "./standing.ts";
@@ -38,7 +38,7 @@ import {
 } from "./trials.ts";
 import { confirmName, knownTune, tuneSchemaName, writeTune } from "./tune-directory.ts";
 import type { TuneRecord, TuneStep, TuneTrial } from "./tune-record.ts";
-import { writeAnswer } from "./write-answer.ts";
+import { tunedOf, writeAnswer } from "./write-answer.ts";
 
 export interface TuneResult {
   readonly record: TuneRecord;
@@ -48,12 +48,6 @@ export interface TuneResult {
   readonly failure: OsdynoError | null;
 }
 
-/** So many runs of the search after which the default runs again. */
-const referenceEvery = 10;
-/** Runs of the default to begin with. */
-const firstReferences = 2;
-/** A search of fewer runs is none. */
-const leastSearch = 4;
 /** So many configurations in a row that cannot run end the tuning. */
 const mostFailures = 5;
 /** Seeds of the confirmation's streams are others than the search's. */
@@ -61,12 +55,6 @@ const freshSeed = 100_000;
 
 export function confirmingRuns({ confirm }: TuneSpec): number {
   return confirm.pairs * (1 + confirm.candidates);
-}
-
-/** Runs of the search itself out of all that come before the confirmation. */
-function searchRuns(planned: number): number {
-  const left = planned - firstReferences;
-  return left - Math.floor(left / (referenceEvery + 1));
 }
 
 /** What of the file decides which choices there are; nothing where it says nothing. */
@@ -88,6 +76,7 @@ function emptyRecord({ tune, base }: TuneRequest): TuneRecord {
     command: base.settings.command,
     seed: base.seed,
     method: tune.method,
+    repeat: tune.repeat,
     goals: tune.goals,
     limits: tune.limits.map(({ text }) => text),
     metrics: sweep.metrics,
@@ -131,10 +120,13 @@ function checkBudget(tune: TuneSpec): void {
 /** Plans the default and every value: bad input and refusals show before anything is created. */
 export function checkedPlans({ tune, base }: TuneRequest, own: readonly string[]) {
   const points = [defaultPoint(tune, base.variables), ...singlePoints(tune, base.variables)];
-  return points.map((point) => ({
+  const planned = points.map((point) => ({
     point,
     plan: inSweepFile(base, () => safePlan(runRequest(base, point, 1, own))),
   }));
+  const plans = planned.map(({ plan }) => plan);
+  checkMetrics(base, points, plans);
+  return planned;
 }
 
 /** A tuning as it goes on. */
@@ -171,36 +163,17 @@ class Tuning {
   /** The next run; null when the search has ended. */
   next(): { point: Point; trial: TuneTrial; why: TuneStep["why"] } | null {
     const { tune, base } = this.request;
-    const { steps, planned, trials } = this.record;
-    const references = steps.filter(({ why }) => why === "reference").length;
-    const searched = steps.length - references;
-    const due = firstReferences + Math.floor(searched / referenceEvery);
-    const ended = planned.runs !== null && steps.length >= planned.runs;
-    if (ended || this.#late()) {
+    const next = this.#late()
+      ? null
+      : nextStep(problemOf(tune), this.record, tune.method, tune.repeat);
+    if (next === null) {
       return null;
     }
-    if (references < due) {
-      const point = defaultPoint(tune, base.variables);
-      const trial = { id: defaultId, parameters: point.parameters, choice: null };
-      return { point, trial, why: "reference" };
-    }
-    const proposal = searches[tune.method]({
-      problem: problemOf(tune),
-      history: historyOf(this.record),
-      seed: this.record.seed,
-      runs: planned.runs === null ? leastSearch : searchRuns(planned.runs),
-      repeat: tune.repeat,
-    });
-    if (proposal === null) {
-      return null;
-    }
-    const { choice, why } = proposal;
-    const known = trials.find(
-      (each) => each.choice !== null && keyOf(each.choice) === keyOf(choice),
-    );
-    const number = trials.filter((each) => each.choice !== null).length + 1;
-    const id = known?.id ?? `c${String(number).padStart(3, "0")}`;
-    const point = pointOf(tune, choice, id, base.variables);
+    const { trial: id, choice, why } = next;
+    const { variables } = base;
+    const point =
+      choice === null ? defaultPoint(tune, variables) : pointOf(tune, choice, id, variables);
+    const known = choice === null ? undefined : this.record.trials.find((each) => each.id === id);
     return { point, trial: known ?? { id, parameters: point.parameters, choice }, why };
   }
 
@@ -343,14 +316,16 @@ class Tuning {
   finish(failure: OsdynoError | null): void {
     const { reason: _, ...rest } = this.record;
     const state = failure === null ? "complete" : "partial";
+    const tuned = tunedOf(this.request, this.record);
     const partial = {
       ...rest,
       state,
+      ...(tuned === null ? {} : { tuned }),
       ...(failure === null ? {} : { reason: failure.message }),
     } as const;
     this.record = { ...partial, answer: answerOf(partial) };
     this.save();
-    writeAnswer(this.request, this.record);
+    writeAnswer(this.request.base.directory, this.record);
     if (failure === null) {
       const { files: _files, stores: _stores, ...last } = this.record;
       this.record = last;

@@ -71,6 +71,15 @@ export interface TuneConfirmed {
   readonly verdict: "better" | "worse" | "same" | "unclear";
 }
 
+/** The winner as others can use it. */
+export interface TunedSettings {
+  readonly trial: string;
+  /** Everything that it sets: options, job keys, `host.KNOB`. */
+  readonly settings: Readonly<Record<string, string>>;
+  /** The sweep file that measures it against the default. */
+  readonly profile: Readonly<Record<string, unknown>>;
+}
+
 /** Which choices of the space may be measured. */
 export interface TuneRules {
   readonly when: Readonly<Record<string, Rule>>;
@@ -86,6 +95,8 @@ export interface TuneRecord {
   readonly command: readonly string[];
   readonly seed: number;
   readonly method: string;
+  /** Runs of each configuration, as far as the method leaves that to the file; absent in older records. */
+  readonly repeat?: number;
   readonly goals: readonly Goal[];
   readonly limits: readonly string[];
   readonly metrics: readonly string[];
@@ -120,6 +131,8 @@ export interface TuneRecord {
   readonly comparisons: readonly SweepComparison[];
   readonly kept: readonly TuneKept[];
   readonly confirmed: readonly TuneConfirmed[];
+  /** What `answer/` is made of, of the first winner; absent without one, and in older records. */
+  readonly tuned?: TunedSettings;
   /** The first sentence stands alone. */
   readonly answer: readonly string[];
   /** Of every file of the host that was changed what it held before. */

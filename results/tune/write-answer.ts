@@ -15,9 +15,10 @@ import { brokenLimits } from "./answer.ts";
 import type { TuneRequest } from "./request.ts";
 import { changedOf } from "./standard.ts";
 import { defaultId, defaultPoint, pointOf, settingsOf, sideName, tunedName } from "./trials.ts";
-import type { TuneRecord } from "./tune-record.ts";
+import type { TunedSettings, TuneRecord, TuneTrial } from "./tune-record.ts";
 
 export const answerName = "answer";
+export const answerFileNames = ["ceph.conf", "ceph-config-set.sh", "profile.yaml"] as const;
 
 /** Which of Ceph's processes reads an option of a layer. */
 const sections: Readonly<Record<OptionLayer, "osd" | "client" | "mon" | "mds" | "global">> = {
@@ -100,7 +101,10 @@ export function cephCommands(
 }
 
 /** A sweep file of the default and the tuned configuration, with everything that both share. */
-function profileOf({ tune, base }: TuneRequest, tuned: ReturnType<typeof pointOf>): string {
+function profileOf(
+  { tune, base }: TuneRequest,
+  tuned: ReturnType<typeof pointOf>,
+): TunedSettings["profile"] {
   const { sweep, confirm } = tune;
   const settings = settingsOf(tune, tuned);
   const standard = defaultPoint(tune, base.variables);
@@ -108,7 +112,10 @@ function profileOf({ tune, base }: TuneRequest, tuned: ReturnType<typeof pointOf
   const filled = fillIn(sweep.job.text, tuned.parameters);
   // A job that mentions a parameter has no place for two values of it: the tuned one alone is kept.
   const alone = filled !== sweep.job.text;
-  const shared = {
+  const given = (name: string, value: string | null | undefined) =>
+    value === null || value === undefined ? {} : { [name]: value };
+  const { prepare } = sweep;
+  return {
     name: `${sweep.name}-${tunedName}`,
     question: "Is the tuned configuration still better than the default here?",
     job: filled.endsWith("\n") ? filled : `${filled}\n`,
@@ -116,19 +123,18 @@ function profileOf({ tune, base }: TuneRequest, tuned: ReturnType<typeof pointOf
       ? { targets: [target] }
       : sweep.targets.length === 0
         ? {}
-        : { targets: sweep.targets }),
-    ...(sweep.preset === null ? {} : { preset: sweep.preset }),
-    ...(sweep.deviceClass === null ? {} : { device_class: sweep.deviceClass }),
-    ...(sweep.shape === null ? {} : { shape: sweep.shape }),
-    ...(sweep.plugins.length === 0 ? {} : { plugins: sweep.plugins }),
-  };
-  const { prepare } = sweep;
-  const rest = {
+        : { targets: [...sweep.targets] }),
+    ...given("preset", sweep.preset),
+    ...given("device_class", sweep.deviceClass),
+    ...given("shape", sweep.shape),
+    ...given("generator_cpus", sweep.generatorCpus),
+    ...given("target_cpus", sweep.targetCpus),
+    ...(sweep.plugins.length === 0 ? {} : { plugins: [...sweep.plugins] }),
     ...(Object.keys(sweep.set).length === 0 ? {} : { set: sweep.set }),
     ...(prepare === null
       ? {}
       : { prepare: { fill: `${Number((100 * prepare.fill).toPrecision(6))}%`, age: prepare.age } }),
-    metrics: sweep.metrics,
+    metrics: [...sweep.metrics],
     repeat: confirm.pairs,
     matrix: {
       [sideName]: {
@@ -138,19 +144,35 @@ function profileOf({ tune, base }: TuneRequest, tuned: ReturnType<typeof pointOf
     },
     ...(alone ? {} : { baseline: { [sideName]: defaultId } }),
   };
-  return stringify({ ...shared, ...rest }, { lineWidth: 100 });
 }
 
-/** Writes `answer/`; nothing without a winner. */
-export function writeAnswer(request: TuneRequest, record: TuneRecord): void {
+/** What the record keeps of the first winner; null without one. */
+export function tunedOf(request: TuneRequest, record: TuneRecord): TunedSettings | null {
   const { tune, base } = request;
-  const [winner] = [...record.chosen, ...record.leading];
-  const choice = record.trials.find(({ id }) => id === winner)?.choice;
-  if (choice === undefined || choice === null) {
-    return;
+  const winner = winnerOf(record);
+  if (winner === null || winner.choice === null) {
+    return null;
   }
-  const tuned = pointOf(tune, choice, tunedName, base.variables);
+  const tuned = pointOf(tune, winner.choice, tunedName, base.variables);
   const settings = settingsOf(tune, tuned);
+  return { trial: winner.id, settings, profile: profileOf(request, tuned) };
+}
+
+/** The configuration that the answer is about; null while none leads. */
+export function winnerOf({ trials, chosen, leading }: TuneRecord): TuneTrial | null {
+  const [id] = [...chosen, ...leading];
+  return trials.find((trial) => trial.id === id) ?? null;
+}
+
+/** Every file of `answer/` with its text, from the record alone; none without a winner. */
+export function answerFiles(
+  record: TuneRecord,
+): Readonly<Partial<Record<(typeof answerFileNames)[number], string>>> {
+  const { tuned } = record;
+  if (tuned === undefined) {
+    return {};
+  }
+  const { settings, profile } = tuned;
   const options = tunedOptions(changedOf(settings, record.standard));
   const confirmed = record.confirmed.find(({ configuration }) => configuration === tunedName);
   const broken = brokenLimits(record, tunedName).length > 0;
@@ -163,10 +185,21 @@ export function writeAnswer(request: TuneRequest, record: TuneRecord): void {
       ? []
       : [`No options of Ceph: ${others.map(([name, value]) => `${name}=${value}`).join(", ")}.`]),
   ];
-  const folder = join(base.directory, answerName);
-  mkdirSync(folder, { recursive: true });
-  writeWhole(join(folder, "ceph.conf"), cephConf(options, head, valid));
-  writeWhole(join(folder, "ceph-config-set.sh"), cephCommands(options, head, valid));
-  const profile = `${lines(comment(head))}${profileOf(request, tuned)}`;
-  writeWhole(join(folder, "profile.yaml"), profile);
+  return {
+    "ceph.conf": cephConf(options, head, valid),
+    "ceph-config-set.sh": cephCommands(options, head, valid),
+    "profile.yaml": `${lines(comment(head))}${stringify(profile, { lineWidth: 100 })}`,
+  };
+}
+
+/** Writes `answer/`; nothing without a winner. */
+export function writeAnswer(directory: string, record: TuneRecord): void {
+  const files = Object.entries(answerFiles(record));
+  const folder = join(directory, answerName);
+  if (files.length > 0) {
+    mkdirSync(folder, { recursive: true });
+  }
+  for (const [name, text] of files) {
+    writeWhole(join(folder, name), text);
+  }
 }

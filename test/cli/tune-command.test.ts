@@ -97,6 +97,11 @@ test("options of Ceph become ceph.conf and commands", () => {
   expect(commands).toMatch(
     /^(# )?ceph config set osd osd_op_num_shards \d+ {2}# after a restart$/m,
   );
+  expect(place.run(["results", "verify", "a"]).code).toBe(0);
+  place.write("a/answer/ceph.conf", conf.replace(/(osd_op_num_shards = )\d+/, "$1999"));
+  const tampered = place.run(["results", "verify", "a"]);
+  expect(tampered.code).toBe(1);
+  expect(tampered.out).toMatch(/answer\/ceph\.conf, line \d+: .*osd_op_num_shards = 999'/);
 });
 
 test("one seed, one search; interrupted and resumed it is the same one", async () => {

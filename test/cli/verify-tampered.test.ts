@@ -200,8 +200,43 @@ describe("a tuning", () => {
     ["a verdict", ["confirmed", 0, "verdict"], "no", /tune\.json confirmed\.0\.verdict/],
     ["a limit", ["kept", 0, "kept"], 99, /tune\.json kept\.0\.kept: published 99/],
     ["a configuration", ["trials", 1, "choice", 0], 9, /tune\.json \S+ iodepth: published/],
+    ["why a run was made", ["steps", 2, "why"], "repeat", /steps\.2\.why: published 'repeat'/],
+    ["the seed of the search", ["seed"], 77, /steps\.\d+, its choice: published/],
+    ["another method", ["method"], "random", /steps\.\d+(\.why|, its choice): published/],
+    [
+      "runs that are missing at the end",
+      ["planned", "runs"],
+      12,
+      /has ended', raw data give 'goes/,
+    ],
+    ["whom the files are about", ["tuned", "trial"], "c001x", /tuned\.trial: published 'c001x'/],
+    ["what the winner sets", ["tuned", "settings", "bs"], "7k", /settings\.bs: published '7k'/],
   ])("names %s", (_, path, value, line) => {
     expect(told(path, value)).toMatch(line);
+  });
+
+  test("names two runs that changed places", () => {
+    const [, , , third, fourth, ...rest] = record.steps;
+    const swapped = [...record.steps.slice(0, 3), fourth, third, ...rest];
+    expect(told(["steps"], swapped)).toMatch(/tune\.json steps\.3, its choice: published/);
+  });
+
+  test("files of the answer are made again from the record", () => {
+    const settings = record.tuned?.settings ?? {};
+    const file = (name: string, rewrite: (text: string) => string) =>
+      found(place, `t/answer/${name}`, rewrite);
+    const depth = (text: string) => text.replace(/^ +iodepth: .*$/m, "          iodepth: 999");
+    expect(settings["iodepth"]).not.toBe("999");
+    expect(file("profile.yaml", depth)).toMatch(
+      /answer\/profile\.yaml, line \d+: published ' +iodepth: 999', raw data give ' +iodepth: /,
+    );
+    expect(file("profile.yaml", (text) => `${text}prepare: {fill: 1%}\n`)).toMatch(
+      /give 'nothing'/,
+    );
+    const force = (text: string) => `${text}[osd]\nbluestore_throttle_bytes = 1\n`;
+    expect(file("ceph.conf", force)).toMatch(/answer\/ceph\.conf, line \d+: published '\[osd\]'/);
+    const head = (text: string) => text.replace(/\d+(?=%)/, "99");
+    expect(file("ceph-config-set.sh", head)).toMatch(/answer\/ceph-config-set\.sh, line 2: /);
   });
 
   test("numbers of the answer and cells of the report are held against the runs", () => {

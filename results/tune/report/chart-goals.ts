@@ -8,8 +8,8 @@ import { settingsText } from "../answer.ts";
 import { mediansOf } from "../conclude.ts";
 import { defaultId } from "../trials.ts";
 import type { TuneRecord } from "../tune-record.ts";
+import { winnerOf } from "../write-answer.ts";
 import { figureScale } from "./figure-scale.ts";
-import { winnerOf } from "./load.ts";
 
 const kinds = ["default", "tuned", "on the front", "beaten", "measured", "breaks a limit"] as const;
 type Kind = (typeof kinds)[number];

@@ -6,8 +6,8 @@ import type { Caveat, ReportModel } from "../../report/model.ts";
 import { median } from "../problem.ts";
 import { defaultId, tunedName } from "../trials.ts";
 import { readTuneRecord, recordName } from "../tune-directory.ts";
-import type { TuneImportance, TuneRecord, TuneTrial } from "../tune-record.ts";
-import { answerName } from "../write-answer.ts";
+import type { TuneImportance, TuneRecord } from "../tune-record.ts";
+import { answerFileNames, answerName, winnerOf } from "../write-answer.ts";
 
 export interface TuneReport {
   readonly record: TuneRecord;
@@ -25,12 +25,10 @@ export function isTuneDirectory(dir: string): boolean {
 /** Said of sweeps, whose every point must have its runs; a search is meant to leave points early. */
 const ofSweeps: readonly Caveat["kind"][] = ["few-runs", "few-samples", "unsteady"];
 
-const answerFiles = ["ceph.conf", "ceph-config-set.sh", "profile.yaml"] as const;
-
 export function loadTuneReport(dir: string): TuneReport {
   const record = readTuneRecord(dir);
   const runs = loadReport(dir);
-  const answer = answerFiles.flatMap((name) => {
+  const answer = answerFileNames.flatMap((name) => {
     const file = join(dir, answerName, name);
     return fileExists(file) ? [[name, readText(file)] as const] : [];
   });
@@ -70,7 +68,7 @@ function ownCaveats({ trials, steps, goals, limits }: TuneRecord): readonly Cave
 /** All configurations run in one process. */
 function memoryOf(metrics: readonly string[]): readonly Caveat[] {
   const text =
-    "Resident memory is that of the whole process, which keeps what earlier runs took: of two equal configurations the later one may have more. A limit on it refuses rather too much than too little.";
+    "Resident memory is that of the whole process, which keeps what earlier runs took: of two equal configurations the later one may have more. A limit on it refuses rather too much than too little; store_memory_bytes is what the store alone holds.";
   return metrics.some((metric) => metric.startsWith("rss_bytes"))
     ? [{ kind: "note", weight: "mind", text }]
     : [];
@@ -100,11 +98,6 @@ export interface Setting {
   readonly tuned: string;
   /** Of the first goal. */
   readonly importance: TuneImportance | null;
-}
-
-export function winnerOf({ trials, chosen, leading }: TuneRecord): TuneTrial | null {
-  const [id] = [...chosen, ...leading];
-  return trials.find((trial) => trial.id === id) ?? null;
 }
 
 export function settingsOf(record: TuneRecord): readonly Setting[] {
