@@ -1,6 +1,7 @@
 /** `osdyno sweep` on a file with a `snia:` key: a test of the SNIA PTS. */
 import { join, relative, resolve } from "node:path";
 import { OsdynoError } from "../engine/base/error.ts";
+import type { EnduranceChoice } from "../results/endurance.ts";
 import { safePlan } from "../results/perform.ts";
 import { drawReport } from "../results/report/draw.ts";
 import { runDirectoryName, runsRoot } from "../results/run-directory.ts";
@@ -12,7 +13,7 @@ import { loadSnia } from "../results/snia/load.ts";
 import { planLines, planSnia } from "../results/snia/plan-text.ts";
 import { proceduresOf } from "../results/snia/procedures.ts";
 import { sniaText } from "../results/snia/result-text.ts";
-import { readScale, readSnia } from "../results/snia/spec.ts";
+import { readScale, readSnia, type SniaSpec } from "../results/snia/spec.ts";
 import { fillIn } from "../results/sweep/values.ts";
 import { hostEnvironment } from "../workloads/job/host-environment.ts";
 import { parseJobs } from "../workloads/job/parse.ts";
@@ -38,6 +39,16 @@ export interface SniaArguments {
   readonly signal: AbortSignal;
 }
 
+/** The rating of `--endurance` holds over the file's. */
+function withRating(spec: SniaSpec, choice: EnduranceChoice | null): SniaSpec {
+  if (choice === null || choice.ratedBytes === null) {
+    return spec;
+  }
+  const { ratedFrom: _, ...rest } = spec;
+  const given = choice.ratedFrom === "given" ? {} : { ratedFrom: choice.ratedFrom };
+  return { ...rest, ratedWriteBytes: choice.ratedBytes, ...given };
+}
+
 /** Everything but the events: reads, looks at the target, judges its safety; creates nothing. */
 function requestOf(args: SniaArguments): Omit<SniaRequest, "events"> {
   const { own, overrides, command, signal } = args;
@@ -55,8 +66,7 @@ function requestOf(args: SniaArguments): Omit<SniaRequest, "events"> {
   const { endurance, ...settings } = settingsOf(own, command, signal);
   // The test counts itself, over interruptions, too.
   const spec = {
-    ...scaled,
-    ratedWriteBytes: endurance?.choice.ratedBytes ?? scaled.ratedWriteBytes,
+    ...withRating(scaled, endurance?.choice ?? null),
     mostWriteBytes: endurance?.choice.mostBytes ?? scaled.mostWriteBytes,
   };
   const host = hostEnvironment();

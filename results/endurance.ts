@@ -2,12 +2,9 @@
  * The endurance of a device: what it is rated to bear, what a command may write of it, and what it has written.
  * One budget counts all runs of a command.
  */
-import { existsSync, readFileSync } from "node:fs";
-import { basename, resolve } from "node:path";
-import { parse } from "yaml";
 import { OsdynoError } from "../engine/base/error.ts";
 import type { IntervalRow } from "../workloads/run-outcome.ts";
-import { profileFiles } from "../workloads/shape-profile.ts";
+import { ratingOf } from "./rating.ts";
 import type { EnduranceRecord } from "./run-record.ts";
 import { readSize } from "./snia/spec.ts";
 import { formatBytes, formatPercent } from "./units.ts";
@@ -21,27 +18,6 @@ export interface EnduranceChoice {
   readonly mostBytes: number | null;
 }
 
-/** `endurance: {rated_bytes: N}` of a device profile, by name or file. */
-function ratingOf(text: string, directory: string): { bytes: number; from: string } {
-  const refuse = (why: string) => new OsdynoError("bad-input", `--endurance rated=${text}: ${why}`);
-  const named = profileFiles(directory).find((file) => basename(file, ".yaml") === text);
-  const file = named ?? resolve(directory, text);
-  if (!existsSync(file)) {
-    throw refuse("give bytes such as 600TB, or a profile of profiles/devices");
-  }
-  let raw: { readonly endurance?: { readonly rated_bytes?: unknown } } | null;
-  try {
-    raw = parse(readFileSync(file, "utf8")) as typeof raw;
-  } catch (error) {
-    throw refuse(`the profile is not readable: ${(error as Error).message.split("\n")[0]}`);
-  }
-  const bytes = raw?.endurance?.rated_bytes;
-  if (typeof bytes !== "number" || !(bytes > 0)) {
-    throw refuse(`${file} has no endurance: {rated_bytes: N}; add what its maker states`);
-  }
-  return { bytes, from: `profile ${basename(file, ".yaml")}` };
-}
-
 /** Reads `rated=600TB,most=10TB`; throws `bad-input`. */
 export function readEndurance(text: string, directory: string): EnduranceChoice {
   let choice: EnduranceChoice = { ratedBytes: null, ratedFrom: "", mostBytes: null };
@@ -49,8 +25,10 @@ export function readEndurance(text: string, directory: string): EnduranceChoice 
     const [name = "", value = ""] = part.split("=", 2);
     const bytes = readSize(value);
     if (name === "rated") {
+      const refuse = (why: string) =>
+        new OsdynoError("bad-input", `--endurance rated=${value}: ${why}`);
       const { bytes: rated, from } =
-        bytes === null ? ratingOf(value, directory) : { bytes, from: "given" };
+        bytes === null ? ratingOf(value, directory, refuse) : { bytes, from: "given" };
       choice = { ...choice, ratedBytes: rated, ratedFrom: from };
     } else if (name === "most" && bytes !== null) {
       choice = { ...choice, mostBytes: bytes };

@@ -30,6 +30,7 @@ import {
   profileSchemaName,
   profileYaml,
   readProfile,
+  statedEndurance,
 } from "../../results/fingerprint/profile.ts";
 import { runDirectoryName, runsRoot } from "../../results/run-directory.ts";
 import { formatBytes, formatCount } from "../../results/units.ts";
@@ -215,6 +216,7 @@ async function run(device: string, flags: Flags): Promise<void> {
       await capacityAlone({ ...capacity, rounds: alone }, flags, out);
       return;
     }
+    const stated = existsSync(out) ? statedEndurance(out) : null;
     const plan = planFingerprint(request);
     process.stderr.write(planLines(place, plan, rounds));
     if (flags.dryRun === true) {
@@ -226,12 +228,18 @@ async function run(device: string, flags: Flags): Promise<void> {
     const whole =
       roomy && !request.readOnly && shape === null ? await withCapacity(found, capacity) : found;
     progress.end();
-    const profile = { ...whole, name };
+    const profile = { ...whole, name, ...(stated === null ? {} : { endurance: stated }) };
     const label = `fingerprint-${name}`;
     const directory = resolve(join(runsRoot, runDirectoryName(startedEpochMs, label)));
     await writePortrait(directory, profile);
     mkdirSync(dirname(out), { recursive: true });
     writeWhole(out, profileYaml(profile));
+    if (stated !== null) {
+      const rated = formatBytes(stated.rated_bytes);
+      process.stderr.write(
+        `note: endurance: kept from the profile that was there (${rated} rated)\n`,
+      );
+    }
     finish(profile, directory, out, flags.json === true);
   } finally {
     progress.end();

@@ -182,6 +182,25 @@ function rounded(value: unknown): unknown {
     : value;
 }
 
+/**
+ * What its maker states of a device, from a profile that is going to be replaced: no measurement knows it. Null
+ * where there is none; throws `bad-input` where it is written wrongly, so that it is not lost either.
+ */
+export function statedEndurance(file: string): NonNullable<Profile["endurance"]> | null {
+  let raw: { readonly endurance?: unknown } | null;
+  try {
+    raw = parse(readFileSync(file, "utf8")) as typeof raw;
+  } catch {
+    return null;
+  }
+  const result = profileSchema.shape.endurance.safeParse(raw?.endurance);
+  if (!result.success) {
+    const why = "endurance: is not {rated_bytes: N}, N above 0; mend it, so that it can be kept";
+    throw new OsdynoError("bad-input", why, { file });
+  }
+  return result.data ?? null;
+}
+
 /** Reads a profile; throws `bad-input` with what is wrong where. */
 export function readProfile(file: string): Profile {
   let raw: unknown;

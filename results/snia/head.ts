@@ -45,6 +45,8 @@ export function headLines(model: SniaModel): readonly FactGroup[] {
   const fact = (name: string, value: string) => ({ name, value });
   const preconditioning = snia.runs.filter(({ kind }) => kind === "fill");
   const share = rated === null ? "not known" : formatPercent((100 * written) / rated);
+  const from = snia.endurance.rated_from;
+  const stated = from === undefined ? "" : ` (${from})`;
   return [
     {
       title: "Test",
@@ -79,7 +81,7 @@ export function headLines(model: SniaModel): readonly FactGroup[] {
       title: "Endurance",
       facts: [
         fact("Written", gigabytes(written)),
-        fact("Rated writes", rated === null ? "not known" : gigabytes(rated)),
+        fact("Rated writes", rated === null ? "not known" : `${gigabytes(rated)}${stated}`),
         fact("Share of rated writes", share),
         ...(most === null ? [] : [fact("Budget", gigabytes(most))]),
       ],

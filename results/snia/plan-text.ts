@@ -135,13 +135,14 @@ function range({ least, most }: Bounds, text: (value: number) => string): string
 function enduranceLines(spec: SniaSpec, plan: SniaPlan): readonly string[] {
   const { ratedWriteBytes: rated, mostWriteBytes: most } = spec;
   const share = (bytes: number) => formatPercent((100 * bytes) / (rated ?? 1));
+  const from = spec.ratedFrom === undefined ? "" : ` (${spec.ratedFrom})`;
   const timed = times(plan.writingSeconds, example);
   const total = add({ least: plan.bytes, most: plan.bytes }, timed);
   return [
     ...(rated === null
       ? ["endurance: rated writes are not known (snia: endurance: rated: 600TB)"]
       : [
-          `endurance: ${range(total, share)} of the ${formatBytes(rated)} that the device is rated for`,
+          `endurance: ${range(total, share)} of the ${formatBytes(rated)} that the device is rated for${from}`,
         ]),
     ...(most === null ? [] : [`endurance: ends before more than ${formatBytes(most)} is written`]),
   ];

@@ -52,6 +52,7 @@ function sniaRecordOf(request: SniaRequest, standing: Standing): SniaRecord {
       ),
       lost_bytes: standing.lostBytes,
       rated_bytes: spec.ratedWriteBytes,
+      ...(spec.ratedFrom === undefined ? {} : { rated_from: spec.ratedFrom }),
       most_bytes: spec.mostWriteBytes,
     },
     verdicts: standing.verdicts,

@@ -70,6 +70,8 @@ export interface SniaRecord {
     /** Of these, by runs that were cut short and do not count. */
     readonly lost_bytes: number;
     readonly rated_bytes: number | null;
+    /** The device profile that states it. */
+    readonly rated_from?: string;
     readonly most_bytes: number | null;
   };
   readonly verdicts: readonly SniaVerdict[];

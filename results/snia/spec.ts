@@ -1,7 +1,9 @@
 /** Reads a sweep file with a `snia:` key: which test of the SNIA PTS, on what, and how much of it. */
+import { dirname } from "node:path";
 import { z } from "zod";
 import type { OsdynoError } from "../../engine/base/error.ts";
 import { nearestName } from "../../engine/base/nearest-name.ts";
+import { ratingOf } from "../rating.ts";
 import { SweepDocument } from "../sweep/document.ts";
 
 export const sniaTests = [
@@ -46,6 +48,8 @@ export interface SniaSpec {
   readonly purge: string;
   readonly scale: SniaScale;
   readonly ratedWriteBytes: number | null;
+  /** The device profile that states it; absent: whoever wrote the file, or nobody. */
+  readonly ratedFrom?: string;
   /** Ends before more than this is written. */
   readonly mostWriteBytes: number | null;
   /** Who ran it, for whom, ...: lines of the report's head. */
@@ -126,7 +130,7 @@ const sniaSchema = z.strictObject({
   iodepth: z.number().int().min(1).max(1024).optional(),
   purge: z.string().min(1).default("none"),
   scale: scale.optional(),
-  endurance: z.strictObject({ rated: size.optional(), most: size.optional() }).default({}),
+  endurance: z.strictObject({ rated: scalar.optional(), most: size.optional() }).default({}),
   report: z.record(z.string(), scalar).default({}),
 });
 
@@ -183,6 +187,22 @@ function scaleOf(given: z.infer<typeof scale> | undefined): SniaScale {
   };
 }
 
+/** `600TB`, or a device profile, by name or by its path from the file. */
+function ratedOf(
+  text: string | undefined,
+  document: SweepDocument,
+  directory: string,
+): Pick<SniaSpec, "ratedWriteBytes" | "ratedFrom"> {
+  const bytes = text === undefined ? null : readSize(text);
+  if (text === undefined || bytes !== null) {
+    return { ratedWriteBytes: bytes };
+  }
+  const refuse = (why: string) =>
+    document.refusal(["snia", "endurance", "rated"], `snia.endurance.rated: ${text}: ${why}`);
+  const rating = ratingOf(text, directory, refuse);
+  return { ratedWriteBytes: rating.bytes, ratedFrom: rating.from };
+}
+
 /** Reads and checks the file; throws `bad-input` with file and line. */
 export function readSnia(path: string): SniaSpec {
   const document = new SweepDocument(path);
@@ -209,7 +229,7 @@ export function readSnia(path: string): SniaSpec {
     depth: snia.iodepth ?? (enterprise ? 32 : 16),
     purge: snia.purge,
     scale: scaleOf(snia.scale),
-    ratedWriteBytes: snia.endurance.rated ?? null,
+    ...ratedOf(snia.endurance.rated, document, dirname(path)),
     mostWriteBytes: snia.endurance.most ?? null,
     people: snia.report,
   };

@@ -51,12 +51,16 @@ describe("fingerprint", () => {
 
   test("of a file: what is measured, a shape that is fitted to it, and nothing left behind", () => {
     const args = ["--budget", "1100m", "--size", "64m", "--rounds", "1", "--sample", "5"];
+    // What somebody wrote into the profile that is replaced, no measurement knows.
+    place.write("disk.yaml", "schema: osdyno-device-1\nendurance: {rated_bytes: 6.0e14} # TBW\n");
     const done = place.run(["fingerprint", ".", "--out", "disk.yaml", ...args]);
     expect(done, done.err).toMatchObject({ code: 0 });
     const profile = readProfile(place.path("disk.yaml"));
     expect(profile.measured).toMatchObject({ clock: "real", region_bytes: 64 << 20 });
     expect(profile.measured.written_bytes).toBeLessThanOrEqual(1100 << 20);
     expect(profile.fit?.points).toBe(profile.figures.length);
+    expect(profile.endurance).toEqual({ rated_bytes: 6e14 });
+    expect(done.err).toContain("note: endurance: kept from the profile that was there (546 TiB");
     expect(place.files().some((name) => name.includes("osdyno-fingerprint-"))).toBe(false);
     expect(readShape(place.path("disk.yaml"), place.root).shape.kind).toBe("solid");
   });
@@ -72,6 +76,11 @@ describe("fingerprint", () => {
     });
     expect(outcome("/dev/null")).toMatchObject({ code: 2 });
     expect(outcome("null:?service=1us", "--out", "a.json")).toMatchObject({ code: 2 });
+    place.write("worn.yaml", "schema: osdyno-device-1\nendurance: {rated: 600TB}\n");
+    expect(outcome("null:?service=1us", "--out", "worn.yaml")).toMatchObject({
+      code: 2,
+      line: expect.stringMatching(/worn\.yaml.*endurance: is not \{rated_bytes: N\}/),
+    });
     writeFileSync(place.path("small"), "x");
     expect(outcome("./small")).toMatchObject({ code: 2, line: expect.stringContaining("1 MiB") });
     expect(outcome("./new", "--budget", "1m")).toMatchObject({
