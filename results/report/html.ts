@@ -1,5 +1,7 @@
 /** The report as one HTML file that needs nothing beside it: no network, no script to be read. */
+
 import { type Chart, chartsOf } from "./charts.ts";
+import { enduranceText } from "./endurance-facts.ts";
 import { deviceSection, environmentSection, healthSection, repeatSection } from "./html-machine.ts";
 import { escapeHtml, html, Markup, nothing, pageOf } from "./html-markup.ts";
 import { quantileTables } from "./html-quantiles.ts";
@@ -62,7 +64,10 @@ ${model.question === null ? nothing : html`<p class="question">${model.question}
 }
 
 /** What the jobs of all runs wrote: what a device with a rated endurance had to bear. */
-function writtenText({ runs }: ReportModel): string {
+function writtenText({ runs, endurance }: ReportModel): string {
+  if (endurance !== undefined) {
+    return `, ${enduranceText(endurance)}`;
+  }
   const bytes = runs.reduce((sum, run) => sum + run.writtenBytes, 0);
   return bytes === 0 ? "" : `, ${formatBytes(bytes)} written`;
 }

@@ -17,6 +17,7 @@ import { answerOf } from "./answer.ts";
 import { askedOf } from "./asked.ts";
 import { findCaveats } from "./caveats.ts";
 import { deviceFacts } from "./device-facts.ts";
+import { enduranceFacts, enduranceOf } from "./endurance-facts.ts";
 import { type LoadedPoint, makeEntries } from "./entries.ts";
 import { changedFacts, factGroups, optionGroups } from "./environment.ts";
 import { jobSettings } from "./job-settings.ts";
@@ -155,6 +156,7 @@ function modelOf(
   const looks = sweep?.looks ?? [];
   const minEffect = sweep?.min_effect ?? usualMargin;
   const seed = sweep?.seed ?? first.seed;
+  const endurance = enduranceOf(found.map((run) => run.files.record));
   return {
     schema: "osdyno-report-1",
     kind,
@@ -182,7 +184,11 @@ function modelOf(
     shares: shareLinesOf(points),
     stages: stageEntriesOf(placed, points),
     layerTax: sweep?.layer_tax ?? [],
-    devices: deviceFacts(first.environment, [...new Set(targets)]),
+    devices: [
+      ...deviceFacts(first.environment, [...new Set(targets)]),
+      ...enduranceFacts(endurance.endurance),
+    ],
+    ...endurance,
     settings: jobSettings(found.map((run) => run.files.record)),
     environment: [
       ...optionGroups(found.map((run) => run.files.record.options)),

@@ -1,5 +1,6 @@
 /** The report as Markdown, for pull requests and mails: the answer open, the rest folded. */
 
+import { enduranceText } from "./endurance-facts.ts";
 import {
   distributionTitle,
   quantileHeads,
@@ -35,7 +36,7 @@ export function renderMarkdown(model: ReportModel): string {
     methodFold(model),
     "## Repeat it",
     fenced(model.repeatCommand, "sh"),
-    `Seed ${model.seed}. Target \`${model.target.replaceAll("`", "'")}\`. Started ${model.started}; ${formatSeconds(model.seconds)} of measuring in ${model.runs.length} ${model.runs.length === 1 ? "run" : "runs"}.`,
+    `Seed ${model.seed}. Target \`${model.target.replaceAll("`", "'")}\`. Started ${model.started}; ${formatSeconds(model.seconds)} of measuring in ${model.runs.length} ${model.runs.length === 1 ? "run" : "runs"}${model.endurance === undefined ? "" : `; ${enduranceText(model.endurance)}`}.`,
     model.jobText === "" ? "" : fold("The job", fenced(model.jobText.trimEnd(), "ini")),
     factFold("Device and settings", [...model.devices, ...model.settings]),
     factFold("Environment", model.environment),

@@ -130,6 +130,15 @@ export interface ShareOverTime {
   readonly classes: readonly ClassShare[];
 }
 
+/** What all runs wrote, warm-ups among it, of what the device may bear. */
+export interface ReportEndurance {
+  readonly writtenBytes: number;
+  /** Null: not known. */
+  readonly ratedBytes: number | null;
+  readonly ratedFrom: string;
+  readonly mostBytes: number | null;
+}
+
 /** Health of one run. */
 export interface RunSummary {
   readonly path: string;
@@ -214,6 +223,8 @@ export interface ReportModel {
   readonly started: string;
   /** Measured time over all runs. */
   readonly seconds: number;
+  /** Where the runs had a budget or a rating (`--endurance`). */
+  readonly endurance?: ReportEndurance;
   /** The directory's own name. */
   readonly source: string;
   readonly target: string;

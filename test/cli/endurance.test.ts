@@ -35,6 +35,43 @@ test("the share of rated writes, from a profile, before and after", () => {
   });
 });
 
+test("pages and Markdown say the share, over all repeats", () => {
+  worn();
+  const flags = ["--size=16m", "--repeat=2", "--endurance=rated=worn.yaml,most=1g", "--out=d"];
+  const drawn = base.filter((each) => each !== "--no-report");
+  const done = place.run([...drawn, ...virtual, ...flags]);
+  expect(done, done.err).toMatchObject({ code: 0 });
+  const said = "32.0 MiB written, 3.13% of the 1.00 GiB rated";
+  const page = place.read("d", "report.html");
+  expect(page).toContain(said);
+  expect(page).toMatch(/Share of rated writes<.*?3\.13%/s);
+  expect(page).toContain("1.00 GiB (profile worn)");
+  const text = place.run(["report", "d", "--format=md"]).out;
+  expect(text).toContain(`in 2 runs; ${said}.`);
+  expect(text).toMatch(/Share of rated writes.*3\.13%/);
+  expect(place.run(["results", "verify", "d"]).code).toBe(0);
+  // Without a budget nothing is said of one.
+  place.run([...drawn, ...virtual, "--size=16m", "--out=e"]);
+  expect(place.read("e", "report.html")).not.toMatch(/rated/i);
+});
+
+test("a test of the SNIA PTS takes its rating from a profile, too", () => {
+  worn();
+  const file = (rated: string) => [
+    ...["name: s", "targets: ['null:?service=1ms&size=64m']", "snia:", "  test: latency"],
+    `  endurance: {rated: ${rated}}`,
+    "  scale: {capacity: 64m, minute: 50ms}",
+  ];
+  place.write("s.yaml", file("worn.yaml").join("\n"));
+  const plan = place.run(["sweep", "s.yaml", "--clock=virtual", "--dry-run"]);
+  expect(plan, plan.err).toMatchObject({ code: 0 });
+  expect(plan.out).toMatch(/of the 1\.00 GiB that the device is rated for \(profile worn\)/);
+  place.write("s.yaml", file("nowhere").join("\n"));
+  const refused = place.run(["sweep", "s.yaml", "--clock=virtual", "--dry-run"]);
+  expect(refused.code).toBe(2);
+  expect(refused.err).toMatch(/s\.yaml:5: snia\.endurance\.rated: nowhere: give bytes such as/);
+});
+
 test("a run ends when it has written what it may, and no other begins", () => {
   const timed = ["--size=64m", "--time_based", "--runtime=60", "--endurance=most=20m"];
   const done = place.run([...base, ...virtual, ...timed, "--interval=100", "--out=d"]);
