@@ -92,13 +92,15 @@ function groupsOf(directory: string, skipped: { path: string; why: string }[]): 
   }
   try {
     const text = readText(join(directory, "sweep.json"));
-    const { name, points } = JSON.parse(text) as SweepRecord;
-    return points.map(({ id, runs }) => ({
-      line: `${name}, ${id}`,
-      paths: runs
-        .map((run) => join(directory, run))
-        .filter((path) => fileExists(join(path, "run.json"))),
-    }));
+    const { name, points, load_curve: curve } = JSON.parse(text) as SweepRecord;
+    const there = (runs: readonly string[]) =>
+      runs.map((run) => join(directory, run)).filter((path) => fileExists(join(path, "run.json")));
+    if (curve !== undefined) {
+      // Each rate is a configuration of its own, and each curve finds its rates anew: only what the target
+      // does when nobody waits is the same question each time.
+      return [{ line: `${name}, closed loop`, paths: there([curve.closed.run]) }];
+    }
+    return points.map(({ id, runs }) => ({ line: `${name}, ${id}`, paths: there(runs) }));
   } catch (error) {
     skipped.push({ path: directory, why: `sweep.json is not readable: ${error}` });
     return [];

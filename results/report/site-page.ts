@@ -1,5 +1,6 @@
 /** The page of one directory for a site, whatever it holds, and what the list says of it. */
 import { basename, join, resolve } from "node:path";
+import { OsdynoError } from "../../engine/base/error.ts";
 import { fileExists } from "../files.ts";
 import { portraitPage, portraitText } from "../fingerprint/portrait.ts";
 import { type Profile, readProfile } from "../fingerprint/profile.ts";
@@ -10,6 +11,7 @@ import { verdictLines } from "../snia/tables.ts";
 import { renderTuneHtml } from "../tune/report/html.ts";
 import { isTuneDirectory, loadTuneReport } from "../tune/report/load.ts";
 import { renderHtml } from "./html.ts";
+import { type KeptPage, keptPage } from "./kept-page.ts";
 import { loadReport } from "./load.ts";
 import type { ReportModel } from "./model.ts";
 
@@ -77,8 +79,27 @@ function profileFacts(dir: string, profile: Profile): SiteFacts {
   };
 }
 
+/** The page as it was kept; its figures are in no run that a history could read. */
+function keptOf(kept: KeptPage): SitePage {
+  const { html, tuning, ...facts } = kept;
+  const what = `${tuning ? "tuning" : "sweep"}, ${runsText(kept.runs)}; the page as it was kept, its runs are not there`;
+  return { facts: { ...facts, kind: "sweep", what }, page: async () => html, comparable: false };
+}
+
 /** @throws OsdynoError `bad-input` when `dir` holds nothing that can be shown */
 export function sitePageOf(dir: string): SitePage {
+  try {
+    return drawnPageOf(dir);
+  } catch (error) {
+    const kept = error instanceof OsdynoError && error.code === "bad-input" ? keptPage(dir) : null;
+    if (kept === null) {
+      throw error;
+    }
+    return keptOf(kept);
+  }
+}
+
+function drawnPageOf(dir: string): SitePage {
   if (holdsSnia(dir)) {
     const model = loadSnia(dir);
     return { facts: sniaFacts(model), page: () => renderSniaHtml(model), comparable: false };

@@ -120,7 +120,7 @@ function readList(out: string): readonly SiteEntry[] {
   return (reports as readonly SiteEntry[]).filter((entry) => existsSync(join(out, entry.href)));
 }
 
-const resultFiles = ["run.json", "sweep.json", join("1", "run.json"), profileName];
+const resultFiles = ["run.json", "sweep.json", "tune.json", join("1", "run.json"), profileName];
 
 function holdsResults(dir: string): boolean {
   return resultFiles.some((name) => fileExists(join(dir, name)));

@@ -13,6 +13,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { readItems } from "../../results/history/items.ts";
 import { writeSite } from "../../results/report/site.ts";
 import { writeFixtureRun } from "./report-fixture.ts";
 
@@ -141,4 +142,41 @@ it("each kind has its own page, title and words", async () => {
     expect(report).toContain(drawing);
     expect(report.match(/<svg/g)?.length ?? 0).toBeGreaterThan(1);
   }
+  // Rates of a curve are no line of a history: the next curve has others.
+  const { items } = readItems([join(runs, "c")], ["iops"]);
+  expect(items.map(({ line }) => line)).toEqual(["c, closed loop"]);
+
+  // Published without their runs: the page as it was kept, and what it says of itself.
+  const kept = join(root, "kept");
+  for (const [name, record] of [
+    ["b", "tune.json"],
+    ["c", "sweep.json"],
+  ] as const) {
+    mkdirSync(join(kept, name), { recursive: true });
+    writeFileSync(join(kept, name, record), readFileSync(join(runs, name, record)));
+    const drawn = readFileSync(join(out, "reports", `${name}.html`));
+    writeFileSync(join(kept, name, "report.html"), drawn);
+  }
+  const keptSite = join(root, "kept-site");
+  expect(await writeSite([kept], keptSite)).toMatchObject({ total: 2, skipped: [] });
+  const rows = (site: string) =>
+    JSON.parse(readFileSync(join(site, "reports.json"), "utf8")).reports as Record<
+      string,
+      string
+    >[];
+  for (const row of rows(keptSite)) {
+    const before = rows(out).find(({ source }) => source === row["source"]);
+    const same = ["name", "question", "target", "answer", "state", "runs", "warnings"] as const;
+    expect(same.map((key) => row[key])).toEqual(same.map((key) => before?.[key]));
+    expect(row["started"]?.slice(0, 19)).toBe(before?.["started"]?.slice(0, 19));
+    expect(row["what"]).toContain("; the page as it was kept, its runs are not there");
+    const [copy, drawn] = [keptSite, out].map((site) =>
+      readFileSync(join(site, "reports", `${row["source"]}.html`), "utf8"),
+    );
+    expect(copy).toBe(drawn);
+  }
+  // A page of something else is not shown for it.
+  writeFileSync(join(kept, "c", "report.html"), readFileSync(join(kept, "b", "report.html")));
+  const wrong = await writeSite([kept], join(root, "wrong-site"));
+  expect(wrong.skipped.map(({ dir }) => dir)).toEqual([join(kept, "c")]);
 });
