@@ -5,14 +5,19 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { findOption } from "../engine/options/registry.ts";
-import { parseOptionValue } from "../engine/options/value.ts";
 import { completeRun } from "./sweep/sweep-directory.ts";
 import { nextStep } from "./tune/next-step.ts";
 import type { Problem } from "./tune/problem.ts";
 import { methods } from "./tune/search.ts";
 import { keyOf } from "./tune/space.ts";
 import type { TunedSettings, TuneRecord, TuneTrial } from "./tune/tune-record.ts";
-import { answerFileNames, answerFiles, answerName, winnerOf } from "./tune/write-answer.ts";
+import {
+  answerFileNames,
+  answerFiles,
+  answerName,
+  optionValue,
+  winnerOf,
+} from "./tune/write-answer.ts";
 import type { Ledger } from "./verify-ledger.ts";
 
 /** As the search saw it before a step: with the trials that had come up, in their order. */
@@ -84,7 +89,7 @@ function checkSettings(
     const option = findOption(name);
     const had = option === undefined ? undefined : run?.options[option.name]?.value;
     if (option !== undefined && had !== undefined) {
-      const read = (text: string) => String(parseOptionValue(option, text));
+      const read = (text: string) => String(optionValue(option, text));
       const what = `tune.json tuned.settings.${name}, as its run had it`;
       ledger.sameText(what, read(value), read(had));
     }
