@@ -2,12 +2,14 @@
 import { join, relative, resolve } from "node:path";
 import type { Command } from "commander";
 import { OsdynoError } from "../../engine/base/error.ts";
-import { loadPlugIns } from "../../results/plug-ins.ts";
+import { enduranceLines } from "../../results/endurance.ts";
+import { loadedPlugIns, loadPlugIns } from "../../results/plug-ins.ts";
 import { drawReport } from "../../results/report/draw.ts";
 import { runDirectoryName, runsRoot } from "../../results/run-directory.ts";
 import type { SweepRequest } from "../../results/sweep/plan-sweep.ts";
+import { type GivenSetting, type PlugInWords, withPlugIns } from "../../results/sweep/plug-ins.ts";
 import type { TuneRequest } from "../../results/tune/request.ts";
-import { checkedPlans, confirmingRuns, runTune } from "../../results/tune/run-tune.ts";
+import { checkedPlans, confirmingRuns, runTune, settledTune } from "../../results/tune/run-tune.ts";
 import { methods } from "../../results/tune/search.ts";
 import { sizeOf } from "../../results/tune/space.ts";
 import { loadTunePlugIns, readTune, type TuneSpec } from "../../results/tune/spec.ts";
@@ -41,7 +43,7 @@ const tuneHelp: Readonly<Record<string, string>> = {
 const shared: readonly string[] = [
   ...["section", "target", "set", "preset", "plugin", "device-class", "seed", "label", "out"],
   ...["path", "clock", "destroy", "output-format", "output", "json", "interval", "dry-run"],
-  ...["no-progress", "no-report", "help"],
+  ...["no-progress", "no-report", "help", "endurance", "generator-cpus", "target-cpus", "shape"],
 ];
 
 const tuneFlags: readonly RunFlag[] = [
@@ -80,15 +82,31 @@ function withFlags(tune: TuneSpec, own: Own): TuneSpec {
   return { ...tune, method, budget };
 }
 
+const plugInWords: PlugInWords = {
+  nobody: "no configuration",
+  noAxis: "the space has no parameter that",
+  axis: "the space at",
+};
+
+/** Plug-ins join the space where it lists values of the option that selects them. */
+function withOwnPlugIns(tune: TuneSpec, given: readonly GivenSetting[]): TuneSpec {
+  return { ...tune, sweep: withPlugIns(tune.sweep, loadedPlugIns(), given, plugInWords) };
+}
+
+interface Asked {
+  readonly tune: TuneSpec;
+  readonly base: Omit<SweepRequest, "events">;
+}
+
 function requestOf(
   own: Own,
   jobs: readonly string[],
   command: readonly string[],
   signal: AbortSignal,
-): { tune: TuneSpec; base: Omit<SweepRequest, "events"> } {
+): Asked {
   const { file, overrides } = tuneArguments(jobs);
-  const tune = withFlags(readTune(file), own);
   const settings = settingsOf(own, command, signal);
+  const tune = withOwnPlugIns(withFlags(readTune(file), own), settings.stack?.settings ?? []);
   const resume = last(own, "resume");
   const name = settings.label === "" ? tune.sweep.name : settings.label;
   const out = resume ?? last(own, "out") ?? join(runsRoot, runDirectoryName(Date.now(), name));
@@ -111,10 +129,30 @@ function requestOf(
   };
 }
 
+/** What all runs are going to write; those of the default stand for all. */
+function enduranceOf({ tune, base }: TuneRequest, eachBytes: number | null): readonly string[] {
+  const { endurance } = base.settings;
+  const { runs } = tune.budget;
+  const known = eachBytes !== null && runs !== null && !base.resume;
+  return endurance === undefined
+    ? []
+    : enduranceLines(endurance.choice, known ? eachBytes * runs : null);
+}
+
 const quietEvents = { point() {}, standing() {}, preparing() {} };
 
+function enduranceText({ tune, base }: Asked): string {
+  const asked = {
+    tune,
+    base: { ...base, events: { ...runEvents(quietProgress()), ...quietEvents } },
+  };
+  const [first] = base.resume ? [] : checkedPlans(asked, []);
+  return `${enduranceOf(asked, first?.plan.expectedWriteBytes ?? null).join("\n")}\n`;
+}
+
 /** What will be done; plans the default and every value, and creates nothing. */
-function dryText({ tune, base }: TuneRequest): string {
+function dryText(request: TuneRequest): string {
+  const { tune, base } = settledTune(request, []);
   const plans = checkedPlans({ tune, base }, []);
   const space = spaceOf(tune);
   const each = plans[0]?.plan.expectedSeconds ?? null;
@@ -134,15 +172,13 @@ function dryText({ tune, base }: TuneRequest): string {
       : [`limits: ${tune.limits.map(({ text }) => text).join(", ")}`]),
     `search: ${tune.method}; budget ${asked.join(", ")}, of which ${confirmingRuns(tune)} runs are the confirmation`,
     `time: ${total}`,
+    ...tune.sweep.notes.map((note) => `note: ${note}`),
+    ...enduranceOf(request, plans[0]?.plan.expectedWriteBytes ?? null),
     "",
   ].join("\n");
 }
 
-async function measure(
-  request: { readonly tune: TuneSpec; readonly base: Omit<SweepRequest, "events"> },
-  own: Own,
-  outputs: Outputs,
-): Promise<number> {
+async function measure(request: Asked, own: Own, outputs: Outputs): Promise<number> {
   const progress = makeProgress(!own.has("no-progress"));
   const events = runEvents(progress);
   const point: SweepRequest["events"]["point"] = ({ id, parameters }, repetition, done, total) => {
@@ -198,6 +234,9 @@ async function tune(args: readonly string[]): Promise<number> {
       const { base } = request;
       writeResult(outputs, dryText({ tune: request.tune, base: { ...base, events } }));
       return 0;
+    }
+    if (request.base.settings.endurance !== undefined) {
+      process.stderr.write(enduranceText(request));
     }
     return await measure(request, own, outputs);
   } finally {

@@ -54,6 +54,19 @@ function isUsed(
   );
 }
 
+/** What parts of a sweep are called. */
+export interface PlugInWords {
+  readonly nobody: string;
+  readonly noAxis: string;
+  readonly axis: string;
+}
+
+const ofSweep: PlugInWords = {
+  nobody: "no point",
+  noAxis: "the sweep has no axis that",
+  axis: "the axis",
+};
+
 /**
  * The sweep with every plug-in in it: one that is named nowhere becomes the last value of its option's
  * axis, and a line says so; where there is no such axis, a line says that no point uses it.
@@ -62,6 +75,7 @@ export function withPlugIns(
   spec: SweepSpec,
   plugIns: readonly LoadedPlugIn[],
   given: readonly GivenSetting[],
+  words: PlugInWords = ofSweep,
 ): SweepSpec {
   let { axes } = spec;
   const notes = [...spec.notes];
@@ -74,7 +88,7 @@ export function withPlugIns(
     if (option === undefined) {
       const [usual = ""] = options;
       notes.push(
-        `no point uses plug-in ${name} (${hotPath}): the sweep has no axis that lists values of ${usual}; add ${usual}=${name} with --set or in the file`,
+        `${words.nobody} uses plug-in ${name} (${hotPath}): ${words.noAxis} lists values of ${usual}; add ${usual}=${name} with --set or in the file`,
       );
       continue;
     }
@@ -83,7 +97,7 @@ export function withPlugIns(
         ? { ...axis, values: [...axis.values, valueLike(axis.values[0], option, name)] }
         : axis,
     );
-    notes.push(`plug-in ${name} takes part: it joined the axis ${option} as a value`);
+    notes.push(`plug-in ${name} takes part: it joined ${words.axis} ${option} as a value`);
   }
   return { ...spec, axes, notes };
 }

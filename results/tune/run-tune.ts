@@ -11,6 +11,7 @@ import { holdJobFiles } from "../../workloads/runner/job-holds.ts";
 import { layOut } from "../../workloads/runner/layout.ts";
 import { safePlan } from "../perform.ts";
 import { SweepHost } from "../sweep/host.ts";
+import { onOneKv } from "../sweep/one-kv.ts";
 import { checkMetrics, inSweepFile, runRequest } from "../sweep/plan-sweep.ts";
 import type { Point } from "../sweep/points.ts";
 import { runSweep } from "../sweep/run-sweep.ts";
@@ -85,6 +86,7 @@ function emptyRecord({ tune, base }: TuneRequest): TuneRecord {
     ),
     choices: sizeOf(space),
     ...rulesOf(sweep),
+    ...(sweep.notes.length === 0 ? {} : { notes: sweep.notes }),
     baseline: tune.baseline?.values[0]?.parameters ?? {},
     standard: {},
     planned: { runs, pairs: confirm.pairs },
@@ -127,6 +129,17 @@ export function checkedPlans({ tune, base }: TuneRequest, own: readonly string[]
   const plans = planned.map(({ plan }) => plan);
   checkMetrics(base, points, plans);
   return planned;
+}
+
+/** The request as it is carried out: stores that nobody chose a key-value store for all have the same one. */
+export function settledTune(asked: TuneRequest, own: readonly string[]): TuneRequest {
+  const planned = checkedPlans(asked, own);
+  const sweep = onOneKv(
+    asked.tune.sweep,
+    planned.map(({ point }) => point),
+    planned.map(({ plan }) => plan.stores),
+  );
+  return { tune: { ...asked.tune, sweep }, base: { ...asked.base, spec: sweep } };
 }
 
 /** A tuning as it goes on. */
@@ -352,31 +365,32 @@ function seedOf({ base }: TuneRequest, known: TuneRecord | null): number {
 }
 
 /** Runs what is missing; never throws for a failing run: the tuning is then partial and says why. */
-export async function runTune(asked: TuneRequest): Promise<TuneResult> {
+export async function runTune(given: TuneRequest): Promise<TuneResult> {
   const holds = new Holds();
   try {
-    return await runHeld(asked, holds);
+    return await runHeld(given, holds);
   } finally {
     holds.close();
   }
 }
 
 /** `holds`: takes what the tuning must have until it ends. */
-async function runHeld(asked: TuneRequest, holds: Holds): Promise<TuneResult> {
-  const { directory, resume, events, settings } = asked.base;
-  checkBudget(asked.tune);
-  const known = knownTune(directory, resume, emptyRecord(asked));
-  const seed = seedOf(asked, known);
-  const request = { ...asked, base: { ...asked.base, seed } };
-  const before = known ?? emptyRecord(request);
-  const stores = stillOwn(before.stores ?? []);
+async function runHeld(given: TuneRequest, holds: Holds): Promise<TuneResult> {
+  const { directory, resume, events, settings } = given.base;
+  checkBudget(given.tune);
+  const known = knownTune(directory, resume, emptyRecord(given));
+  const seed = seedOf(given, known);
+  const stores = stillOwn(known?.stores ?? []);
   for (const path of stores) {
     holds.claim(path);
   }
   for (const path of stores) {
     truncateSync(path, 0);
   }
-  const files = stillOwn(before.files ?? []);
+  const files = stillOwn(known?.files ?? []);
+  const seeded = { ...given, base: { ...given.base, seed } };
+  const request = settledTune(seeded, [...files, ...stores]);
+  const before = known ?? emptyRecord(request);
   const plans = checkedPlans(request, [...files, ...stores]);
   new SweepHost(request.base.spec).check(
     plans.map(({ point }) => point),

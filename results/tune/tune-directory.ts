@@ -40,6 +40,7 @@ export function asSweep(record: TuneRecord, confirm: SweepRecord | null): SweepR
     state,
     ...(reason === undefined ? {} : { reason }),
     ...(host === undefined ? {} : { host_before: host }),
+    ...(record.notes === undefined ? {} : { notes: record.notes }),
     ...{ name, question, command, seed, metrics },
     parameters: Object.fromEntries(
       Object.entries(record.space).map(([parameter, { values }]) => [parameter, values]),

@@ -107,6 +107,8 @@ export interface TuneRecord {
   readonly choices: number;
   /** The file's `when:` and `exclude:`; absent without any. */
   readonly rules?: TuneRules;
+  /** What it does beside what its file says, one line each. */
+  readonly notes?: readonly string[];
   /** What the default sets beyond nothing. */
   readonly baseline: Readonly<Record<string, string>>;
   /** What options have in the default where nothing sets them, as its first run found them. */

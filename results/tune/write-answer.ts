@@ -4,7 +4,7 @@
  * lines are there as comments and say so.
  */
 import { mkdirSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { stringify } from "yaml";
 import type { OptionDefinition, OptionLayer, OptionValue } from "../../engine/options/option.ts";
 import { findOption } from "../../engine/options/registry.ts";
@@ -50,6 +50,15 @@ export interface TunedOption {
   readonly note: string;
 }
 
+/** As Ceph reads it; the name of a plug-in that is not loaded, as whoever checks an answer has it, stays text. */
+export function optionValue(option: OptionDefinition, text: string): OptionValue {
+  try {
+    return parseOptionValue(option, text);
+  } catch {
+    return text;
+  }
+}
+
 /** Options among settings, with their values as Ceph reads them: bytes, seconds, true or false. */
 export function tunedOptions(settings: Readonly<Record<string, string>>): readonly TunedOption[] {
   return Object.entries(settings).flatMap(([name, text]) => {
@@ -57,7 +66,7 @@ export function tunedOptions(settings: Readonly<Record<string, string>>): readon
     if (option === undefined) {
       return [];
     }
-    const value = parseOptionValue(option, text);
+    const value = optionValue(option, text);
     const note = takesEffect[option.change];
     return [{ name: option.name, value, section: sections[option.layer], note }];
   });
@@ -129,7 +138,7 @@ function profileOf(
     ...given("shape", sweep.shape),
     ...given("generator_cpus", sweep.generatorCpus),
     ...given("target_cpus", sweep.targetCpus),
-    ...(sweep.plugins.length === 0 ? {} : { plugins: [...sweep.plugins] }),
+    ...plugInsOf(tune, base, settings),
     ...(Object.keys(sweep.set).length === 0 ? {} : { set: sweep.set }),
     ...(prepare === null
       ? {}
@@ -144,6 +153,17 @@ function profileOf(
     },
     ...(alone ? {} : { baseline: { [sideName]: defaultId } }),
   };
+}
+
+/** Those of the file, and of the command line those that the winner uses. */
+function plugInsOf(
+  { sweep }: TuneRequest["tune"],
+  { settings: { plugIns = [] } }: TuneRequest["base"],
+  settings: Readonly<Record<string, string>>,
+) {
+  const used = plugIns.filter(({ name }) => Object.values(settings).includes(name));
+  const all = [...new Set([...sweep.plugins, ...used.map(({ file }) => resolve(file))])];
+  return all.length === 0 ? {} : { plugins: all };
 }
 
 /** What the record keeps of the first winner; null without one. */

@@ -1,4 +1,5 @@
 /** `osdyno tune` as a user types it, on the synthetic device in virtual time. */
+import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { OsdynoError } from "../../engine/base/error.ts";
 import { SeededRandom } from "../../engine/base/random.ts";
@@ -102,6 +103,34 @@ test("options of Ceph become ceph.conf and commands", () => {
   const tampered = place.run(["results", "verify", "a"]);
   expect(tampered.code).toBe(1);
   expect(tampered.out).toMatch(/answer\/ceph\.conf, line \d+: .*osd_op_num_shards = 999'/);
+});
+
+test("a plug-in joins the space where it lists values of its option, and is told of where it does not", () => {
+  const fifo = fileURLToPath(new URL("../../engine/hot/scheduler/fifo.ts", import.meta.url));
+  const create = "create: () => new FifoScheduler()";
+  const mine = `{ hotPath: "scheduler", name: "mine", describe: "in order", ${create} }`;
+  place.write("mine.ts", `import { FifoScheduler } from "${fifo}";\nexport default ${mine};\n`);
+  const all = [...head, "  iodepth=8", ...time, target];
+  write(...all, "space: {osd_op_queue: [fifo]}", "method: grid", ...goal);
+  const done = place.run(["tune", "t.yaml", "--plugin=mine.ts", "--out=a", ...virtual]);
+  expect(done, done.err).toMatchObject({ code: 0 });
+  const record = recordOf("a");
+  expect(record.space["osd_op_queue"]?.values).toEqual(["fifo", "mine"]);
+  const note = "plug-in mine takes part: it joined the space at osd_op_queue as a value";
+  expect(record.notes).toEqual([note]);
+  const trial = record.trials.find(({ parameters }) => parameters["osd_op_queue"] === "mine");
+  const step = record.steps.find((each) => each.trial === trial?.id);
+  expect(place.record("a", step?.run ?? "").options["osd_op_queue"]?.value).toBe("mine");
+  expect(place.run(["results", "verify", "a"]).code).toBe(0);
+  expect(place.run(["report", "a", "--format=md"]).out).toContain("it joined the space at");
+  // Whoever measures the answer again needs the module only if it is part of it.
+  const won = record.tuned?.settings["osd_op_queue"] === "mine";
+  expect(place.read("a", "answer", "profile.yaml").includes("/mine.ts")).toBe(won);
+  write(...all, "space: {bs: [4k, 8k]}", ...goal);
+  const unused = place.run(["tune", "t.yaml", "--plugin=mine.ts", "--dry-run", ...virtual]);
+  expect(unused.out).toContain(
+    "\nnote: no configuration uses plug-in mine (scheduler): the space has no parameter that lists",
+  );
 });
 
 test("one seed, one search; interrupted and resumed it is the same one", async () => {
