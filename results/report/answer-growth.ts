@@ -106,7 +106,7 @@ export function offeredOf(entries: readonly Entry[]): readonly string[] {
     (line) =>
       line.length > 1 &&
       new Set(line.map((entry) => entry.series)).size === 1 &&
-      line.every((entry) => entry.openLoop),
+      line.every((entry) => typeof entry.offered === "number"),
   );
   if (!plain || facets.length > mostFacets) {
     return [];

@@ -1,7 +1,6 @@
 /** What a run asked, where nobody wrote it down: read from its jobs. */
 import type { RunRecord } from "../run-record.ts";
 import type { Entry } from "./model.ts";
-import { formatCount } from "./units.ts";
 
 /** More workloads than this are counted instead of named. */
 const mostNamed = 3;
@@ -33,7 +32,7 @@ function loadOf(entry: Entry): string {
     return `a ${facet}`;
   }
   return entry.openLoop
-    ? `${facet} at ${formatCount(entry.depth).replace(/\.0+(?=k|M|G|$)/, "")} offered/s`
+    ? `${facet} at ${entry.load ?? entry.depth}`
     : `${facet}, ${entry.depth} outstanding`;
 }
 

@@ -25,7 +25,7 @@ interface Draft {
   readonly job: string;
   readonly direction: Direction;
   readonly parameters: Readonly<Record<string, string>>;
-  readonly facts: JobFacts;
+  readonly facts: RowFacts;
   readonly measures: readonly Measure[];
   /** Names in `series.csv` and `hist/` that it stands for. */
   readonly sources: ReadonlySet<string>;
@@ -69,21 +69,17 @@ export function makeEntries(
   return drafts.map((draft, index) => {
     const facet = facets[index] ?? "";
     const own = series[index] ?? "";
-    const depth = depthOf(draft);
-    const rate = draft.facts.rate(draft.direction);
-    const depthText =
-      rate === null
-        ? `${depth} outstanding`
-        : `${formatCount(rate).replace(/\.0+(?=k|M|G|$)/, "")} offered/s`;
+    const load = draft.facts.load(draft.direction);
     const entry: Entry = {
       id: `${draft.point}/${draft.job}/${draft.direction}`,
       point: draft.point,
-      label: severalDepths(facet) || rate !== null ? `${own}, ${depthText}` : own,
+      label: severalDepths(facet) || load.open ? `${own}, ${load.text}` : own,
       direction: draft.direction,
       facet,
       facetDetail: facet === facts[index] ? "" : (facts[index] ?? ""),
       series: own,
-      depth,
+      depth: depthOf(draft),
+      ...(load.open ? { load: load.text, offered: load.rate } : {}),
       parameters: draft.parameters,
       replicates: draft.measures.length,
       samples: draft.measures.reduce((sum, m) => sum + m.samples, 0),
@@ -160,21 +156,53 @@ function draftsOf(
   });
 }
 
+/** What one or several jobs at once are asked to do, as a row is labelled by it. */
+interface Load {
+  /** `8 outstanding`, `500 offered/s, Poisson`, or both where some jobs wait and others do not. */
+  readonly text: string;
+  /** Operations a second that all of it comes to; null where something has no rate. */
+  readonly rate: number | null;
+  /** Some of it keeps a schedule. */
+  readonly open: boolean;
+}
+
+/** Facts of all jobs that a row is of. */
+interface RowFacts extends Pick<JobFacts, "rw" | "ioengine" | "outstanding" | "blockSize"> {
+  readonly durability: string;
+  readonly load: (direction: Direction) => Load;
+}
+
+const rateText = (rate: number) => `${formatCount(rate).replace(/\.0+(?=k|M|G|$)/, "")} offered/s`;
+
+function loadOf(facts: readonly JobFacts[], direction: Direction): Load {
+  const open = facts.flatMap((each) => each.arrival(direction) ?? []);
+  const closed = facts.filter((each) => each.arrival(direction) === null);
+  const rates = open.flatMap(({ rate }) => rate ?? []);
+  const rate = rates.reduce((sum, each) => sum + each, 0);
+  const laws = [...new Set(open.map(({ law }) => law))];
+  const outstanding = closed.reduce((sum, each) => sum + each.outstanding, 0);
+  const parts = [
+    ...(rates.length === 0 ? [] : [rateText(rate)]),
+    ...(laws.length > 1 ? ["several laws"] : laws),
+    ...(closed.length === 0 ? [] : [`${outstanding} outstanding`]),
+  ];
+  const known = closed.length === 0 && open.length > 0 && rates.length === open.length;
+  return { text: parts.join(", "), rate: known ? rate : null, open: open.length > 0 };
+}
+
 /** What several jobs at once keep outstanding, or offer, together; what they do is the first one's. */
-function together(facts: readonly JobFacts[]): JobFacts | null {
+function together(facts: readonly JobFacts[]): RowFacts | null {
   const [first] = facts;
-  if (first === undefined || facts.length === 1) {
-    return first ?? null;
+  if (first === undefined) {
+    return null;
   }
-  const sum = (values: readonly (number | null)[]) =>
-    values.reduce<number | null>((a, b) => (a === null || b === null ? null : a + b), 0);
   const sizes = (direction: Direction) => new Set(facts.map((each) => each.blockSize(direction)));
   return {
     ...first,
     rw: new Set(facts.map(({ rw }) => rw)).size === 1 ? first.rw : "several jobs",
     blockSize: (direction) => (sizes(direction).size === 1 ? first.blockSize(direction) : ""),
-    outstanding: sum(facts.map(({ outstanding }) => outstanding)) ?? first.outstanding,
-    rate: (direction) => sum(facts.map((each) => each.rate(direction))),
+    outstanding: facts.reduce((sum, { outstanding }) => sum + outstanding, 0),
+    load: (direction) => loadOf(facts, direction),
   };
 }
 
@@ -225,7 +253,7 @@ function partText(record: RunRecord, part: OsdynoPart | null): string {
 }
 
 function depthOf(draft: Draft): number {
-  return draft.facts.rate(draft.direction) ?? draft.facts.outstanding;
+  return draft.facts.load(draft.direction).rate ?? draft.facts.outstanding;
 }
 
 /** A job that goes both ways (or reads back what it wrote) has a facet for each. */

@@ -8,12 +8,20 @@ export interface JobFacts {
   readonly ioengine: string;
   /** Operations outstanding at most over all clones. */
   readonly outstanding: number;
-  /** Offered operations a second over all clones; null in a closed loop. */
-  readonly rate: (direction: Direction) => number | null;
+  /** The schedule that its operations keep; null in a closed loop. */
+  readonly arrival: (direction: Direction) => ArrivalFacts | null;
   /** `4 KiB`, `4-64 KiB`, `mixed sizes` */
   readonly blockSize: (direction: Direction) => string;
   /** `, O_DSYNC`, or empty when writes may stay in a cache. */
   readonly durability: string;
+}
+
+/** What an open loop asks for. */
+export interface ArrivalFacts {
+  /** Operations a second over all clones; null where it changes while the job runs. */
+  readonly rate: number | null;
+  /** `Poisson`, `constant`, `bursts`: by which law they arrive. */
+  readonly law: string;
 }
 
 interface Loose {
@@ -42,7 +50,7 @@ export function jobFacts(record: RunRecord, name: string): JobFacts {
         : "mixed",
     ioengine: elsewhere(job) ?? String(job["ioengine"] ?? "default engine"),
     outstanding: depthOf(job) * numjobs,
-    rate: (direction) => rateOf(job, direction, numjobs),
+    arrival: (direction) => arrivalOf(job, direction, numjobs),
     blockSize: (direction) =>
       isLoose(job["replay"]) ? "" : blockSizeOf(job["blockSizes"], direction),
     durability: isLoose(job["replay"]) ? "" : durabilityOf(job),
@@ -75,14 +83,37 @@ function fromOptions(record: RunRecord, name: string): Loose {
   };
 }
 
-function rateOf(job: Loose, direction: Direction, numjobs: number): number | null {
+function arrivalOf(job: Loose, direction: Direction, numjobs: number): ArrivalFacts | null {
+  const { replay } = job;
+  if (isLoose(replay)) {
+    return replay["noStall"] === true ? null : { rate: null, law: "as recorded" };
+  }
   const rule = perDirection(job["arrival"], direction);
   if (rule === null) {
     return null;
   }
-  const rate = numberOf(rule["rate"], 0) * numjobs;
-  const size = perDirection(job["blockSizes"], direction);
-  return rule["byBytes"] === true ? rate / numberOf(size?.["bytes"], 1) : rate;
+  const drawn = rule["kind"] === "poisson" || rule["poisson"] === true;
+  const law = drawn ? "Poisson" : "constant";
+  if (rule["kind"] === "profile") {
+    return { rate: null, law: `a profile of rates, ${law}` };
+  }
+  const asked = numberOf(rule["rate"], 0) * numjobs;
+  const rate = rule["byBytes"] === true ? asked / meanBytes(job["blockSizes"], direction) : asked;
+  return { rate, law: rule["kind"] === "burst" ? `bursts, ${law}` : law };
+}
+
+/** Of one operation; 1 where the record does not say. */
+function meanBytes(sizes: unknown, direction: Direction): number {
+  const rule = perDirection(sizes, direction);
+  const entries = Array.isArray(rule?.["entries"]) ? rule["entries"].filter(isLoose) : [];
+  const percent = entries.reduce((sum, each) => sum + numberOf(each["percent"], 0), 0);
+  const weighted = entries.reduce(
+    (sum, each) => sum + numberOf(each["bytes"], 0) * numberOf(each["percent"], 0),
+    0,
+  );
+  const range = (numberOf(rule?.["min"], 0) + numberOf(rule?.["max"], 0)) / 2;
+  const mean = percent > 0 ? weighted / percent : numberOf(rule?.["bytes"], range);
+  return mean > 0 ? mean : 1;
 }
 
 function perDirection(values: unknown, direction: Direction): Loose | null {

@@ -69,7 +69,7 @@ export function keptPage(dir: string): KeptPage | null {
     html,
     source: basename(resolve(dir)),
     name: record.name,
-    question: record.question === undefined || record.question === "" ? null : record.question,
+    question: record.question ?? null,
     state: record.state === "partial" ? "partial" : "complete",
     tuning: tune !== null,
     runs,

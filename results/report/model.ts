@@ -46,6 +46,10 @@ export interface Entry {
   readonly series: string;
   /** Operations outstanding at most (iodepth x numjobs), or the offered rate in an open loop. */
   readonly depth: number;
+  /** What an open loop was asked to do: `500 offered/s, Poisson`; absent in a closed one. */
+  readonly load?: string;
+  /** Operations a second of it; null where there is no one rate, absent in a closed loop. */
+  readonly offered?: number | null;
   readonly parameters: Readonly<Record<string, string>>;
   /** Runs this is the median of. */
   readonly replicates: number;

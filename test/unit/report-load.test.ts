@@ -160,6 +160,71 @@ describe("a run", () => {
     expect(model.entries[0]?.label).toContain("1k offered/s");
   });
 
+  it("labels an open loop by the rate that was asked and its law", () => {
+    const dir = made("arrivals", { jobs: [{ ...reader, iodepth: 64, rate: 1000 }] });
+    const file = join(dir, "run.json");
+    const before = readFileSync(file, "utf8");
+    const loaded = (change: (job: Record<string, unknown>) => void) => {
+      const record = JSON.parse(before);
+      change(record.job.resolved[0]);
+      writeFileSync(file, JSON.stringify(record));
+      const [entry] = loadReport(dir).entries;
+      return { load: entry?.load, offered: entry?.offered, label: entry?.label };
+    };
+    const arrival = (rule: Record<string, unknown>) => (job: Record<string, unknown>) => {
+      job["arrival"] = [rule, null, null];
+    };
+    const bytes = (rule: Record<string, unknown>) => (job: Record<string, unknown>) => {
+      job["arrival"] = [{ kind: "poisson", rate: 12e6, byBytes: true }, null, null];
+      job["blockSizes"] = [rule, rule, rule];
+    };
+    expect(loaded(() => {})).toMatchObject({ load: "1k offered/s, constant", offered: 1000 });
+    const poisson = { kind: "poisson", rate: 1500, byBytes: false };
+    expect(loaded(arrival(poisson))).toMatchObject({ load: "1.50k offered/s, Poisson" });
+    const bursts = { kind: "burst", rate: 500, onNs: 1e9, offNs: 1e9, poisson: true };
+    expect(loaded(arrival(bursts)).load).toBe("500 offered/s, bursts, Poisson");
+    const profile = { kind: "profile", points: [[0, 10]], poisson: false, repeat: false };
+    expect(loaded(arrival(profile))).toMatchObject({
+      ...{ load: "a profile of rates, constant", offered: null },
+      label: expect.stringContaining("a profile of rates, constant"),
+    });
+    // Rates in bytes are operations of the mean size.
+    expect(loaded(bytes({ kind: "fixed", bytes: 4000 })).offered).toBe(3000);
+    expect(loaded(bytes({ kind: "range", min: 2000, max: 6000 })).offered).toBe(3000);
+    const entries = [
+      { bytes: 1000, percent: 75 },
+      { bytes: 13_000, percent: 25 },
+    ];
+    expect(loaded(bytes({ kind: "split", entries })).offered).toBe(3000);
+    const trace = (noStall: boolean) => (job: Record<string, unknown>) => {
+      job["replay"] = { noStall };
+      job["arrival"] = [null, null, null];
+    };
+    expect(loaded(trace(false)).load).toBe("as recorded");
+    expect(loaded(trace(true)).load).toBeUndefined();
+  });
+
+  it("adds up what jobs of a point offer, and tells what of it waits", () => {
+    const of = (other: { rate?: number }) => {
+      const dir = join(root, `pair-${other.rate ?? "closed"}`);
+      writeFixtureRun(join(dir, "points", "p", "1"), {
+        jobs: [
+          { ...reader, iodepth: 64, rate: 500 },
+          { ...reader, name: "k", iodepth: 64, ...other },
+        ],
+      });
+      const points = [{ id: "p", parameters: { x: "1" }, runs: ["points/p/1"] }];
+      const sweep = { schema: "osdyno-sweep-1", name: "pair", parameters: { x: ["1"] } };
+      const rest = { repeat: 1, preview: false, metrics: ["iops"], comparisons: [], points };
+      writeFileSync(join(dir, "sweep.json"), JSON.stringify({ ...sweep, ...rest }));
+      return loadReport(dir).entries[0];
+    };
+    expect(of({ rate: 2000 })).toMatchObject({ load: "2.50k offered/s, constant", offered: 2500 });
+    expect(of({})).toMatchObject({
+      ...{ load: "500 offered/s, constant, 64 outstanding", offered: null },
+    });
+  });
+
   it("says that a run is partial, with the reason first", () => {
     const model = loadReport(made("cut", { state: "partial", jobs: [reader] }));
     expect(model.state).toBe("partial");
