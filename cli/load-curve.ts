@@ -13,7 +13,7 @@ import { runEvents } from "./run-events.ts";
 import type { SplitArguments } from "./split-arguments.ts";
 
 /** Flags of a run whose meaning a curve has no place for. */
-const notHere = ["repeat", "status-interval", "live"] as const;
+const notHere = ["repeat", "status-interval", "live", "junit"] as const;
 
 export interface CurveArguments {
   readonly own: SplitArguments["own"];

@@ -27,7 +27,7 @@ export interface Outputs {
 }
 
 /** Refuses a place that cannot be written, or must not be: nothing is opened for it. */
-function checkPlace(flag: string, path: string): void {
+export function checkPlace(flag: string, path: string): void {
   const shown = `--${flag} ${path}`;
   const found = statSync(path, { throwIfNoEntry: false });
   if (found?.isDirectory() === true) {

@@ -67,6 +67,7 @@ export const runFlags: readonly RunFlag[] = [
     true,
     "'METRIC OP VALUE', e.g. 'write.response.p99 < 2ms'; exit 3 if it does not hold (repeatable)",
   ),
+  flag("junit", true, "write JUnit XML: a --threshold that a run misses fails"),
   flag("output-format", true, "normal (default), json, json+, terse; several with commas"),
   flag("terse-version", true, "2, 3 (default), 4 or 5"),
   flag(

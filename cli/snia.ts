@@ -28,7 +28,7 @@ import type { SplitArguments } from "./split-arguments.ts";
 type Own = SplitArguments["own"];
 
 /** Flags of a sweep that mean nothing to a procedure that is fixed. */
-const notHere = ["repeat", "section", "parse-only", "threshold"] as const;
+const notHere = ["repeat", "section", "parse-only", "threshold", "junit"] as const;
 
 export interface SniaArguments {
   readonly file: string;

@@ -1,5 +1,6 @@
 /** Thresholds: `'write.response.p99 < 2ms'`. */
 import { OsdynoError } from "../engine/base/error.ts";
+import { type JunitCase, junitXml } from "./junit-xml.ts";
 import { formatMetric, metric, metricFacts, nearestMetric, unitFamily } from "./metrics.ts";
 import type { RunRecord, ThresholdResult } from "./run-record.ts";
 import { parseFigure, unitExamples } from "./units.ts";
@@ -80,4 +81,17 @@ export function checkThreshold(record: RunRecord, text: string): ThresholdResult
 export function thresholdLine(result: ThresholdResult): string {
   const value = result.value === null ? "not measured" : formatMetric(result.metric, result.value);
   return `threshold ${result.passed ? "kept" : "MISSED"}: ${result.threshold} (${value})`;
+}
+
+/** Thresholds of runs as JUnit XML: each threshold of each run is a test. */
+export function thresholdsJunit(
+  runs: readonly { readonly name: string; readonly record: RunRecord }[],
+): string {
+  const cases = runs.flatMap(({ name, record }) =>
+    (record.osdyno.threshold_results ?? []).map((result): JunitCase => {
+      const outcome = result.passed ? "passed" : "failed";
+      return { name: result.threshold, className: name, outcome, text: thresholdLine(result) };
+    }),
+  );
+  return junitXml("osdyno thresholds", cases);
 }

@@ -19,7 +19,8 @@ import { loadedPlugIns, loadPlugIns } from "../../results/plug-ins.ts";
 import { drawReport } from "../../results/report/draw.ts";
 import { checkOut, clearRepeats, runDirectoryName, runsRoot } from "../../results/run-directory.ts";
 import type { RunRecord } from "../../results/run-record.ts";
-import { parseThreshold, thresholdLine } from "../../results/threshold.ts";
+import { parseThreshold, thresholdLine, thresholdsJunit } from "../../results/threshold.ts";
+import { writeWhole } from "../../results/whole-file.ts";
 import { readCpuSet } from "../../workloads/cpu-set.ts";
 import { jobInputs } from "../../workloads/job/arguments.ts";
 import {
@@ -42,7 +43,7 @@ import { checkFioFlags, fioFlags } from "../fio-flags.ts";
 import { watchInterrupts } from "../interrupt.ts";
 import { keyHelp } from "../key-help.ts";
 import { checkCurve, loadCurve } from "../load-curve.ts";
-import { keepApart, type Outputs, outputsOf, writeResult } from "../outputs.ts";
+import { checkPlace, keepApart, type Outputs, outputsOf, writeResult } from "../outputs.ts";
 import { parsedJson, parsedText, printNotes } from "../parse-only.ts";
 import { type Eta, makeProgress, type Progress } from "../progress.ts";
 import { runEvents } from "../run-events.ts";
@@ -316,6 +317,25 @@ async function performRepeats(
   return { runs, directory: base, failure };
 }
 
+/** `--junit` without a threshold would say that all is well. Throws `bad-input`. */
+export function checkJunit(own: Own): void {
+  const file = last(own, "junit");
+  if (file !== undefined && !own.has("threshold")) {
+    throw new OsdynoError("bad-input", `--junit ${file}: there is no --threshold to write down`);
+  }
+  if (file !== undefined) {
+    checkPlace("junit", file);
+  }
+}
+
+/** Writes the thresholds of runs where `--junit` says. */
+export function writeJunit(own: Own, runs: Parameters<typeof thresholdsJunit>[0]): void {
+  const file = last(own, "junit");
+  if (file !== undefined) {
+    writeWhole(file, thresholdsJunit(runs));
+  }
+}
+
 /** Everything that can be known to be wrong before something is created. */
 function checkFirst(
   parsed: ParsedJobs,
@@ -330,6 +350,7 @@ function checkFirst(
   }
   const plan = safePlan({ parsed, directory: out ?? null, settings });
   checkThresholds(settings, [plan]);
+  checkJunit(own);
   checkMemory(plan);
   checkSpace([plan]);
   const traces = plan.phases.flatMap(({ jobs }) => jobs.flatMap(traceFiles));
@@ -375,6 +396,13 @@ async function measure(
     unshown = error;
   }
   const good = judgeThresholds(runs.map((each) => each.record));
+  writeJunit(
+    own,
+    runs.map(({ record }, place) => {
+      const number = runs.length === 1 ? "" : ` ${place + 1}`;
+      return { name: `${settings.label}${number}`, record };
+    }),
+  );
   const place = relative(process.cwd(), directory);
   process.stderr.write(`results: ${place.startsWith("..") ? directory : place || "."}\n`);
   const wrong = failure ?? unshown;

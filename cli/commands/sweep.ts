@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import type { Command } from "commander";
 import { OsdynoError } from "../../engine/base/error.ts";
+import { enduranceLines } from "../../results/endurance.ts";
 import { readNoise } from "../../results/noise-record.ts";
 import { loadedPlugIns, loadPlugIns } from "../../results/plug-ins.ts";
 import { drawReport } from "../../results/report/draw.ts";
@@ -10,7 +11,12 @@ import { loadReport } from "../../results/report/load.ts";
 import { runDirectoryName, runsRoot } from "../../results/run-directory.ts";
 import { readRun } from "../../results/run-schema.ts";
 import { isSniaFile } from "../../results/snia/spec.ts";
-import { type SweepRequest, settled, sweepPoints } from "../../results/sweep/plan-sweep.ts";
+import {
+  plansOf,
+  type SweepRequest,
+  settled,
+  sweepPoints,
+} from "../../results/sweep/plan-sweep.ts";
 import { withPlugIns } from "../../results/sweep/plug-ins.ts";
 import { preparationsOf, runSweep, type SweepResult } from "../../results/sweep/run-sweep.ts";
 import { loadSweepPlugIns, readSweep, type SweepSpec } from "../../results/sweep/spec.ts";
@@ -33,7 +39,7 @@ import { type RunFlag, runFlags } from "../run-flags.ts";
 import { sniaSweep } from "../snia.ts";
 import { type SplitArguments, splitArguments } from "../split-arguments.ts";
 import { fioFlagCommand } from "./fio-flag-command.ts";
-import { judgeThresholds, last, settingsOf, wholeNumber } from "./run.ts";
+import { checkJunit, judgeThresholds, last, settingsOf, wholeNumber, writeJunit } from "./run.ts";
 
 /** What a flag means here, where that is not what it means for one run. */
 const sweepHelp: Readonly<Record<string, string>> = {
@@ -193,12 +199,13 @@ export async function sweepWith(
 }
 
 /** The thresholds of every run that was made; false when one is missed. */
-function judgeSweep({ directory, record }: SweepResult): boolean {
+function judgeSweep({ directory, record }: SweepResult, own: SplitArguments["own"]): boolean {
   const runs = record.points
     .flatMap((point) => point.runs)
-    .map((run) => join(directory, run))
-    .filter((run) => existsSync(join(run, "run.json")));
-  return judgeThresholds(runs.map((run) => readRun(run)));
+    .filter((run) => existsSync(join(directory, run, "run.json")))
+    .map((run) => ({ name: run, record: readRun(join(directory, run)) }));
+  writeJunit(own, runs);
+  return judgeThresholds(runs.map((each) => each.record));
 }
 
 async function measure(
@@ -212,7 +219,7 @@ async function measure(
       ? tableText(loadReport(result.directory))
       : JSON.stringify(result.record, null, 2);
   writeResult(outputs, `${text}\n`);
-  const good = own.has("threshold") ? judgeSweep(result) : true;
+  const good = own.has("threshold") ? judgeSweep(result, own) : true;
   const shown = relative(process.cwd(), result.directory);
   process.stderr.write(`results: ${shown.startsWith("..") ? result.directory : shown}\n`);
   if (result.failure !== null) {
@@ -288,9 +295,26 @@ async function sweep(args: readonly string[]): Promise<number> {
       });
       return 0;
     }
+    checkJunit(own);
+    tellEndurance({ ...request, events });
     return await measure(request, own, outputs);
   } finally {
     interrupts.release();
+  }
+}
+
+/** What all runs are going to write, before anything is; of what is resumed nobody knows how much is left. */
+function tellEndurance(request: SweepRequest): void {
+  const { settings, spec, resume } = request;
+  if (settings.endurance !== undefined) {
+    const each = resume ? [null] : plansOf(request, []).map((plan) => plan.expectedWriteBytes);
+    const { until } = spec;
+    const once = each.includes(null)
+      ? null
+      : each.reduce<number>((sum, one) => sum + (one ?? 0), 0);
+    const bytes = once === null ? null : once * (until?.maxRepeat ?? spec.repeat);
+    const lines = enduranceLines(settings.endurance.choice, bytes);
+    process.stderr.write(`${lines.join("\n")}\n`);
   }
 }
 

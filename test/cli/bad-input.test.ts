@@ -148,6 +148,8 @@ describe("flags", () => {
       ["--threshold", "iops@aa < 1"],
       /^threshold 'iops@aa < 1': this run has no iops@aa: no job and no class is called 'aa', did you mean 'a'\?; there are a, client$/,
     ],
+    [["--junit", "t.xml"], /^--junit t\.xml: there is no --threshold to write down$/],
+    [["--junit", "no/t.xml", "--threshold", "iops > 1"], /^--junit no\/t\.xml: there is no folder/],
     [["--threshold", "write.iops > 1"], /this run has no write\.iops: no job writes$/],
     [
       ["--load-curve", "--threshold", "response.p97 < 1s"],

@@ -115,6 +115,30 @@ describe("streams and formats", () => {
     const results = place.record("r").osdyno.threshold_results?.map((result) => result.passed);
     expect(results).toEqual([true, false]);
   });
+
+  test("--junit: each threshold of each run is a test, of runs and of sweeps", () => {
+    const flags = [
+      "--no-report",
+      "--junit=t.xml",
+      "--threshold=iops > 1",
+      "--threshold=iops > 1e12",
+    ];
+    const twice = idleJob("--out=r", "--label=n", "--repeat=2", ...flags);
+    expect(place.run(["run", ...twice])).toMatchObject({ code: 3 });
+    const xml = place.read("t.xml");
+    expect(xml).toContain('<testsuite name="osdyno thresholds" tests="4" failures="2" skipped="0"');
+    expect(xml).toMatch(
+      /<testcase name="iops &gt; 1" classname="n 1"><system-out>threshold kept: iops &gt; 1 \(.*\)</,
+    );
+    expect(xml).toMatch(
+      /<testcase name="iops &gt; 1e12" classname="n 2"><failure message="threshold MISSED: /,
+    );
+    const job = ["job: |", "  [j]", "  rw=randread", "  size=1m", "targets: ['null:']"];
+    place.write("s.yaml", ["name: s", ...job, "matrix: {bs: [4k, 8k]}"].join("\n"));
+    const swept = place.run(["sweep", "s.yaml", "--out=d", "--no-progress", ...flags]);
+    expect(swept.code).toBe(3);
+    expect(place.read("t.xml")).toMatch(/classname="points\/8k\/1"><failure/);
+  });
 });
 
 describe("looking without running", () => {
