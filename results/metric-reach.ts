@@ -5,8 +5,8 @@
  */
 import { OsdynoError } from "../engine/base/error.ts";
 import { nearestName } from "../engine/base/nearest-name.ts";
+import { plannedDirections } from "../workloads/job-reach.ts";
 import type { PlannedJob, RunPlan } from "../workloads/plan-model.ts";
-import { plannedDirections } from "../workloads/planner.ts";
 import type { Direction } from "../workloads/run-outcome.ts";
 import { standardPercentiles } from "./histogram.ts";
 import { type ParsedMetric, parseMetric } from "./metrics.ts";
