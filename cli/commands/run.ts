@@ -412,13 +412,13 @@ async function measure(
   return good ? 0 : 3;
 }
 
-/** What will be written, before anything is. */
-function tellEndurance(parsed: ParsedJobs, settings: RunSettings, repeat: number): void {
+/** What will be written, before anything is; `times` null: nobody knows how many runs there will be. */
+function tellEndurance(parsed: ParsedJobs, settings: RunSettings, times: number | null): void {
   const { endurance } = settings;
   if (endurance !== undefined) {
     const { expectedWriteBytes: bytes } = safePlan({ parsed, directory: null, settings });
-    const lines = enduranceLines(endurance.choice, bytes === null ? null : bytes * repeat);
-    process.stderr.write(`${lines.join("\n")}\n`);
+    const all = bytes === null || times === null ? null : bytes * times;
+    process.stderr.write(`${enduranceLines(endurance.choice, all).join("\n")}\n`);
   }
 }
 
@@ -458,6 +458,7 @@ async function run(args: readonly string[]): Promise<number> {
         safePlan({ parsed, directory: last(own, "out") ?? null, settings }),
       ]);
       const parse = (keys: readonly string[]) => parseArguments(own, jobs, keys).parsed;
+      tellEndurance(parsed, settings, null);
       return await loadCurve({ own, settings, outputs, parse });
     }
     checkFirst(parsed, settings, own, outputs, files);
