@@ -38,12 +38,19 @@ export function historyOf({ steps, trials }: TuneRecord): readonly Tried[] {
   });
 }
 
-/** Runs of the default, where its file says for everything that is searched what it has. */
-export function referencesOf({ steps, trials, space }: TuneRecord): readonly Tried[] {
+/** Runs of the default, where it is one of the choices of the space. */
+export function referencesOf({
+  steps,
+  trials,
+  space,
+  default_choice: recorded,
+}: TuneRecord): readonly Tried[] {
   const known = trials.find(({ id }) => id === defaultId)?.parameters ?? {};
-  const choice = Object.entries(space).map(([name, { values }]) =>
-    values.findIndex((value) => String(value) === known[name]),
-  );
+  const choice =
+    recorded ??
+    Object.entries(space).map(([name, { values }]) =>
+      values.findIndex((value) => String(value) === known[name]),
+    );
   return choice.length === 0 || choice.includes(-1)
     ? []
     : steps.flatMap(({ trial, figures }) => (trial === defaultId ? [{ choice, figures }] : []));

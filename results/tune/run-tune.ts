@@ -26,7 +26,7 @@ import { firstReferences, leastSearch, nextStep, searchRuns } from "./next-step.
 import type { TuneRequest } from "./request.ts";
 import { sizeOf } from "./space.ts";
 import type { TuneSpec } from "./spec.ts";
-import { standardOf } from "./standard.ts";
+import { defaultChoice, standardOf } from "./standard.ts";
 import { boardText } from "./standing.ts";
 import {
   confirmingSweep,
@@ -256,7 +256,9 @@ class Tuning {
     const record = completeRun(directory, run);
     if (record !== null && Object.keys(this.record.standard).length === 0) {
       const standard = standardOf(this.request.tune.sweep, record, this.measuring.rotating);
-      this.record = { ...this.record, standard };
+      const choice = defaultChoice(this.request.tune, this.request.base, standard);
+      const known = choice === null ? {} : { default_choice: choice };
+      this.record = { ...this.record, standard, ...known };
     }
   }
 

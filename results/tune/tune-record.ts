@@ -113,6 +113,8 @@ export interface TuneRecord {
   readonly baseline: Readonly<Record<string, string>>;
   /** What options have in the default where nothing sets them, as its first run found them. */
   readonly standard: Readonly<Record<string, string>>;
+  /** The default as a choice of the space; absent where it lies beside it, and in earlier records. */
+  readonly default_choice?: readonly number[];
   /** Runs of the search with those of the default, and pairs of the confirmation. */
   readonly planned: { readonly runs: number | null; readonly pairs: number };
   readonly budget: { readonly runs: number | null; readonly seconds: number | null };
