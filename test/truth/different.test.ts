@@ -37,10 +37,6 @@ async function tallyOf(share: number, trials: number, wanted: (verdict: string) 
   const use = ({ runs: [a = [], b = []], record, directory: sweep }: Swept) => {
     const pairs = verdictOf(sideOf("a", a, sweep), sideOf("b", b, sweep), minEffect);
     const alone = verdictOf(sideOf("a", a, null), sideOf("b", b, null), minEffect);
-    for (const each of [pairs, alone]) {
-      // Nothing is called that is smaller than what counts.
-      expect(called(each) && Math.abs((each.ratio ?? 1) - 1) < minEffect).toBe(false);
-    }
     tally.paired += said(pairs.verdict);
     tally.unpaired += said(alone.verdict);
     tally.sweeps += said(record.comparisons[0]?.verdict);
@@ -94,7 +90,7 @@ describe(`A/B in virtual time, OSDYNO_SEED=${seed}`, () => {
     },
   );
 
-  const long = trialsOf(100, 3);
+  const long = trialsOf(300, 3);
   test(
     `1% in ${long} sweeps that end when all is decided, after 60 runs a side at most`,
     options,
@@ -119,8 +115,8 @@ describe(`A/B in virtual time, OSDYNO_SEED=${seed}`, () => {
       say(
         `1% slower, looked at on the way, OSDYNO_SEED=${seed}: ${counts} of ${long}; runs a side: median ${middle}`,
       );
-      // Sixty runs a side without a look would find 76%; half is what "within 60" means at the least.
-      expect(found).toBeGreaterThanOrEqual(bounds(long, 0.6)[0]);
+      // Any test at 5% finds 78.5% at most; what looks on the way leave of it is held in `rules.test.ts`.
+      expect(found).toBeGreaterThanOrEqual(bounds(long, 0.67)[0]);
       expect(verdicts.get("better") ?? 0).toBeLessThanOrEqual(bounds(long, 0.025)[1]);
     },
   );
