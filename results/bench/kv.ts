@@ -230,11 +230,10 @@ class Measuring {
       const [from, to] = [before[name], after[name]];
       return from === undefined || to === undefined ? null : to - from;
     };
-    const [flushes, written, asked] = [
-      grown("flushes"),
-      grown("written_bytes"),
-      grown("batch_bytes"),
-    ];
+    const [flushed, durable] = [grown("flushes"), grown("durable_writes")];
+    // A write that is durable by itself costs the device what a flush does.
+    const flushes = flushed === null && durable === null ? null : (flushed ?? 0) + (durable ?? 0);
+    const [written, asked] = [grown("written_bytes"), grown("batch_bytes")];
     const commits = (grown("commits") ?? 0) > 0;
     this.samples.push({
       operation,
