@@ -131,7 +131,7 @@ class Session {
     const lengths = this.model.extents().map(([, length]) => length);
     const blocks = this.model.freeBytes() / blockBytes;
     const simple = blocks < 2 ? 0 : (lengths.length - 1) / (blocks - 1);
-    const score = fragmentationScore(lengths.map((length) => length / blockBytes));
+    const score = fragmentationScore(lengths);
     const near = (one: number, other: number) => Math.abs(one - other) < 1e-9;
     expect(said.freeExtents === lengths.length, `statistics: ${said.freeExtents} free extents`);
     const largest = lengths.reduce((most, length) => Math.max(most, length), 0);

@@ -144,9 +144,7 @@ export class FirstFitAllocator implements Allocator {
       freeExtents,
       largestFreeBytes: this.#free.reduce((most, { length }) => Math.max(most, length), 0),
       fragmentation: blocks < 2 ? 0 : (freeExtents - 1) / (blocks - 1),
-      fragmentationScore: fragmentationScore(
-        this.#free.map(({ length }) => length / this.blockBytes),
-      ),
+      fragmentationScore: fragmentationScore(this.#free.map(({ length }) => length)),
       memoryBytes: freeExtents * 32,
     };
   }

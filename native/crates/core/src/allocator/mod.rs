@@ -173,7 +173,7 @@ pub trait Allocator: Send {
 
     /// The fragmentation score of [`score`]: 0 best, 1 worst. Linear.
     fn fragmentation_score(&self) -> f64 {
-        let mut sum = score::FragmentationScore::new(self.block());
+        let mut sum = score::FragmentationScore::default();
         self.foreach_free(&mut |extent| sum.add(extent.length));
         sum.score()
     }
