@@ -21,6 +21,7 @@ import { SweepHost } from "./host.ts";
 import { isPreview, plansOf, runRequest, type SweepRequest, settled } from "./plan-sweep.ts";
 import { blocksOf, type Point, pointsOf } from "./points.ts";
 import type { Preparation } from "./prepare.ts";
+import type { SweepSpec } from "./spec.ts";
 import { Stage } from "./stage.ts";
 import { Standing } from "./standing.ts";
 import {
@@ -183,6 +184,12 @@ function withSeed(request: SweepRequest, known: SweepRecord | null): SweepReques
   return { ...request, seed };
 }
 
+/** What the file's reading said, and what nobody measured. */
+function notesOf(spec: SweepSpec, sweep: Sweep | null): Pick<SweepRecord, "notes"> {
+  const notes = [...spec.notes, ...(sweep?.standing.notes() ?? [])];
+  return notes.length === 0 ? {} : { notes };
+}
+
 /** Of sweeps whose points have different layers. */
 function taxesOf(sweep: Sweep | null): Pick<SweepRecord, "layer_tax"> {
   const taxes = sweep?.standing.layerTaxes() ?? [];
@@ -269,6 +276,7 @@ async function runHeld(asked: SweepRequest, holds: Holds): Promise<SweepResult> 
   const recordOf = (): SweepRecord => ({
     ...empty(request, preview, blocks),
     comparisons: sweep?.standing.comparisons() ?? [],
+    ...notesOf(spec, sweep),
     ...host.record,
     ...(spec.require.length > 0 ? { requirements: sweep?.standing.requirements() ?? [] } : {}),
     ...taxesOf(sweep),

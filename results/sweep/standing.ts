@@ -1,5 +1,6 @@
 /** What a sweep knows while it goes on: figures by point and block, and the table of the moment. */
 import Table from "cli-table3";
+import { nearestName } from "../../engine/base/nearest-name.ts";
 import { formatMetric, metric, metricFacts, metricSupported } from "../metrics.ts";
 import { floorOf, isOf, type NoiseRecord, noiseWarning } from "../noise-record.ts";
 import { differenceText, intervalText } from "../recorded-difference.ts";
@@ -29,6 +30,8 @@ export class Standing {
   /** By point and metric: figures by block, null without one. */
   readonly #figures = new Map<string, (number | null)[]>();
   readonly #taxes: LayerTaxes;
+  /** Names of all that the runs counted. */
+  readonly #counters = new Set<string>();
   /** Blocks that were begun. */
   #blocks = 0;
 
@@ -53,13 +56,39 @@ export class Standing {
     if (this.#noise !== null && isOf(this.#noise, record)) {
       this.#jobs.set(point.id, record.job.text);
     }
-    const required = this.#spec.require.map(({ threshold }) => threshold.metric);
-    for (const name of new Set([...this.#spec.metrics, ...required])) {
+    for (const counter of record.jobs.flatMap((job) => Object.keys(job.osdyno.counters ?? {}))) {
+      this.#counters.add(counter);
+    }
+    for (const name of this.#wanted()) {
       const key = `${point.id}|${name}`;
       const figures = this.#figures.get(key) ?? [];
       figures[block] = metricSupported(record, name) ? metric(record, name) : null;
       this.#figures.set(key, figures);
     }
+  }
+
+  #wanted(): ReadonlySet<string> {
+    const required = this.#spec.require.map(({ threshold }) => threshold.metric);
+    return new Set([...this.#spec.metrics, ...required]);
+  }
+
+  /** Metrics that no run had a figure of, one line each; none before the first run. */
+  notes(): string[] {
+    const measured = (name: string) =>
+      this.#points.some(({ id }) => this.figures(id, name).some((figure) => figure !== null));
+    return this.#blocks === 0
+      ? []
+      : [...this.#wanted()].filter((name) => !measured(name)).map((name) => this.#absent(name));
+  }
+
+  #absent(name: string): string {
+    const counter = name.startsWith("counter.") ? name.slice("counter.".length) : null;
+    if (counter === null || this.#counters.has(counter)) {
+      return `metric ${name}: no run measured it`;
+    }
+    const guess = nearestName(counter, this.#counters);
+    const hint = guess === null ? "" : `; did you mean counter.${guess}?`;
+    return `metric ${name}: no run has such a counter${hint}`;
   }
 
   readonly figures = (point: string, name: string): readonly (number | null)[] =>
