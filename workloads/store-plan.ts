@@ -4,6 +4,7 @@ import { OsdynoError } from "../engine/base/error.ts";
 import type { ClassDecision } from "../engine/device/classify.ts";
 import type { DeviceKind } from "../engine/options/option.ts";
 import { OptionSet, type OptionSetting } from "../engine/options/option-set.ts";
+import { clientHints } from "../engine/store/client-hints.ts";
 import { needsObjects } from "../engine/store/objects/object-mix.ts";
 import { otherPaths } from "../engine/store/store-devices.ts";
 import { checkHotPaths } from "../engine/store/store-hot-paths.ts";
@@ -165,6 +166,7 @@ function planned(target: StoreTarget, neededBytes: number, stack: StackChoice): 
     kindOfClass(device.deviceClass),
   );
   checkHotPaths(options);
+  clientHints(options);
   const there = place.kind === "store" && unlike(target, place) === null;
   const sizeBytes = storeBytes(target, place) ?? storeBytesFor(neededBytes);
   const { text, objectBytes } = target;

@@ -18,6 +18,7 @@ import {
   opKinds,
 } from "../port/block-device.ts";
 import type { CancelTimer, Clock } from "../port/clock.ts";
+import type { HintTeller } from "./client-hints.ts";
 import { type Done, type ObjectStore, storeErrnos } from "./object-store.ts";
 import { Transaction } from "./transaction.ts";
 import type { VolumeLayout } from "./volume-layout.ts";
@@ -65,6 +66,8 @@ export interface VolumeOptions {
   readonly notes: readonly string[];
   /** Counted up; of all volumes of a store together. */
   readonly counters: VolumeCounters;
+  /** Says what is expected of objects; null: nothing is. */
+  readonly hints?: HintTeller | null;
   /** Told when the volume is closed, once. */
   readonly closed: () => void;
 }
@@ -92,6 +95,7 @@ export class StoreVolume implements BlockDevice {
   readonly #clock: Clock;
   readonly #firstSlot: number;
   readonly #counters: VolumeCounters;
+  readonly #hints: HintTeller | null;
   readonly #whenClosed: () => void;
   readonly #table: OpTable;
   readonly #op = blankOp();
@@ -133,6 +137,7 @@ export class StoreVolume implements BlockDevice {
     this.#clock = options.clock;
     this.#firstSlot = options.firstSlot;
     this.#counters = options.counters;
+    this.#hints = options.hints ?? null;
     this.#whenClosed = options.closed;
     this.#table = new OpTable(depth);
     this.#queued = new Int32Array(depth);
@@ -278,12 +283,15 @@ export class StoreVolume implements BlockDevice {
       if (kind !== opKinds.write) {
         if (kind === opKinds.trim && length === objectBytes) {
           transaction.touch(collection, object).remove(collection, object);
+          this.#hints?.forget(number);
         } else {
           transaction.zero(collection, object, within, length);
         }
       } else if (done === 0) {
+        this.#hints?.tell(transaction, collection, object, number);
         transaction.writeSlot(collection, object, within, length, slot);
       } else {
+        this.#hints?.tell(transaction, collection, object, number);
         transaction.write(collection, object, within, this.#slotPart(op.slot, done, length));
       }
       done += length;

@@ -74,6 +74,7 @@ export async function layOutObjects(
     const from = random.below(spareBytes / chunkBytes) * chunkBytes;
     const bytes = contents.subarray(from, from + size);
     const transaction = new Transaction();
+    set.hints?.tell(transaction, set.collection(number), set.name(number), number);
     transaction.write(set.collection(number), set.name(number), 0, bytes);
     set.wasPut(number, bytes);
     return new Promise((resolve) => {

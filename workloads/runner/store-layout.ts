@@ -5,6 +5,7 @@
  */
 import { randomFillSync } from "node:crypto";
 import { OsdynoError } from "../../engine/base/error.ts";
+import type { HintTeller } from "../../engine/store/client-hints.ts";
 import { type ObjectStore, storeErrnos } from "../../engine/store/object-store.ts";
 import { Transaction } from "../../engine/store/transaction.ts";
 import type { VolumeLayout } from "../../engine/store/volume-layout.ts";
@@ -93,6 +94,7 @@ export interface StoreLayoutRequest {
   readonly store: ObjectStore;
   readonly layout: VolumeLayout;
   readonly ranges: readonly Range[];
+  readonly hints: HintTeller | null;
   readonly path: string;
   readonly progress: LayoutProgress;
   readonly signal: AbortSignal;
@@ -120,7 +122,9 @@ export async function layOutVolume(request: StoreLayoutRequest): Promise<void> {
       const cut = (object * 4099 * 13) % poolBytes;
       const transaction = new Transaction();
       const bytes = pool.subarray(cut, cut + length);
-      transaction.write(layout.collection(object), layout.object(object), at, bytes);
+      const [collection, name] = [layout.collection(object), layout.object(object)];
+      request.hints?.tell(transaction, collection, name, object);
+      transaction.write(collection, name, at, bytes);
       const result = await new Promise<number>((told) => store.submit(transaction, told));
       if (result < 0) {
         const full = result === -storeErrnos.ENOSPC;

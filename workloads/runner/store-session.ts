@@ -1,4 +1,5 @@
 /** The object stores of a run: made or opened before its first phase, closed after its last. */
+import { resolve } from "node:path";
 import { OsdynoError } from "../../engine/base/error.ts";
 import { flatPerf, type PerfCounters, perfSince } from "../../engine/base/perf-counters.ts";
 import { SeededRandom } from "../../engine/base/random.ts";
@@ -7,10 +8,14 @@ import { openChecksum } from "../../engine/hot/checksum/registry.ts";
 import type { OptionSet } from "../../engine/options/option-set.ts";
 import { Holds } from "../../engine/os/hold.ts";
 import type { BlockDevice } from "../../engine/port/block-device.ts";
+import { readsWhole } from "../../engine/store/bluestore/write-path/context.ts";
+import { clientHints, type HintTeller, hintTeller } from "../../engine/store/client-hints.ts";
 import { ObjectDevice } from "../../engine/store/objects/object-device.ts";
 import { needsObjects } from "../../engine/store/objects/object-mix.ts";
 import { ObjectSet } from "../../engine/store/objects/object-set.ts";
 import { makeRealStore, RealStore, type RealStoreRequest } from "../../engine/store/real-store.ts";
+import { otherPaths } from "../../engine/store/store-devices.ts";
+import { allocHints } from "../../engine/store/transaction.ts";
 import { StoreVolume } from "../../engine/store/volume.ts";
 import {
   defaultCollectionBits,
@@ -170,7 +175,9 @@ class OpenStore {
     const { path, text } = this.planned;
     const layout = this.#layout;
     const ranges = readRanges(plan, text);
-    await layOutVolume({ store: this.real.store, layout, ranges, path, progress, signal });
+    const { store } = this.real;
+    const hints = this.#volumeHints();
+    await layOutVolume({ store, layout, ranges, hints, path, progress, signal });
     const jobs = plan.phases.flatMap((phase) => phase.jobs);
     await this.#layOutObjects(jobs, progress, signal);
   }
@@ -189,7 +196,8 @@ class OpenStore {
       return;
     }
     const verified = own.some(({ resolved }) => resolved.verify !== null);
-    this.objects = new ObjectSet(this.real.store, openChecksum("crc32c"), verified);
+    const hints = hintTeller(clientHints(this.planned.options), 0);
+    this.objects = new ObjectSet(this.real.store, openChecksum("crc32c"), verified, hints);
     const errno = await this.objects.open();
     if (errno < 0) {
       throw new OsdynoError(
@@ -235,12 +243,18 @@ class OpenStore {
     };
   }
 
+  /** As images do it: an object is expected to be written to its end. */
+  #volumeHints(): HintTeller | null {
+    return hintTeller(clientHints(this.planned.options), this.objectBytes);
+  }
+
   /** The volume, for a user with so many operations under way. */
   volume(depth: number): StoreVolume {
     return new StoreVolume({
       ...this.#share(depth),
       store: this.real.store,
       layout: this.#layout,
+      hints: this.#volumeHints(),
     });
   }
 
@@ -280,9 +294,37 @@ function madeWith({ store }: RealStore): Readonly<Record<string, string | number
     bluestore_allocation_from_file: geometry.freelist === "file",
     bluestore_freelist_blocks_per_key: geometry.freelistUnitsPerKey,
     bluestore_block_size: label.sizeBytes,
-    bluestore_block_db_path: label.db,
-    bluestore_block_wal_path: label.wal,
   };
+}
+
+/** Where its other devices are, also those that have moved since it was made. */
+function openedAt({ store }: RealStore, options: OptionSet): Readonly<Record<string, string>> {
+  const { db, wal } = otherPaths(options, store.opened.label);
+  const paths = { bluestore_block_db_path: db ?? "", bluestore_block_wal_path: wal ?? "" };
+  const same = (name: string, path: string) => {
+    const text = options.text(name);
+    return path === (text === "" ? "" : resolve(text));
+  };
+  return Object.fromEntries(Object.entries(paths).filter(([name, path]) => !same(name, path)));
+}
+
+/** Compression that waits for hints which no client gives. */
+function hintNotes(options: OptionSet): string[] {
+  const hints = clientHints(options);
+  const largest = ["", "_hdd", "_ssd"].map((kind) => `bluestore_compression_max_blob_size${kind}`);
+  const idle = readsWhole(hints) ? [] : largest.filter((name) => options.isSet(name));
+  const passive = options.text("bluestore_compression_mode") === "passive";
+  return [
+    ...(passive && (hints & allocHints.compressible) === 0
+      ? [
+          "bluestore_compression_mode=passive compresses nothing that is written now: no client says that it is compressible, as rbd_compression_hint=compressible does",
+        ]
+      : []),
+    ...idle.map(
+      (name) =>
+        `${name}=${options.get(name)} has no effect: it is of objects that are read in order and not changed, as alloc_hints=sequential_read,immutable says; of others bluestore_compression_min_blob_size is`,
+    ),
+  ];
 }
 
 /** What was set and does not act as it was set, for another reason than how the store was made. */
@@ -297,6 +339,8 @@ function inVain(real: RealStore, options: OptionSet): string[] {
   const unit = real.store.opened.geometry.unitBytes;
   const blob = options.number("bluestore_max_blob_size");
   const whole = Math.max(unit, blob - (blob % unit));
+  const families = "bluestore_rocksdb_cfs";
+  const shared = "bluefs_shared_alloc_size";
   return [
     ...idle.map((name) => `${name}=${options.get(name)} has no effect: ${why}`),
     ...(whole === blob
@@ -304,6 +348,13 @@ function inVain(real: RealStore, options: OptionSet): string[] {
       : [
           `bluestore_max_blob_size=${blob} acts as ${whole}: blobs are whole units of ${unit} bytes`,
         ]),
+    ...hintNotes(options),
+    ...(options.isSet(families) && options.text(families).includes("block_cache=")
+      ? [`block_cache in ${families} has no effect: all column families share one cache`]
+      : []),
+    ...(options.isSet(shared) && options.number(shared) < unit
+      ? [`${shared}=${options.number(shared)} acts as ${unit}: space is given in such units`]
+      : []),
   ];
 }
 
@@ -320,7 +371,10 @@ function differences(real: RealStore, options: OptionSet) {
   );
   return {
     held: Object.fromEntries(
-      held.map(([name, value]) => [name, { value: String(value), origin: "the store" }]),
+      [...held, ...Object.entries(openedAt(real, options))].map(([name, value]) => [
+        name,
+        { value: String(value), origin: "the store" },
+      ]),
     ),
     notes: [
       ...asked.map(

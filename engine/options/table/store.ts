@@ -318,7 +318,26 @@ export const storeOptions: readonly OptionEntry[] = [
     change: "runtime",
     layer,
     summary: "when data is compressed: never, if hinted, unless hinted against, always",
-    sweep: "the same with hints -> ratio, p99",
+    sweep: "the same with rbd_compression_hint=none, compressible, incompressible -> ratio, p99",
+  },
+  {
+    name: "rbd_compression_hint",
+    type: "choice",
+    choices: ["none", "compressible", "incompressible"],
+    default: "none",
+    change: "startup",
+    layer,
+    summary: "what the volume, as an image, and object jobs say of the data that they write",
+    sweep: "modes passive and aggressive -> ratio, CPU per operation",
+  },
+  {
+    name: "alloc_hints",
+    type: "text",
+    default: "",
+    change: "startup",
+    layer,
+    summary:
+      "further hints of theirs, with commas: sequential_write, random_write, sequential_read, random_read, append_only, immutable, short_lived, long_lived (osdyno's name)",
   },
   {
     name: "bluestore_compression_required_ratio",
@@ -348,7 +367,7 @@ export const storeOptions: readonly OptionEntry[] = [
     min: 0,
     change: "runtime",
     layer,
-    summary: "the same, with such hints",
+    summary: "the same, with such hints (alloc_hints=sequential_read,immutable)",
   },
   {
     name: "compressor_zlib_level",

@@ -340,6 +340,7 @@ export class ObjectDevice implements BlockDevice {
         if (set.has(number)) {
           transaction.truncate(collection, name, 0);
         }
+        set.hints?.tell(transaction, collection, name, number);
         transaction.writeSlot(collection, name, 0, bytes.length, slot);
         set.wasPut(number, bytes);
         break;
@@ -347,6 +348,7 @@ export class ObjectDevice implements BlockDevice {
       case "overwrite": {
         const { at, length } = this.#rangeIn(set.sizeBytes(number), op.lengthBytes);
         running.bytes = length;
+        set.hints?.tell(transaction, collection, name, number);
         transaction.writeSlot(collection, name, at, length, slot);
         set.wasWritten(number, at, this.#slotBytes(op.slot, length));
         break;
@@ -364,6 +366,7 @@ export class ObjectDevice implements BlockDevice {
       }
       default:
         transaction.remove(collection, name);
+        set.hints?.forget(number);
         set.wasDeleted(number);
     }
     transaction.trace = op.trace ?? 0;

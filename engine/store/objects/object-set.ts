@@ -5,6 +5,7 @@
  */
 import { LatencyHistogram, type PerfSection, type PerfValue } from "../../base/perf-counters.ts";
 import type { Checksum } from "../../hot/checksum/checksum.ts";
+import type { HintTeller } from "../client-hints.ts";
 import { type CollectionId, collectionIdOf } from "../collection.ts";
 import { type ObjectName, objectName } from "../object-name.ts";
 import type { ListAnswer, ObjectStore } from "../object-store.ts";
@@ -73,6 +74,8 @@ export class ObjectSet {
   readonly store: ObjectStore;
   /** Sums are kept: some job verifies. */
   readonly verified: boolean;
+  /** Says what is expected of objects; null: nothing is. */
+  readonly hints: HintTeller | null;
   readonly counts: Readonly<Record<ObjectOp, OpCounts>>;
   /** Gets that found no object at all; gets verified; those with other contents than were put. */
   missed = 0;
@@ -91,8 +94,14 @@ export class ObjectSet {
   readonly #collections: readonly CollectionId[];
   presentCount = 0;
 
-  constructor(store: ObjectStore, checksum: Checksum, verified: boolean) {
+  constructor(
+    store: ObjectStore,
+    checksum: Checksum,
+    verified: boolean,
+    hints: HintTeller | null = null,
+  ) {
     this.store = store;
+    this.hints = hints;
     this.verified = verified;
     this.#checksum = checksum;
     this.#collections = Array.from({ length: 2 ** collectionBits }, (_, seed) =>
