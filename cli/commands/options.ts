@@ -38,13 +38,19 @@ function matching(pattern: string | undefined): readonly OptionDefinition[] {
   return found;
 }
 
-function rangeText({ choices, min, max, type }: OptionDefinition): string {
+function rangeText({ choices, min, max, step, type }: OptionDefinition): string {
   if (choices !== undefined) {
     return choices.map((choice) => (choice === "" ? '""' : choice)).join(", ");
   }
   const low = min === undefined ? "" : `from ${optionValueText(type, min)}`;
   const high = max === undefined ? "" : `to ${optionValueText(type, max)}`;
-  return `${low} ${high}`.trim();
+  const steps =
+    step === undefined
+      ? ""
+      : step === "power of two"
+        ? ", powers of two"
+        : `, multiples of ${optionValueText(type, step)}`;
+  return `${low} ${high}`.trim() + steps;
 }
 
 function defaultText(option: OptionDefinition): string {

@@ -39,6 +39,8 @@ export interface OptionEntry {
   readonly byKind?: Readonly<Record<DeviceKind, number>>;
   readonly min?: number;
   readonly max?: number;
+  /** Only multiples of this, or only powers of two. */
+  readonly step?: number | "power of two";
   readonly choices?: readonly string[];
   /** Other spellings of choices. */
   readonly choiceAliases?: Readonly<Record<string, string>>;

@@ -84,7 +84,18 @@ function parseNumber(option: OptionDefinition, text: string): number {
   if (low || (option.max !== undefined && value > option.max)) {
     throw new OsdynoError("bad-input", `${option.name}=${text}: must be ${rangeText(option)}`);
   }
+  if (!isStep(value, option.step)) {
+    const what =
+      typeof option.step === "number" ? `a multiple of ${option.step}` : "a power of two";
+    throw new OsdynoError("bad-input", `${option.name}=${text}: must be ${what}`);
+  }
   return value;
+}
+
+function isStep(value: number, step: OptionDefinition["step"]): boolean {
+  return step === "power of two"
+    ? Number.isInteger(Math.log2(value))
+    : step === undefined || value % step === 0;
 }
 
 /** Choices that plug-ins bring, by option. */

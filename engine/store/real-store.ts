@@ -68,6 +68,7 @@ export function openParts(
   const devices = new StoreDevices({
     path,
     others: otherPaths(options, label),
+    label,
     options,
     write,
     slotBytes,

@@ -22,6 +22,8 @@ export interface StoreDevicesRequest {
   readonly path: string;
   /** Absolute; `null`: there is none. */
   readonly others: Readonly<Record<OtherRole, string | null>>;
+  /** Of the store that is there; `null`: one is made. */
+  readonly label: DeviceLabel | null;
   readonly options: OptionSet;
   /** Also for writing. */
   readonly write: boolean;
@@ -123,7 +125,7 @@ export class StoreDevices {
         if (otherPath === null) {
           return null;
         }
-        checkOther(path, role, otherPath);
+        checkOther(request, role, otherPath);
         holds?.take(otherPath);
         const device = open(request, otherPath, null, notes);
         opened.push(device);
@@ -193,14 +195,27 @@ function checkApart(path: string, others: StoreDevicesRequest["others"]): void {
   }
 }
 
-function checkOther(mainPath: string, role: OtherRole, path: string): void {
-  const found = statSync(path, { throwIfNoEntry: false });
-  if (found === undefined || !(found.isFile() || found.isBlockDevice())) {
-    throw new OsdynoError(
-      "bad-input",
-      `${mainPath}: its ${role} device ${path} is ${found === undefined ? "missing" : "neither a file nor a block device"}; name it with bluestore_block_${role}_path`,
-    );
+function checkOther(
+  { path: mainPath, label, options }: StoreDevicesRequest,
+  role: OtherRole,
+  path: string,
+): void {
+  const refuse = (what: string): never => {
+    throw new OsdynoError("bad-input", `${mainPath}: ${what}`);
+  };
+  const option = `bluestore_block_${role}_path`;
+  if (label?.[role] === "") {
+    refuse(`its store has no ${role} device, but one is given (${option})`);
   }
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (found?.isFile() === true || found?.isBlockDevice() === true) {
+    return;
+  }
+  if (found === undefined && label !== null && options.isSet(option)) {
+    refuse(`there is no file or device ${option}=${path}; its ${role} device was ${label[role]}`);
+  }
+  const what = found === undefined ? "missing" : "neither a file nor a block device";
+  refuse(`its ${role} device ${path} is ${what}; name it with ${option}`);
 }
 
 /** `main`: the main device, with what is known of it; `null`: another one. */

@@ -37,6 +37,32 @@ test("a store with a db and a wal device is found again by its label", () => {
   expect(run("a")).toMatchObject({ code: 0 });
 }, 60_000);
 
+test("a path that is set and acts is noted nowhere, also one with which the store was made or is by now", () => {
+  const notes = (target: string, ...more: readonly string[]) => {
+    const { code, err, out } = run(target, ...more);
+    expect([code, err]).toEqual([0, err]);
+    return `${out}${err}`.match(/note: [^\n]*(has no effect|was made with)[^\n]*/g);
+  };
+  expect(notes(`a?size=96m&${twoDevices}&bluestore_block_wal_size=32m`)).toBe(null);
+  expect(notes("a", "--set=bluestore_block_db_path=a.db")).toBe(null);
+  expect(notes("a", `--set=bluestore_block_db_path=${place.path("a.db")}`)).toBe(null);
+  renameSync(place.path("a.db"), place.path("m.db"));
+  expect(notes("a?bluestore_block_db_path=m.db")).toBe(null);
+}, 60_000);
+
+test("a device that the store does not have is refused as such, whether it is there or not", () => {
+  expect(run("b?size=64m&bluestore_kvbackend=waltree").code).toBe(0);
+  const none = run("b?bluestore_block_wal_path=y.wal");
+  expect(none.code).toBe(2);
+  expect(none.err).toMatch(/b: its store has no wal device, but one is given/);
+  makeWithDevices();
+  const absent = run("a?bluestore_block_db_path=typo.db");
+  expect(absent.code).toBe(2);
+  expect(absent.err).toMatch(
+    /^osdyno: .*a: there is no file or device bluestore_block_db_path=\S*typo\.db; its db device was \S*a\.db\n$/,
+  );
+}, 60_000);
+
 test("a db device that is missing, moved, another one or in the wrong place", () => {
   makeWithDevices();
   renameSync(place.path("a.db"), place.path("moved.db"));
@@ -72,9 +98,7 @@ test("what is no store, has another version or size, or is in use", () => {
   const used = run("a");
   hold.close();
   expect(used.code).toBe(4);
-  expect(used.err).toBe(
-    `osdyno: ${place.path("a")}: is in use by another osdyno; end that first\n`,
-  );
+  expect(used.err).toMatch(/^osdyno: [^\n]*a: it is in use by another osdyno[^\n]*\n$/);
   expect(run("a").code).toBe(0);
   truncateSync(place.path("a"), 60 << 20);
   const short = run("a");

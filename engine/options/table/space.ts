@@ -92,10 +92,12 @@ export const spaceOptions: readonly OptionEntry[] = [
   {
     name: "bluestore_rocksdb_cfs",
     type: "text",
-    default: "",
+    default:
+      "m(3) p(3,0-12) O(3,0-13)=block_cache={type=binned_lru} L=min_write_buffer_number_to_merge=32 P=min_write_buffer_number_to_merge=32",
     change: "create",
     layer,
-    summary: "column families of RocksDB by prefix, with hash ranges and options; none: Ceph's own",
+    summary:
+      "column families of RocksDB by prefix, with hash ranges and options; all share one block cache",
   },
   {
     name: "bluestore_rocksdb_options_annex",
@@ -147,6 +149,7 @@ export const spaceOptions: readonly OptionEntry[] = [
     type: "size",
     default: mib,
     min: 4 * kib,
+    step: 4 * kib,
     change: "create",
     layer,
     summary: "unit of BlueFS on a device of its own",
@@ -156,9 +159,10 @@ export const spaceOptions: readonly OptionEntry[] = [
     type: "size",
     default: 64 * kib,
     min: 4 * kib,
+    step: "power of two",
     change: "create",
     layer,
-    summary: "unit of BlueFS on the main device",
+    summary: "unit of BlueFS on the main device; bluestore_min_alloc_size if that is larger",
   },
   {
     name: "bluefs_min_log_runway",

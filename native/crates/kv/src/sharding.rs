@@ -10,8 +10,8 @@ use crc_fast::{CrcAlgorithm, checksum};
 
 use crate::error::{KvError, Result};
 
-/// Column families of new stores (Ceph's default, except that its cache type has no meaning here).
-pub const DEFAULT_SHARDING: &str = "m(3) p(3,0-12) O(3,0-13) \
+/// Column families of new stores: Ceph's default.
+pub const DEFAULT_SHARDING: &str = "m(3) p(3,0-12) O(3,0-13)=block_cache={type=binned_lru} \
      L=min_write_buffer_number_to_merge=32 P=min_write_buffer_number_to_merge=32";
 
 /// A prefix with families of its own.
@@ -52,6 +52,42 @@ pub struct Home<'a> {
     hashed: &'a Range<usize>,
 }
 
+/// Options without a pair of braces around all of them, and without `block_cache`, which Ceph reads by
+/// itself: here all families share one cache.
+fn family_options(text: &str) -> Option<String> {
+    let parts = top_level(text)?;
+    let inside = match parts.as_slice() {
+        [whole] => whole
+            .strip_prefix('{')
+            .and_then(|rest| rest.strip_suffix('}')),
+        _ => None,
+    };
+    let parts = inside.map_or(Some(parts), top_level)?;
+    let kept = parts
+        .into_iter()
+        .filter(|part| part.split('=').next().map(str::trim) != Some("block_cache"));
+    Some(kept.collect::<Vec<_>>().join(";"))
+}
+
+/// What stands between semicolons that are in no braces; `None`: braces do not match.
+fn top_level(text: &str) -> Option<Vec<&str>> {
+    let mut parts = Vec::new();
+    let (mut depth, mut start) = (0_usize, 0);
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            b'{' => depth += 1,
+            b'}' => depth = depth.checked_sub(1)?,
+            b';' if depth == 0 => {
+                parts.push(&text[start..at]);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.push(&text[start..]);
+    (depth == 0).then_some(parts)
+}
+
 const ALL: Range<usize> = 0..usize::MAX;
 
 impl Sharding {
@@ -78,6 +114,7 @@ impl Sharding {
 
     fn add(&mut self, word: &str) -> Option<()> {
         let (definition, options) = word.split_once('=').unwrap_or((word, ""));
+        let options = family_options(options)?;
         let (prefix, inside) = match definition.split_once('(') {
             Some((prefix, rest)) => (prefix, rest.strip_suffix(')')?),
             None => (definition, "1"),
@@ -107,7 +144,7 @@ impl Sharding {
                 } else {
                     format!("{prefix}-{shard}")
                 },
-                options: options.trim_matches(['{', '}']).to_owned(),
+                options: options.clone(),
                 prefix: rule.prefix.clone(),
             });
         }
@@ -194,8 +231,41 @@ mod tests {
     }
 
     #[test]
+    fn options_of_families_keep_their_braces_and_lose_the_cache() {
+        for (text, options) in [
+            ("O=block_cache={type=binned_lru}", ""),
+            ("O=block_cache={type=a;b={c=d}};ttl=5", "ttl=5"),
+            ("O={block_cache=1;ttl=5}", "ttl=5"),
+            (
+                "O=ttl=5;block_based_table_factory={block_size=8K}",
+                "ttl=5;block_based_table_factory={block_size=8K}",
+            ),
+            (
+                "O=block_based_table_factory={block_size=8K}",
+                "block_based_table_factory={block_size=8K}",
+            ),
+        ] {
+            assert_eq!(
+                Sharding::parse(text).unwrap().families[1].options,
+                options,
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
     fn refuses_nonsense() {
-        for text in ["m(", "m(0)", "m(3,5-2)", "m(x)", "(3)", "m m", "m(3,5)"] {
+        for text in [
+            "O=block_cache={type=x",
+            "O=a}b{",
+            "m(",
+            "m(0)",
+            "m(3,5-2)",
+            "m(x)",
+            "(3)",
+            "m m",
+            "m(3,5)",
+        ] {
             assert!(Sharding::parse(text).is_err(), "{text}");
         }
     }

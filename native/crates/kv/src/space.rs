@@ -18,6 +18,8 @@ pub trait Space: Send + Sync {
     fn reserve(&self, offset: u64, length: u64) -> bool;
     /// Free bytes.
     fn free_bytes(&self) -> u64;
+    /// Every unit asked for MUST be a multiple of this.
+    fn least_unit(&self) -> u64;
 }
 
 /// The space of a device that BlueFS has for itself: next fit over a sorted map.
@@ -97,6 +99,10 @@ impl Space for OwnSpace {
 
     fn free_bytes(&self) -> u64 {
         self.state().bytes
+    }
+
+    fn least_unit(&self) -> u64 {
+        1
     }
 }
 
@@ -179,6 +185,10 @@ impl Space for SharedAllocator {
 
     fn free_bytes(&self) -> u64 {
         self.lock().free_bytes()
+    }
+
+    fn least_unit(&self) -> u64 {
+        self.lock().block()
     }
 }
 

@@ -90,14 +90,27 @@ impl BlueFs {
         })
     }
 
+    /// Unit of space on a device: as configured, and on one that is shared whole units of the store's.
+    pub(super) fn unit_of(&self, slot: &Slot) -> u64 {
+        if slot.shared {
+            Self::whole(slot, self.config.shared_alloc_unit)
+        } else {
+            self.config.alloc_unit
+        }
+    }
+
+    fn whole(slot: &Slot, unit: u64) -> u64 {
+        let least = slot.space.as_ref().map_or(1, |space| space.least_unit());
+        unit.next_multiple_of(least)
+    }
+
     fn allocate_on(&self, slot: &Slot, bytes: u64) -> Option<Vec<(u64, u64)>> {
         let space = slot.space.as_ref()?;
+        let unit = self.unit_of(slot);
         if !slot.shared {
-            let unit = self.config.alloc_unit;
             return space.allocate(bytes.next_multiple_of(unit), unit);
         }
-        let unit = self.config.shared_alloc_unit;
-        let small = self.config.shared_fallback_unit;
+        let small = Self::whole(slot, self.config.shared_fallback_unit);
         space
             .allocate(bytes.next_multiple_of(unit), unit)
             .or_else(|| space.allocate(bytes.next_multiple_of(small), small))

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use osdyno_core::allocator::shared::SharedAllocator;
 use osdyno_core::rng::{Rng, Use};
 
 use super::config::Config;
@@ -399,4 +400,45 @@ fn refuses_what_is_not_whole() {
         .err()
         .unwrap();
     assert_eq!(error.errno(), libc::EBADMSG);
+}
+
+#[test]
+fn on_a_shared_device_space_comes_in_whole_units_of_the_store() {
+    const UNIT: u64 = 256 << 10;
+    let capacity = 32 * MIB;
+    for name in osdyno_core::allocator::NAMES {
+        let mut allocator =
+            osdyno_core::allocator::create(name, capacity, UNIT, &Default::default()).unwrap();
+        let all = osdyno_core::allocator::Extent {
+            offset: UNIT,
+            length: capacity - UNIT,
+        };
+        allocator.init_add_free(all).unwrap();
+        let shared = SharedAllocator::new(allocator);
+        let device: Arc<dyn Device> = Arc::new(MemoryDevice::new(capacity));
+        let there = || -> Slots {
+            let slot = Slot::shared(device.clone(), Some(Arc::new(shared.clone())));
+            [None, Some(slot), None]
+        };
+        BlueFs::mkfs(&there(), small(), [1; 16], [2; 16]).unwrap();
+        let fs = BlueFs::mount(there(), small(), false).unwrap();
+        fs.mkdir("db").unwrap();
+        for file in 0..8 {
+            let mut writer = fs.create(&format!("db/{file}")).unwrap();
+            writer.append(&vec![7; 100_000 * (file + 1)]).unwrap();
+            writer.close().unwrap();
+        }
+        fs.unlink("db/3").unwrap();
+        fs.sync().unwrap();
+        for extent in fs.used_extents() {
+            assert_eq!(
+                (extent.offset % UNIT, extent.length % UNIT),
+                (0, 0),
+                "{name}"
+            );
+        }
+        let used: u64 = fs.used_extents().iter().map(|extent| extent.length).sum();
+        assert_eq!(used + shared.lock().free_bytes(), capacity - UNIT, "{name}");
+        assert_eq!(read_all(&fs, "db/7"), vec![7; 800_000]);
+    }
 }

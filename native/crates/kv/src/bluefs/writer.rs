@@ -232,14 +232,9 @@ impl FileWriter {
         let Some(last) = last.filter(|_| live.allocated() > used) else {
             return;
         };
-        let shared = self.fs.slots[last.bdev.index()]
+        let unit = self.fs.slots[last.bdev.index()]
             .as_ref()
-            .is_some_and(|slot| slot.shared);
-        let unit = if shared {
-            self.fs.config.shared_alloc_unit
-        } else {
-            self.fs.config.alloc_unit
-        };
+            .map_or(self.fs.config.alloc_unit, |slot| self.fs.unit_of(slot));
         // Units count from the start of the device, so the cut is found there.
         let keep = match pieces(&live.extents, used.saturating_sub(1), 1).first() {
             Some(end) if used > 0 => {
