@@ -11,7 +11,8 @@ export interface Interrupts {
   release(): void;
 }
 
-export function watchInterrupts(): Interrupts {
+/** `ends`: what the first signal does, as the note says it. */
+export function watchInterrupts(ends = "ending the run and keeping what was measured"): Interrupts {
   const controller = new AbortController();
   let firstMs = 0;
   const onSignal = (name: NodeJS.Signals) => {
@@ -23,7 +24,7 @@ export function watchInterrupts(): Interrupts {
       return;
     }
     firstMs = Date.now();
-    note(`${name}: ending the run and keeping what was measured`);
+    note(`${name}: ${ends}`);
     controller.abort(name);
   };
   const names: readonly NodeJS.Signals[] = ["SIGINT", "SIGTERM", "SIGHUP"];

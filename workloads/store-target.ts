@@ -2,8 +2,9 @@
 import { closeSync, openSync, readSync, type Stats, statSync } from "node:fs";
 import { resolve } from "node:path";
 import { OsdynoError } from "../engine/base/error.ts";
+import { nearestName } from "../engine/base/nearest-name.ts";
 import type { OptionSetting } from "../engine/options/option-set.ts";
-import { findOption, optionNamed } from "../engine/options/registry.ts";
+import { findOption, optionNamed, optionTable } from "../engine/options/registry.ts";
 import { parseOptionValue } from "../engine/options/value.ts";
 import {
   type DeviceLabel,
@@ -32,8 +33,17 @@ export interface StoreTarget {
 const size = { ...optionNamed("bluestore_block_size"), min: 16 * 2 ** 20, max: 2 ** 50 };
 const objectSize = { ...size, min: 4096, max: 2 ** 31 };
 
+const targetKeys = ["size", "object_size", "fresh"];
+
 function refuse(text: string, message: string): never {
   throw new OsdynoError("bad-input", `target ${text}: ${message}`);
+}
+
+/** A part of a target that is none of its own keys and no option; the nearest of all is told. */
+function unknownName(text: string, name: string): never {
+  const known = [...targetKeys, ...optionTable.map((option) => option.name)];
+  const guess = nearestName(name, known);
+  refuse(text, `there is no option ${name}${guess === null ? "" : `; did you mean ${guess}?`}`);
 }
 
 /** Reads a target's text; throws `bad-input`. */
@@ -66,7 +76,7 @@ export function parseStoreTarget(text: string): StoreTarget {
     } else if (name === "fresh") {
       fresh = parseOptionValue({ ...size, name, type: "bool" }, value) === true;
     } else {
-      parseOptionValue(findOption(name) ?? optionNamed(name), value);
+      parseOptionValue(findOption(name) ?? unknownName(text, name), value);
       settings.push({ name, value, origin: "target" });
     }
   }

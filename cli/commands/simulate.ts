@@ -167,7 +167,7 @@ async function simulate(name: string, flags: SimulateFlags): Promise<number> {
   const points = wholeNumber("points", flags.points, 1, 10_000_000);
   const only = flags.point === undefined ? null : wholeNumber("point", flags.point, 0, points);
   const profile = profileOf(flags.profile);
-  const interrupts = watchInterrupts();
+  const interrupts = watchInterrupts("ending the simulation");
   const progress = makeProgress(true);
   const reports: CrashReport[] = [];
   const json = flags.json === true;

@@ -198,7 +198,7 @@ function dumpCommand(): Command {
     .argument("[object]", "an object's name")
     .option(
       "--counters",
-      "its counters since it was opened for this; a run's own are in its run.json",
+      "its counters since it was opened for this, which writes to a store that was not closed; a run's own are in its run.json",
     )
     .action(async (path: string, object: string | undefined, flags: DumpFlags) => {
       if (flags.counters === true) {
