@@ -18,7 +18,7 @@ export interface Hold {
 export type HoldKind = "alone" | "shared";
 
 /** Whoever only looks whether a file is held has it for an instant: so it is asked again after these, ms. */
-const askAgainMs = [2, 10, 30];
+const askAgainMs = [2, 10, 30, 100];
 const never = new Int32Array(new SharedArrayBuffer(4));
 
 /** A file that a command of this process keeps for its parts, which hold it one after the other. */

@@ -100,7 +100,7 @@ export async function readVolume(store: ObjectStore, name: string): Promise<Volu
     throw new OsdynoError(
       none ? "bad-input" : "io",
       none
-        ? `${name}: the store in it has no volume: it was not made as a target`
+        ? `${name}: the store in it has no volume: it was not made as a target, or not to its end; give fresh=1 and --destroy to make it anew`
         : `${name}: reading the header of its volume failed with errno ${-errno}`,
     );
   }

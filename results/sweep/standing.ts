@@ -87,7 +87,7 @@ export class Standing {
       return `metric ${name}: no run measured it`;
     }
     const guess = nearestName(counter, this.#counters);
-    const hint = guess === null ? "" : `; did you mean counter.${guess}?`;
+    const hint = guess === null ? "" : `; the nearest is counter.${guess}`;
     return `metric ${name}: no run has such a counter${hint}`;
   }
 

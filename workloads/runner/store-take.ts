@@ -50,11 +50,11 @@ function create(path: string): boolean {
 /** Holds a file or device that the store is made on. Throws `unsafe` if it is not what it was. */
 function take(path: string, place: StorePlace, holds: Holds): void {
   if (place.kind === "absent") {
-    const made = create(path);
-    holds.take(path);
-    if (!made) {
+    // Whoever made it is about to hold it, and must not meet somebody who looks.
+    if (!create(path)) {
       throw changed(path);
     }
+    holds.take(path);
     return;
   }
   holds.take(path);
