@@ -2,6 +2,7 @@
 import { rmSync } from "node:fs";
 import { join, relative } from "node:path";
 import { exitCodeOf, OsdynoError } from "../engine/base/error.ts";
+import { isHeld } from "../engine/os/hold.ts";
 import { loadReport } from "../results/report/load.ts";
 import { tableText } from "../results/sweep/table-text.ts";
 import { scratchDirectory } from "../workloads/scratch.ts";
@@ -39,7 +40,10 @@ async function quickstart(): Promise<number> {
     process.stderr.write(`osdyno: ${line}\n`);
     return exitCodeOf(error);
   } finally {
-    rmSync(scratch, { force: true });
+    // Another quick start may still be at it.
+    if (!isHeld(scratch)) {
+      rmSync(scratch, { force: true });
+    }
   }
 }
 
