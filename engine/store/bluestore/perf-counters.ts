@@ -100,7 +100,11 @@ function own(state: StoreState, usage: StoreUsage, deferred: DeferredQueue): Per
       "millionths",
       "(free extents - 1) / (free units - 1)",
     ),
-    fragmentation_score: gauge(statistics.fragmentationScore, "ratio", "of free space by Ceph 17's formula over bytes: 0 is best, 1 is worst"),
+    fragmentation_score: gauge(
+      statistics.fragmentationScore,
+      "ratio",
+      "of free space by Ceph 17's formula over bytes: 0 is best, 1 is worst",
+    ),
     free_extents: gauge(statistics.freeExtents, "extents", "of free space"),
     largest_free_extent: gauge(statistics.largestFreeBytes, "bytes", "in the largest free extent"),
     allocator_memory: gauge(statistics.memoryBytes, "bytes", "of memory for the map of free space"),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use osdyno_core::allocator::AllocatorOptions;
 use osdyno_core::allocator::shared::SharedAllocator;
 use osdyno_core::rng::{Rng, Use};
 
@@ -408,7 +409,8 @@ fn on_a_shared_device_space_comes_in_whole_units_of_the_store() {
     let capacity = 32 * MIB;
     for name in osdyno_core::allocator::NAMES {
         let mut allocator =
-            osdyno_core::allocator::create(name, capacity, UNIT, &Default::default()).unwrap();
+            osdyno_core::allocator::create(name, capacity, UNIT, &AllocatorOptions::default())
+                .unwrap();
         let all = osdyno_core::allocator::Extent {
             offset: UNIT,
             length: capacity - UNIT,
