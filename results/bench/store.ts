@@ -84,6 +84,9 @@ export interface StoreBench {
 
 const mib = 2 ** 20;
 
+/** The smallest piece of space of a store on flash. */
+const unitBytes = 4096;
+
 export const storeWorkloads: readonly StoreWorkload[] = [
   { name: "4 KiB overwrite", operation: "randwrite", blockBytes: 4096, depth: 16 },
   { name: "4 KiB overwrite", operation: "randwrite", blockBytes: 4096, depth: 32 },
@@ -184,10 +187,16 @@ class Subject {
     }
   }
 
-  /** All metadata in the cache, and the code compiled. */
+  /**
+   * All metadata in the cache, and the code compiled. Small overwrites are measured where each unit was
+   * overwritten before, as in a volume in use: the first one into what a large write left divides its blob.
+   */
   async #warm(real: RealStore, workload: StoreWorkload): Promise<void> {
     const all = { operation: "read", blockBytes: 65_536, depth: 16, runtimeMs: null } as const;
     await this.#place.run(real, { ...all, depth: Math.min(16, Math.max(workload.depth, 4)) });
+    if (workload.operation === "randwrite" && workload.blockBytes === unitBytes) {
+      await this.#place.run(real, { ...workload, runtimeMs: null });
+    }
     const runtimeMs = Math.ceil(this.#options.runtimeMs / 2);
     await this.#place.run(real, { ...workload, runtimeMs });
   }

@@ -1,8 +1,10 @@
 /** The answer in a sentence, and the sentences that explain it. */
+import type { LayerTax } from "../sweep/layer-tax.ts";
 import type { SweepComparison, SweepRequirement } from "../sweep-record.ts";
 import { choiceSentences } from "./answer-choice.ts";
 import { goalSentences } from "./answer-goals.ts";
 import { growthOf, offeredOf } from "./answer-growth.ts";
+import { layerSentences } from "./answer-layers.ts";
 import { pickSentences } from "./answer-pick.ts";
 import { requirementSentences } from "./answer-requirements.ts";
 import type { Entry, TimeLine } from "./model.ts";
@@ -30,6 +32,8 @@ export interface AnswerInput {
   readonly pick: { readonly parameter: string; readonly within: number } | null;
   readonly baseline: Readonly<Record<string, string>> | null;
   readonly requirements?: readonly SweepRequirement[];
+  /** Of a sweep over several layers. */
+  readonly layerTax?: readonly LayerTax[];
 }
 
 /** The first sentence stands alone. */
@@ -62,8 +66,10 @@ export function answerOf(input: AnswerInput): readonly string[] {
     ...pickSentences(input),
     ...choiceSentences(input),
   ];
+  const layers = decided.length > 0 ? [] : layerSentences(input.layerTax ?? []);
+  const told = decided.length > 0 ? decided : layers;
   // Below verdicts, what was merely measured best says nothing more.
-  return (decided.length > 0 ? decided : plain).map(capital);
+  return (told.length > 0 ? told : plain).map(capital);
 }
 
 /** Words of our own that may begin a sentence; names such as io_uring keep their form. */

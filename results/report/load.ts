@@ -225,6 +225,7 @@ function modelOf(
         pick: sweep?.pick ?? null,
         baseline: sweep?.baseline ?? null,
         requirements: sweep?.requirements ?? [],
+        layerTax: sweep?.layer_tax ?? [],
       }),
     ],
   };

@@ -1,5 +1,6 @@
 /** What layers cost over each other, of runs whose figures are known. */
 import { describe, expect, test } from "vitest";
+import { layerSentences } from "../../results/report/answer-layers.ts";
 import { addedTitle, layerTaxMarkdown, stacksOf } from "../../results/report/layer-tax-text.ts";
 import type { ReportModel } from "../../results/report/model.ts";
 import type { RunRecord } from "../../results/run-record.ts";
@@ -196,5 +197,21 @@ describe("layer tax", () => {
     expect(text).toContain("50.0% [50.0%, 50.0%]");
     expect(text).toContain("log device 0.75");
     expect(layerTaxMarkdown({ layerTax: [] } as unknown as ReportModel, (each) => each)).toBe("");
+  });
+
+  test("the answer says what each layer adds, and what the runs leave undecided", () => {
+    const [sentence, ...others] = layerSentences(taxes(6));
+    expect(others).toEqual([]);
+    expect(sentence).toMatch(/^With iodepth=1, writes: raw: response p50 \d+ .s, [\d.]+k? IOPS; /);
+    expect(sentence).toMatch(/\+ store p50 \+300 .s \(\+300 .s to \+300 .s\), IOPS kept 50.0%/);
+    expect(sentence).toContain("IOPS kept 50.0% (50.0% to 50.0%)");
+    expect(layerSentences(taxes(2))[0]).toContain("too few runs for an interval");
+    const equal = taxes(6).map((tax) =>
+      tax.iops_kept === undefined
+        ? tax
+        : { ...tax, iops_kept: { median: 1.01, low: 0.97, high: 1.04, runs: 6 } },
+    );
+    expect(layerSentences(equal)[0]).toContain("101.0% (97.0% to 104.0%, undecided)");
+    expect(layerSentences([])).toEqual([]);
   });
 });
