@@ -65,6 +65,8 @@ export interface SweepRecord {
   readonly reason?: string;
   readonly name: string;
   readonly question: string;
+  /** The sweep file as it was read: what was asked is held to it. Absent in records of older versions. */
+  readonly file?: { readonly name: string; readonly sha256: string; readonly text: string };
   /** The command that made it, for repeating it. */
   readonly command?: readonly string[];
   /** Seed of the order within each block and of the runs. */

@@ -5,6 +5,7 @@ import { fileExists, packedFacts, readText } from "./files.ts";
 import type { RunRecord } from "./run-record.ts";
 import { readRun } from "./run-schema.ts";
 import { distributionsOf } from "./sweep/distributions.ts";
+import { askedOtherwise } from "./sweep/file-record.ts";
 import type { FiguresOf } from "./sweep/judge.ts";
 import { comparisonsOf, figuresOf, layerTaxesOf, requirementsOf } from "./sweep/judge-again.ts";
 import type { SweepComparison, SweepRecord } from "./sweep-record.ts";
@@ -31,6 +32,7 @@ export function verifySweep(directory: string): Verification {
     ledger[list].push(text);
   }
   checkPacked(directory, sweep, records, ledger);
+  ledger.disagreements.push(...(sweep.snia === undefined ? askedOtherwise(sweep) : []));
   if (missing === 0) {
     checkComparisons(sweep, records as readonly (readonly RunRecord[])[], ledger);
     if (sweep.distributions !== undefined) {

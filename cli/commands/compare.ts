@@ -1,9 +1,12 @@
 /** `osdyno compare BASE... --with CANDIDATE...`: is it better, by how much, how sure. */
+import { existsSync, statSync } from "node:fs";
+import { dirname, resolve } from "node:path";
 import { Command } from "commander";
+import { OsdynoError } from "../../engine/base/error.ts";
 import { checkMetrics, compareSides, usualMetrics } from "../../results/compare/compare.ts";
 import { compareDistributions, countSide } from "../../results/compare/distributions.ts";
 import { junitOf } from "../../results/compare/junit.ts";
-import { readSide } from "../../results/compare/sides.ts";
+import { readSide, type Side } from "../../results/compare/sides.ts";
 import { compareText } from "../../results/compare/text.ts";
 import { readNoise } from "../../results/noise-record.ts";
 import { runsRoot } from "../../results/run-directory.ts";
@@ -40,6 +43,7 @@ export function compareCommand(finish: (code: number) => void): Command {
     .action((base: readonly string[], flags: CompareFlags) => {
       const metrics = flags.metric ?? usualMetrics;
       checkMetrics(metrics);
+      checkFolder(flags.junit);
       const rules = {
         confidence: shareOf(flags.confidence, "confidence", 0.5, 1),
         minEffect: shareOf(flags.minEffect, "min-effect", 0, 1),
@@ -47,6 +51,7 @@ export function compareCommand(finish: (code: number) => void): Command {
         ...(flags.noise === undefined ? {} : { noiseFloor: shareOf(flags.noise, "noise", 0, 1) }),
       };
       const sides = [readSide(base, flags.root), readSide(flags.with, flags.root)] as const;
+      checkApart(...sides);
       const document = {
         ...compareSides(...sides, metrics, rules),
         distributions: compareDistributions(
@@ -65,4 +70,21 @@ export function compareCommand(finish: (code: number) => void): Command {
         finish(3);
       }
     });
+}
+
+/** Where the XML is to go is known before any work. */
+function checkFolder(file: string | undefined): void {
+  const folder = file === undefined ? null : dirname(resolve(file));
+  if (folder !== null && !(existsSync(folder) && statSync(folder).isDirectory())) {
+    throw new OsdynoError("bad-input", `--junit ${file}: there is no directory ${folder}; make it`);
+  }
+}
+
+/** A run on both sides would say of itself that it is no different. */
+function checkApart(base: Side, candidate: Side): void {
+  const own = new Set(base.runs.map(({ path }) => resolve(path)));
+  const shared = candidate.runs.find(({ path }) => own.has(resolve(path)));
+  if (shared !== undefined) {
+    throw new OsdynoError("bad-input", `--with: ${shared.path} is on both sides; name other runs`);
+  }
 }

@@ -28,6 +28,7 @@ import {
   showRun,
 } from "../../results/store.ts";
 import { judgedAgain } from "../../results/sweep/judge-again.ts";
+import { loadSweepPlugIns, readSweep as readSweepFile } from "../../results/sweep/spec.ts";
 import { writeRecord } from "../../results/sweep/sweep-directory.ts";
 import { tableText as sweepTable } from "../../results/sweep/table-text.ts";
 import type { SweepComparison } from "../../results/sweep-record.ts";
@@ -83,7 +84,8 @@ export function resultsCommand(): Command {
     );
   withRoot(command.command("judge").description("judge sweeps again by the rules of this version"))
     .argument("<sweeps...>", "sweep.json and report.html are written anew from their runs")
-    .action((sweeps: string[], options: Where) => judge(sweeps, options));
+    .option("--by <file>", "the sweep file as it is now: its question, metrics, goals, baseline")
+    .action((sweeps: string[], options: Where & { by?: string }) => judge(sweeps, options));
   withRoot(
     command.command("pack").description("results to publish: record, report, runs in one file"),
   )
@@ -239,11 +241,18 @@ function merge(
   }
 }
 
-async function judge(sweeps: readonly string[], options: Where): Promise<void> {
+async function judge(
+  sweeps: readonly string[],
+  options: Where & { readonly by?: string },
+): Promise<void> {
+  if (options.by !== undefined) {
+    await loadSweepPlugIns(options.by);
+  }
+  const by = options.by === undefined ? null : readSweepFile(options.by);
   const found = sweeps.map((sweep) => findResults(sweep, options.root));
   for (const directory of found) {
     const before = readSweep(directory);
-    const record = judgedAgain(directory, before);
+    const record = judgedAgain(directory, before, by);
     writeRecord(directory, record);
     await writeReport(directory);
     const verdicts = new Map(before.comparisons.map((each) => [keyOf(each), each.verdict]));
@@ -308,14 +317,13 @@ function remove(runs: readonly string[], options: Where): void {
 
 async function verify(runs: readonly string[], options: Where): Promise<void> {
   const found: Verification[] = [];
+  const empty: string[] = [];
   for (const run of runs) {
-    const bench = benchOf(run, options.root);
-    if (bench !== null) {
-      found.push(verifyBench(bench));
-      continue;
+    const own = await verificationsOf(run, options.root);
+    found.push(...own);
+    if (own.every(({ numbersChecked }) => numbersChecked === 0)) {
+      empty.push(run);
     }
-    const directory = isTuneDirectory(run) ? resolve(run) : findResults(run, options.root);
-    found.push(...verifyResults(directory), ...(await verifyPages(directory)));
   }
   if (options.json === true) {
     printJson(found);
@@ -329,6 +337,21 @@ async function verify(runs: readonly string[], options: Where): Promise<void> {
       `${wrong.length} of ${found.length} results do not agree with their raw data`,
     );
   }
+  if (empty.length > 0) {
+    const why =
+      "there is nothing to check: what it was made of is not there; results pack keeps it";
+    throw new OsdynoError("verify", `${empty.join(", ")}: ${why}`);
+  }
+}
+
+/** What one argument names, with its pages. */
+async function verificationsOf(run: string, root: string): Promise<readonly Verification[]> {
+  const bench = benchOf(run, root);
+  if (bench !== null) {
+    return [verifyBench(bench)];
+  }
+  const directory = isTuneDirectory(run) ? resolve(run) : findResults(run, root);
+  return [...verifyResults(directory), ...(await verifyPages(directory))];
 }
 
 function verificationText(found: Verification): string {

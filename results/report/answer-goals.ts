@@ -1,4 +1,5 @@
 /** The answer of a sweep that asked which of its points reach something, and what that costs. */
+import { differenceText } from "../recorded-difference.ts";
 import type { SweepComparison, SweepRequirement } from "../sweep-record.ts";
 import type { Entry } from "./model.ts";
 import { formatShort, hasBetter, higherIsBetter, metricHeading, metricTitle } from "./units.ts";
@@ -40,7 +41,8 @@ function goalSentence(
         ? [`${metricTitle(other)} ${formatShort(other, value)}`]
         : []),
     ];
-    return `${nameOf(input.entries, point)} (${figures.join(", ")})`;
+    const price = withOther ? priceOf(input, metric, point) : "";
+    return `${nameOf(input.entries, point)} (${figures.join(", ")}${price})`;
   };
   const of = (verdict: SweepRequirement["verdict"]) =>
     goals.filter((each) => each.verdict === verdict).sort((a, b) => rank(a) - rank(b));
@@ -57,6 +59,26 @@ function goalSentence(
     ...(unclear.length > 0 ? [`undecided with ${list(unclear, false)}`] : []),
   ];
   return `${[lead, ...rest].join("; ")}.`;
+}
+
+/** More than these are found in the table. */
+const mostPrices = 2;
+
+/** What a point that reaches the goal was shown to be worse in than what it is compared with. */
+function priceOf({ metrics, comparisons }: GoalInput, goal: string, point: string): string {
+  const worse = metrics.flatMap((metric) =>
+    comparisons.filter(
+      (each) =>
+        each.metric === metric &&
+        metric !== goal &&
+        each.candidate === point &&
+        each.verdict === "worse",
+    ),
+  );
+  const named = worse
+    .slice(0, mostPrices)
+    .map((each) => `${metricTitle(each.metric)} ${differenceText(each, formatShort)}`);
+  return named.length === 0 ? "" : `; at the price of ${named.join(", ")}`;
 }
 
 function mediansOf(

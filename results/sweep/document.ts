@@ -28,6 +28,8 @@ function read(file: string, kind: string): string {
 export class SweepDocument {
   readonly raw: unknown;
   readonly path: string;
+  /** As it stands in the file. */
+  readonly text: string;
   readonly #lines = new LineCounter();
   readonly #document: Document;
 
@@ -36,13 +38,19 @@ export class SweepDocument {
 
   /**
    * Reads the file; throws `bad-input` with file and line when it is no YAML. `kind` is what messages
-   * call it; `names`: what first keys that callers ask for are called in this file.
+   * call it; `names`: what first keys that callers ask for are called in this file; `text`: what was read before.
    */
-  constructor(path: string, kind = "sweep", names: Readonly<Record<string, string>> = {}) {
+  constructor(
+    path: string,
+    kind = "sweep",
+    names: Readonly<Record<string, string>> = {},
+    text: string | null = null,
+  ) {
     this.path = path;
+    this.text = text ?? read(path, kind);
     this.#names = names;
     const options = { lineCounter: this.#lines, prettyErrors: false };
-    this.#document = parseDocument(read(path, kind), options);
+    this.#document = parseDocument(this.text, options);
     const syntax = this.#document.errors[0];
     if (syntax !== undefined) {
       throw this.#at(syntax.pos[0], syntax.message);

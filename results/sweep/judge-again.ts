@@ -1,13 +1,16 @@
 /** The verdicts of a sweep from its runs, by the rules of this version. */
+import { basename } from "node:path";
 import { OsdynoError } from "../../engine/base/error.ts";
 import { metric, metricSupported } from "../metrics.ts";
 import type { RunRecord } from "../run-record.ts";
 import type { SweepComparison, SweepRecord, SweepRequirement } from "../sweep-record.ts";
 import { parseThreshold } from "../threshold.ts";
 import { distributionsOf } from "./distributions.ts";
+import { fileRecord } from "./file-record.ts";
 import { type FiguresOf, judge } from "./judge.ts";
 import { type LayerTax, LayerTaxes } from "./layer-tax.ts";
 import { judgeRequirements } from "./require.ts";
+import type { SweepSpec } from "./spec.ts";
 import { levelAt } from "./stop.ts";
 import { completeRun } from "./sweep-directory.ts";
 
@@ -71,15 +74,49 @@ function withNoise(
     : comparison;
 }
 
+/** What another sweep file asks of the same points; throws `bad-input` when it has others. */
+function askedBy(directory: string, sweep: SweepRecord, by: SweepSpec): SweepRecord {
+  const textOf = (value: Readonly<Record<string, readonly string[]>>) =>
+    JSON.stringify(Object.entries(value).sort(([a], [b]) => a.localeCompare(b)));
+  const values = new Map<string, string[]>();
+  for (const { parameters } of by.axes.flatMap((axis) => axis.values)) {
+    for (const [name, value] of Object.entries(parameters)) {
+      const known = values.get(name) ?? [];
+      values.set(name, known.includes(value) ? known : [...known, value]);
+    }
+  }
+  if (textOf(Object.fromEntries(values)) !== textOf(sweep.parameters) || sweep.name !== by.name) {
+    const message = `--by ${by.file}: ${sweep.name} in ${directory} was made of other points; name the file of that sweep`;
+    throw new OsdynoError("bad-input", message);
+  }
+  const { baseline: _baseline, pick: _pick, requirements: _requirements, ...rest } = sweep;
+  const note = `judged by ${basename(by.file)} as it was written after the runs were made`;
+  return {
+    ...rest,
+    question: by.question,
+    metrics: by.metrics,
+    min_effect: by.minEffect,
+    ...(by.baseline === null ? {} : { baseline: by.baseline }),
+    ...(by.pick === null ? {} : { pick: by.pick }),
+    ...(by.text === undefined ? {} : { file: fileRecord(by.file, by.text) }),
+    notes: [...(sweep.notes ?? []).filter((each) => each !== note), note],
+  };
+}
+
 /**
  * The record with everything that follows from its runs made again. @throws OsdynoError `bad-input` when a
- * run is not there, or when it is a record of another kind.
+ * run is not there, or when it is a record of another kind. `by`: the sweep file that says what is asked now.
  */
-export function judgedAgain(directory: string, sweep: SweepRecord): SweepRecord {
-  if (sweep.snia !== undefined || sweep.load_curve !== undefined) {
+export function judgedAgain(
+  directory: string,
+  before: SweepRecord,
+  by: SweepSpec | null = null,
+): SweepRecord {
+  if (before.snia !== undefined || before.load_curve !== undefined) {
     const message = "is no sweep with a baseline: there is nothing to judge again";
     throw new OsdynoError("bad-input", message, { file: directory });
   }
+  const sweep = by === null ? before : askedBy(directory, before, by);
   const records = sweep.points.map(({ runs }) =>
     runs.map((run) => {
       const record = completeRun(directory, run);
@@ -104,6 +141,9 @@ export function judgedAgain(directory: string, sweep: SweepRecord): SweepRecord 
     ...(sweep.distributions === undefined
       ? {}
       : { distributions: distributionsOf(directory, judged) }),
+    ...(by !== null && by.require.length > 0
+      ? { requirements: judgeRequirements(by.require, sweep.points, figures) }
+      : {}),
     ...(sweep.requirements === undefined
       ? {}
       : { requirements: requirementsOf(sweep, figures).map(([before, now]) => now ?? before) }),

@@ -54,7 +54,7 @@ export const sweepSchema = z.strictObject({
   repeat: z.number().int().min(1).max(1000).optional(),
   until: z
     .strictObject({
-      within: percent.optional(),
+      within: percent.pipe(z.number().gt(0, "give more than 0%: 2%")).optional(),
       decided: z.boolean().default(false),
       max_repeat: z.number().int().min(1).max(1000).default(30),
       time: time.optional(),

@@ -60,6 +60,8 @@ export interface Requirement {
 
 export interface SweepSpec {
   readonly file: string;
+  /** What stands in the sweep file; absent where there is none of its own. */
+  readonly text?: string;
   readonly name: string;
   readonly question: string;
   /** Where the job's text stands, and the text. */
@@ -249,6 +251,11 @@ function rulesOf(rule: RuleValues): Rule {
   );
 }
 
+/** What points must reach, and what is asked of them, in the order of the file. */
+export function askedOf(document: SweepDocument, spec: CheckedSweep): readonly Requirement[] {
+  return [...requirementsOf(document, spec), ...goalsOf(document, spec)];
+}
+
 function requirementsOf(document: SweepDocument, spec: CheckedSweep): readonly Requirement[] {
   return spec.require.map(({ threshold, at, because }, index) => {
     try {
@@ -321,7 +328,7 @@ export async function loadPlugInsOf(document: SweepDocument, spec: CheckedSweep)
 /** Reads and checks a sweep file; throws `bad-input` with file and line. */
 export function readSweep(path: string): SweepSpec {
   const document = new SweepDocument(path);
-  return specOf(document, checked(document));
+  return { ...specOf(document, checked(document)), text: document.text };
 }
 
 function hostDevicesOf(document: SweepDocument, { host }: CheckedSweep): readonly string[] | null {
@@ -390,7 +397,7 @@ export function specOf(document: SweepDocument, spec: CheckedSweep): SweepSpec {
     metrics: spec.metrics,
     baseline: spec.baseline ?? null,
     pick: pick === undefined ? null : { parameter: pick.smallest, within: pick.within },
-    require: [...requirementsOf(document, spec), ...goalsOf(document, spec)],
+    require: askedOf(document, spec),
     preview: spec.preview,
     notes: [],
   };

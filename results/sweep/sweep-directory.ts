@@ -7,6 +7,7 @@ import { makeFolders } from "../make-folders.ts";
 import type { RunRecord } from "../run-record.ts";
 import type { OwnFile, SweepRecord } from "../sweep-record.ts";
 import { writeWhole } from "../whole-file.ts";
+import { fileRecord } from "./file-record.ts";
 import { holdsRecord } from "./known.ts";
 import type { Point } from "./points.ts";
 import type { SweepSpec } from "./spec.ts";
@@ -72,6 +73,7 @@ export function openRecord(asked: AskedSweep): SweepRecord {
     reason: "not finished",
     name: spec.name,
     question: spec.question,
+    ...(spec.text === undefined ? {} : { file: fileRecord(spec.file, spec.text) }),
     command: asked.command,
     seed: asked.seed,
     parameters: Object.fromEntries(parameters),

@@ -85,6 +85,14 @@ describe("compare", () => {
     rmSync(place.path("results/noise.json"));
   });
 
+  test("runs on both sides, and a place for XML that is not there, are refused before the work", () => {
+    const both = place.run(["compare", "base", "--with", "base"]);
+    expect([both.code, both.err]).toEqual([2, expect.stringContaining("on both sides")]);
+    const nowhere = place.run(["compare", "base", "--with", "slow", "--junit", "no/where/x.xml"]);
+    expect([nowhere.code, nowhere.err]).toEqual([2, expect.stringContaining("no directory")]);
+    expect(nowhere.out).toBe("");
+  });
+
   test("the other way round it is better, exit 0", () => {
     const { code, document } = compare("slow", "--with", "base", "--metric", "iops");
     expect(code).toBe(0);

@@ -49,6 +49,60 @@ beforeAll(() => {
   done(["tune", "t.yaml", "--out=tune", ...own]);
 });
 
+test("what was asked is held to the sweep file, which is in the record and in the pack", () => {
+  done(["results", "pack", "sweep", "--out=asked"]);
+  const text = place.read("asked/sweep.json");
+  const record = JSON.parse(text) as SweepRecord;
+  expect(record.file).toMatchObject({ name: "s.yaml", text: place.read("s.yaml") });
+  const verified = (changes: Partial<SweepRecord>) => {
+    place.write("asked/sweep.json", JSON.stringify({ ...record, ...changes }, null, 2));
+    const { code, out } = place.run(["results", "verify", "asked"]);
+    return { code, out };
+  };
+  expect(verified({ question: "How deep at the least?" })).toMatchObject({
+    code: 1,
+    out: expect.stringMatching(
+      /question: "How deep at the least\?", but s\.yaml says "How deep\?"/,
+    ),
+  });
+  const file = { ...record.file, text: `${record.file?.text}# weaker` } as SweepRecord["file"];
+  expect(verified(file === undefined ? {} : { file }).out).toContain("its checksum is");
+  place.write("asked/sweep.json", text);
+  // Judged by another file of the same points, its goals are answered; weakened afterwards, they are named.
+  place.write("goal.yaml", `${place.read("s.yaml")}\ngoal: [iops > 3000]\n`);
+  done(["results", "judge", "asked", "--by", "goal.yaml"]);
+  const judged = JSON.parse(place.read("asked/sweep.json")) as SweepRecord;
+  expect(judged.requirements?.map(({ threshold, verdict }) => [threshold, verdict])).toEqual([
+    ["iops > 3000", "missed"],
+    ["iops > 3000", "met"],
+  ]);
+  expect(judged.notes?.join()).toContain("judged by goal.yaml");
+  done(["results", "verify", "asked"]);
+  place.write("asked/sweep.json", JSON.stringify({ ...judged, requirements: [] }, null, 2));
+  const weakened = place.run(["results", "verify", "asked"]);
+  expect([weakened.code, weakened.out]).toEqual([1, expect.stringContaining("requirements")]);
+  place.write("other.yaml", place.read("s.yaml").replace("[1, 4]", "[1, 8]"));
+  expect(place.run(["results", "judge", "asked", "--by", "other.yaml"])).toMatchObject({ code: 2 });
+});
+
+test("without its runs there is nothing to check, and that is no success", () => {
+  const { state, ...rest } = JSON.parse(place.read("sweep/sweep.json")) as SweepRecord;
+  const record = { ...rest, state, comparisons: [], distributions: undefined };
+  mkdirSync(place.path("bare"));
+  place.write("bare/sweep.json", JSON.stringify(record));
+  const { code, err } = place.run(["results", "verify", "bare"]);
+  expect([code, err]).toEqual([1, expect.stringContaining("nothing to check")]);
+});
+
+test("a site tells of every folder that it leaves out, tunings among them", () => {
+  mkdirSync(place.path("all/t"), { recursive: true });
+  place.write("all/t/tune.json", place.read("tune/tune.json"));
+  mkdirSync(place.path("all/r"), { recursive: true });
+  done(["results", "pack", "run", "--out=all/r"]);
+  const { code, err } = place.run(["report", "--site=site-all", "all"]);
+  expect([code, err]).toEqual([0, expect.stringMatching(/left out .*all\/t/)]);
+});
+
 const kinds = ["sweep", "run", "repeat", "snia", "tune"] as const;
 
 test.each(kinds)("%s: verified, drawn and shown as what it was made of", (kind) => {

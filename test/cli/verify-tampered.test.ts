@@ -260,4 +260,4 @@ test("everything that is published agrees with what is kept of it", () => {
   const checked = readdirSync(root).flatMap((name) => check(join(root, name)));
   expect(checked.length).toBeGreaterThan(10);
   expect(checked.flatMap(({ disagreements }) => disagreements)).toEqual([]);
-});
+}, 240_000);

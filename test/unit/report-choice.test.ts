@@ -1,6 +1,7 @@
 /** The answer of a sweep that chose among configurations, and its chart over a numeric parameter. */
 import { describe, expect, test } from "vitest";
 import { type ChoiceInput, choiceSentences } from "../../results/report/answer-choice.ts";
+import { goalSentences } from "../../results/report/answer-goals.ts";
 import { pickSentences } from "../../results/report/answer-pick.ts";
 import { axisChart } from "../../results/report/chart-axis.ts";
 import { effectsChart } from "../../results/report/chart-effects.ts";
@@ -194,6 +195,29 @@ describe("points of several entries", () => {
       "Response p50 time: writeback is better than none, 1.00 ms lower (medians 0 ns against 1.00 ms, interval -1.10 ms to -900 \u00b5s).",
     );
   });
+});
+
+test("a goal that is reached says at what price", () => {
+  const goal = {
+    metric: "iops",
+    threshold: "iops > 1500",
+    low: 1,
+    high: 2,
+    because: "",
+    goal: true as const,
+  };
+  const of = (point: string, verdict: "met" | "missed", median: number) => {
+    return { ...goal, point, verdict, median };
+  };
+  const paid = { ...against("hybrid", "avl", 9, "worse"), metric: "response.p99" };
+  const found = goalSentences({
+    ...input([against("hybrid", "avl", 2, "better"), paid]),
+    metrics: ["iops", "response.p99"],
+    requirements: [of("hybrid", "missed", 1000), of("avl", "met", 2000)],
+  });
+  expect(found).toEqual([
+    "IOPS > 1500: reached with avl (2.00k, response p99 9.00 \u00b5s; at the price of response p99 +800.0%); not with hybrid (1.00k).",
+  ]);
 });
 
 test("rows keep the axis that tells groups apart", () => {
