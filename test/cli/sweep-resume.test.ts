@@ -108,7 +108,10 @@ test("a stop rule goes on until the medians are known, and no further", () => {
   // Six values are the fewest that a median's interval exists of.
   expect(sweepOf("a").points.map(({ runs }) => runs.length)).toEqual([6, 6]);
   expect(first.err).toMatch(/IOPS/);
-  place.write("s.yaml", `${[...head, ...rest, "until: {within: 0%, max_repeat: 3}"].join("\n")}\n`);
+  place.write(
+    "s.yaml",
+    `${[...head, ...rest, "until: {within: 0.0001%, max_repeat: 3}"].join("\n")}\n`,
+  );
   const fixed = ["sweep", "s.yaml", "--out=b", "--no-report", "--clock=virtual"];
   expect(place.run(fixed).code).toBe(0);
   expect(sweepOf("b").points.map(({ runs }) => runs.length)).toEqual([3, 3]);
