@@ -8,6 +8,7 @@ import {
 } from "../recorded-difference.ts";
 import type { SweepComparison } from "../sweep-record.ts";
 import type { Entry } from "./model.ts";
+import { inMemory } from "./not-persistent.ts";
 import { formatShort, hasBetter, higherIsBetter, isTime, metricTitle } from "./units.ts";
 
 export interface ChoiceInput {
@@ -203,7 +204,12 @@ function nameOf(input: ChoiceInput, point: string): string {
   const own = Object.keys(input.baseline ?? {})
     .map((name) => entry?.parameters[name] ?? "-")
     .filter((value) => value !== "-");
-  return own.length > 0 ? own.join(", ") : (entry?.label ?? point);
+  const short = own.join(", ");
+  return own.length === 0
+    ? (entry?.label ?? point)
+    : entry?.inMemory === true
+      ? inMemory(short)
+      : short;
 }
 
 /** Where the group's points are, if there are several groups: what the bases differ in. */

@@ -2,6 +2,7 @@
 import { differenceText } from "../recorded-difference.ts";
 import type { SweepComparison, SweepRequirement } from "../sweep-record.ts";
 import type { Entry } from "./model.ts";
+import { inMemory } from "./not-persistent.ts";
 import { formatShort, hasBetter, higherIsBetter, metricHeading, metricTitle } from "./units.ts";
 
 interface GoalInput {
@@ -96,9 +97,10 @@ function mediansOf(
 }
 
 function nameOf(entries: readonly Entry[], point: string): string {
-  const own = entries.find((entry) => entry.point === point)?.parameters ?? {};
-  const values = Object.values(own).filter((value) => value !== "-");
-  return values.length === 0 ? point : values.join(", ");
+  const entry = entries.find((each) => each.point === point);
+  const values = Object.values(entry?.parameters ?? {}).filter((value) => value !== "-");
+  const name = values.length === 0 ? point : values.join(", ");
+  return entry?.inMemory === true ? inMemory(name) : name;
 }
 
 function listed(parts: readonly string[]): string {

@@ -2,6 +2,7 @@
 import { aboutCourse } from "./course.ts";
 import { isSolid, samplesBeyond } from "./measure.ts";
 import type { Caveat, Entry, RunSummary, TimeLine } from "./model.ts";
+import { persistenceCaveat, type VolatilePoints } from "./not-persistent.ts";
 import { names } from "./run-names.ts";
 import { formatCount, formatNs, formatShare } from "./units.ts";
 
@@ -21,6 +22,8 @@ export interface CaveatInput {
   readonly changedFacts: readonly string[];
   /** Shapes that stood for devices, by name. */
   readonly shapes: readonly string[];
+  /** Points whose writes went to memory, and how many points there are. */
+  readonly inMemory: { readonly points: VolatilePoints; readonly pointCount: number };
   /** What a sweep did beside what its file says. */
   readonly notes: readonly string[];
 }
@@ -30,6 +33,7 @@ export function findCaveats(input: CaveatInput): readonly Caveat[] {
   const found = [
     ...input.notes.map(aboutNote),
     ...aboutShapes(input.shapes),
+    ...persistenceCaveat(input.inMemory.points, input.inMemory.pointCount),
     ...aboutState(input),
     ...aboutGenerator(input.runs),
     ...aboutOthers(input.runs),

@@ -69,9 +69,25 @@ function devicesByPath(devices: unknown): Readonly<Record<string, unknown>> {
   return Object.fromEntries(
     facts.map((device) => {
       const { path, size_bytes: size, ...rest } = device;
-      return [String(path), device["kind"] === "file" ? rest : { ...rest, size }];
+      const reason = { class_reason: reasonOf(rest["class_reason"]) };
+      return [String(path), device["kind"] === "file" ? { ...rest, ...reason } : { ...rest, size }];
     }),
   );
+}
+
+/**
+ * Why a file's device has its class, in the same words whether or not the file was there already: a run
+ * that makes it looks at its folder. What it lies on is recorded, and compared, in facts of their own.
+ */
+function reasonOf(reason: unknown): unknown {
+  return typeof reason !== "string"
+    ? reason
+    : reason
+        .replace(/^file on \S+ \([^)]*\): /, "")
+        .replace(
+          /^(?:a )?file on (.+?)(?:, (?:in memory|with no device of its own),)? counts as/,
+          "file on $1 counts as",
+        );
 }
 
 function flatten(path: string, value: unknown, facts: Fact[]): void {

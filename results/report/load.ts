@@ -24,6 +24,7 @@ import { jobSettings } from "./job-settings.ts";
 import { methodOf } from "./method.ts";
 import type { ReportModel, RunSummary } from "./model.ts";
 import { noiseOf } from "./noise.ts";
+import { markVolatile, persistenceMethod, volatilePoints } from "./not-persistent.ts";
 import { type RunFiles, readJson, readRun } from "./run-files.ts";
 import { shareLinesOf } from "./share-lines.ts";
 import { stageEntriesOf } from "./stage-entries.ts";
@@ -141,7 +142,11 @@ function modelOf(
     parameters: point.parameters,
     runs: point.runs.map((run) => run.files),
   }));
-  const placed = makeEntries(loaded, kind === "sweep", sweep?.metrics ?? []);
+  const volatile = volatilePoints(
+    loaded.map(({ id, runs: own }) => ({ id, records: own.map(({ record }) => record) })),
+  );
+  const made = makeEntries(loaded, kind === "sweep", sweep?.metrics ?? []);
+  const placed = markVolatile(made, volatile);
   const entries = placed.map((one) => one.entry);
   const runs = points.flatMap((point) => point.runs.map((run) => summaryOf(point.id, run)));
   const timeLines = timeLinesOf(placed, points, kind === "sweep");
@@ -202,6 +207,7 @@ function modelOf(
     noise: noiseOf(entries, metrics),
     method: [
       ...methodOf({ kind, entries, runs, seed, comparisons, metrics, preview, minEffect }, looks),
+      ...persistenceMethod(volatile),
       ...threadSentences(found.map((run) => run.files.record)),
     ],
     caveats: findCaveats({
@@ -215,6 +221,7 @@ function modelOf(
       unsteady: found.filter((run) => neverSteady(run.files.record)).map((run) => run.path),
       changedFacts: changesOf(sweep, points),
       shapes: shapesOf(found),
+      inMemory: { points: volatile, pointCount: points.length },
       notes: sweep === null ? [] : [...(sweep.notes ?? []), ...comparedNotes(sweep)],
     }),
     ...(sweep?.load_curve === undefined ? {} : { loadCurve: sweep.load_curve }),

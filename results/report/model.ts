@@ -37,6 +37,8 @@ export interface Entry {
   /** Id of the sweep's point; the job's name in a run. */
   readonly point: string;
   readonly label: string;
+  /** What it wrote is in memory only, where other entries persist; its label says so. */
+  readonly inMemory?: true;
   readonly direction: Direction;
   /** Entries of one facet answer the same question and share a panel, e.g. `randread`. */
   readonly facet: string;
@@ -180,6 +182,7 @@ export interface Caveat {
     | "changed-host"
     | "missing-files"
     | "modelled"
+    | "not-persistent"
     | "note";
   /** `serious`: figures may be wrong; `mind`: know it before you use them. */
   readonly weight: "serious" | "mind";
