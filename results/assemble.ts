@@ -45,6 +45,7 @@ import {
 } from "./run-record.ts";
 import { stagesRecord } from "./stages.ts";
 import type { SteadyStates } from "./steady-state.ts";
+import { formatCount, formatNs } from "./units.ts";
 
 /**
  * Parsers of fio's JSON read a release number and take what follows a dash for a development build.
@@ -195,6 +196,26 @@ export function recordGroups(jobs: readonly MeasuredJob[]): readonly (readonly M
   return groups;
 }
 
+/** What `latency_target` was asked, where its search stands, and the rate that belongs to it. */
+function depthNotes(members: readonly MeasuredJob[]): string[] {
+  const found = members.flatMap(({ outcome }) => outcome.latencyTarget ?? []);
+  const [first] = found;
+  if (first === undefined) {
+    return [];
+  }
+  const depths = [...new Set(found.map(({ depth }) => depth))].sort((a, b) => a - b);
+  const iops = members.reduce((sum, member) => {
+    const ios = outcomesOf([member], directions).reduce((total, each) => total + each.ios, 0);
+    const { measuredNs } = member.outcome;
+    return sum + (measuredNs > 0 ? (ios * 1e9) / measuredNs : 0);
+  }, 0);
+  const each = members.length === 1 ? "" : " (of each of its jobs)";
+  return [
+    `latency_target=${formatNs(first.targetNs)} for ${first.percentile}% of the operations: the search stands at ` +
+      `depth ${depths.join(", ")}${each}; ${formatCount(iops)} IOPS over the whole time measured, the depths tried before among it`,
+  ];
+}
+
 function jobRecord(
   members: readonly MeasuredJob[],
   all: readonly MeasuredJob[],
@@ -226,6 +247,7 @@ function jobRecord(
   const failed = members.find((member) => member.outcome.error !== null)?.outcome.error;
   const notes = [
     ...healthNotes(generator),
+    ...depthNotes(members),
     ...(failed ? [`ended early: ${failed.message}`] : []),
     ...members.flatMap((member) => member.outcome.notes),
     ...shapeNotes(input.counters),

@@ -157,7 +157,8 @@ function jobRow(
   bits: boolean,
 ): string[] {
   const clones = job.osdyno.sources.length;
-  const name = first ? `${job.jobname}${clones > 1 ? `\n${clones} jobs` : ""}` : "";
+  const depth = Number(job["latency_target"]) > 0 ? `\ndepth ${job["latency_depth"]}` : "";
+  const name = first ? `${job.jobname}${clones > 1 ? `\n${clones} jobs` : ""}${depth}` : "";
   const bandwidth = jobMetric(job, `${direction}.bw`) ?? mixedShare(job, latencies, "bw_bytes");
   const iops = jobMetric(job, `${direction}.iops`) ?? mixedShare(job, latencies, "iops");
   // In a closed loop nothing waits for its time: a row of zeros would only distract.

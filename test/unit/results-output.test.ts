@@ -32,6 +32,20 @@ test("the table tells rates, times, marks of thin percentiles, health and notes"
   expect(text).not.toContain("\u001b");
 });
 
+test("what a search for a latency found is in the table and a note: its depth and rate", () => {
+  const latencyTarget = { targetNs: 2e6, windowNs: 1e9, percentile: 99, keepRunning: true };
+  const { keepRunning: _, ...asked } = latencyTarget;
+  const found = job("search", { latencyTarget }, { latencyTarget: { ...asked, depth: 5 } });
+  const text = normalOutput(assembleRun(fixtureRun([[found, job("plain")]]).input), {
+    color: false,
+  });
+  expect(text).toMatch(/│ +depth 5 +│/);
+  expect(text).toMatch(
+    /note: search: latency_target=2.00 ms for 99% of the operations: the search stands at depth 5; 2.00k IOPS over the whole time/,
+  );
+  expect(text.match(/depth/g)).toHaveLength(3);
+});
+
 test("a partial run says so first; a run without operations has no table", () => {
   const partial = { state: "partial", reason: "interrupted by Ctrl-C" } as const;
   const text = normalOutput(assembleRun(fixtureRun([], partial).input), { color: false });
