@@ -30,6 +30,8 @@ export class Standing {
   /** By point and metric: figures by block, null without one. */
   readonly #figures = new Map<string, (number | null)[]>();
   readonly #taxes: LayerTaxes;
+  /** Percentiles that some run had too few operations for, which the table says. */
+  readonly #tooFew = new Set<string>();
   /** Names of all that the runs counted. */
   readonly #counters = new Set<string>();
   /** Blocks that were begun. */
@@ -62,7 +64,11 @@ export class Standing {
     for (const name of this.#wanted()) {
       const key = `${point.id}|${name}`;
       const figures = this.#figures.get(key) ?? [];
-      figures[block] = metricSupported(record, name) ? metric(record, name) : null;
+      const supported = metricSupported(record, name);
+      figures[block] = supported ? metric(record, name) : null;
+      if (!supported) {
+        this.#tooFew.add(name);
+      }
       this.#figures.set(key, figures);
     }
   }
@@ -72,9 +78,10 @@ export class Standing {
     return new Set([...this.#spec.metrics, ...required]);
   }
 
-  /** Metrics that no run had a figure of, one line each; none before the first run. */
+  /** Metrics that no run has, one line each; none before the first run. */
   notes(): string[] {
     const measured = (name: string) =>
+      this.#tooFew.has(name) ||
       this.#points.some(({ id }) => this.figures(id, name).some((figure) => figure !== null));
     return this.#blocks === 0
       ? []

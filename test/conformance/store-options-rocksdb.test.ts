@@ -208,7 +208,8 @@ describe.skipIf(!hasRocksdb)("BlueFS", () => {
     ["bluestore_volume_selection_reserved_factor", "100", "0.1"],
   ])("%s", async (name, toSlow, toFast) => {
     const [most, least] = await ofBoth(name, [toSlow, toFast], onSlow, apart);
-    expect(most).toBeGreaterThan(mib);
+    // Files that only change their level stay where they are.
+    expect(most).toBeGreaterThan(mib / 4);
     expect(least).toBe(0);
   });
 });
