@@ -7,7 +7,7 @@ import { growthOf, offeredOf } from "./answer-growth.ts";
 import { layerSentences } from "./answer-layers.ts";
 import { pickSentences } from "./answer-pick.ts";
 import { requirementSentences } from "./answer-requirements.ts";
-import type { Entry, TimeLine } from "./model.ts";
+import type { Entry, RunSummary, TimeLine } from "./model.ts";
 import {
   formatBandwidth,
   formatCount,
@@ -32,6 +32,8 @@ export interface AnswerInput {
   readonly pick: { readonly parameter: string; readonly within: number } | null;
   readonly baseline: Readonly<Record<string, string>> | null;
   readonly requirements?: readonly SweepRequirement[];
+  /** All that was measured for them. */
+  readonly runs?: readonly RunSummary[];
   /** Of a sweep over several layers. */
   readonly layerTax?: readonly LayerTax[];
 }
@@ -61,6 +63,7 @@ export function answerOf(input: AnswerInput): readonly string[] {
     ...requirementSentences(
       (input.requirements ?? []).filter(({ goal }) => goal === undefined),
       input.entries,
+      input.runs,
     ),
     ...goalSentences(input),
     ...pickSentences(input),

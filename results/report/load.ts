@@ -232,6 +232,7 @@ function modelOf(
         pick: sweep?.pick ?? null,
         baseline: sweep?.baseline ?? null,
         requirements: sweep?.requirements ?? [],
+        runs,
         layerTax: sweep?.layer_tax ?? [],
       }),
     ],
@@ -291,6 +292,7 @@ function missingOf(found: readonly FoundRun[]): readonly string[] {
 
 function summaryOf(point: string, run: FoundRun): RunSummary {
   const { record } = run.files;
+  const cpuShare = record.osdyno.others?.cpu_share;
   return {
     path: run.path,
     point,
@@ -303,6 +305,7 @@ function summaryOf(point: string, run: FoundRun): RunSummary {
     errors: errorsOf(record),
     generators: generatorsOf(record.jobs),
     others: othersNotes(record.osdyno.others ?? {}),
+    ...(cpuShare === undefined ? {} : { othersCpuShare: cpuShare }),
     course: record.osdyno.course ?? null,
     p99IntervalNs: record.osdyno.totals?.all?.response_interval_ns?.[percentileKey(99)] ?? null,
   };

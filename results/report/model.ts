@@ -161,6 +161,8 @@ export interface RunSummary {
   readonly course: OsdynoCourse | null;
   /** What others had of the machine so much of that it is told; one sentence each. */
   readonly others: readonly string[];
+  /** What they had of all CPUs, 0 to 1; absent where it was not recorded. */
+  readonly othersCpuShare?: number;
   /** Between which its p99 of response times lies by the ranks of its samples, 95%; null: too few of them. */
   readonly p99IntervalNs: readonly [number, number] | null;
 }
