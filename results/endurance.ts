@@ -4,6 +4,7 @@
  */
 import { OsdynoError } from "../engine/base/error.ts";
 import type { IntervalRow } from "../workloads/run-outcome.ts";
+import type { WriteBudget } from "../workloads/runner/execute.ts";
 import { ratingOf } from "./rating.ts";
 import type { EnduranceRecord } from "./run-record.ts";
 import { readSize } from "./snia/spec.ts";
@@ -40,11 +41,14 @@ export function readEndurance(text: string, directory: string): EnduranceChoice 
   return choice;
 }
 
-/** Counts what the jobs of a command write, warm-ups among it, and ends it when that is enough. */
-export class EnduranceBudget {
+/**
+ * Counts what the jobs of a command write, warm-ups among it. Jobs claim what they write from what is left
+ * before they send it, so that nothing goes beyond; the first write that finds too little ends the command.
+ */
+export class EnduranceBudget implements WriteBudget {
   readonly choice: EnduranceChoice;
   #written = 0;
-  #cut = false;
+  #refused = false;
 
   constructor(choice: EnduranceChoice) {
     this.choice = choice;
@@ -57,7 +61,7 @@ export class EnduranceBudget {
   /** Why nothing more may be written; null while something may. */
   spent(): OsdynoError | null {
     const { mostBytes } = this.choice;
-    return mostBytes === null || this.#written < mostBytes
+    return mostBytes === null || (this.#written < mostBytes && !this.#refused)
       ? null
       : new OsdynoError(
           "interrupted",
@@ -65,15 +69,18 @@ export class EnduranceBudget {
         );
   }
 
-  /** Asked while a run goes on: whether it is to end now. */
-  ends(): boolean {
-    this.#cut ||= this.spent() !== null;
-    return this.#cut;
+  leftBytes(): number | null {
+    const { mostBytes } = this.choice;
+    return mostBytes === null ? null : Math.max(0, mostBytes - this.#written);
+  }
+
+  refused(): void {
+    this.#refused = true;
   }
 
   /** What ended a run before its own end; null: it came to it. */
   cut(): OsdynoError | null {
-    return this.#cut ? this.spent() : null;
+    return this.#refused ? this.spent() : null;
   }
 
   get writtenBytes(): number {
@@ -109,7 +116,11 @@ export function enduranceLines(
       : `${Number.isFinite(most) ? `, ${shareText(most, ratedBytes)}` : ""} of the ${formatBytes(ratedBytes)} that the device is rated for (${ratedFrom})`;
   return [
     `endurance: ${bytes} to be written${share}`,
-    ...(mostBytes === null ? [] : [`endurance: ends when ${formatBytes(mostBytes)} are written`]),
+    ...(mostBytes === null
+      ? []
+      : [
+          `endurance: ends when ${formatBytes(mostBytes)} are written; a write that would go beyond is not sent`,
+        ]),
   ];
 }
 

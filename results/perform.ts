@@ -17,7 +17,12 @@ import {
 import { filesOf, planRun, seedOfRun } from "../workloads/planner.ts";
 import type { RunPoll } from "../workloads/run-outcome.ts";
 import { DeviceMonitor } from "../workloads/runner/device-monitor.ts";
-import { type Execution, execute, type Standing } from "../workloads/runner/execute.ts";
+import {
+  type Execution,
+  execute,
+  type Standing,
+  type WriteBudget,
+} from "../workloads/runner/execute.ts";
 import { FileWatch } from "../workloads/runner/file-watch.ts";
 import { holdJobFiles } from "../workloads/runner/job-holds.ts";
 import { holesNote, layOut } from "../workloads/runner/layout.ts";
@@ -110,6 +115,8 @@ export interface RunRequest {
   readonly ownFiles?: readonly string[];
   /** Looks on, and may end the run. */
   readonly follow?: RunFollower;
+  /** What its jobs may write, where it is the caller who counts; default: `settings.endurance`. */
+  readonly budget?: WriteBudget;
 }
 
 export interface PerformedRun {
@@ -375,7 +382,7 @@ async function measured(
       const machine = machineOf(monitor, settings);
       status?.show(assembleRun({ ...base, ...machine, ...now, environment, phases }));
     };
-    const execution = await measure(plan, settings, events.layout, {
+    const execution = await measure(plan, request, {
       writer,
       live,
       monitor,
@@ -409,7 +416,7 @@ async function measured(
   }
 }
 
-/** Both look on, and either may end the run. */
+/** Both look on; what is written is counted. */
 function following(other: RunFollower | null, budget: EnduranceBudget | null): RunFollower | null {
   return budget === null
     ? other
@@ -418,7 +425,7 @@ function following(other: RunFollower | null, budget: EnduranceBudget | null): R
           budget.add(row);
           other?.interval(row, job);
         },
-        ended: () => budget.ends() || (other?.ended() ?? false),
+        ended: () => other?.ended() ?? false,
       };
 }
 
@@ -496,10 +503,11 @@ function intervalNsOf(plan: RunPlan, { intervalMs, live }: RunSettings): number 
   return (intervalMs ?? usualIntervalMs(plan.expectedSeconds, live !== null, clones)) * 1e6;
 }
 
+type Measuring = Pick<RunRequest, "settings" | "events" | "budget">;
+
 async function measure(
   plan: RunPlan,
-  settings: RunSettings,
-  layout: RunEvents["layout"],
+  { settings, events, budget }: Measuring,
   sinks: Omit<RunSinksParts, "plan">,
 ): Promise<Execution> {
   const phases = plan.phases
@@ -513,7 +521,8 @@ async function measure(
     hiccups: !virtual,
     time: virtual ? virtualTime() : null,
     signal: settings.signal,
-    layout,
+    layout: events.layout,
+    budget: budget ?? settings.endurance ?? null,
     watch: new FileWatch(pathsOf(plan)),
     cpus: settings.stack?.cpus ?? null,
     ...(oneIn === 0

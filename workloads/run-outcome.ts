@@ -226,6 +226,8 @@ export interface NativeOutcome {
   readonly hiccups: readonly HiccupOutcome[];
   /** CPU of the whole process over the run, helper threads included. */
   readonly processCpu: { readonly userNs: number; readonly systemNs: number };
+  /** A write was not sent because the jobs may write no more (`RunSpec.writeBudgetBytes`): they ended. */
+  readonly writeBudgetSpent?: boolean;
 }
 
 /** `NativeRun.poll()`. */

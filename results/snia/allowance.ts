@@ -1,14 +1,16 @@
 /** The endurance budget: what may be written, kept while a run goes on; and who else looks on. */
 import { OsdynoError } from "../../engine/base/error.ts";
 import type { IntervalRow } from "../../workloads/run-outcome.ts";
+import type { WriteBudget } from "../../workloads/runner/execute.ts";
 import type { RunFollower } from "../run-sinks.ts";
 import { formatBytes } from "../units.ts";
 import type { SniaSpec } from "./spec.ts";
 
-export class Allowance {
+export class Allowance implements WriteBudget {
   readonly #mostBytes: number | null;
   #writtenBytes: number;
   #ofRun = 0;
+  #refused = false;
 
   constructor({ mostWriteBytes }: SniaSpec, writtenBytes: number) {
     this.#mostBytes = mostWriteBytes;
@@ -16,7 +18,17 @@ export class Allowance {
   }
 
   #over(): boolean {
-    return this.#mostBytes !== null && this.#writtenBytes + this.#ofRun >= this.#mostBytes;
+    const written = this.#writtenBytes + this.#ofRun;
+    return this.#mostBytes !== null && (this.#refused || written >= this.#mostBytes);
+  }
+
+  leftBytes(): number | null {
+    const written = this.#writtenBytes + this.#ofRun;
+    return this.#mostBytes === null ? null : Math.max(0, this.#mostBytes - written);
+  }
+
+  refused(): void {
+    this.#refused = true;
   }
 
   /** Why nothing more may be written; null while something may. */

@@ -190,6 +190,7 @@ class Conduct {
       events: request.events,
       ownFiles: standing.files,
       follow: this.#allowance.follow(choice.sampleSeconds, choice.look),
+      budget: this.#allowance,
     };
   }
 

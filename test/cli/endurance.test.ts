@@ -81,13 +81,81 @@ test("a run ends when it has written what it may, and no other begins", () => {
     state: "partial",
     reason: "endurance: the 20.0 MiB that may be written are used up",
   });
-  expect(osdyno.endurance?.written_bytes).toBeGreaterThanOrEqual(20 << 20);
+  expect(osdyno.endurance?.written_bytes).toBe(20 << 20);
   expect(place.run(["results", "verify", "d"]).code).toBe(0);
   // Repeats share one budget: 16 MiB each.
   const twice = ["--size=16m", "--repeat=3", "--endurance=most=20m", "--out=e"];
   const repeated = place.run([...base, ...virtual, ...twice]);
   expect(repeated.code).toBe(130);
   expect(place.exists("e", "3")).toBe(false);
+});
+
+interface Writes {
+  readonly write: { readonly io_bytes: number; readonly total_ios: number };
+}
+/** What each job of a run measured. */
+const writesOf = (run: string) =>
+  (JSON.parse(place.read(run, "run.json")) as { readonly jobs: readonly Writes[] }).jobs.map(
+    ({ write }) => write,
+  );
+
+// Blocks of 64 KiB, two clones of 8 in flight each; no multiple of a block may be written.
+const most = 10_000_000;
+const slotsBytes = 2 * 8 * 65536;
+const clones = ["--numjobs=2", "--iodepth=8", `--endurance=most=${most}`];
+
+test.each([
+  ["native, a file", ["--filename=f", "--ioengine=io_uring", "--path=native"]],
+  ["native, one at a time", ["--filename=f", "--ioengine=psync", "--path=native"]],
+  ["native, a model", ["--target=null:?service=100us&channels=8", "--path=native"]],
+  ["engine, a file", ["--filename=f", "--ioengine=io_uring", "--path=engine"]],
+  ["engine, a model", ["--target=null:?service=100us&channels=8", "--path=engine"]],
+  ["virtual time", virtual],
+])("nothing is written beyond what may be, by no clone: %s", (_, where) => {
+  const timed = ["--size=4m", "--time_based", "--runtime=60", ...clones, ...where];
+  const done = place.run([...base, ...timed, "--rw=randrw", "--ramp_time=1ms", "--out=d"]);
+  expect(done, done.err).toMatchObject({ code: 130 });
+  expect(done.err).toContain("endurance: the 9.54 MiB that may be written are used up");
+  const { state, osdyno } = place.record("d");
+  expect(state).toBe("partial");
+  const bytes = osdyno.endurance?.written_bytes ?? 0;
+  expect(bytes).toBeLessThanOrEqual(most);
+  expect(bytes).toBeGreaterThanOrEqual(most - slotsBytes);
+  const measured = writesOf("d").reduce((sum, write) => sum + write.io_bytes, 0);
+  expect(measured).toBeLessThanOrEqual(bytes);
+  expect(place.run(["results", "verify", "d"]).code).toBe(0);
+});
+
+test.each(["native", "engine"])("phases and repeats draw on one budget, path %s", (path) => {
+  const jobs = ["[global]", "rw=write", "bs=64k", "size=1m", "iodepth=8", "numjobs=2"];
+  place.write("j.fio", [...jobs, "[a]", "[b]", "stonewall"].join("\n"));
+  const target = ["--target=null:?service=100us&channels=8", `--path=${path}`];
+  // 4 MiB each: two are whole, the third ends in its first phase or at the beginning of its second.
+  const all = ["run", "j.fio", "--no-progress", "--no-report", "--repeat=4", ...target];
+  const done = place.run([...all, `--endurance=most=${most}`, "--out=d"]);
+  expect(done, done.err).toMatchObject({ code: 130 });
+  const records = [1, 2, 3].map((each) => place.record(`d/${each}`));
+  expect(records.map(({ state }) => state)).toEqual(["complete", "complete", "partial"]);
+  const bytes = records.map(({ osdyno }) => osdyno.endurance?.written_bytes ?? 0);
+  expect(bytes.slice(0, 2)).toEqual([4 << 20, 4 << 20]);
+  const sum = bytes.reduce((all, each) => all + each, 0);
+  expect(sum).toBeLessThanOrEqual(most);
+  expect(sum).toBeGreaterThanOrEqual(most - slotsBytes);
+  expect(records[2]?.osdyno.endurance?.command_written_bytes).toBe(sum);
+  expect(place.exists("d", "4")).toBe(false);
+});
+
+test.each(["native", "engine"])("what just suffices cuts nothing short, path %s", (path) => {
+  const run = (out: string, ...flags: string[]) => {
+    const target = ["--target=null:?service=100us&channels=8", `--path=${path}`];
+    const done = place.run([...base, ...target, "--size=4m", ...flags, "--seed=5", `--out=${out}`]);
+    expect(done, done.err).toMatchObject({ code: 0 });
+    const [write] = writesOf(out);
+    return { state: place.record(out).state, bytes: write?.io_bytes, ios: write?.total_ios };
+  };
+  const whole = { state: "complete", bytes: 4 << 20, ios: 64 };
+  expect(run("a", "--endurance=most=4m")).toEqual(whole);
+  expect(run("b")).toEqual(whole);
 });
 
 test("sweeps and tunings say before what all their runs will write, and keep one budget", () => {

@@ -56,7 +56,17 @@ export interface RunObserver {
   standing(standing: Standing): void;
 }
 
+/** What jobs may write, over all phases and runs that share it. */
+export interface WriteBudget {
+  /** Bytes that may still be written; null: no limit. What is written is told of by intervals. */
+  leftBytes(): number | null;
+  /** A write was not sent because it would have gone beyond; the jobs were ended. */
+  refused(): void;
+}
+
 export interface ExecuteOptions {
+  /** Null or absent: jobs write as much as they are told to. */
+  readonly budget?: WriteBudget | null;
   readonly intervalNs: number;
   readonly hiccups: boolean;
   /** Jobs on synthetic devices in virtual time; null: in real time. */
@@ -93,6 +103,7 @@ async function start(
     jobs: phase.jobs.map((job) => jobSpec(job, phase.jobs, allJobs(plan))),
     intervalNs: options.intervalNs,
     hiccups: options.hiccups,
+    writeBudgetBytes: options.budget?.leftBytes() ?? null,
   };
   if (plan.path === "engine") {
     const { stages: taker } = options;
@@ -376,7 +387,11 @@ async function executePhases(
     } catch (error) {
       gone ??= startError(error);
     }
-    if (gone !== null || failed(outcome) || endsRun(jobs, outcome.jobs, allJobs(plan))) {
+    const spent = outcome.writeBudgetSpent === true;
+    if (spent) {
+      options.budget?.refused();
+    }
+    if (spent || gone !== null || failed(outcome) || endsRun(jobs, outcome.jobs, allJobs(plan))) {
       return { phases: measured, problem: gone };
     }
   }

@@ -166,4 +166,6 @@ export interface RunSpec {
   readonly jobs: readonly JobSpec[];
   readonly intervalNs: number;
   readonly hiccups: boolean;
+  /** Bytes that the jobs may write together; null: no limit. */
+  readonly writeBudgetBytes: number | null;
 }

@@ -21,6 +21,7 @@ use osdyno_device::hiccup::HiccupMeter;
 use osdyno_device::job_loop::JobLoop;
 use osdyno_device::run::MAX_DEPTH;
 use osdyno_device::spec::RunSpec;
+use osdyno_device::write_budget::WriteBudget;
 
 use crate::records::{SUBMISSION_BYTES, shared_buffer, write_submission};
 use crate::run::take_log;
@@ -39,6 +40,7 @@ pub struct NativeEngineRun {
     spec: RunSpec,
     ports: Vec<Arc<JobPort>>,
     collector: Collector,
+    budget: Option<Arc<WriteBudget>>,
     meter: Option<HiccupMeter>,
 }
 
@@ -53,8 +55,12 @@ impl NativeEngineRun {
             .iter()
             .map(|job| Arc::new(JobPort::new(job.directions())))
             .collect();
+        let budget = WriteBudget::new(spec.write_budget_bytes, &ports);
+        let mut collector = Collector::new(&spec.jobs, &ports);
+        collector.set_budget(budget.clone());
         Ok(Self {
-            collector: Collector::new(&spec.jobs, &ports),
+            collector,
+            budget,
             spec,
             ports,
             meter: None,
@@ -175,7 +181,7 @@ impl NativeStream {
         let arena = arena.ok_or_else(|| to_error("the device has no slots"))?;
         let bridge = Bridge::new(depth, notes);
         let interval_ns = run.spec.interval_ns;
-        let job = JobLoop::new(
+        let mut job = JobLoop::new(
             spec,
             bridge,
             depth,
@@ -184,6 +190,7 @@ impl NativeStream {
             interval_ns,
         )
         .map_err(|error| Error::from_reason(format!("job {}: {error}", spec.name)))?;
+        job.keep_budget(run.budget.clone());
         let records = Arena::new(1, depth * SUBMISSION_BYTES as u32).map_err(to_error)?;
         Ok(Self {
             job: Some(job),

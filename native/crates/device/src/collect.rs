@@ -15,6 +15,7 @@ use crate::outcome::{
     HiccupOutcome, JobEnd, JobOutcome, JobPoll, JobState, ProcessCpu, RunOutcome, RunPoll,
 };
 use crate::spec::JobSpec;
+use crate::write_budget::WriteBudget;
 
 /// How much longer than a job gives its own device the collector waits for the job itself, which may
 /// hang in a system call.
@@ -48,6 +49,7 @@ pub struct Collector {
     stop_ns: Option<u64>,
     ended: Option<(u64, Usage)>,
     hiccups: Vec<Hiccups>,
+    budget: Option<Arc<WriteBudget>>,
 }
 
 impl Collector {
@@ -74,6 +76,7 @@ impl Collector {
             stop_ns: None,
             ended: None,
             hiccups: Vec::new(),
+            budget: None,
         }
     }
 
@@ -144,6 +147,11 @@ impl Collector {
         self.hiccups = hiccups;
     }
 
+    /// What the jobs may write, for the outcome to say whether that ended them.
+    pub fn set_budget(&mut self, budget: Option<Arc<WriteBudget>>) {
+        self.budget = budget;
+    }
+
     /// Rows and states since the last call; `finished` is the caller's to say.
     pub fn poll(&mut self, finished: bool) -> RunPoll {
         let job = |job: &Job| {
@@ -198,6 +206,7 @@ impl Collector {
                 user_ns: used.user_ns,
                 system_ns: used.system_ns,
             },
+            write_budget_spent: self.budget.as_ref().is_some_and(|budget| budget.refused()),
         }
     }
 }

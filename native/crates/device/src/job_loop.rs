@@ -46,6 +46,7 @@ use crate::record::{Lateness, Levels, Recorder};
 use crate::renewal::Renewal;
 use crate::replay::iolog::IologWriter;
 use crate::source::OpSource;
+use crate::write_budget::WriteBudget;
 
 /// Longest wait without a look at the flag that stops the job.
 const LOOK_NS: u64 = 50_000_000;
@@ -139,6 +140,7 @@ pub struct JobLoop<E> {
     tolerance: Tolerance,
     priorities: Option<Box<Priorities>>,
     flow: Option<FlowPart>,
+    budget: Option<Arc<WriteBudget>>,
     keeper: Option<Box<Keeper>>,
     /// Cached pages go when the files begin anew, and how often they have.
     drops_caches: bool,
@@ -378,6 +380,15 @@ impl<E: Engine> JobLoop<E> {
                 self.held = Some(op);
                 return Ok((sent, None));
             }
+            if let Some(budget) = &self.budget
+                && !budget.admits(&op)
+            {
+                self.file_used(op.file, op.kind);
+                self.held = Some(op);
+                // The budget has asked the job to end: the next turn does.
+                self.edge_ns = 0;
+                return Ok((sent, None));
+            }
             if op.kind == OpKind::Write {
                 self.prepare_write(&op, slot);
             }
@@ -392,6 +403,9 @@ impl<E: Engine> JobLoop<E> {
                 intended_ns
             };
             if !self.engine.queue(&op, slot, slot) {
+                if let Some(budget) = &self.budget {
+                    budget.give_back(&op);
+                }
                 self.file_used(op.file, op.kind);
                 self.held = Some(op);
                 break;

@@ -24,3 +24,4 @@ pub mod run;
 pub mod source;
 pub mod spec;
 pub mod verify_state;
+pub mod write_budget;

@@ -287,6 +287,9 @@ pub struct RunOutcome {
     pub hiccups: Vec<HiccupOutcome>,
     /// The whole process over the run.
     pub process_cpu: ProcessCpu,
+    /// A write was not sent because the jobs may write no more; they were ended.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub write_budget_spent: bool,
 }
 
 /// One job as `poll` tells of it.

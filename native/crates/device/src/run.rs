@@ -24,6 +24,7 @@ use crate::job_loop::JobLoop;
 use crate::outcome::{JobState, RunOutcome, RunPoll};
 use crate::renewal::Renewal;
 use crate::spec::{EngineSpec, JobSpec, RunSpec};
+use crate::write_budget::WriteBudget;
 
 /// Between the moment that every job is ready and the run's start: threads must have woken up by then.
 const LEAD_NS: u64 = 2_000_000;
@@ -76,6 +77,7 @@ pub enum RunError {
 struct Shared {
     collector: Mutex<Collector>,
     gates: Gates,
+    budget: Option<Arc<WriteBudget>>,
     start: Mutex<Start>,
     started: Condvar,
     finished: Mutex<bool>,
@@ -118,8 +120,12 @@ impl Run {
             .iter()
             .map(|job| Arc::new(JobPort::new(job.directions())))
             .collect();
+        let budget = WriteBudget::new(spec.write_budget_bytes, &ports);
+        let mut collector = Collector::new(&spec.jobs, &ports);
+        collector.set_budget(budget.clone());
         let shared = Arc::new(Shared {
-            collector: Mutex::new(Collector::new(&spec.jobs, &ports)),
+            collector: Mutex::new(collector),
+            budget,
             gates: Gates::new(&spec.jobs, &ports).map_err(RunError::Invalid)?,
             start: Mutex::new(Start::Waiting),
             started: Condvar::new(),
@@ -381,6 +387,7 @@ impl Place {
             return Ok(());
         };
         let gates = &self.shared.gates;
+        job_loop.keep_budget(self.shared.budget.clone());
         job_loop.join_flow(gates.flow(self.index));
         job_loop.renew_files(renewal_of(job));
         job_loop.share_files(gates.locks(self.index));

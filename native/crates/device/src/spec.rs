@@ -280,6 +280,9 @@ pub struct RunSpec {
     pub interval_ns: u64,
     /// Run the hiccup meter (one thread per CPU).
     pub hiccups: bool,
+    /// Bytes that the jobs may write together; `None` = no limit.
+    #[serde(default)]
+    pub write_budget_bytes: Option<u64>,
 }
 
 impl JobSpec {

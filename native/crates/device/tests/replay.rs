@@ -94,6 +94,7 @@ fn run(job: JobSpec) -> JobOutcome {
         jobs: vec![job],
         interval_ns: 50_000_000,
         hiccups: false,
+        write_budget_bytes: None,
     };
     Run::start(spec).unwrap().result().jobs.remove(0)
 }

@@ -52,6 +52,14 @@ fn drops_caches(spec: &JobSpec) -> bool {
     buffered && spec.cache.invalidate
 }
 
+/// A job that only checks what is there sends nothing of its stream.
+fn first_phase(checks: Option<&Checks>) -> Phase {
+    match checks {
+        Some(checks) if checks.only => Phase::Imagine,
+        _ => Phase::Stream,
+    }
+}
+
 impl<E: Engine> JobLoop<E> {
     /// A loop over an engine that takes `depth` operations, with `depth` slots in the arena. Fills the
     /// buffers of writes.
@@ -85,7 +93,7 @@ impl<E: Engine> JobLoop<E> {
         let mut checks = Checks::new(spec, &arena)?;
         let mut notes = engine.notes().to_vec();
         notes.extend(checks.iter_mut().flat_map(Checks::take_notes));
-        let imagines = checks.as_ref().is_some_and(|checks| checks.only);
+        let phase = first_phase(checks.as_ref());
         let control = &spec.control;
         let limits = Limits::new(control);
         let target = control.latency_target;
@@ -105,11 +113,7 @@ impl<E: Engine> JobLoop<E> {
             parts: Vec::new(),
             queued: 0,
             held: None,
-            phase: if imagines {
-                Phase::Imagine
-            } else {
-                Phase::Stream
-            },
+            phase,
             of_stream: true,
             engine,
             stream,
@@ -129,6 +133,7 @@ impl<E: Engine> JobLoop<E> {
             tolerance: Tolerance::new(control),
             priorities: None,
             flow: None,
+            budget: None,
             drops_caches: drops_caches(spec),
             rounds: 0,
             keeper: Keeper::new(control, spec.files.len(), directions[1]).map(Box::new),

@@ -1,5 +1,7 @@
 //! What a job does beside I/O: ends of intervals, of the warm-up and of the runtime, the backlog, `stop`.
 
+use std::sync::Arc;
+
 use super::{JobLoop, LOOK_NS, Phase};
 use crate::clock::now_ns;
 use crate::engine::Engine;
@@ -7,6 +9,7 @@ use crate::exchange::LiveView;
 use crate::gate::FlowPart;
 use crate::outcome::JobState;
 use crate::renewal::Renewal;
+use crate::write_budget::WriteBudget;
 
 /// What a device that never completes is given after `stop`, before the job ends without it.
 const STOP_GRACE_NS: u64 = 5_000_000_000;
@@ -141,6 +144,11 @@ impl<E: Engine> JobLoop<E> {
     /// The job's part in a flow.
     pub fn join_flow(&mut self, flow: Option<FlowPart>) {
         self.flow = flow;
+    }
+
+    /// What the job may write, with others.
+    pub fn keep_budget(&mut self, budget: Option<Arc<WriteBudget>>) {
+        self.budget = budget;
     }
 
     /// The job has failed.

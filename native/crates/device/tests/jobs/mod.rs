@@ -116,6 +116,7 @@ pub fn spec(jobs: Vec<JobSpec>) -> RunSpec {
         jobs,
         interval_ns: 50 * MS,
         hiccups: false,
+        write_budget_bytes: None,
     }
 }
 
