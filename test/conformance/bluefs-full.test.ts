@@ -144,6 +144,9 @@ test.runIf(hasRocksdb)(
     mounted = await place.mount();
     await expectAll(mounted.store, model);
     expect(await submit(mounted.store, (t) => t.remove(id, filler))).toBe(0);
+    // What it gives back takes overwrites again, also where a compaction had no space before that.
+    expect(await overwrite(mounted.store, model, random, 2400)).toBe(0);
+    await expectAll(mounted.store, model);
     mounted.store.abandon();
     await nextTurn();
     mounted.close();

@@ -50,10 +50,15 @@ class Counting : public rocksdb::EventListener {
     read_bytes += info.stats.total_input_bytes;
     write_bytes += info.stats.total_output_bytes;
   }
-  void OnBackgroundError(rocksdb::BackgroundErrorReason, Status*) override { errors += 1; }
+  void OnBackgroundError(rocksdb::BackgroundErrorReason reason, Status*) override {
+    errors += 1;
+    log_errors += reason == rocksdb::BackgroundErrorReason::kWriteCallback ? 1 : 0;
+  }
 
   std::atomic<uint64_t> flushes{0}, flush_bytes{0}, compactions{0}, read_bytes{0}, write_bytes{0},
       errors{0};
+  // Of these, those of writes to the write-ahead log.
+  std::atomic<uint64_t> log_errors{0};
 };
 
 std::string text_of(osdyno_bytes bytes) { return std::string(bytes.data, bytes.length); }
@@ -198,6 +203,35 @@ Status guarded(Action action) {
   }
 }
 
+// Times that a write is tried again where RocksDB had stopped for want of space.
+constexpr int space_tries = 3;
+
+// Goes on after a flush or compaction that had no space. RocksDB does it by itself only where all tables
+// have one path, and once it has forgotten the error nothing begins the flushes that waited: this does.
+Status resumed(osdyno_db* db) {
+  Status status = db->db->Resume();
+  rocksdb::FlushOptions options;
+  options.allow_write_stall = true;
+  return status.ok() ? db->db->Flush(options, db->handles) : status;
+}
+
+// Writes a batch; one that was turned away for an earlier want of space is tried again, since there may be
+// some by now. What failed in the write-ahead log is not: nobody knows how much of it is there.
+Status write_or_resume(osdyno_db* db, const rocksdb::WriteOptions& options,
+                       rocksdb::WriteBatch* batch) {
+  uint64_t log_errors = db->counting->log_errors;
+  Status status = db->db->Write(options, batch);
+  for (int tried = 0; tried < space_tries && (status.IsIncomplete() || status.IsNoSpace()) &&
+                      db->counting->log_errors == log_errors;
+       ++tried) {
+    if (!resumed(db).ok()) {
+      break;
+    }
+    status = db->db->Write(options, batch);
+  }
+  return status.IsIncomplete() ? Status::NoSpace(status.ToString()) : status;
+}
+
 uint64_t sum_of(osdyno_db* db, const std::string& property) {
   uint64_t sum = 0;
   for (auto* handle : db->handles) {
@@ -256,7 +290,7 @@ int osdyno_db_write(osdyno_db* db, osdyno_batch* batch, int sync, void* context,
                     osdyno_text failed) {
   rocksdb::WriteOptions options;
   options.sync = sync != 0;
-  return told(guarded([&] { return db->db->Write(options, &batch->batch); }), context, failed);
+  return told(guarded([&] { return write_or_resume(db, options, &batch->batch); }), context, failed);
 }
 
 int osdyno_db_get(osdyno_db* db, size_t family, osdyno_bytes key, void* context,
