@@ -40,7 +40,9 @@ export function compositeCharts({ snia }: SniaModel): readonly (Chart | null)[] 
   const loads = loadsOf(snia.runs.find(({ id }) => id === "matrix")?.cells ?? []);
   const closer = snia.runs
     .filter(({ kind }) => kind === "histograms")
-    .flatMap(({ cells }) => cells.at(-1) ?? []);
+    .flatMap(({ cells }) => cells.at(-1) ?? [])
+    // Too few operations for any percentile draw nothing.
+    .filter(({ percentile }) => Object.keys(percentile).length > 0);
   return loads.length === 0
     ? []
     : [variation(loads), intensity(loads), closer.length === 0 ? null : confidence(closer)];
