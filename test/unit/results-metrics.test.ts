@@ -129,7 +129,8 @@ test("a job record answers for itself", () => {
 });
 
 test("every listed metric has facts, and all but the absent percentiles a value", () => {
-  const ofStores = /^(write_amplification|fragmentation|alloc_ns|cache_hit_ratio|share\.|served\.)/;
+  const ofStores =
+    /^(write_amplification|fragmentation|alloc_ns|cache_hit_ratio|store_memory|share\.|served\.)/;
   for (const name of metricNames) {
     expect([name, metricFacts(name)?.label]).not.toContain(undefined);
     expect([name, metric(record, name) === null]).toEqual([name, ofStores.test(name)]);
