@@ -321,7 +321,8 @@ async function verify(runs: readonly string[], options: Where): Promise<void> {
   for (const run of runs) {
     const own = await verificationsOf(run, options.root);
     found.push(...own);
-    if (own.every(({ numbersChecked }) => numbersChecked === 0)) {
+    // Partial results may have been cut short before there was a number.
+    if (own.every(({ state, numbersChecked }) => state === "complete" && numbersChecked === 0)) {
       empty.push(run);
     }
   }
