@@ -133,10 +133,10 @@ export class StreamReader {
 
   /**
    * Moves on behind a fragment that is missing, to the first of the stream with a later number; `false`:
-   * there is none in the extents that are known. `proven`: only to one that says that the missing one had
-   * been durable. Blocks that cannot be read are gone over.
+   * there is none in the extents that are known. Blocks that cannot be read are gone over. `which`: `any`, or
+   * only one that is `proof` of damage, since it says that the missing one had been durable.
    */
-  async skip(proven: boolean): Promise<boolean> {
+  async moveBehindDamage(which: "any" | "proof"): Promise<boolean> {
     const expected = this.#sequence;
     for (;;) {
       this.#within += this.#blockBytes;
@@ -147,7 +147,7 @@ export class StreamReader {
       }
       const head = await this.#anyFragment(extent);
       if (head !== null && head.sequence > expected) {
-        if (!proven || head.durableSequence >= expected) {
+        if (which === "any" || head.durableSequence >= expected) {
           this.#sequence = head.sequence;
           this.#chain = head.chain;
           return true;

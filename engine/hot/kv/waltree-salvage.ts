@@ -137,7 +137,7 @@ export async function salvageCheckpoint(
     if (fragment === null) {
       reason ??= missing(reader, "checkpoint");
       parts = [];
-      if (await reader.skip(false)) {
+      if (await reader.moveBehindDamage("any")) {
         continue;
       }
       told(null);
@@ -184,7 +184,7 @@ export async function salvageLog(
     if (fragment === null) {
       const reason = missing(reader, "log");
       const owed = reader.position().sequence <= durableSequence;
-      const goesOn = await reader.skip(true);
+      const goesOn = await reader.moveBehindDamage("proof");
       if (owed || goesOn) {
         tell({ reason, hides: "what these commits changed is missing, or as it was before" });
       }

@@ -32,7 +32,6 @@ export class SharedSpace implements KvSpace {
     if (allocator === null) {
       throw new Error("internal error: the key-value store takes space before the store is open");
     }
-    // Small overwrites leave free space in small pieces: the key-value store must go on in them.
     const whole = Math.ceil(lengthBytes / unitBytes) * unitBytes;
     // Small overwrites leave free space in small pieces: the key-value store must go on in them.
     const into =
