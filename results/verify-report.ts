@@ -13,7 +13,15 @@ import type { SweepRecord } from "./sweep-record.ts";
 import type { Ledger } from "./verify-ledger.ts";
 
 /** Parts of a report that are figures; texts about them may be worded anew. */
-const figures = ["entries", "comparisons", "timeLines", "heatMaps", "shares", "loadCurve"] as const;
+const figures = [
+  "entries",
+  "comparisons",
+  "steps",
+  "timeLines",
+  "heatMaps",
+  "shares",
+  "loadCurve",
+] as const;
 
 /** Answers how many reports there were. */
 export function checkReport(directory: string, ledger: Ledger): number {
@@ -84,6 +92,7 @@ export function checkReportAlone(directory: string, sweep: SweepRecord, ledger: 
   }
   checkCells(text, model as ReportModel, ledger);
   compare("report.html comparisons", model.comparisons ?? null, sweep.comparisons, ledger);
+  compare("report.html steps", model.steps ?? null, sweep.steps ?? null, ledger);
   compare("report.html requirements", model.requirements, sweep.requirements ?? [], ledger);
   if (sweep.load_curve !== undefined) {
     compare("report.html loadCurve", model.loadCurve, sweep.load_curve, ledger);

@@ -7,7 +7,13 @@ import { readRun } from "./run-schema.ts";
 import { distributionsOf } from "./sweep/distributions.ts";
 import { askedOtherwise } from "./sweep/file-record.ts";
 import type { FiguresOf } from "./sweep/judge.ts";
-import { comparisonsOf, figuresOf, layerTaxesOf, requirementsOf } from "./sweep/judge-again.ts";
+import {
+  comparisonsOf,
+  figuresOf,
+  layerTaxesOf,
+  requirementsOf,
+  stepsOf,
+} from "./sweep/judge-again.ts";
 import type { SweepComparison, SweepRecord } from "./sweep-record.ts";
 import type { Verification } from "./verify.ts";
 import { Ledger } from "./verify-ledger.ts";
@@ -132,17 +138,28 @@ function checkComparisons(
   ledger: Ledger,
 ): void {
   const figures = figuresOf(sweep, records);
-  const computed = comparisonsOf(sweep, figures);
-  ledger.same("sweep.json comparisons", sweep.comparisons.length, computed.length);
-  const keyOf = (each: SweepComparison) => `${each.metric} ${each.base} ${each.candidate}`;
-  const published = new Map(sweep.comparisons.map((each) => [keyOf(each), each]));
-  for (const each of computed) {
-    checkComparison(keyOf(each), published.get(keyOf(each)), each, ledger);
+  checkAll("comparisons", sweep.comparisons, comparisonsOf(sweep, figures), ledger);
+  if (sweep.steps !== undefined) {
+    checkAll("steps", sweep.steps.comparisons, stepsOf(sweep, figures), ledger);
   }
   checkRequirements(sweep, figures, ledger);
   if (sweep.layer_tax !== undefined) {
     const computed = JSON.parse(JSON.stringify(layerTaxesOf(sweep, records))) as unknown;
     compare("sweep.json layer_tax", sweep.layer_tax, computed, ledger);
+  }
+}
+
+function checkAll(
+  what: string,
+  published: readonly SweepComparison[],
+  computed: readonly SweepComparison[],
+  ledger: Ledger,
+): void {
+  ledger.same(`sweep.json ${what}`, published.length, computed.length);
+  const keyOf = (each: SweepComparison) => `${each.metric} ${each.base} ${each.candidate}`;
+  const known = new Map(published.map((each) => [keyOf(each), each]));
+  for (const each of computed) {
+    checkComparison(keyOf(each), known.get(keyOf(each)), each, ledger);
   }
 }
 

@@ -7,6 +7,7 @@ import { growthOf, offeredOf } from "./answer-growth.ts";
 import { layerSentences } from "./answer-layers.ts";
 import { pickSentences } from "./answer-pick.ts";
 import { requirementSentences } from "./answer-requirements.ts";
+import { type StepsInput, stepSentences } from "./answer-steps.ts";
 import type { Entry, RunSummary, TimeLine } from "./model.ts";
 import {
   formatBandwidth,
@@ -31,6 +32,7 @@ export interface AnswerInput {
   /** Of the sweep. */
   readonly pick: { readonly parameter: string; readonly within: number } | null;
   readonly baseline: Readonly<Record<string, string>> | null;
+  readonly steps?: NonNullable<StepsInput["steps"]>;
   readonly requirements?: readonly SweepRequirement[];
   /** All that was measured for them. */
   readonly runs?: readonly RunSummary[];
@@ -68,6 +70,7 @@ export function answerOf(input: AnswerInput): readonly string[] {
     ...goalSentences(input),
     ...pickSentences(input),
     ...choiceSentences(input),
+    ...stepSentences(input),
   ];
   const layers = decided.length > 0 ? [] : layerSentences(input.layerTax ?? []);
   const told = decided.length > 0 ? decided : layers;

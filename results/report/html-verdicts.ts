@@ -2,19 +2,21 @@
 import { html, type Markup, nothing } from "./html-markup.ts";
 import { noiseSentences } from "./method.ts";
 import type { ReportModel } from "./model.ts";
-import { requirementRows, type VerdictGroup, verdictGroups } from "./verdict-rows.ts";
+import { requirementRows, stepGroups, type VerdictGroup, verdictGroups } from "./verdict-rows.ts";
 
 /** More rows than these of one metric are folded. */
 const mostVerdicts = 12;
 
 export function verdictSection(model: ReportModel): Markup {
   const required = requirementTable(model);
+  const steps = stepFold(model);
   const [first, ...rest] = verdictGroups(model);
   if (first === undefined) {
-    return model.requirements.length === 0
+    return model.requirements.length === 0 && steps === nothing
       ? nothing
       : html`<section aria-labelledby="verdicts"><h2 id="verdicts">Verdicts</h2>
-${required}</section>`;
+${required}
+${steps}</section>`;
   }
   const open = first.rows.length <= mostVerdicts;
   const folded = open ? rest : [first, ...rest];
@@ -29,7 +31,17 @@ ${verdictTable(folded)}</details>`;
 ${required}
 <p class="note">Difference of each configuration from what it is compared with, its interval, the medians of both, and p after adjustment.</p>
 ${open ? verdictTable([first]) : nothing}
-${fold}</section>`;
+${fold}
+${steps}</section>`;
+}
+
+function stepFold(model: ReportModel): Markup {
+  const steps = stepGroups(model);
+  const count = steps?.groups.reduce((sum, group) => sum + group.rows.length, 0) ?? 0;
+  return steps === null
+    ? nothing
+    : html`<details><summary>${steps.title} (${count} rows)</summary>
+${verdictTable(steps.groups)}</details>`;
 }
 
 function verdictTable(groups: readonly VerdictGroup[]): Markup {

@@ -14,7 +14,7 @@ import type { FactGroup, ReportModel } from "./model.ts";
 import { stageMarkdown } from "./stage-table.ts";
 import { type Cell, markText, type Table, tableOf } from "./table.ts";
 import { formatSeconds } from "./units.ts";
-import { requirementRows, verdictGroups } from "./verdict-rows.ts";
+import { requirementRows, stepGroups, type VerdictGroup, verdictGroups } from "./verdict-rows.ts";
 
 /** Columns that fit beside each other in a pull request; all of them stand in a fold. */
 const narrow = ["iops", "bw", "response.p50", "response.p99", "response.p99.9", "cpu_us_per_io"];
@@ -143,27 +143,28 @@ function requirements(model: ReportModel): string {
 }
 
 function verdicts(model: ReportModel): string {
-  const groups = verdictGroups(model).map(({ heading, rows }) => {
-    const lines = [
-      `| ${escapeText(heading)} | Verdict | Difference | Interval | Medians | p | Compared with | Why |`,
-      "|---|---|---:|---:|---:|---|---|",
-      ...rows.map(({ candidate, verdict, difference, interval, medians, p, base, why }) => {
-        const cells = [candidate, verdict, difference, interval, medians, p, base, why].map(
-          escapeText,
-        );
-        return `| ${cells.with(1, `**${verdict}**`).join(" | ")} |`;
-      }),
-    ];
-    return { heading, text: lines.join("\n") };
-  });
-  const [first, ...rest] = groups;
-  if (first === undefined) {
-    return "";
-  }
+  const [first, ...rest] = verdictGroups(model);
   const names = rest.map(({ heading }) => heading).join(", ");
-  const others = rest.map(({ text }) => text).join("\n\n");
-  const folded = rest.length === 0 ? "" : fold(`Verdicts: ${names}`, others);
-  return ["## Verdicts", first.text, folded].filter((part) => part !== "").join("\n\n");
+  const steps = stepGroups(model);
+  const parts = [
+    first === undefined ? "" : verdictText(first),
+    rest.length === 0 ? "" : fold(`Verdicts: ${names}`, rest.map(verdictText).join("\n\n")),
+    steps === null ? "" : fold(steps.title, steps.groups.map(verdictText).join("\n\n")),
+  ].filter((part) => part !== "");
+  return parts.length === 0 ? "" : ["## Verdicts", ...parts].join("\n\n");
+}
+
+function verdictText({ heading, rows }: VerdictGroup): string {
+  const lines = rows.map((row) => {
+    const { candidate, verdict, difference, interval, medians, p, base, why } = row;
+    const cells = [candidate, verdict, difference, interval, medians, p, base, why];
+    return `| ${cells.map(escapeText).with(1, `**${verdict}**`).join(" | ")} |`;
+  });
+  return [
+    `| ${escapeText(heading)} | Verdict | Difference | Interval | Medians | p | Compared with | Why |`,
+    "|---|---|---:|---:|---:|---:|---|---|",
+    ...lines,
+  ].join("\n");
 }
 
 function methodFold(model: ReportModel): string {

@@ -241,6 +241,8 @@ export interface ReportModel {
   readonly seed: number;
   readonly entries: readonly Entry[];
   readonly comparisons: readonly SweepComparison[];
+  /** Each value of a parameter against the one before it, where the sweep asks for that. */
+  readonly steps?: { readonly along: string; readonly comparisons: readonly SweepComparison[] };
   /** Ratios this near to 1, as a share, counted as no difference. */
   readonly minEffect: number;
   /** What points had to reach. */

@@ -26,13 +26,27 @@ export interface VerdictGroup {
 
 /** Metric by metric, in the order in which they were asked for. */
 export function verdictGroups(model: ReportModel): readonly VerdictGroup[] {
-  const metrics = [...new Set(model.comparisons.map((each) => each.metric))];
+  return groupsOf(model, model.comparisons);
+}
+
+/** The same of each value of a parameter against the one before it; null where nobody asked for that. */
+export function stepGroups(
+  model: ReportModel,
+): { readonly title: string; readonly groups: readonly VerdictGroup[] } | null {
+  const { along, comparisons = [] } = model.steps ?? {};
+  const title = `Steps of ${along}: each value against the one before it`;
+  return comparisons.length === 0 ? null : { title, groups: groupsOf(model, comparisons) };
+}
+
+function groupsOf(
+  model: ReportModel,
+  comparisons: readonly SweepComparison[],
+): readonly VerdictGroup[] {
+  const metrics = [...new Set(comparisons.map((each) => each.metric))];
   return metrics.map((metric) => ({
     metric,
     heading: `${metricHeading(metric)}${overText(model, metric)}`,
-    rows: model.comparisons
-      .filter((each) => each.metric === metric)
-      .map((each) => rowOf(model, each)),
+    rows: comparisons.filter((each) => each.metric === metric).map((each) => rowOf(model, each)),
   }));
 }
 

@@ -65,6 +65,7 @@ function differences(sweep: SweepRecord, file: FileRecord): readonly string[] {
     ["metrics", metrics, spec.metrics],
     ["min_effect", minEffect, spec.min_effect],
     ["baseline", sweep.baseline, spec.baseline],
+    ["steps", sweep.steps?.along, spec.steps],
     ["pick", sweep.pick, pick],
     // Of previews nothing is judged, nor of what ended before its first run.
     ...(sweep.preview || (sweep.state === "partial" && judged.length === 0)

@@ -7,7 +7,8 @@ import type { SweepComparison, SweepRecord, SweepRequirement } from "../sweep-re
 import { parseThreshold } from "../threshold.ts";
 import { distributionsOf } from "./distributions.ts";
 import { fileRecord } from "./file-record.ts";
-import { type FiguresOf, judge } from "./judge.ts";
+import { type FiguresOf, type JudgeInput, judge } from "./judge.ts";
+import { judgeSteps } from "./judge-steps.ts";
 import { type LayerTax, LayerTaxes } from "./layer-tax.ts";
 import { judgeRequirements } from "./require.ts";
 import type { SweepSpec } from "./spec.ts";
@@ -26,18 +27,31 @@ export function figuresOf({ points }: SweepRecord, records: Records): FiguresOf 
 }
 
 export function comparisonsOf(sweep: SweepRecord, figures: FiguresOf): readonly SweepComparison[] {
-  // The level of the look at which the sweep ended; its usual one where no looks were planned.
-  const blocks = Math.max(0, ...sweep.points.map(({ runs }) => runs.length));
   return sweep.preview
     ? []
-    : judge({
-        points: sweep.points,
-        metrics: sweep.metrics,
-        baseline: sweep.baseline ?? null,
-        figures,
-        confidence: 1 - levelAt(sweep.looks ?? [], blocks),
-        ...(sweep.min_effect === undefined ? {} : { margin: sweep.min_effect }),
-      });
+    : judge({ ...judgedOf(sweep, figures), baseline: sweep.baseline ?? null });
+}
+
+function judgedOf(sweep: SweepRecord, figures: FiguresOf): Omit<JudgeInput, "baseline"> {
+  // The level of the look at which the sweep ended; its usual one where no looks were planned.
+  const blocks = Math.max(0, ...sweep.points.map(({ runs }) => runs.length));
+  return {
+    points: sweep.points,
+    metrics: sweep.metrics,
+    figures,
+    confidence: 1 - levelAt(sweep.looks ?? [], blocks),
+    ...(sweep.min_effect === undefined ? {} : { margin: sweep.min_effect }),
+  };
+}
+
+/** Each value of the parameter that the sweep asks about against the one before it. */
+export function stepsOf(sweep: SweepRecord, figures: FiguresOf): readonly SweepComparison[] {
+  const { preview, steps, parameters } = sweep;
+  if (preview || steps === undefined) {
+    return [];
+  }
+  const { along } = steps;
+  return judgeSteps({ ...judgedOf(sweep, figures), along, values: parameters[along] ?? [] });
 }
 
 /** What was required of single points, asked of them again. */
@@ -89,7 +103,13 @@ function askedBy(directory: string, sweep: SweepRecord, by: SweepSpec): SweepRec
     const message = `--by ${by.file}: ${sweep.name} in ${directory} was made of other points; name the file of that sweep`;
     throw new OsdynoError("bad-input", message);
   }
-  const { baseline: _baseline, pick: _pick, requirements: _requirements, ...rest } = sweep;
+  const {
+    baseline: _baseline,
+    pick: _pick,
+    requirements: _requirements,
+    steps: before,
+    ...rest
+  } = sweep;
   const note = `judged by ${basename(by.file)} as it was written after the runs were made`;
   return {
     ...rest,
@@ -97,6 +117,9 @@ function askedBy(directory: string, sweep: SweepRecord, by: SweepSpec): SweepRec
     metrics: by.metrics,
     min_effect: by.minEffect,
     ...(by.baseline === null ? {} : { baseline: by.baseline }),
+    ...(by.steps === undefined
+      ? {}
+      : { steps: { along: by.steps, comparisons: before?.comparisons ?? [] } }),
     ...(by.pick === null ? {} : { pick: by.pick }),
     ...(by.text === undefined ? {} : { file: fileRecord(by.file, by.text) }),
     notes: [...(sweep.notes ?? []).filter((each) => each !== note), note],
@@ -130,11 +153,18 @@ export function judgedAgain(
   );
   const figures = figuresOf(sweep, records);
   const keyOf = (each: SweepComparison) => `${each.metric} ${each.base} ${each.candidate}`;
-  const known = new Map(sweep.comparisons.map((each) => [keyOf(each), each]));
-  const comparisons = comparisonsOf(sweep, figures).map((each) =>
-    withNoise(each, known.get(keyOf(each))),
-  );
-  const judged = { ...sweep, comparisons };
+  const again = (now: readonly SweepComparison[], then: readonly SweepComparison[]) => {
+    const known = new Map(then.map((each) => [keyOf(each), each]));
+    return now.map((each) => withNoise(each, known.get(keyOf(each))));
+  };
+  const { steps } = sweep;
+  const judged = {
+    ...sweep,
+    comparisons: again(comparisonsOf(sweep, figures), sweep.comparisons),
+    ...(steps === undefined
+      ? {}
+      : { steps: { ...steps, comparisons: again(stepsOf(sweep, figures), steps.comparisons) } }),
+  };
   return {
     ...judged,
     ...(sweep.layer_tax === undefined ? {} : { layer_tax: layerTaxesOf(sweep, records) }),

@@ -153,8 +153,17 @@ interface Compared {
  * comparisons of the metric. Where a figure is 0, differences take the place of ratios.
  */
 export function judge(input: JudgeInput): SweepComparison[] {
+  const { points, baseline } = input;
+  return baseline === null ? [] : judgeAgainst(input, basesOf(points, baseline));
+}
+
+/** The same of any pairs: `baseOf` answers what a point is compared with. */
+export function judgeAgainst(
+  input: Omit<JudgeInput, "baseline">,
+  baseOf: (point: JudgedPoint) => JudgedPoint | null,
+): SweepComparison[] {
   const { metrics } = input;
-  const compared = comparedOf(input);
+  const compared = comparedOf(input, baseOf);
   const adjusted = new Map(
     metrics.flatMap((metric) => {
       const own = compared.filter((each) => each.metric === metric);
@@ -165,12 +174,11 @@ export function judge(input: JudgeInput): SweepComparison[] {
   return compared.map((each) => comparisonOf(each, adjusted.get(each) ?? each.found.p, input));
 }
 
-function comparedOf(input: JudgeInput): Compared[] {
-  const { points, metrics, baseline, figures, confidence = usualConfidence } = input;
-  if (baseline === null) {
-    return [];
-  }
-  const baseOf = basesOf(points, baseline);
+function comparedOf(
+  input: Omit<JudgeInput, "baseline">,
+  baseOf: (point: JudgedPoint) => JudgedPoint | null,
+): Compared[] {
+  const { points, metrics, figures, confidence = usualConfidence } = input;
   return metrics
     .filter((name) => metricFacts(name)?.better !== "none")
     .flatMap((metric) =>
@@ -191,7 +199,7 @@ function comparedOf(input: JudgeInput): Compared[] {
 function comparisonOf(
   { metric, base, candidate, sides, found }: Compared,
   p: number,
-  { confidence = usualConfidence, margin = usualMargin }: JudgeInput,
+  { confidence = usualConfidence, margin = usualMargin }: Omit<JudgeInput, "baseline">,
 ): SweepComparison {
   const better = metricFacts(metric)?.better ?? "none";
   const format = (value: number) => formatMetric(metric, value);

@@ -276,6 +276,9 @@ async function runHeld(asked: SweepRequest, holds: Holds): Promise<SweepResult> 
   const recordOf = (): SweepRecord => ({
     ...empty(request, preview, blocks),
     comparisons: sweep?.standing.comparisons() ?? [],
+    ...(spec.steps === undefined
+      ? {}
+      : { steps: { along: spec.steps, comparisons: sweep?.standing.steps() ?? [] } }),
     ...notesOf(spec, sweep),
     ...host.record,
     ...(spec.require.length > 0 ? { requirements: sweep?.standing.requirements() ?? [] } : {}),

@@ -67,6 +67,7 @@ export const sweepSchema = z.strictObject({
   min_effect: percent.pipe(z.number().lt(1, "less than 100%")).default(0.02),
   metrics: z.array(z.string()).min(1).default(["iops", "response.p99"]),
   baseline: z.record(z.string(), scalar).optional(),
+  steps: z.string().optional(),
   pick: z.strictObject({ smallest: z.string(), within: percent }).optional(),
   require: z
     .array(

@@ -98,6 +98,8 @@ export interface SweepSpec {
   readonly minEffect: number;
   readonly metrics: readonly string[];
   readonly baseline: Readonly<Record<string, string>> | null;
+  /** Each value of this parameter is compared with the one before it. */
+  readonly steps?: string;
   readonly pick: PickRule | null;
   readonly require: readonly Requirement[];
   readonly preview: boolean;
@@ -145,6 +147,7 @@ function checkParameters(
     { keys: ["baseline"], names: Object.keys(spec.baseline ?? {}) },
     { keys: ["prepare", "per"], names: spec.prepare?.per ?? [] },
     { keys: ["pick", "smallest"], names: spec.pick === undefined ? [] : [spec.pick.smallest] },
+    { keys: ["steps"], names: spec.steps === undefined ? [] : [spec.steps] },
     ...spec.require.map(({ at }, index) => ({
       keys: ["require", index, "at"],
       names: Object.keys(at),
@@ -396,6 +399,7 @@ export function specOf(document: SweepDocument, spec: CheckedSweep): SweepSpec {
     minEffect: spec.min_effect,
     metrics: spec.metrics,
     baseline: spec.baseline ?? null,
+    ...(spec.steps === undefined ? {} : { steps: spec.steps }),
     pick: pick === undefined ? null : { parameter: pick.smallest, within: pick.within },
     require: askedOf(document, spec),
     preview: spec.preview,

@@ -8,7 +8,8 @@ import type { RunRecord } from "../run-record.ts";
 import { lookAt } from "../stats/looks.ts";
 import { medianInterval } from "../stats/order-statistics.ts";
 import type { SweepComparison, SweepRequirement } from "../sweep-record.ts";
-import { judge, relativeWidth } from "./judge.ts";
+import { type JudgeInput, judge, relativeWidth } from "./judge.ts";
+import { judgeSteps } from "./judge-steps.ts";
 import { type LayerTax, LayerTaxes } from "./layer-tax.ts";
 import type { Point } from "./points.ts";
 import { judgeRequirements } from "./require.ts";
@@ -102,14 +103,29 @@ export class Standing {
     Array.from(this.#figures.get(`${point}|${name}`) ?? [], (value) => value ?? null);
 
   comparisons(): SweepComparison[] {
-    const { metrics, baseline, minEffect: margin } = this.#spec;
-    const points = this.#points;
-    const confidence = 1 - levelAt(looksOf(this.#spec), this.#blocks);
+    const { baseline } = this.#spec;
     return this.#preview
       ? []
-      : judge({ points, metrics, baseline, figures: this.figures, confidence, margin }).map(
-          (each) => this.#withNoise(each),
-        );
+      : judge({ ...this.#judged(), baseline }).map((each) => this.#withNoise(each));
+  }
+
+  /** Each value of a parameter against the one before it; none unless the sweep file asks for it. */
+  steps(): SweepComparison[] {
+    const { steps: along, axes } = this.#spec;
+    if (this.#preview || along === undefined) {
+      return [];
+    }
+    const values = axes.flatMap((axis) => axis.values.map(({ parameters }) => parameters[along]));
+    const known = [...new Set(values)].filter((value) => value !== undefined);
+    return judgeSteps({ ...this.#judged(), along, values: known }).map((each) =>
+      this.#withNoise(each),
+    );
+  }
+
+  #judged(): Omit<JudgeInput, "baseline"> {
+    const { metrics, minEffect: margin } = this.#spec;
+    const confidence = 1 - levelAt(looksOf(this.#spec), this.#blocks);
+    return { points: this.#points, metrics, figures: this.figures, confidence, margin };
   }
 
   /** Of what is called better or worse although equal runs differ as much, the reason says so. */

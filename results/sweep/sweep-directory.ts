@@ -66,7 +66,7 @@ export function openRecord(asked: AskedSweep): SweepRecord {
       parameters.set(name, known.includes(value) ? known : [...known, value]);
     }
   }
-  const { baseline, pick } = spec;
+  const { baseline, pick, steps } = spec;
   return {
     schema: sweepSchemaName,
     state: "partial",
@@ -82,6 +82,7 @@ export function openRecord(asked: AskedSweep): SweepRecord {
     metrics: spec.metrics,
     min_effect: spec.minEffect,
     ...(baseline === null ? {} : { baseline }),
+    ...(steps === undefined ? {} : { steps: { along: steps, comparisons: [] } }),
     ...(pick === null ? {} : { pick }),
     ...untilOf(spec),
     ...(spec.notes.length === 0 ? {} : { notes: spec.notes }),

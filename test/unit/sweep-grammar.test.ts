@@ -144,6 +144,7 @@ describe("refusals name the line", () => {
     ["matrix: {bs: [4k]}\nwhen: {bss: {bs: 4k}}", 6, /bss is not an axis of the matrix; .*mean bs/],
     ["matrix: {bs: [4k]}\nbaseline: {bs: 8k}", 6, /baseline: bs has no value 8k/],
     ["matrix: {bs: [4k]}\npick: {smallest: bz, within: 5%}", 6, /pick: bz is not an axis/],
+    ["matrix: {iodepth: [1]}\nsteps: iodept", 6, /steps: iodept is not an axis.*mean iodepth/],
     ["prepare: {fill: 60}", 5, /prepare\.fill: give a percentage/],
     ["prepare: {fill: 99%}", 5, /at most 95%/],
     ["prepare: {fill: 60%, aged: 2}", 5, /no such key: aged/],
