@@ -8,6 +8,7 @@ import { nearestName } from "../engine/base/nearest-name.ts";
 import { plannedDirections } from "../workloads/job-reach.ts";
 import type { PlannedJob, RunPlan } from "../workloads/plan-model.ts";
 import type { Direction } from "../workloads/run-outcome.ts";
+import { counterNames, counterSource } from "./counter-names.ts";
 import { standardPercentiles } from "./histogram.ts";
 import { type ParsedMetric, parseMetric } from "./metrics.ts";
 import type { Threshold } from "./threshold.ts";
@@ -60,14 +61,34 @@ function absent(parsed: ParsedMetric, plan: RunPlan, stages: boolean): string | 
       return absentShare(parsed, plan, jobs);
     case "plain":
       return ofStores.includes(parsed.name) && plan.stores.length === 0 ? noStore : null;
-    case "counter": {
-      const plain = plan.stores.length === 0 && plan.chains.length === 0;
-      const known: readonly string[] = jobCounters;
-      return plain && !known.includes(parsed.name)
-        ? `without a store or a layer there are the counters ${known.join(", ")}`
-        : null;
-    }
+    case "counter":
+      return absentCounter(parsed.name, plan);
   }
+}
+
+/** Names of jobs' own counters, then those of the store and of the layers that are there. */
+function absentCounter(name: string, { stores, chains }: RunPlan): string | null {
+  const own: readonly string[] = jobCounters;
+  if (own.includes(name)) {
+    return null;
+  }
+  const source = counterSource(name);
+  const layers = new Set<string>(chains.flatMap((chain) => chain.layers));
+  if (source === "shape") {
+    return null;
+  }
+  if (stores.length === 0 && layers.size === 0) {
+    return `without a store or a layer there are the counters ${own.join(", ")}`;
+  }
+  if (source === null) {
+    const near = nearestName(name, [...own, ...counterNames]);
+    const hint = near === null ? "" : `; did you mean counter.${near}?`;
+    return `nothing here counts that${hint}`;
+  }
+  if (source === "store") {
+    return stores.length === 0 ? noStore : null;
+  }
+  return layers.has(source) ? null : `there is no layer ${source} above the targets`;
 }
 
 const ofStores: readonly string[] = [

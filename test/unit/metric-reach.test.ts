@@ -89,6 +89,35 @@ test("layers and stores bring theirs", () => {
   }
 });
 
+test.each([
+  ["bluestore.nonsense", "nothing here counts that; did you mean counter."],
+  ["bluestore.onode", "nothing here counts that; did you mean counter.bluestore.onodes?"],
+  [
+    "bluestore.txc_commit_lat.p98_ns",
+    "nothing here counts that; did you mean counter.bluestore.txc_commit_lat.p9",
+  ],
+  ["writelog_throttled", "there is no layer writelog above the targets"],
+])("a store counts no %s", (name, reason) => {
+  expect(why(`counter.${name}`, onStore)).toContain(`this run has no counter.${name}: ${reason}`);
+});
+
+test("counters of a store, of a layer that is there, and of jobs", () => {
+  for (const name of [
+    "bluestore.onodes",
+    "rocksdb.level3_bytes",
+    "ios",
+    "objects.put_lat.p99_ns",
+  ]) {
+    expect(why(`counter.${name}`, onStore)).toBeNull();
+  }
+  expect(why("counter.bluestore.onodes", scheduled)).toContain("there is no object store");
+  expect(why("counter.scheduler.recovery.wait_ns", scheduled)).toBeNull();
+  expect(why("counter.scheduler.recovry.wait_ns", scheduled)).toContain(
+    "did you mean counter.scheduler.recovery.wait_ns?",
+  );
+  expect(why("counter.shape.host_slower", plain)).toBeNull();
+});
+
 test("what a job does besides rw counts: read back, several directions in one, percentile_list", () => {
   const verified = planOf(["[w]", "rw=write", "verify=crc32c", "percentile_list=97"]);
   expect(why("read.iops", verified)).toBeNull();

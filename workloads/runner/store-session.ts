@@ -280,7 +280,9 @@ class OpenStore {
 
 /** The store's, its volume's and its objects'. */
 function countersOf({ real, objects, memory }: OpenStore): PerfCounters {
-  const counters = { ...real.perfCounters(), memory: memory.counters() };
+  const own = real.perfCounters();
+  // The key-value store in memory counts under the same name.
+  const counters = { ...own, memory: { ...own["memory"], ...memory.counters() } };
   return objects === null ? counters : { ...counters, objects: objects.counters() };
 }
 
