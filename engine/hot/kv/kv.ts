@@ -163,6 +163,14 @@ export interface KeyValueStore {
   commit(batches: readonly KvBatch[], done: (errno: number) => void): void;
   /** Every extent that it holds on any device, also ones kept in reserve. */
   usedExtents(): readonly KvExtent[];
+  /**
+   * How many bytes more it can be given, keys and values, and still write what it holds anew, take what
+   * removes some of it, and be opened again; below 0: only removals should come. `mainFreeBytes` are free on
+   * the main device. Cheap: it is asked before each transaction. Absent: as many as there are.
+   */
+  roomBytes?(mainFreeBytes: number): number;
+  /** Gives back space of records that were removed; calls back, later, when it has, or could not. */
+  makeRoom?(mainFreeBytes: number, done: () => void): void;
   counters(): KvCounters;
   /** Memory that it may use to cache what is on the device; all in memory: no effect. */
   setCacheBytes(bytes: number): void;

@@ -40,6 +40,7 @@ interface NativeSide {
   counters(): string;
   logLines(): string[];
   setCacheBytes(bytes: number): void;
+  tidy(freeBytes: number): number;
   compact(): void;
   close(): number[];
   abandon(): void;
@@ -60,6 +61,21 @@ interface Layout {
 
 const defaultCacheBytes = 64 << 20;
 
+/** Beyond so much room it is not counted exactly. */
+const plentyBytes = 64 << 20;
+/** Near the end it is counted again after so many questions. */
+const countEvery = 32;
+/** Small files that opening writes, the log of BlueFS, and what removes records. */
+const leastSpareBytes = 1 << 20;
+
+/** What follows from the devices. */
+export interface RocksdbRoom {
+  /** Size of the device of its own that tables go to; 0: there is none. */
+  readonly dbBytes: number;
+  /** Write-ahead logs together at most. */
+  readonly logBytes: number;
+}
+
 export class RocksdbStore implements KeyValueStore {
   readonly facts: KvFacts;
   /** In BlueFS. */
@@ -79,16 +95,23 @@ export class RocksdbStore implements KeyValueStore {
   #failures: number[] = [];
   #parked = false;
   #idle: (() => void) | null = null;
+  readonly #room: RocksdbRoom;
+  /** Space that it holds, on the device of its own and in all, as it was counted last. */
+  #ownBytes = 0;
+  #heldBytes = 0;
+  #questions = 0;
 
   constructor(
     side: NativeSide,
     roles: readonly KvDeviceRole[],
     growthBytes: number,
+    room: RocksdbRoom,
     salvage?: KvOpenContext["salvage"],
   ) {
     this.facts = { name: "rocksdb", durable: true, growthBytes };
     this.#native = side;
     this.#roles = roles;
+    this.#room = room;
     this.#salvage = salvage;
     for (const reason of salvage === undefined ? [] : side.damage()) {
       salvage?.({ reason });
@@ -138,6 +161,10 @@ export class RocksdbStore implements KeyValueStore {
 
   commit(batches: readonly KvBatch[], done: (errno: number) => void): void {
     this.#native.commit(batches.map((batch) => batch.bytes));
+    this.#await(done);
+  }
+
+  #await(done: (errno: number) => void): void {
     this.#waiting.push(done);
     if (!this.#parked) {
       this.#parked = true;
@@ -156,6 +183,40 @@ export class RocksdbStore implements KeyValueStore {
       });
     }
     return extents;
+  }
+
+  /** Tables of what the logs hold have to be written, and tables anew, piece by piece. */
+  roomBytes(mainFreeBytes: number): number {
+    const { dbBytes, logBytes } = this.#room;
+    const spare = () => logBytes + leastSpareBytes + this.#heldBytes / 8;
+    if (mainFreeBytes - spare() >= plentyBytes) {
+      return mainFreeBytes - spare();
+    }
+    if (this.#questions % countEvery === 0) {
+      this.#countHeld();
+    }
+    this.#questions += 1;
+    return mainFreeBytes + Math.max(0, dbBytes - this.#ownBytes) - spare();
+  }
+
+  /** In turn with commits. What is written anew is what there is space for. */
+  makeRoom(mainFreeBytes: number, done: () => void): void {
+    this.#countHeld();
+    const free = mainFreeBytes + Math.max(0, this.#room.dbBytes - this.#ownBytes);
+    this.#native.tidy(free);
+    this.#await(() => {
+      this.#questions = 0;
+      done();
+    });
+  }
+
+  #countHeld(): void {
+    this.#ownBytes = 0;
+    this.#heldBytes = 0;
+    for (const { role, lengthBytes } of this.usedExtents()) {
+      this.#heldBytes += lengthBytes;
+      this.#ownBytes += role === "db" ? lengthBytes : 0;
+    }
   }
 
   counters(): KvCounters {
@@ -377,8 +438,11 @@ function databaseOptions(context: KvOpenContext, builtIn: string): string {
 
 /** Tables are written of all that the logs hold before these go, and a level's are merged beside it. */
 function growthOf(context: KvOpenContext, options: string): number {
-  const limit = rocksdbNumber(options, "max_total_wal_size") ?? mostLogBytes;
-  return context.devices.db === null ? 2 * limit : 0;
+  return context.devices.db === null ? 2 * logsOf(options) : 0;
+}
+
+function logsOf(options: string): number {
+  return rocksdbNumber(options, "max_total_wal_size") ?? mostLogBytes;
 }
 
 function uuidOf(random: Random): string {
@@ -413,6 +477,7 @@ function open(context: KvOpenContext): RocksdbStore {
     told(() => new Side(JSON.stringify(spec))),
     layout.roles,
     growthOf(context, options),
+    { dbBytes: context.devices.db?.sizeBytes ?? 0, logBytes: logsOf(options) },
     context.readOnly ? context.salvage : undefined,
   );
 }

@@ -8,6 +8,7 @@ export class OwnSpace implements KvSpace {
   readonly unitBytes = 65_536;
   readonly handle = null;
   readonly #role: KvDeviceRole;
+  freeBytes = 0;
   /** Ascending, not touching. */
   #free: { offsetBytes: number; lengthBytes: number }[];
 
@@ -15,6 +16,7 @@ export class OwnSpace implements KvSpace {
     this.#role = role;
     const usable = Math.floor(sizeBytes / this.unitBytes) * this.unitBytes - reservedBytes;
     this.#free = usable > 0 ? [{ offsetBytes: reservedBytes, lengthBytes: usable }] : [];
+    this.freeBytes = Math.max(0, usable);
   }
 
   /** Takes what an opened store holds already. */
@@ -37,13 +39,14 @@ export class OwnSpace implements KvSpace {
           .filter((part) => part.lengthBytes > 0);
       });
     }
+    this.freeBytes = this.#free.reduce((sum, range) => sum + range.lengthBytes, 0);
   }
 
   allocate(lengthBytes: number): readonly KvExtent[] | undefined {
-    const free = this.#free.reduce((sum, range) => sum + range.lengthBytes, 0);
-    if (free < lengthBytes) {
+    if (this.freeBytes < lengthBytes) {
       return undefined;
     }
+    this.freeBytes -= lengthBytes;
     const taken: KvExtent[] = [];
     let wanted = lengthBytes;
     while (wanted > 0) {
@@ -74,6 +77,7 @@ export class OwnSpace implements KvSpace {
       }
     }
     this.#free = merged;
+    this.freeBytes = merged.reduce((sum, range) => sum + range.lengthBytes, 0);
   }
 }
 
@@ -93,6 +97,12 @@ export class SpareSpace {
 
   get extents(): readonly KvExtent[] {
     return this.#spare;
+  }
+
+  /** What is kept, and what could be had beside it; `mainFreeBytes`: of the main device, if it is that. */
+  roomBytes(mainFreeBytes: number): number {
+    const source = this.#source;
+    return this.#spareBytes + (source instanceof OwnSpace ? source.freeBytes : mainFreeBytes);
   }
 
   /** How much to keep; tries to get it if it is more than there is. */

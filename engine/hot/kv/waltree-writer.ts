@@ -90,6 +90,15 @@ export class StreamWriter {
     return this.#extents;
   }
 
+  /** Extents from the one that is written to on. */
+  get aheadBytes(): number {
+    let bytes = 0;
+    for (let index = this.#current; index < this.#extents.length; index += 1) {
+      bytes += (this.#extents[index] as KvExtent).lengthBytes;
+    }
+    return bytes;
+  }
+
   /** Goes on where a reader ended; `all`: every extent of the stream, those that are full too. */
   adopt(all: readonly KvExtent[], end: StreamPosition): void {
     this.#extents = [...all];
@@ -220,9 +229,7 @@ export class StreamWriter {
    */
   #allocate(payloadBytes: number): KvExtent[] | null {
     const { space, growBytes, blockBytes, io, leaveBytes } = this.#options;
-    const ahead = this.#extents
-      .slice(this.#current)
-      .reduce((sum, { lengthBytes }) => sum + lengthBytes, 0);
+    const ahead = this.aheadBytes;
     const slots = Math.ceil(payloadBytes / (io.slotBytes - fragmentHeaderBytes)) + 1;
     const needed = (extents: number) =>
       payloadBytes +

@@ -38,6 +38,8 @@ import { type Tuning, tuningOf } from "./waltree-tuning.ts";
 import { type StreamPosition, StreamWriter } from "./waltree-writer.ts";
 
 const erofs = 30;
+/** Room that is left to what removes records. */
+const removalBytes = 256 << 10;
 /** Batches of one log write at most; one alone may be larger. */
 const groupBytesLimit = 8 << 20;
 
@@ -94,6 +96,8 @@ class WaltreeStore implements KeyValueStore {
   /** Log bytes at which the next checkpoint is due. */
   #dueBytes: number;
   #idle: (() => void)[] = [];
+  /** Called when a checkpoint has ended, or none was worth while. */
+  #madeRoom: (() => void)[] = [];
   /** Lengths of a group's batches, as they are written; used again. */
   readonly #heads: Uint8Array[] = [];
   readonly #counts = {
@@ -181,6 +185,27 @@ class WaltreeStore implements KeyValueStore {
     ];
   }
 
+  /**
+   * Each byte is in the log first, and in the next checkpoint, which is beside the last one; and all that the
+   * log has room for already may come to be in that checkpoint.
+   */
+  roomBytes(mainFreeBytes: number): number {
+    const shared = this.#logSpace === this.#baseSpace;
+    const held = this.#tree.tree.bytes + (shared ? this.#log.aheadBytes : 0);
+    const again = checkpointSpaceBytes(held, this.#devices.blockBytes) + removalBytes;
+    const room = this.#baseSpace.roomBytes(mainFreeBytes) - again;
+    return room / (shared ? 2.25 : 1.125);
+  }
+
+  /** A checkpoint holds what is there, no more, and frees the log. */
+  makeRoom(_mainFreeBytes: number, done: () => void): void {
+    this.#madeRoom.push(done);
+    if (!this.#busy) {
+      this.#startCheckpoint();
+      this.#tellRoom();
+    }
+  }
+
   counters(): KvCounters {
     const { base, log } = this.#devices;
     return {
@@ -251,7 +276,7 @@ class WaltreeStore implements KeyValueStore {
       const cleared = onward(() => this.#writeSuperblock({ log }, written), failed);
       clearBlock(this.#devices.log, log.offsetBytes, this.#devices.blockBytes, cleared);
     } else {
-      this.#later(() => this.#noSpace(group));
+      this.#later(() => this.#noSpace(group, this.#counts.checkpoints));
     }
   }
 
@@ -292,7 +317,8 @@ class WaltreeStore implements KeyValueStore {
       }
     });
     if (how === "refused") {
-      this.#later(() => this.#noSpace(group));
+      const { checkpoints } = this.#counts;
+      this.#later(() => this.#noSpace(group, checkpoints));
     }
   }
 
@@ -303,9 +329,13 @@ class WaltreeStore implements KeyValueStore {
 
   /**
    * A checkpoint frees the log: the group waits for one that is under way or worth while. Then part of
-   * it may fit where the whole does not.
+   * it may fit where the whole does not. `checkpoints`: how many there were when it was refused.
    */
-  #noSpace(group: readonly Waiting[]): void {
+  #noSpace(group: readonly Waiting[], checkpoints: number): void {
+    if (this.#checkpoint === null && checkpoints !== this.#counts.checkpoints) {
+      this.#writeGroup(group);
+      return;
+    }
     this.#startCheckpoint();
     if (this.#checkpoint !== null) {
       this.#held = group;
@@ -324,6 +354,7 @@ class WaltreeStore implements KeyValueStore {
   #resume(): void {
     const held = this.#held;
     this.#held = null;
+    this.#tellRoom();
     if (held !== null && this.#poisoned === 0) {
       this.#writeGroup(held);
     } else if (held !== null) {
@@ -352,8 +383,9 @@ class WaltreeStore implements KeyValueStore {
       this.#counts.commit_ns += nowNs - sinceNs;
       done(errno);
     }
-    if (this.#log.writtenBytes >= this.#dueBytes) {
+    if (this.#log.writtenBytes >= this.#dueBytes || this.#madeRoom.length > 0) {
       this.#startCheckpoint();
+      this.#tellRoom();
     }
     this.#busy = false;
     this.#pump();
@@ -462,6 +494,14 @@ class WaltreeStore implements KeyValueStore {
     if (this.#poisoned !== 0) {
       for (const { done } of this.#queue.splice(0)) {
         this.#later(() => done(this.#poisoned));
+      }
+    }
+  }
+
+  #tellRoom(): void {
+    if (this.#checkpoint === null) {
+      for (const done of this.#madeRoom.splice(0)) {
+        this.#later(done);
       }
     }
   }

@@ -15,6 +15,11 @@ export class Admission {
   readonly #throttle: CostThrottle;
   /** Some transaction is prepared and not yet handed to the key-value store. */
   readonly #preparedAny: () => boolean;
+  /** What transactions under way add to the key-value store. */
+  #growthBytes = 0;
+  /** Transactions that only removed have ended since the key-value store was to make room. */
+  #removed = true;
+  #makesRoom = false;
   /** Collections whose first transaction waits. */
   #waiting: Sequencer[] = [];
 
@@ -71,30 +76,63 @@ export class Admission {
 
   /** The transaction has ended. */
   left(txc: Txc): void {
+    this.#removed ||= txc.result === 0 && txc.kvGrowthBytes === 0;
     if (txc.admitted) {
       this.#throttle.leave(txc.costBytes);
     }
+    this.#growthBytes -= txc.kvGrowthBytes;
+    txc.kvGrowthBytes = 0;
   }
 
-  /** There is space for a transaction that needs so much, or will be, or not. */
-  hasSpace(txc: Txc, needBytes: number): "yes" | "wait" | "none" {
+  /**
+   * There is space for a transaction that needs so much and makes the key-value store hold so much more, or
+   * will be, or not. Once it is done in memory it must be committed: a commit without space ends the mount.
+   */
+  hasSpace(txc: Txc, needBytes: number, growthBytes: number): "yes" | "wait" | "none" {
     const state = this.#state;
-    const { reclaim } = state;
-    if (needBytes === 0 || reclaim.freeBytes - state.reserveBytes >= needBytes) {
+    if (!this.#fits(needBytes, growthBytes)) {
+      state.countSpace(true);
+    }
+    if (this.#fits(needBytes, growthBytes)) {
+      this.#growthBytes += growthBytes;
+      txc.kvGrowthBytes = growthBytes;
       return "yes";
     }
-    state.countSpace(true);
-    if (reclaim.freeBytes - state.reserveBytes >= needBytes) {
-      return "yes";
-    }
+    this.#makeRoom();
     const coming =
-      reclaim.heldBytes > 0 || !this.#deferred.idle || !this.#sync.idle || this.#preparedAny();
+      this.#makesRoom ||
+      state.reclaim.heldBytes > 0 ||
+      !this.#deferred.idle ||
+      !this.#sync.idle ||
+      this.#preparedAny();
     if (!coming) {
       return "none";
     }
     this.#hurry();
     this.#hold(txc, "space");
     return "wait";
+  }
+
+  /** Once after each removal: it may take long. */
+  #makeRoom(): void {
+    const { kv, reclaim } = this.#state;
+    if (kv.makeRoom !== undefined && this.#removed && !this.#makesRoom) {
+      this.#removed = false;
+      this.#makesRoom = true;
+      kv.makeRoom(reclaim.freeBytes, () => {
+        this.#makesRoom = false;
+        this.#sync.kick();
+      });
+    }
+  }
+
+  #fits(needBytes: number, growthBytes: number): boolean {
+    const { reclaim, reserveBytes, kv } = this.#state;
+    if (needBytes > 0 && reclaim.freeBytes - reserveBytes < needBytes) {
+      return false;
+    }
+    const room = growthBytes === 0 ? undefined : kv.roomBytes?.(reclaim.freeBytes);
+    return room === undefined || room >= this.#growthBytes + growthBytes;
   }
 
   /** Deferred writes go out now. Whatever ends next wakes those that wait: asking again is no use. */

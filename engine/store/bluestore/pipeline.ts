@@ -12,6 +12,7 @@ import { Admission } from "./admission.ts";
 import { Applier } from "./apply.ts";
 import { DeferredQueue, type DeferredRecord, encodeDeferred } from "./deferred.ts";
 import { prefixes, u64Key } from "./keys.ts";
+import { kvGrowthOf } from "./kv-growth.ts";
 import { KvSync } from "./kv-sync.ts";
 import type { ThrottlePicture } from "./perf-counters.ts";
 import { Planner } from "./preread.ts";
@@ -251,7 +252,7 @@ export class Pipeline {
     const { perf } = state;
     perf.enter(txc.trace, perf.stages.prepare);
     if (!txc.prereadDone && this.#overwriter.takes(transaction)) {
-      if (!this.#hasSpace(txc, state.unitBytes)) {
+      if (!this.#hasSpace(txc, state.unitBytes, state.unitBytes / 4)) {
         return false;
       }
       if (txc.result === 0) {
@@ -278,7 +279,7 @@ export class Pipeline {
     if (txc.result !== 0) {
       return true;
     }
-    if (!this.#hasSpace(txc, this.#planner.needBytes(txc))) {
+    if (!this.#hasSpace(txc, this.#planner.needBytes(txc), kvGrowthOf(transaction))) {
       return false;
     }
     if (txc.result !== 0) {
@@ -297,8 +298,8 @@ export class Pipeline {
   }
 
   /** `false`: it has to wait for space; else it has as much, or its result says that there is none. */
-  #hasSpace(txc: Txc, needBytes: number): boolean {
-    const space = this.#admission.hasSpace(txc, needBytes);
+  #hasSpace(txc: Txc, needBytes: number, growthBytes: number): boolean {
+    const space = this.#admission.hasSpace(txc, needBytes, growthBytes);
     if (space === "wait") {
       const { perf } = this.#state;
       perf.enter(txc.trace, perf.stages.waiting);

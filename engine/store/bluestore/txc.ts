@@ -109,6 +109,8 @@ export class Txc implements IoOwner {
   costBytes = 0;
   /** Held by the throttle: `costBytes` is counted. */
   admitted = false;
+  /** How much more the key-value store holds after it, estimated from above; 0: not counted yet, or no more. */
+  kvGrowthBytes = 0;
   prereadLeft = 0;
   prereadDone = false;
   preread: Preread[] = [];
@@ -144,6 +146,7 @@ export class Txc implements IoOwner {
     this.unflushed = false;
     this.durableBytes = 0;
     this.admitted = false;
+    this.kvGrowthBytes = 0;
     this.prereadLeft = 0;
     this.prereadDone = false;
     empty(this.preread);

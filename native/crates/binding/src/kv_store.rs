@@ -254,6 +254,13 @@ impl NativeKvStore {
         Ok(())
     }
 
+    /// Queues, as a commit, that space of what was removed is given back; `free_bytes` may be
+    /// written before any is. Returns how many commits there were by now.
+    #[napi]
+    pub fn tidy(&self, free_bytes: f64) -> Result<f64> {
+        Ok(self.store()?.committer.tidy(free_bytes as u64) as f64)
+    }
+
     /// Compacts everything; blocks.
     #[napi]
     pub fn compact(&self) -> Result<()> {

@@ -28,9 +28,15 @@ pub struct CommitCounters {
     pub write_ns: AtomicU64,
 }
 
+enum Job {
+    Commit(Vec<u8>),
+    /// To give back space of what was removed; so many bytes may be written before any is given back.
+    Tidy(u64),
+}
+
 #[derive(Default)]
 struct Queue {
-    waiting: VecDeque<Vec<u8>>,
+    waiting: VecDeque<Job>,
     submitted: u64,
     closing: bool,
 }
@@ -99,8 +105,22 @@ impl Committer {
         reason = "who counts commits knows the number"
     )]
     pub fn submit(&self, bytes: Vec<u8>) -> u64 {
+        self.push(Job::Commit(bytes))
+    }
+
+    /// Queues that space of what was removed is given back, if that can be done;
+    /// `free_bytes` may be written before any is given back. It is counted as a commit, and does not fail.
+    #[expect(
+        clippy::must_use_candidate,
+        reason = "who counts commits knows the number"
+    )]
+    pub fn tidy(&self, free_bytes: u64) -> u64 {
+        self.push(Job::Tidy(free_bytes))
+    }
+
+    fn push(&self, job: Job) -> u64 {
         let mut queue = self.shared.queue();
-        queue.waiting.push_back(bytes);
+        queue.waiting.push_back(job);
         queue.submitted += 1;
         let number = queue.submitted;
         drop(queue);
@@ -203,6 +223,15 @@ fn work(shared: &Shared, db: &Database, read_only: bool) {
             std::mem::swap(&mut queue.waiting, &mut spare);
         }
         while !spare.is_empty() {
+            if let Some(&Job::Tidy(free_bytes)) = spare.front() {
+                spare.pop_front();
+                if !read_only {
+                    // Without space for it, all stays as it is.
+                    drop(db.tidy(free_bytes));
+                }
+                finish(shared, &[Vec::new()], Ok(()));
+                continue;
+            }
             let group = next_group(&mut spare);
             let broken = shared.broken.load(Ordering::SeqCst);
             let result = if read_only {
@@ -221,15 +250,14 @@ fn work(shared: &Shared, db: &Database, read_only: bool) {
 }
 
 /// Commits for one write.
-fn next_group(waiting: &mut VecDeque<Vec<u8>>) -> Vec<Vec<u8>> {
+fn next_group(waiting: &mut VecDeque<Job>) -> Vec<Vec<u8>> {
     let mut group = Vec::new();
     let mut bytes = 0;
-    while let Some(next) = waiting.front() {
-        bytes += next.len();
-        if bytes > WRITE_BYTES && !group.is_empty() {
-            break;
-        }
-        group.extend(waiting.pop_front());
+    while let Some(Job::Commit(commit)) =
+        waiting.pop_front_if(|job| matches!(job, Job::Commit(commit) if group.is_empty() || bytes + commit.len() <= WRITE_BYTES))
+    {
+        bytes += commit.len();
+        group.push(commit);
     }
     group
 }

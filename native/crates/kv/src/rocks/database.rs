@@ -278,6 +278,13 @@ impl Database {
         told(|context| unsafe { ffi::osdyno_db_compact(self.db, context, take_text) })
     }
 
+    /// Gives back space of what was removed: memtables become tables, so that their logs go, and
+    /// column families that fit into `free_bytes` beside themselves are written anew.
+    pub fn tidy(&self, free_bytes: u64) -> Result<()> {
+        // SAFETY: the database is open.
+        told(|context| unsafe { ffi::osdyno_db_tidy(self.db, free_bytes, context, take_text) })
+    }
+
     /// Sets how large the block cache may be.
     pub fn set_cache_bytes(&self, bytes: u64) {
         // SAFETY: the database is open.

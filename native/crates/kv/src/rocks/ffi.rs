@@ -194,6 +194,12 @@ unsafe extern "C" {
         failed: Text,
     ) -> c_int;
     pub fn osdyno_db_iterator_free(iterator: *mut Iterator);
+    pub fn osdyno_db_tidy(
+        db: *mut Db,
+        free_bytes: u64,
+        context: *mut c_void,
+        failed: Text,
+    ) -> c_int;
     pub fn osdyno_db_flush(db: *mut Db, context: *mut c_void, failed: Text) -> c_int;
     pub fn osdyno_db_compact(db: *mut Db, context: *mut c_void, failed: Text) -> c_int;
     pub fn osdyno_db_set_cache(db: *mut Db, bytes: u64);

@@ -122,6 +122,8 @@ void osdyno_db_iterator_next(osdyno_iterator* iterator);
 int osdyno_db_iterator_status(osdyno_iterator* iterator, void* context, osdyno_text failed);
 void osdyno_db_iterator_free(osdyno_iterator* iterator);
 
+/* Memtables become tables; column families that fit into free_bytes beside themselves are written anew. */
+int osdyno_db_tidy(osdyno_db* db, uint64_t free_bytes, void* context, osdyno_text failed);
 int osdyno_db_flush(osdyno_db* db, void* context, osdyno_text failed);
 int osdyno_db_compact(osdyno_db* db, void* context, osdyno_text failed);
 void osdyno_db_set_cache(osdyno_db* db, uint64_t bytes);

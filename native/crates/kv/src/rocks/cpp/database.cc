@@ -447,6 +447,25 @@ int osdyno_db_compact(osdyno_db* db, void* context, osdyno_text failed) {
               context, failed);
 }
 
+int osdyno_db_tidy(osdyno_db* db, uint64_t free_bytes, void* context, osdyno_text failed) {
+  return told(guarded([&] {
+                rocksdb::FlushOptions options;
+                options.allow_write_stall = true;
+                Status status = db->db->Flush(options, db->handles);
+                for (auto* handle : db->handles) {
+                  uint64_t bytes = 0;
+                  bool known = db->db->GetIntProperty(
+                      handle, rocksdb::DB::Properties::kTotalSstFilesSize, &bytes);
+                  if (status.ok() && known && bytes > 0 && bytes <= free_bytes) {
+                    status = db->db->CompactRange(rocksdb::CompactRangeOptions(), handle, nullptr,
+                                                  nullptr);
+                  }
+                }
+                return status;
+              }),
+              context, failed);
+}
+
 void osdyno_db_set_cache(osdyno_db* db, uint64_t bytes) { db->cache->SetCapacity(bytes); }
 
 void osdyno_db_counters(osdyno_db* db, osdyno_counters* out) {
