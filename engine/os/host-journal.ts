@@ -1,7 +1,8 @@
 /**
  * What a process has changed on the host, on disk before it is changed, so that whatever ends the process,
- * the next command can put it back. One file for each process; a restart of the machine undoes everything by
- * itself, so that a journal of another boot counts nothing.
+ * the next command can put it back. One file for each part of the host (a disk, the CPUs), beside it a lock
+ * that ends with the process: who has it is the only one who turns knobs there, and the only one who puts
+ * back. A restart of the machine undoes everything by itself, so that a journal of another boot counts nothing.
  */
 import {
   closeSync,
@@ -14,11 +15,14 @@ import {
   renameSync,
   rmSync,
   statSync,
+  writeFileSync,
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
+import { OsdynoError } from "../base/error.ts";
 import type { HostFiles } from "../port/host-files.ts";
-import { currentOf } from "./host-knobs.ts";
+import { Holds } from "./hold.ts";
+import { currentOf, type HostPart } from "./host-knobs.ts";
 
 /** A file and what it held. */
 export interface HostEntry {
@@ -56,32 +60,77 @@ function startOf(pid: number): string {
 
 const bootOf = () => ownText("/proc/sys/kernel/random/boot_id").trim();
 
+const journalOf = (directory: string, part: HostPart) => join(directory, `${part}.json`);
+const lockOf = (directory: string, part: HostPart) => join(directory, `${part}.lock`);
+
+/** What a part is to a person. */
+function nameOf(part: HostPart): string {
+  const disk = /^disk-(.*)$/.exec(part)?.[1];
+  return disk ?? (part === "cpu" ? "the CPUs" : "huge pages");
+}
+
+/** Has a part of the host until `holds` are closed. Throws `unsafe` when another process has it. */
+function claimPart(directory: string, part: HostPart, holds: Holds): void {
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const lock = lockOf(directory, part);
+  if (holds.has(lock)) {
+    return;
+  }
+  writeFileSync(lock, "", { flag: "a", mode: 0o600 });
+  try {
+    holds.claim(lock);
+  } catch (error) {
+    const pid = Number(ownText(lock));
+    const who = pid > 0 ? `osdyno, process ${pid}` : "osdyno";
+    throw error instanceof OsdynoError && error.code === "unsafe"
+      ? new OsdynoError(
+          "unsafe",
+          `host: settings of ${nameOf(part)} are being turned by another ${who}; wait until that has ended`,
+          {},
+          error,
+        )
+      : error;
+  }
+  writeFileSync(lock, String(process.pid));
+}
+
 export class HostJournal {
   readonly #directory: string;
-  readonly #path: string;
-  #entries: readonly HostEntry[] = [];
+  readonly #holds: Holds;
+  readonly #entries = new Map<HostPart, readonly HostEntry[]>();
 
-  constructor(directory: string) {
+  /** `holds`: keeps the parts that are claimed until it is closed. */
+  constructor(directory: string, holds: Holds) {
     this.#directory = directory;
-    this.#path = join(directory, `${process.pid}.json`);
+    this.#holds = holds;
   }
 
-  get entries(): readonly HostEntry[] {
-    return this.#entries;
+  /**
+   * Nobody else turns knobs of these parts from now on; what a process that is gone by now left there is put
+   * back. Throws `unsafe` when another process has one.
+   */
+  claim(parts: Iterable<HostPart>, files: HostFiles): void {
+    for (const part of parts) {
+      if (!this.#holds.has(lockOf(this.#directory, part))) {
+        claimPart(this.#directory, part, this.#holds);
+        replayJournal(journalOf(this.#directory, part), files);
+      }
+    }
   }
 
-  /** Durable when it returns. */
-  add(entries: readonly HostEntry[]): void {
-    this.#entries = [...this.#entries, ...entries];
-    mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
+  /** Durable when it returns. The part is claimed. */
+  add(part: HostPart, added: readonly HostEntry[]): void {
+    const entries = [...(this.#entries.get(part) ?? []), ...added];
+    this.#entries.set(part, entries);
     const journal: JournalText = {
       schema: "osdyno-host-1",
       pid: process.pid,
       started: startOf(process.pid),
       boot: bootOf(),
-      entries: this.#entries,
+      entries,
     };
-    const temporary = `${this.#path}.new`;
+    const path = journalOf(this.#directory, part);
+    const temporary = `${path}.new`;
     const file = openSync(temporary, "w", 0o600);
     try {
       writeSync(file, JSON.stringify(journal));
@@ -89,13 +138,15 @@ export class HostJournal {
     } finally {
       closeSync(file);
     }
-    renameSync(temporary, this.#path);
+    renameSync(temporary, path);
   }
 
   /** Everything is as it was. */
   drop(): void {
-    this.#entries = [];
-    rmSync(this.#path, { force: true });
+    for (const part of this.#entries.keys()) {
+      rmSync(journalOf(this.#directory, part), { force: true });
+    }
+    this.#entries.clear();
   }
 }
 
@@ -136,25 +187,40 @@ function trusted(directory: string): boolean {
   return uid === process.geteuid?.() && (mode & 0o022) === 0;
 }
 
-/** Puts back what processes left that are gone; answers what was done. */
+/** Puts back what a process left that is gone; nothing when there is none. The part is claimed. */
+function replayJournal(path: string, files: HostFiles): readonly Replayed[] {
+  const journal = journalIn(path);
+  if (!existsSync(path) || (journal !== null && startOf(journal.pid) === journal.started)) {
+    return [];
+  }
+  const entries = journal !== null && journal.boot === bootOf() ? journal.entries : [];
+  const own = entries.filter((entry) => entry.path.startsWith("/sys/"));
+  const failed = putBack(files, own);
+  rmSync(path, { force: true });
+  const restored = own.filter((entry) => !failed.includes(entry));
+  return own.length === 0 ? [] : [{ pid: journal?.pid ?? 0, restored, failed }];
+}
+
+/** Puts back what processes left that are gone, where nobody turns knobs by now; answers what was done. */
 export function replayJournals(directory: string, files: HostFiles): readonly Replayed[] {
   if (!existsSync(directory) || !files.mayWrite || !trusted(directory)) {
     return [];
   }
   return readdirSync(directory)
-    .filter((name) => /^\d+\.json$/.test(name))
-    .flatMap((name): Replayed[] => {
-      const path = join(directory, name);
-      const journal = journalIn(path);
-      if (journal !== null && startOf(journal.pid) === journal.started) {
-        return [];
+    .filter((name) => name.endsWith(".json"))
+    .flatMap((name): readonly Replayed[] => {
+      const holds = new Holds();
+      try {
+        claimPart(directory, name.slice(0, -".json".length) as HostPart, holds);
+        return replayJournal(join(directory, name), files);
+      } catch (error) {
+        if (error instanceof OsdynoError && error.code === "unsafe") {
+          return [];
+        }
+        throw error;
+      } finally {
+        holds.close();
       }
-      const entries = journal !== null && journal.boot === bootOf() ? journal.entries : [];
-      const own = entries.filter((entry) => entry.path.startsWith("/sys/"));
-      const failed = putBack(files, own);
-      rmSync(path, { force: true });
-      const restored = own.filter((entry) => !failed.includes(entry));
-      return own.length === 0 ? [] : [{ pid: journal?.pid ?? 0, restored, failed }];
     });
 }
 

@@ -6,8 +6,12 @@
 import { OsdynoError } from "../base/error.ts";
 import type { HostFiles } from "../port/host-files.ts";
 
+/** What one process at a time turns the knobs of. */
+export type HostPart = `disk-${string}` | "cpu" | "hugepages";
+
 /** One file and what it is to hold. */
 export interface HostWrite {
+  readonly part: HostPart;
   readonly path: string;
   readonly text: string;
   /** Puts back what a file held whose reading is not what one writes; default: its reading. */
@@ -80,6 +84,25 @@ export function isHostKnob(name: string): boolean {
   return name.startsWith(schedulerPrefix) || hostKnobs.some((knob) => knob.name === name);
 }
 
+/** Of a knob of the whole host. */
+function partOf(name: string): "cpu" | "hugepages" {
+  return name.startsWith("cpu_") ? "cpu" : "hugepages";
+}
+
+/** What has these knobs: each disk under the target, what the whole host has. */
+export function partsOf(
+  names: readonly string[],
+  devices: readonly string[],
+): ReadonlySet<HostPart> {
+  return new Set(
+    names.flatMap((name): readonly HostPart[] =>
+      Object.hasOwn(hostWide, name)
+        ? [partOf(name)]
+        : devices.map((device) => `disk-${device}` as const),
+    ),
+  );
+}
+
 /** Where knobs are turned. */
 export interface HostPlace {
   readonly files: HostFiles;
@@ -128,7 +151,7 @@ function queueWrites(name: string, value: string, { files, devices }: HostPlace)
       return [];
     }
     checkValue(name, path, text, value);
-    return [{ path, text: value }];
+    return [{ part: `disk-${device}` as const, path, text: value }];
   });
   if (writes.length === 0) {
     const first = devices[0] ?? "";
@@ -178,7 +201,7 @@ function groupWrites(name: string, value: string, { files, devices }: HostPlace)
     const none = { "io.max": "rbps=max wbps=max riops=max wiops=max", "io.weight": "default" };
     const back = before ?? `${number} ${none[file as keyof typeof none] ?? "enable=0"}`;
     const limits = value === "max" ? none["io.max"] : value;
-    return { path, text: `${number} ${limits}`, back };
+    return { part: `disk-${device}` as const, path, text: `${number} ${limits}`, back };
   });
 }
 
@@ -209,7 +232,8 @@ function idleWrites(name: string, value: string, place: HostPlace): HostWrite[] 
       const folder = `${cpu}/cpuidle/${state}`;
       const latency = Number(place.files.read(`${folder}/latency`) ?? "0");
       const there = place.files.read(`${folder}/disable`) !== null;
-      return there ? [{ path: `${folder}/disable`, text: latency > most ? "1" : "0" }] : [];
+      const text = latency > most ? "1" : "0";
+      return there ? [{ part: "cpu" as const, path: `${folder}/disable`, text }] : [];
     });
   });
 }
@@ -220,7 +244,7 @@ function single(name: string, path: string, value: string, { files }: HostPlace)
     throw refused(`${name}: this host does not have it (there is no ${path})`);
   }
   checkValue(name, path, text, value);
-  return [{ path, text: value }];
+  return [{ part: partOf(name), path, text: value }];
 }
 
 /**
@@ -253,7 +277,7 @@ export function writesOf(name: string, value: string, place: HostPlace): readonl
         if (!choices.includes(value)) {
           throw refused(`${name}: ${cpu} has no ${value}; it has ${choices.join(", ")}`);
         }
-        return [{ path, text: value }];
+        return [{ part: "cpu" as const, path, text: value }];
       });
     case "cpu_idle_max_us":
       return idleWrites(name, value, place);

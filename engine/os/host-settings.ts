@@ -7,6 +7,7 @@ import {
   type HostPlace,
   type HostWrite,
   moveWithScheduler,
+  partsOf,
   writesOf,
 } from "./host-knobs.ts";
 
@@ -55,8 +56,17 @@ export class HostSettings {
     }
   }
 
-  /** Sets these and puts back what is set by now and not named. Throws `bad-input` or `io`. */
+  /** These are this process's alone to turn, as `apply` has it. Throws `unsafe` when another turns them. */
+  claim(values: HostValues, devices: readonly string[]): void {
+    this.#journal.claim(partsOf(Object.keys(values), devices), this.#files);
+  }
+
+  /**
+   * Sets these and puts back what is set by now and not named. Throws `bad-input`, `io`, or `unsafe` when
+   * another process turns knobs of the same disk or of the same part of the host.
+   */
   apply(values: HostValues, devices: readonly string[]): void {
+    this.claim(values, devices);
     const place = { files: this.#files, devices };
     const schedulers = inOrder(values).filter(([name]) => name === "scheduler");
     this.#release(values, devices);
@@ -110,7 +120,7 @@ export class HostSettings {
         return text === null ? [] : [{ path, text: own ?? currentOf(text) }];
       });
     if (entries.length > 0) {
-      this.#journal.add(entries);
+      this.#journal.add(write.part, entries);
       for (const { path, text } of entries) {
         this.#before.set(path, text);
       }

@@ -1,5 +1,6 @@
 /** Knobs of the host as a sweep turns them: for each point before its run, and back in the end. */
 import { OsdynoError } from "../../engine/base/error.ts";
+import type { Holds } from "../../engine/os/hold.ts";
 import { hostFiles } from "../../engine/os/host-files.ts";
 import { HostJournal, journalDirectory } from "../../engine/os/host-journal.ts";
 import { HostSettings } from "../../engine/os/host-settings.ts";
@@ -25,19 +26,30 @@ export class SweepHost {
   readonly #settings: HostSettings;
   #before: Readonly<Record<string, string>> = {};
 
-  constructor(spec: SweepSpec) {
+  /** `holds`: keeps others from turning what this one turns, until it is closed. */
+  constructor(spec: SweepSpec, holds: Holds) {
     const root = hostRoot();
+    const journal = new HostJournal(journalDirectory(root), holds);
     this.#spec = spec;
-    this.#settings = new HostSettings(hostFiles(root), new HostJournal(journalDirectory(root)));
+    this.#settings = new HostSettings(hostFiles(root), journal);
   }
 
-  /** Whether what the points ask for can be set here, by this user; throws `bad-input` with the line. */
+  /**
+   * Whether what the points ask for can be set here, by this user; from then on nobody else turns it. Throws
+   * `bad-input` with the line, `unsafe` when another process turns it.
+   */
   check(points: readonly Point[], plans: readonly RunPlan[]): void {
-    for (const [place, point] of points.entries()) {
+    const wanted = points.flatMap((point, place) => {
       const plan = plans[place];
-      if (point.host !== undefined && plan !== undefined) {
-        this.#inFile(point, () => this.#settings.check(point.host ?? {}, this.#devices(plan)));
-      }
+      return point.host === undefined || plan === undefined
+        ? []
+        : [{ point, values: point.host, devices: this.#devices(plan) }];
+    });
+    for (const { point, values, devices } of wanted) {
+      this.#inFile(point, () => this.#settings.check(values, devices));
+    }
+    for (const { values, devices } of wanted) {
+      this.#settings.claim(values, devices);
     }
   }
 

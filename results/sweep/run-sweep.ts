@@ -258,7 +258,7 @@ async function runHeld(asked: SweepRequest, holds: Holds): Promise<SweepResult> 
   plans.forEach(checkMemory);
   checkSpace(plans, true);
   const preview = isPreview(spec, plans);
-  const host = new SweepHost(spec);
+  const host = new SweepHost(spec, holds);
   host.check(points, plans);
   const planOf = new Map(points.map((point, place) => [point.id, plans[place]]));
   const turnKnobs = (point: Point) => host.apply(point, planOf.get(point.id));

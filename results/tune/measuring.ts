@@ -61,7 +61,7 @@ export class Measuring {
   ) {
     this.#request = request;
     this.#holds = holds;
-    this.#host = new SweepHost(request.spec);
+    this.#host = new SweepHost(request.spec, holds);
     this.#files = new Set(files);
     this.#stores = new Set(stores);
   }

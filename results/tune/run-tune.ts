@@ -394,7 +394,7 @@ async function runHeld(given: TuneRequest, holds: Holds): Promise<TuneResult> {
   const request = settledTune(seeded, [...files, ...stores]);
   const before = known ?? emptyRecord(request);
   const plans = checkedPlans(request, [...files, ...stores]);
-  new SweepHost(request.base.spec).check(
+  new SweepHost(request.base.spec, holds).check(
     plans.map(({ point }) => point),
     plans.map(({ plan }) => plan),
   );

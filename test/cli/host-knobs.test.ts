@@ -69,6 +69,33 @@ test("what a killed sweep left is put back by the next command, whatever it is",
   expect(place.run(["list", "targets"], { env: env() }).err).toBe("");
 });
 
+test("a second sweep on the same disk is refused while the first one turns its knobs", async () => {
+  const sweep = (name: string, ahead: number, rest: string) => {
+    const host = `host: {device: sdx, read_ahead_kb: [${ahead}]}`;
+    place.write(name, `${["name: s", ...job, rest, target, host].join("\n")}\n`);
+  };
+  sweep("a.yaml", 64, "  runtime=60");
+  sweep("b.yaml", 256, "  runtime=200ms");
+  process.env["OSDYNO_HOST_ROOT"] = place.path("host");
+  const first = place.start(["sweep", "a.yaml", "--out=a"]);
+  delete process.env["OSDYNO_HOST_ROOT"];
+  await until("the first one has turned its knob", () => now("read_ahead_kb") === "64");
+  const second = place.run(["sweep", "b.yaml", "--out=b"], { env: env() });
+  expect({ code: second.code, now: now("read_ahead_kb") }).toEqual({ code: 4, now: "64" });
+  expect(second.err).toMatch(
+    /^osdyno: host: settings of sdx are being turned by another osdyno, process \d+; wait until/m,
+  );
+  expect(place.exists("b")).toBe(false);
+  first.child.kill("SIGINT");
+  expect((await first.done).code).toBe(130);
+  expect(now("read_ahead_kb")).toBe("128");
+  const again = place.run(["sweep", "b.yaml", "--out=b", "--no-report"], { env: env() });
+  expect(again.code).toBe(0);
+  const record = JSON.parse(place.read("b", "sweep.json")) as SweepRecord;
+  expect(record.host_before).toEqual({ [`/${queue}/read_ahead_kb`]: "128" });
+  expect(now("read_ahead_kb")).toBe("128");
+});
+
 test("a knob or a disk that is not there is refused with its line, and nothing is changed", () => {
   const refused = (host: string, line: RegExp) => {
     place.write("s.yaml", `${["name: s", ...job, "  runtime=1", target, host].join("\n")}\n`);

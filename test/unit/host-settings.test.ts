@@ -5,6 +5,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { OsdynoError } from "../../engine/base/error.ts";
+import { Holds, holdFile } from "../../engine/os/hold.ts";
 import { HostJournal, replayJournals } from "../../engine/os/host-journal.ts";
 import { currentOf, hostKnobs, writesOf } from "../../engine/os/host-knobs.ts";
 import { HostSettings } from "../../engine/os/host-settings.ts";
@@ -110,15 +111,20 @@ class FakeKernel implements HostFiles {
 }
 
 let folder: string;
+let holds: Holds;
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "osdyno-host-"));
+  holds = new Holds();
 });
-afterEach(() => rmSync(folder, { recursive: true, force: true }));
+afterEach(() => {
+  holds.close();
+  rmSync(folder, { recursive: true, force: true });
+});
 
 const journals = () => readdirSync(folder).filter((name) => name.endsWith(".json"));
 
 function made(kernel = new FakeKernel()) {
-  const settings = new HostSettings(kernel, new HostJournal(folder));
+  const settings = new HostSettings(kernel, new HostJournal(folder, holds));
   return { kernel, settings };
 }
 
@@ -253,7 +259,7 @@ describe("refuses", () => {
 
   test("everything, without root", () => {
     const kernel = new FakeKernel(false);
-    const settings = new HostSettings(kernel, new HostJournal(folder));
+    const settings = new HostSettings(kernel, new HostJournal(folder, holds));
     expect(() => settings.check({ scheduler: "none" }, devices)).toThrow(
       "host: settings of the host are root's to change",
     );
@@ -282,6 +288,74 @@ describe("refuses", () => {
   });
 });
 
+describe("another process", () => {
+  /** What a process has that turns knobs there. */
+  const elsewhere = (part: string) => {
+    const lock = join(folder, `${part}.lock`);
+    writeFileSync(lock, "4711");
+    return holdFile(lock);
+  };
+
+  test.each([
+    ["disk-sda", { read_ahead_kb: "4096" }, "sda"],
+    ["disk-sda", { scheduler: "none" }, "sda"],
+    ["disk-sda", { cgroup_io_max: "wiops=500" }, "sda"],
+    ["cpu", { cpu_governor: "performance" }, "the CPUs"],
+    ["hugepages", { transparent_hugepage: "never" }, "huge pages"],
+  ])("that turns what %s has keeps its own: %j is refused", (part, values, name) => {
+    const { kernel, settings } = made();
+    const before = kernel.state();
+    const other = elsewhere(part);
+    const line = `host: settings of ${name} are being turned by another osdyno, process 4711; wait until`;
+    for (const turn of [settings.claim.bind(settings), settings.apply.bind(settings)]) {
+      expect(() => turn(values, devices)).toThrow(line);
+      expect(kernel.state()).toEqual(before);
+    }
+    expect(journals()).toEqual([]);
+    other.close();
+    settings.apply(values, devices);
+    expect(kernel.state()).not.toEqual(before);
+  });
+
+  test("that turns what another disk has is in nobody's way", () => {
+    const { kernel, settings } = made();
+    elsewhere("disk-sdb");
+    settings.apply({ read_ahead_kb: "4096" }, devices);
+    expect(kernel.read(`${queue}/read_ahead_kb`)).toBe("4096");
+  });
+
+  test("that was killed since this one began: what it found is there before, not what it left", () => {
+    const { kernel, settings } = made();
+    kernel.files.set(`${queue}/read_ahead_kb`, "64");
+    const boot = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+    const entries = [{ path: `${queue}/read_ahead_kb`, text: "2560" }];
+    const left = { schema: "osdyno-host-1", pid: process.pid, started: "1", boot, entries };
+    writeFileSync(join(folder, "disk-sda.json"), JSON.stringify(left));
+    settings.apply({ read_ahead_kb: "256" }, devices);
+    expect(settings.before).toEqual({ [`${queue}/read_ahead_kb`]: "2560" });
+    settings.restore();
+    expect(kernel.read(`${queue}/read_ahead_kb`)).toBe("2560");
+  });
+
+  test("that was killed and whose part somebody has by now: it is that one's to put back", () => {
+    const kernel = new FakeKernel();
+    const left = {
+      schema: "osdyno-host-1",
+      pid: process.pid,
+      started: "1",
+      boot: "?",
+      entries: [],
+    };
+    writeFileSync(join(folder, "disk-sda.json"), JSON.stringify(left));
+    const other = elsewhere("disk-sda");
+    expect(replayJournals(folder, kernel)).toEqual([]);
+    expect(journals()).toHaveLength(1);
+    other.close();
+    replayJournals(folder, kernel);
+    expect(journals()).toEqual([]);
+  });
+});
+
 describe("the journal", () => {
   const journal = (over: Readonly<Record<string, unknown>> = {}) => {
     const { settings } = made();
@@ -300,7 +374,10 @@ describe("the journal", () => {
       seen = journals().map((name) => readFileSync(join(folder, name), "utf8"));
       write(path, text);
     };
-    new HostSettings(kernel, new HostJournal(folder)).apply({ read_ahead_kb: "4096" }, devices);
+    new HostSettings(kernel, new HostJournal(folder, holds)).apply(
+      { read_ahead_kb: "4096" },
+      devices,
+    );
     expect(seen).toHaveLength(1);
     const entries = [{ path: `${queue}/read_ahead_kb`, text: "128" }];
     expect(JSON.parse(seen[0] ?? "")).toMatchObject({ pid: process.pid, entries });
