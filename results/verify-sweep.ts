@@ -4,6 +4,7 @@ import { OsdynoError } from "../engine/base/error.ts";
 import { fileExists, packedFacts, readText } from "./files.ts";
 import type { RunRecord } from "./run-record.ts";
 import { readRun } from "./run-schema.ts";
+import { sniaAskedOtherwise } from "./snia/file-asked.ts";
 import { distributionsOf } from "./sweep/distributions.ts";
 import { askedOtherwise } from "./sweep/file-record.ts";
 import type { FiguresOf } from "./sweep/judge.ts";
@@ -38,7 +39,9 @@ export function verifySweep(directory: string): Verification {
     ledger[list].push(text);
   }
   checkPacked(directory, sweep, records, ledger);
-  ledger.disagreements.push(...(sweep.snia === undefined ? askedOtherwise(sweep) : []));
+  ledger.disagreements.push(
+    ...(sweep.snia === undefined ? askedOtherwise(sweep) : sniaAskedOtherwise(sweep)),
+  );
   if (missing === 0) {
     checkComparisons(sweep, records as readonly (readonly RunRecord[])[], ledger);
     if (sweep.distributions !== undefined) {

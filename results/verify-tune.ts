@@ -10,6 +10,7 @@ import { completeRun } from "./sweep/sweep-directory.ts";
 import { answerOf } from "./tune/answer.ts";
 import { conclude, historyOf, namesOf, referencesOf } from "./tune/conclude.ts";
 import { confirmedOf, keptOf, namedComparisons } from "./tune/confirmed.ts";
+import { tuneAskedOtherwise } from "./tune/file-asked.ts";
 import { figuresOf } from "./tune/measuring.ts";
 import { recordTables } from "./tune/report/html.ts";
 import { limitOf, recordedProblem } from "./tune/trials.ts";
@@ -159,6 +160,7 @@ function checkReports(directory: string, record: TuneRecord, ledger: Ledger): nu
 export function verifyTune(directory: string): Verification {
   const ledger = new Ledger();
   const published = readTuneRecord(directory);
+  ledger.disagreements.push(...tuneAskedOtherwise(published));
   const steps = checkSteps(directory, published, ledger);
   checkTrials(published, ledger);
   checkSearch(recordedProblem(published), { ...published, steps }, ledger);

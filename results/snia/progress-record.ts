@@ -1,5 +1,6 @@
 /** `sweep.json` of a test as far as it has come: as of any sweep, with what is the standard's under `snia`. */
 import type { OsdynoError } from "../../engine/base/error.ts";
+import { fileRecord } from "../sweep/file-record.ts";
 import { sweepSchemaName } from "../sweep/sweep-directory.ts";
 import type { SweepRecord } from "../sweep-record.ts";
 import type { SniaRequest } from "./conduct.ts";
@@ -76,6 +77,7 @@ export function sweepRecordOf(
       : ({ state: "partial", reason: `${runs.length} runs: ${reason}` } as const)),
     name: spec.name,
     question: spec.question,
+    ...(spec.text === undefined ? {} : { file: fileRecord(spec.file, spec.text) }),
     command: settings.command,
     seed,
     parameters: { step: runs.map(({ id }) => id) },

@@ -31,6 +31,8 @@ export const fullScale: SniaScale = { capacityBytes: null, minuteSeconds: 60, cy
 
 export interface SniaSpec {
   readonly file: string;
+  /** What stands in it; absent where there is none of its own. */
+  readonly text?: string;
   readonly name: string;
   readonly question: string;
   /** The device or file; null: the command line must name it. */
@@ -203,9 +205,8 @@ function ratedOf(
   return { ratedWriteBytes: rating.bytes, ratedFrom: rating.from };
 }
 
-/** Reads and checks the file; throws `bad-input` with file and line. */
-export function readSnia(path: string): SniaSpec {
-  const document = new SweepDocument(path);
+/** What a file of the right shape says; throws `bad-input` with file and line. */
+export function checkedSnia(document: SweepDocument): z.infer<typeof fileSchema> {
   const raw = document.raw as object;
   const result = fileSchema.safeParse(raw);
   if (!result.success) {
@@ -213,10 +214,26 @@ export function readSnia(path: string): SniaSpec {
     const keys = issue?.path ?? [];
     throw document.refusal(keys, `${keys.join(".") || "sweep"}: ${issueText(issue, raw)}`);
   }
-  const { name, question, targets, snia } = result.data;
+  return result.data;
+}
+
+/** Reads and checks the file; throws `bad-input` with file and line. */
+export function readSnia(path: string): SniaSpec {
+  const document = new SweepDocument(path);
+  const { rated } = checkedSnia(document).snia.endurance;
+  return {
+    ...sniaOf(document),
+    ...ratedOf(rated, document, dirname(path)),
+    text: document.text,
+  };
+}
+
+/** What a file means, with what the standard has where it says nothing; but for the rating. */
+export function sniaOf(document: SweepDocument): Omit<SniaSpec, "ratedWriteBytes" | "ratedFrom"> {
+  const { name, question, targets, snia } = checkedSnia(document);
   const enterprise = snia.class === "enterprise";
   return {
-    file: path,
+    file: document.path,
     name,
     question: question.trim(),
     target: targets?.[0] ?? null,
@@ -229,7 +246,6 @@ export function readSnia(path: string): SniaSpec {
     depth: snia.iodepth ?? (enterprise ? 32 : 16),
     purge: snia.purge,
     scale: scaleOf(snia.scale),
-    ...ratedOf(snia.endurance.rated, document, dirname(path)),
     mostWriteBytes: snia.endurance.most ?? null,
     people: snia.report,
   };

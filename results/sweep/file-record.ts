@@ -23,30 +23,46 @@ function requirementText(threshold: string, point: string, because: string, goal
   return `${point}: ${goal ? "goal " : ""}${threshold}${because === "" ? "" : ` (${because})`}`;
 }
 
+/** A name, what the record says of it, and what the file does. */
+export type Asked = readonly [name: string, said: unknown, written: unknown];
+
 /**
- * What a record says was asked that its sweep file does not, one line each; empty when they agree, and of
- * records of older versions, which have no file.
+ * What a record says was asked that its file does not, one line each. `asked` reads the text of the file;
+ * empty when they agree, and of records of older versions, which have no file.
  */
-export function askedOtherwise(sweep: SweepRecord): readonly string[] {
-  const { file } = sweep;
+export function otherThanFile(
+  record: string,
+  file: FileRecord | undefined,
+  asked: (file: FileRecord) => readonly Asked[],
+): readonly string[] {
   if (file === undefined) {
     return [];
   }
   const found = sha256Of(file.text);
   if (found !== file.sha256) {
-    return [`sweep.json file: its checksum is ${file.sha256}, that of its text is ${found}`];
+    return [`${record} file: its checksum is ${file.sha256}, that of its text is ${found}`];
   }
   try {
-    return differences(sweep, file);
+    return asked(file)
+      .filter(([, said, written]) => JSON.stringify(said) !== JSON.stringify(written))
+      .map(
+        ([key, said, written]) =>
+          `${record} ${key}: ${JSON.stringify(said) ?? "none"}, but ${file.name} says ${JSON.stringify(written) ?? "none"}`,
+      );
   } catch (error) {
     if (error instanceof OsdynoError) {
-      return [`sweep.json file: ${error.message}`];
+      return [`${record} file: ${error.message}`];
     }
     throw error;
   }
 }
 
-function differences(sweep: SweepRecord, file: FileRecord): readonly string[] {
+/** The same of a sweep. */
+export function askedOtherwise(sweep: SweepRecord): readonly string[] {
+  return otherThanFile("sweep.json", sweep.file, (file) => askedOfSweep(sweep, file));
+}
+
+function askedOfSweep(sweep: SweepRecord, file: FileRecord): readonly Asked[] {
   const document = new SweepDocument(file.name, "sweep", {}, file.text);
   const spec = checked(document);
   const required = askedOf(document, spec).flatMap(({ threshold, at, because, goal }) =>
@@ -59,7 +75,7 @@ function differences(sweep: SweepRecord, file: FileRecord): readonly string[] {
   );
   const { name, question, metrics, min_effect: minEffect } = sweep;
   const pick = spec.pick && { parameter: spec.pick.smallest, within: spec.pick.within };
-  const pairs: readonly (readonly [string, unknown, unknown])[] = [
+  return [
     ["name", name, spec.name],
     ["question", question, spec.question.trim()],
     ["metrics", metrics, spec.metrics],
@@ -72,10 +88,4 @@ function differences(sweep: SweepRecord, file: FileRecord): readonly string[] {
       ? []
       : [["requirements", judged, required] as const]),
   ];
-  return pairs
-    .filter(([, said, written]) => JSON.stringify(said) !== JSON.stringify(written))
-    .map(
-      ([key, said, written]) =>
-        `sweep.json ${key}: ${JSON.stringify(said) ?? "none"}, but ${file.name} says ${JSON.stringify(written) ?? "none"}`,
-    );
 }

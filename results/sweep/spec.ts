@@ -248,7 +248,8 @@ function checkOptions(
   }
 }
 
-function rulesOf(rule: RuleValues): Rule {
+/** Single values as lists of one. */
+export function rulesOf(rule: RuleValues): Rule {
   return Object.fromEntries(
     Object.entries(rule).map(([name, value]) => [name, Array.isArray(value) ? value : [value]]),
   );

@@ -10,6 +10,7 @@ import { Holds } from "../../engine/os/hold.ts";
 import { holdJobFiles } from "../../workloads/runner/job-holds.ts";
 import { layOut } from "../../workloads/runner/layout.ts";
 import { safePlan } from "../perform.ts";
+import { fileRecord } from "../sweep/file-record.ts";
 import { SweepHost } from "../sweep/host.ts";
 import { onOneKv } from "../sweep/one-kv.ts";
 import { checkMetrics, inSweepFile, runRequest } from "../sweep/plan-sweep.ts";
@@ -74,6 +75,7 @@ function emptyRecord({ tune, base }: TuneRequest): TuneRecord {
     reason: "not finished",
     name: sweep.name,
     question: sweep.question,
+    ...(tune.text === undefined ? {} : { file: fileRecord(sweep.file, tune.text) }),
     command: base.settings.command,
     seed: base.seed,
     method: tune.method,

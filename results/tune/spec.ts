@@ -13,6 +13,8 @@ import type { Method } from "./search.ts";
 import { sizeOf } from "./space.ts";
 
 export interface TuneSpec {
+  /** What stands in its file; absent where there is none of its own. */
+  readonly text?: string;
   /** What is measured: the axes of the space, one target, the metrics of goals and limits first. */
   readonly sweep: SweepSpec;
   readonly goals: readonly Goal[];
@@ -26,8 +28,9 @@ export interface TuneSpec {
   readonly seed: number;
 }
 
-function openTune(path: string): SweepDocument {
-  return new SweepDocument(path, "tuning", { matrix: "space" });
+/** `text`: what was read before. Throws `bad-input` with file and line when it is no YAML. */
+export function openTune(path: string, text: string | null = null): SweepDocument {
+  return new SweepDocument(path, "tuning", { matrix: "space" }, text);
 }
 
 /** Loads the plug-ins that a tune file names. Throws `bad-input` with file and line. */
@@ -36,7 +39,8 @@ export async function loadTunePlugIns(path: string): Promise<void> {
   await loadPlugInsOf(document, sweepOf(checkedTune(document), ["iops"]));
 }
 
-function goalsOf(document: SweepDocument, { objective }: CheckedTune): Goal[] {
+/** What is sought, in the order of the file. */
+export function goalsOf(document: SweepDocument, { objective }: CheckedTune): Goal[] {
   const { maximise = [], minimise = [] } = objective;
   const of = (direction: Goal["direction"]) => (metric: string) => ({ metric, direction });
   const goals = [...maximise.map(of("maximise")), ...minimise.map(of("minimise"))];
@@ -152,6 +156,7 @@ export function readTune(path: string): TuneSpec {
   }
   const { runs = null, time = null } = tune.budget as { runs?: number; time?: number };
   return {
+    text: document.text,
     sweep,
     goals,
     limits,

@@ -1,5 +1,5 @@
 /** The shape of `tune.json`: what was searched, every run of it, what was found and how sure that is. */
-
+import type { FileRecord } from "../sweep/file-record.ts";
 import type { Rule } from "../sweep/values.ts";
 import type { OwnFile, SweepComparison } from "../sweep-record.ts";
 import type { Goal, Why } from "./problem.ts";
@@ -92,6 +92,8 @@ export interface TuneRecord {
   readonly reason?: string;
   readonly name: string;
   readonly question: string;
+  /** The tune file as it was read: what was asked is held to it. Absent in records of older versions. */
+  readonly file?: FileRecord;
   readonly command: readonly string[];
   readonly seed: number;
   readonly method: string;
