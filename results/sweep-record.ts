@@ -83,6 +83,8 @@ export interface SweepRecord {
   readonly min_effect?: number;
   /** What the points were compared with. */
   readonly baseline?: Readonly<Record<string, string>>;
+  /** What the differences are: effects of a burden, not gains of a choice. Absent: of a choice. */
+  readonly asks?: "effect";
   /** Each value of a parameter against the one before it, in the order of the sweep file. */
   readonly steps?: { readonly along: string; readonly comparisons: readonly SweepComparison[] };
   /** The smallest value of a parameter that comes within a share of the baseline is the answer. */

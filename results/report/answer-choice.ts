@@ -31,7 +31,7 @@ const mostSentences = 3;
 const mostRuns = 100;
 
 /** A metric with the comparisons of each base. */
-interface Judged {
+export interface Judged {
   readonly metric: string;
   readonly groups: readonly (readonly SweepComparison[])[];
 }
@@ -42,12 +42,7 @@ interface Judged {
  * which stands alone in lists of reports, says both. Empty when nothing was compared.
  */
 export function choiceSentences(input: ChoiceInput): readonly string[] {
-  const judged = input.metrics.filter(hasBetter).flatMap((metric): Judged[] => {
-    const own = input.comparisons.filter((each) => each.metric === metric);
-    const bases = [...new Set(own.map((each) => each.base))];
-    const groups = bases.map((base) => own.filter((each) => each.base === base));
-    return groups.length === 0 ? [] : [{ metric, groups }];
-  });
+  const judged = judgedOf(input);
   const [main] = judged;
   if (main === undefined) {
     return [];
@@ -63,6 +58,16 @@ export function choiceSentences(input: ChoiceInput): readonly string[] {
     ...rest.slice(0, mostSentences).map((each) => sentenceOf(input, each)),
     ...remainder(rest.slice(mostSentences), open),
   ].map((text) => `${text.replace(/^[a-z]/, (letter) => letter.toUpperCase())}.`);
+}
+
+/** Metrics with a better side that were compared, in the order of the sweep file. */
+export function judgedOf(input: Pick<ChoiceInput, "metrics" | "comparisons">): readonly Judged[] {
+  return input.metrics.filter(hasBetter).flatMap((metric): Judged[] => {
+    const own = input.comparisons.filter((each) => each.metric === metric);
+    const bases = [...new Set(own.map((each) => each.base))];
+    const groups = bases.map((base) => own.filter((each) => each.base === base));
+    return groups.length === 0 ? [] : [{ metric, groups }];
+  });
 }
 
 /** Whether all of some comparisons are open. */
@@ -136,7 +141,7 @@ function everywhere(
 }
 
 /** The figures that were compared, not those of a part of the operations. */
-function figuresText(each: SweepComparison): string {
+export function figuresText(each: SweepComparison): string {
   const figure = (value: number | undefined) =>
     value === undefined ? "-" : formatShort(each.metric, value);
   const interval = intervalText(each, formatShort);
@@ -166,11 +171,11 @@ function priceOf(input: ChoiceInput, { base, candidate, metric }: SweepCompariso
     : `; at the price of ${titleOf(own.metric)} ${differenceText(own, formatShort)}`;
 }
 
-function marginText({ minEffect }: ChoiceInput): string {
+export function marginText({ minEffect }: ChoiceInput): string {
   return percent(1 + minEffect).replace(/\.0%/, "%");
 }
 
-function someOf(names: readonly string[]): string {
+export function someOf(names: readonly string[]): string {
   const left = names.length - mostNamed;
   return `${names.slice(0, mostNamed).join(", ")}${left > 0 ? ` and ${left} more` : ""}`;
 }
@@ -199,7 +204,7 @@ function entryOf(input: ChoiceInput, point: string): Entry | undefined {
 }
 
 /** What distinguishes a point from its base, or its label. */
-function nameOf(input: ChoiceInput, point: string): string {
+export function nameOf(input: ChoiceInput, point: string): string {
   const entry = entryOf(input, point);
   const own = Object.keys(input.baseline ?? {})
     .map((name) => entry?.parameters[name] ?? "-")
@@ -228,7 +233,7 @@ function percent(ratio: number): string {
   return changeText(ratio).replace(/^[+-]/, "");
 }
 
-function titleOf(metric: string): string {
+export function titleOf(metric: string): string {
   const title = metricTitle(metric);
   return isTime(metric) && !/\btime\b|\bof\b/.test(title) ? `${title} time` : title;
 }

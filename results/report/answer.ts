@@ -2,6 +2,7 @@
 import type { LayerTax } from "../sweep/layer-tax.ts";
 import type { SweepComparison, SweepRequirement } from "../sweep-record.ts";
 import { choiceSentences } from "./answer-choice.ts";
+import { effectSentences } from "./answer-effects.ts";
 import { goalSentences } from "./answer-goals.ts";
 import { growthOf, offeredOf } from "./answer-growth.ts";
 import { layerSentences } from "./answer-layers.ts";
@@ -32,6 +33,8 @@ export interface AnswerInput {
   /** Of the sweep. */
   readonly pick: { readonly parameter: string; readonly within: number } | null;
   readonly baseline: Readonly<Record<string, string>> | null;
+  /** Whether the baseline is one of the choices, or what a burden is compared with. */
+  readonly asks?: "choice" | "effect";
   readonly steps?: NonNullable<StepsInput["steps"]>;
   readonly requirements?: readonly SweepRequirement[];
   /** All that was measured for them. */
@@ -69,7 +72,7 @@ export function answerOf(input: AnswerInput): readonly string[] {
     ),
     ...goalSentences(input),
     ...pickSentences(input),
-    ...choiceSentences(input),
+    ...(input.asks === "effect" ? effectSentences(input) : choiceSentences(input)),
     ...stepSentences(input),
   ];
   const layers = decided.length > 0 ? [] : layerSentences(input.layerTax ?? []);

@@ -232,6 +232,7 @@ function modelOf(
         ...{ state, preview, metrics, entries, comparisons, minEffect, timeLines },
         pick: sweep?.pick ?? null,
         baseline: sweep?.baseline ?? null,
+        asks: sweep?.asks ?? "choice",
         ...(sweep?.steps === undefined ? {} : { steps: sweep.steps }),
         requirements: sweep?.requirements ?? [],
         runs,

@@ -81,6 +81,7 @@ function askedOfSweep(sweep: SweepRecord, file: FileRecord): readonly Asked[] {
     ["metrics", metrics, spec.metrics],
     ["min_effect", minEffect, spec.min_effect],
     ["baseline", sweep.baseline, spec.baseline],
+    ["asks", sweep.asks ?? "choice", spec.asks],
     ["steps", sweep.steps?.along, spec.steps],
     ["pick", sweep.pick, pick],
     // Of previews nothing is judged, nor of what ended before its first run.

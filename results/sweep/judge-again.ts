@@ -108,6 +108,7 @@ function askedBy(directory: string, sweep: SweepRecord, by: SweepSpec): SweepRec
     pick: _pick,
     requirements: _requirements,
     steps: before,
+    asks: _asks,
     ...rest
   } = sweep;
   const note = `judged by ${basename(by.file)} as it was written after the runs were made`;
@@ -117,6 +118,7 @@ function askedBy(directory: string, sweep: SweepRecord, by: SweepSpec): SweepRec
     metrics: by.metrics,
     min_effect: by.minEffect,
     ...(by.baseline === null ? {} : { baseline: by.baseline }),
+    ...(by.asks === "effect" ? { asks: by.asks } : {}),
     ...(by.steps === undefined
       ? {}
       : { steps: { along: by.steps, comparisons: before?.comparisons ?? [] } }),

@@ -68,6 +68,7 @@ export const sweepSchema = z.strictObject({
   metrics: z.array(z.string()).min(1).default(["iops", "response.p99"]),
   baseline: z.record(z.string(), scalar).optional(),
   steps: z.string().optional(),
+  asks: z.enum(["choice", "effect"]).default("choice"),
   pick: z.strictObject({ smallest: z.string(), within: percent }).optional(),
   require: z
     .array(

@@ -100,6 +100,8 @@ export interface SweepSpec {
   readonly baseline: Readonly<Record<string, string>> | null;
   /** Each value of this parameter is compared with the one before it. */
   readonly steps?: string;
+  /** Whether its baseline is one of the choices, or what a burden is compared with. */
+  readonly asks: "choice" | "effect";
   readonly pick: PickRule | null;
   readonly require: readonly Requirement[];
   readonly preview: boolean;
@@ -401,6 +403,7 @@ export function specOf(document: SweepDocument, spec: CheckedSweep): SweepSpec {
     metrics: spec.metrics,
     baseline: spec.baseline ?? null,
     ...(spec.steps === undefined ? {} : { steps: spec.steps }),
+    asks: spec.asks,
     pick: pick === undefined ? null : { parameter: pick.smallest, within: pick.within },
     require: askedOf(document, spec),
     preview: spec.preview,

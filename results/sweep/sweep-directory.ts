@@ -66,7 +66,7 @@ export function openRecord(asked: AskedSweep): SweepRecord {
       parameters.set(name, known.includes(value) ? known : [...known, value]);
     }
   }
-  const { baseline, pick, steps } = spec;
+  const { baseline, pick, steps, asks } = spec;
   return {
     schema: sweepSchemaName,
     state: "partial",
@@ -82,6 +82,7 @@ export function openRecord(asked: AskedSweep): SweepRecord {
     metrics: spec.metrics,
     min_effect: spec.minEffect,
     ...(baseline === null ? {} : { baseline }),
+    ...(asks === "effect" ? { asks } : {}),
     ...(steps === undefined ? {} : { steps: { along: steps, comparisons: [] } }),
     ...(pick === null ? {} : { pick }),
     ...untilOf(spec),

@@ -88,6 +88,7 @@ export function sweepOf(tune: CheckedTune, metrics: readonly string[]): CheckedS
     min_effect: tune.min_effect,
     require: [],
     goal: [],
+    asks: "choice",
     preview: false,
   };
 }

@@ -253,11 +253,13 @@ fn work(shared: &Shared, db: &Database, read_only: bool) {
 fn next_group(waiting: &mut VecDeque<Job>) -> Vec<Vec<u8>> {
     let mut group = Vec::new();
     let mut bytes = 0;
-    while let Some(Job::Commit(commit)) =
-        waiting.pop_front_if(|job| matches!(job, Job::Commit(commit) if group.is_empty() || bytes + commit.len() <= WRITE_BYTES))
-    {
-        bytes += commit.len();
-        group.push(commit);
+    while let Some(Job::Commit(next)) = waiting.front_mut() {
+        bytes += next.len();
+        if bytes > WRITE_BYTES && !group.is_empty() {
+            break;
+        }
+        group.push(std::mem::take(next));
+        waiting.pop_front();
     }
     group
 }
