@@ -4,6 +4,7 @@ import type { IntervalRow } from "../../workloads/run-outcome.ts";
 import type { WriteBudget } from "../../workloads/runner/execute.ts";
 import type { RunFollower } from "../run-sinks.ts";
 import { formatBytes } from "../units.ts";
+import { wholeShare } from "./figures.ts";
 import type { SniaSpec } from "./spec.ts";
 
 export class Allowance implements WriteBudget {
@@ -48,25 +49,25 @@ export class Allowance implements WriteBudget {
   /** Looks on at a run: `look` gets the rates of its whole samples, all jobs together. */
   follow(sampleSeconds: number, look?: (iops: readonly number[]) => boolean): RunFollower {
     this.#ofRun = 0;
-    const samples = new Map<number, { ios: number; readonly jobs: Set<number> }>();
+    const samples = new Map<number, { iops: number; readonly jobs: Set<number> }>();
     const jobs = new Set<number>();
     let enough = false;
     const add = (row: IntervalRow, job: number) => {
       jobs.add(job);
-      if (row.lengthNs < 0.5e9 * sampleSeconds) {
+      if (row.lengthNs < wholeShare * 1e9 * sampleSeconds) {
         return;
       }
       const place = Math.round((row.endNs - row.lengthNs) / 1e9 / sampleSeconds);
-      const sample = samples.get(place) ?? { ios: 0, jobs: new Set<number>() };
+      const sample = samples.get(place) ?? { iops: 0, jobs: new Set<number>() };
       samples.set(place, sample);
-      sample.ios += row.ios;
+      sample.iops += (1e9 * row.ios) / row.lengthNs;
       sample.jobs.add(job);
     };
     /** The samples that every job has told of, up to the first that is not. */
     const whole = () => {
       const rates: number[] = [];
       for (let place = 0; samples.get(place)?.jobs.size === jobs.size; place += 1) {
-        rates.push((samples.get(place)?.ios ?? 0) / sampleSeconds);
+        rates.push(samples.get(place)?.iops ?? 0);
       }
       return rates;
     };

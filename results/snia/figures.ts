@@ -75,78 +75,103 @@ export interface Sample {
   readonly startSeconds: number;
   readonly lengthSeconds: number;
   readonly ios: number;
+  readonly iops: number;
   readonly meanNs: number;
   readonly maxNs: number;
 }
 
-/** A shorter interval at the end is no sample: what was under way completes in it. */
-const wholeShare = 0.9;
+/** A shorter interval is no sample: the last one, in which the bytes or the time came to their end. */
+export const wholeShare = 0.9;
+
+/**
+ * What the end of a run is: `apart`, no sample, since it was not measured as long as one; `within`, part of
+ * the last sample, for counting all that was done.
+ */
+export type RunEnd = "apart" | "within";
 
 interface Sums {
   start: number;
   length: number;
   ios: number;
+  iops: number;
   sumNs: number;
   maxNs: number;
+  /** Threads that were at work all through it. */
+  readonly jobs: Set<string>;
+}
+
+/** The intervals of one thread and direction. */
+function* intervalsOf(directory: string, name: string) {
+  for (const { histogram, startSeconds, lengthSeconds } of readHistogramLogFile(
+    join(directory, name),
+  )) {
+    const ios = histogram.totalCount;
+    yield {
+      ...{ startSeconds, lengthSeconds, ios },
+      sumNs: ios === 0 ? 0 : histogram.mean * ios,
+      maxNs: ios === 0 ? 0 : histogram.maxValue,
+    };
+  }
 }
 
 /**
- * The intervals of a run in order, of the jobs whose names begin with one of `cells`. What completes after
- * the last whole interval was under way in it and counts there.
+ * The intervals of a run in order, of the jobs whose names begin with `cell`; those in which all its threads
+ * were at work from their beginning to their end, unless its end counts `within` the last one.
  */
 export function samplesOf(
   runDirectory: string,
   sampleSeconds: number,
   cell: string,
+  end: RunEnd,
 ): readonly Sample[] {
   const directory = join(runDirectory, "hist");
   const names = fileExists(directory) ? listFolder(directory) : [];
   const samples = new Map<number, Sums>();
-  let last = 0;
-  const stumps: { place: number; ios: number; sumNs: number; maxNs: number }[] = [];
+  const jobs = new Set<string>();
+  const stumps: { readonly place: number; ios: number; sumNs: number; maxNs: number }[] = [];
   for (const name of names) {
     const job = /^(.*)\.(?:read|write)\.response\.hlog$/.exec(name)?.[1];
     if (job === undefined || job.replace(/\.\d+$/, "") !== cell) {
       continue;
     }
-    for (const interval of readHistogramLogFile(join(directory, name))) {
-      const { histogram, startSeconds, lengthSeconds } = interval;
-      const ios = histogram.totalCount;
-      const sumNs = ios === 0 ? 0 : histogram.mean * ios;
-      const maxNs = ios === 0 ? 0 : histogram.maxValue;
-      const place = Math.round(startSeconds / sampleSeconds);
-      if (lengthSeconds < wholeShare * sampleSeconds) {
-        stumps.push({ place: Math.max(0, place - 1), ios, sumNs, maxNs });
+    jobs.add(job);
+    for (const interval of intervalsOf(directory, name)) {
+      const { startSeconds: start, lengthSeconds: length } = interval;
+      const place = Math.round(start / sampleSeconds);
+      if (length < wholeShare * sampleSeconds) {
+        stumps.push({ ...interval, place: Math.max(0, place - 1) });
         continue;
       }
-      last = Math.max(last, place);
-      const sums = samples.get(place);
-      if (sums === undefined) {
-        samples.set(place, { start: startSeconds, length: lengthSeconds, ios, sumNs, maxNs });
-      } else {
-        addTo(sums, ios, sumNs, maxNs);
-      }
+      const empty = { start, length, ios: 0, iops: 0, sumNs: 0, maxNs: 0, jobs: new Set<string>() };
+      const sums = samples.get(place) ?? empty;
+      samples.set(place, sums);
+      sums.jobs.add(job);
+      addTo(sums, interval, length);
     }
   }
-  for (const { place, ios, sumNs, maxNs } of stumps) {
-    const sums = samples.get(Math.min(place, last));
+  const last = Math.max(0, ...samples.keys());
+  for (const stump of end === "within" ? stumps : []) {
+    const sums = samples.get(Math.min(stump.place, last));
     if (sums !== undefined) {
-      addTo(sums, ios, sumNs, maxNs);
+      addTo(sums, stump, sums.length);
     }
   }
   return [...samples.entries()]
+    .filter(([, sample]) => end === "within" || sample.jobs.size === jobs.size)
     .sort(([a], [b]) => a - b)
-    .map(([, { start, length, ios, sumNs, maxNs }]) => ({
-      startSeconds: start,
-      lengthSeconds: length,
-      ios,
-      meanNs: ios === 0 ? 0 : sumNs / ios,
-      maxNs,
+    .map(([, { start, length, ios, iops, sumNs, maxNs }]) => ({
+      ...{ startSeconds: start, lengthSeconds: length, ios, iops },
+      ...{ meanNs: ios === 0 ? 0 : sumNs / ios, maxNs },
     }));
 }
 
-function addTo(sums: Sums, ios: number, sumNs: number, maxNs: number): void {
+function addTo(
+  sums: Sums,
+  { ios, sumNs, maxNs }: { readonly ios: number; readonly sumNs: number; readonly maxNs: number },
+  lengthSeconds: number,
+): void {
   sums.ios += ios;
+  sums.iops += ios / lengthSeconds;
   sums.sumNs += sumNs;
   sums.maxNs = Math.max(sums.maxNs, maxNs);
 }

@@ -9,7 +9,7 @@ import { readJson } from "../report/run-files.ts";
 import type { RunRecord } from "../run-record.ts";
 import { completeRun } from "../sweep/sweep-directory.ts";
 import type { SweepRecord } from "../sweep-record.ts";
-import { samplesOf } from "./figures.ts";
+import { type RunEnd, samplesOf } from "./figures.ts";
 import { burstSampleSeconds, idleSeconds } from "./procedures.ts";
 import type { CellFigures, SniaRecord, SniaRun, SniaVerdict } from "./record.ts";
 
@@ -156,8 +156,14 @@ function meanOf(rounds: readonly CellFigures[]): readonly CellFigures[] {
 /** Steps that are looked at over time, by test. */
 function seriesOf(dir: string, snia: SniaRecord): readonly SeriesModel[] {
   const minute = snia.minute_seconds;
-  const series = (id: string, title: string, runs: readonly SniaRun[], seconds: number) => ({
-    ...{ id, title, points: pointsOf(dir, runs, seconds) },
+  const series = (
+    id: string,
+    title: string,
+    runs: readonly SniaRun[],
+    seconds: number,
+    end: RunEnd = "apart",
+  ) => ({
+    ...{ id, title, points: pointsOf(dir, runs, seconds, end) },
   });
   const named = (id: string) => snia.runs.filter((run) => run.id === id);
   switch (snia.test) {
@@ -176,7 +182,7 @@ function seriesOf(dir: string, snia: SniaRecord): readonly SeriesModel[] {
         ...idleSeconds.flatMap((idle) => [
           burstsOf(
             dir,
-            series(`idle-${idle}`, `${idle} s idle`, named(`idle-${idle}`), short),
+            series(`idle-${idle}`, `${idle} s idle`, named(`idle-${idle}`), short, "within"),
             snia,
           ),
           series(`after-${idle}`, `after ${idle} s idle`, named(`after-${idle}`), minute),
@@ -192,19 +198,20 @@ function pointsOf(
   dir: string,
   runs: readonly SniaRun[],
   sampleSeconds: number,
+  end: RunEnd,
 ): readonly SeriesPoint[] {
   const points: SeriesPoint[] = [];
   let [began, written] = [0, 0];
   for (const run of runs) {
     const figures = run.cells.at(-1);
     const perOp = figures === undefined || figures.ios === 0 ? 0 : run.written_bytes / figures.ios;
-    const samples = samplesOf(join(dir, run.run), sampleSeconds, figures?.cell ?? "");
-    for (const { startSeconds, lengthSeconds, ios, meanNs, maxNs } of samples) {
+    const samples = samplesOf(join(dir, run.run), sampleSeconds, figures?.cell ?? "", end);
+    for (const { startSeconds, lengthSeconds, ios, iops, meanNs, maxNs } of samples) {
       written += ios * perOp;
       points.push({
         seconds: began + startSeconds + lengthSeconds,
-        iops: ios / lengthSeconds,
-        bw_bytes: (ios * perOp) / lengthSeconds,
+        iops,
+        bw_bytes: iops * perOp,
         mean_ns: meanNs,
         max_ns: maxNs,
         written_bytes: written,

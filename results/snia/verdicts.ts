@@ -53,8 +53,8 @@ export function pieceOf(
   { run, part, written_bytes: writtenBytes }: SniaRun,
   { roundSeconds, cell }: Extract<Step, { kind: "saturate" }>,
 ): SaturationPiece {
-  const samples = samplesOf(join(directory, run), roundSeconds, cell.id);
-  return { part, writtenBytes, iops: samples.map(({ ios }) => ios / roundSeconds) };
+  const samples = samplesOf(join(directory, run), roundSeconds, cell.id, "apart");
+  return { part, writtenBytes, iops: samples.map(({ iops }) => iops) };
 }
 
 export const iopsOf = (values: readonly number[]): FollowedValues => ({
