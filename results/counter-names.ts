@@ -121,3 +121,29 @@ export function counterSource(name: string): "store" | keyof typeof layerNames |
   const own = known === undefined && keyValueEngines().some((engine) => engine.name === section);
   return own || known?.includes(name.slice(section.length + 1)) === true ? "store" : null;
 }
+
+/** What holds now or is allowed, which of several stores is that of each. */
+const gauges: Readonly<Record<string, readonly string[]>> = {
+  bluestore: words(`
+    alloc_unit allocated allocator_memory buffer_bytes buffers compressed_allocated compressed_original
+    fragmentation_micros fragmentation_score free free_extents largest_free_extent onode_bytes onodes pinned_onodes
+    stored total`),
+  "throttle-bluestore_throttle_bytes": words("val max"),
+  "throttle-bluestore_throttle_deferred_bytes": words("val max"),
+  bluefs: words("db_used_bytes slow_used_bytes spilled_held_bytes wal_used_bytes"),
+  rocksdb: [
+    ...words(`
+    cache_bytes cache_capacity memtable_bytes pending_compaction_bytes table_bytes table_reader_bytes`),
+    ...Array.from({ length: 8 }, (_, level) => `level${level}_bytes`),
+  ],
+  waltree: words("bytes keys"),
+  memory: words("bytes held_bytes keys most_bytes"),
+  objects: ["objects"],
+};
+
+/** Whether a counter of stores cannot be added up over several of them. */
+export function isOfOneStore(name: string): boolean {
+  const at = name.indexOf(".");
+  const [section, own] = [name.slice(0, at), name.slice(at + 1)];
+  return section.startsWith("bluestore-pricache") || gauges[section]?.includes(own) === true;
+}

@@ -8,9 +8,10 @@ import { nearestName } from "../engine/base/nearest-name.ts";
 import { plannedDirections } from "../workloads/job-reach.ts";
 import type { PlannedJob, RunPlan } from "../workloads/plan-model.ts";
 import type { Direction } from "../workloads/run-outcome.ts";
-import { counterNames, counterSource } from "./counter-names.ts";
+import { counterNames, counterSource, isOfOneStore } from "./counter-names.ts";
 import { standardPercentiles } from "./histogram.ts";
 import { type ParsedMetric, parseMetric } from "./metrics.ts";
+import { ofOneStore, splitCounter, targetCalled } from "./store-metrics.ts";
 import type { Threshold } from "./threshold.ts";
 
 /** Counters of every job; stores and layers have more. */
@@ -60,15 +61,41 @@ function absent(parsed: ParsedMetric, plan: RunPlan, stages: boolean): string | 
     case "share":
       return absentShare(parsed, plan, jobs);
     case "plain":
-      return ofStores.includes(parsed.name) && plan.stores.length === 0 ? noStore : null;
+      return absentPlain(parsed.name, plan);
     case "counter":
       return absentCounter(parsed.name, plan);
   }
 }
 
+function absentPlain(name: string, { stores }: RunPlan): string | null {
+  if (!ofStores.includes(name)) {
+    return null;
+  }
+  const counter = ofOneStore[name];
+  return stores.length === 0 ? noStore : counter === undefined ? null : whichStore(counter, stores);
+}
+
+/** Of several stores one must be named where their figures cannot be added up. */
+function whichStore(counter: string, stores: RunPlan["stores"]): string | null {
+  const [first] = stores;
+  return first === undefined || stores.length === 1
+    ? null
+    : `it is of one store, and there are ${stores.length}; name one: counter.${counter}@${first.text}`;
+}
+
 /** Names of jobs' own counters, then those of the store and of the layers that are there. */
-function absentCounter(name: string, { stores, chains }: RunPlan): string | null {
-  const own: readonly string[] = jobCounters;
+function absentCounter(full: string, { stores, chains }: RunPlan): string | null {
+  const { counter: name, store } = splitCounter(full);
+  const names = stores.map(({ text }) => text);
+  if (store !== null && targetCalled(store, names) === null) {
+    return stores.length === 0
+      ? noStore
+      : `'${store}' is none of its stores, or several; there are ${names.join(", ")}`;
+  }
+  if (store !== null && counterSource(name) !== "store" && counterSource(name) !== null) {
+    return `${name} is no counter of a store`;
+  }
+  const own: readonly string[] = store === null ? jobCounters : [];
   if (own.includes(name)) {
     return null;
   }
@@ -86,7 +113,8 @@ function absentCounter(name: string, { stores, chains }: RunPlan): string | null
     return `nothing here counts that${hint}`;
   }
   if (source === "store") {
-    return stores.length === 0 ? noStore : null;
+    const alone = store === null && isOfOneStore(name);
+    return stores.length === 0 ? noStore : alone ? whichStore(name, stores) : null;
   }
   return layers.has(source) ? null : `there is no layer ${source} above the targets`;
 }

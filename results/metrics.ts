@@ -23,6 +23,7 @@ import {
   stageSamples,
   stageValue,
 } from "./stage-metrics.ts";
+import { storeCounter, storeFigure } from "./store-metrics.ts";
 import {
   formatBandwidth,
   formatBytes,
@@ -141,7 +142,8 @@ export function parseMetric(name: string): ParsedMetric | null {
 export function splitPart(name: string): { readonly metric: string; readonly part: string } | null {
   const at = name.indexOf("@");
   const [metric, part] = [name.slice(0, at), name.slice(at + 1)];
-  return at <= 0 || part === "" ? null : { metric, part };
+  // What stands behind a counter is a store.
+  return at <= 0 || part === "" || metric.startsWith("counter.") ? null : { metric, part };
 }
 
 /** Facts of a metric; null when the name is none. */
@@ -481,55 +483,15 @@ function plainMetric(record: RunRecord, name: PlainMetric): number | null {
     case "rss_bytes":
       return osdyno.rss_bytes;
     case "flushes_per_io":
-      return storeMetric(osdyno.counters ?? {}, name) ?? flushesPerIo(record.jobs);
+      return storeFigure(osdyno.counters ?? {}, name) ?? flushesPerIo(record.jobs);
     default:
-      return storeMetric(osdyno.counters ?? {}, name);
+      return storeFigure(osdyno.counters ?? {}, name);
   }
 }
 
-/** Sections of counters that are no key-value store's. */
-const ofStore = /^(bluestore|bdev|volume|memory|throttle-[^.]*)\./;
-
-/** What an object store's counters say. */
-function storeMetric(counters: Readonly<Record<string, number>>, name: PlainMetric): number | null {
-  const of = (counter: string) => (Object.hasOwn(counters, counter) ? counters[counter] : null);
-  const sum = (...names: readonly string[]) =>
-    names.reduce((total, counter) => total + (of(counter) ?? 0), 0);
-  /** Of key-value stores, whatever they are called. */
-  const kv = (counter: string) =>
-    Object.keys(counters).filter((key) => key.endsWith(`.${counter}`) && !ofStore.test(key));
-  const share = (part: number, whole: number) => (whole === 0 ? null : part / whole);
-  switch (name) {
-    case "write_amplification":
-      return share(sum("bdev.write_bytes", ...kv("written_bytes")), sum("volume.write_bytes"));
-    case "flushes_per_io":
-      return share(
-        sum("bdev.flushes", ...kv("flushes"), ...kv("durable_writes")),
-        sum("volume.reads", "volume.writes", "volume.trims"),
-      );
-    case "fragmentation":
-      return of("bluestore.fragmentation_score") ?? null;
-    case "store_memory_bytes":
-      return of("memory.most_bytes") ?? null;
-    case "alloc_ns.p50":
-    case "alloc_ns.p99":
-      return of(`bluestore.allocator_lat.${name.slice("alloc_ns.".length)}_ns`) ?? null;
-    case "cache_hit_ratio":
-      return share(
-        sum("bluestore.buffer_hit_bytes"),
-        sum("bluestore.buffer_hit_bytes", "bluestore.buffer_miss_bytes"),
-      );
-    default:
-      return null;
-  }
-}
-
-/** Of the stores, or of all jobs together. */
-function runCounter({ osdyno, jobs }: RunRecord, name: string): number | null {
-  const { counters } = osdyno;
-  return counters !== undefined && Object.hasOwn(counters, name)
-    ? (counters[name] ?? null)
-    : sumCounter(jobs, name);
+/** Of the stores and layers, or of all jobs together. */
+function runCounter({ osdyno, target, jobs }: RunRecord, name: string): number | null {
+  return storeCounter(osdyno.counters ?? {}, name, target) ?? sumCounter(jobs, name);
 }
 
 function flushesPerIo(jobs: readonly JobRecord[]): number | null {

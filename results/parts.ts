@@ -75,7 +75,8 @@ export function checkPartNames(
   const known = [...new Set(jobs.flatMap(({ name, opClass }) => [name, opClass]))];
   for (const metric of metrics) {
     const part = metric.slice(metric.indexOf("@") + 1);
-    if (metric.includes("@") && !known.includes(part)) {
+    const named = metric.includes("@") && !metric.startsWith("counter.");
+    if (named && !known.includes(part)) {
       const near = nearestName(part, known);
       throw new OsdynoError(
         "bad-input",

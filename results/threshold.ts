@@ -22,7 +22,7 @@ export interface Threshold {
 
 /** Parses one threshold; throws `bad-input` with one line that says what to write instead. */
 export function parseThreshold(text: string): Threshold {
-  const match = /^\s*([^\s<>=]+)\s*(<=|>=|<|>)\s*(\S.*?)\s*$/.exec(text);
+  const match = /^\s*([^\s<>=@]+(?:@[^\s<>]+?)?)\s*(<=|>=|<|>)\s*(\S.*?)\s*$/.exec(text);
   if (match === null) {
     throw new OsdynoError(
       "bad-input",

@@ -136,6 +136,37 @@ export function perfSince(before: PerfCounters, after: PerfCounters): PerfCounte
   return sections;
 }
 
+function timesTogether(one: PerfTime, other: PerfTime): PerfTime {
+  const buckets = new Map(one.histogram);
+  for (const [bucket, count] of other.histogram) {
+    buckets.set(bucket, (buckets.get(bucket) ?? 0) + count);
+  }
+  const histogram = [...buckets].sort(([a], [b]) => a - b);
+  return { ...one, count: one.count + other.count, sum: one.sum + other.sum, histogram };
+}
+
+/**
+ * Counters and times of several parts together. Gauges are left out: what is full, fragmented or allowed is of
+ * one part each, and a sum or mean of it is nobody's.
+ */
+export function perfTogether(parts: readonly PerfCounters[]): PerfCounters {
+  const sections: Record<string, Record<string, PerfValue>> = {};
+  for (const [section, values] of parts.flatMap((part) => Object.entries(part))) {
+    sections[section] ??= {};
+    const all = sections[section];
+    for (const [name, value] of Object.entries(values)) {
+      const known = all[name];
+      if (value.kind === "counter") {
+        const before = known?.kind === "counter" ? known.value : 0;
+        all[name] = { ...value, value: before + value.value };
+      } else if (value.kind === "time") {
+        all[name] = known?.kind === "time" ? timesTogether(known, value) : value;
+      }
+    }
+  }
+  return sections;
+}
+
 /** Percentiles that `flatPerf` gives of each time. */
 const flatPercents = Object.freeze({ p50: 50, p90: 90, p99: 99, "p99.9": 99.9 });
 

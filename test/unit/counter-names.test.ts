@@ -4,7 +4,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { keyValueEngines } from "../../engine/hot/kv/registry.ts";
-import { counterNames, counterSource, timeFigures } from "../../results/counter-names.ts";
+import {
+  counterNames,
+  counterSource,
+  isOfOneStore,
+  timeFigures,
+} from "../../results/counter-names.ts";
 import { jobCounters } from "../../results/metric-reach.ts";
 import { performRun } from "../../results/perform.ts";
 import { hostEnvironment } from "../../workloads/job/host-environment.ts";
@@ -19,7 +24,7 @@ const classes = ["client", "recovery", "best_effort", "immediate"];
 const all = classes.flatMap((name) => [`[${name}]`, `op_class=${name}`]);
 
 interface Choice {
-  readonly target: string;
+  readonly target: string | null;
   readonly keys?: readonly string[];
   readonly jobs?: readonly string[];
   readonly set?: readonly string[];
@@ -72,6 +77,21 @@ const choices: Readonly<Record<string, Choice>> = {
     set: ["rbd_cache=true", "rbd_cache_policy=writearound"],
   },
 };
+/** Two stores, so that what cannot be added up stands of each only. */
+const twice = (name: string, more: string): Choice => ({
+  target: null,
+  jobs: ["a", "b"].flatMap((job) => [
+    `[${job}]`,
+    `target=${store(`${name}-${job}.img`, `size=600m&${more}`).target}`,
+  ]),
+});
+const pairs: Readonly<Record<string, Choice>> = {
+  rocksdb: twice("rocks", "bluestore_kvbackend=rocksdb"),
+  waltree: twice("tree", "bluestore_kvbackend=waltree"),
+  memory: twice("mem", "bluestore_kvbackend=memory"),
+  objects: { ...twice("objects", "bluestore_kvbackend=waltree"), keys: ["io_unit=object"] },
+};
+
 const rocks = keyValueEngines().find(({ name }) => name === "rocksdb")?.unavailable === null;
 const seen = new Set<string>();
 
@@ -84,6 +104,18 @@ test.each(Object.entries(choices).slice(rocks ? 0 : 1))(
     for (const each of counters) {
       seen.add(each);
     }
+  },
+);
+
+test.each(Object.entries(pairs).slice(rocks ? 0 : 1))(
+  "two stores on %s have a sum of all but what is of one store",
+  { timeout: 60_000 },
+  async (name, choice) => {
+    const counters = await countersOf(`two-${name}`, choice);
+    const plain = new Set(counters.filter((each) => !each.includes("@")));
+    const each = new Set(counters.flatMap((one) => one.split("@").slice(0, -1)));
+    expect([...plain].filter((one) => !each.has(one))).toEqual([]);
+    expect([...each].filter((one) => plain.has(one) === isOfOneStore(one))).toEqual([]);
   },
 );
 

@@ -1,7 +1,7 @@
 /** The object stores of a run: made or opened before its first phase, closed after its last. */
 import { resolve } from "node:path";
 import { OsdynoError } from "../../engine/base/error.ts";
-import { flatPerf, type PerfCounters, perfSince } from "../../engine/base/perf-counters.ts";
+import { type PerfCounters, perfSince } from "../../engine/base/perf-counters.ts";
 import { SeededRandom } from "../../engine/base/random.ts";
 import type { StageClock } from "../../engine/device/stages.ts";
 import { openChecksum } from "../../engine/hot/checksum/registry.ts";
@@ -29,6 +29,7 @@ import { type PlannedStore, plannedVolumeBytes } from "../store-plan.ts";
 import type { LayoutProgress } from "./layout.ts";
 import { effectiveDepth, jobSpec } from "./native-plan.ts";
 import { layOutObjects } from "./object-layout.ts";
+import { flatOfStores } from "./store-counters.ts";
 import { layOutVolume, readRanges } from "./store-layout.ts";
 import { StoreMemoryWatch } from "./store-memory.ts";
 import { removeMade, takeStore } from "./store-take.ts";
@@ -450,16 +451,14 @@ export class StoreSession {
     return { ...differences(real, planned.options).held, object_size: object };
   }
 
-  /** What was counted since all were open, by name; of further stores with their target behind it. */
+  /** What was counted since all were open. */
   counters(): Readonly<Record<string, number>> {
-    const all: Record<string, number> = {};
-    for (const [place, store] of this.#stores.entries()) {
-      const since = perfSince(this.#before[place] ?? {}, countersOf(store));
-      for (const [name, value] of Object.entries(flatPerf(since))) {
-        all[place === 0 ? name : `${name}@${store.planned.text}`] = value;
-      }
-    }
-    return all;
+    return flatOfStores(
+      this.#stores.map((store, place) => ({
+        text: store.planned.text,
+        counters: perfSince(this.#before[place] ?? {}, countersOf(store)),
+      })),
+    );
   }
 
   /** What the stores found to be damaged, one line each, the newest last. */
