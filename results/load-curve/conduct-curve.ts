@@ -2,6 +2,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { OsdynoError } from "../../engine/base/error.ts";
+import { holdFile } from "../../engine/os/hold.ts";
 import type { ParsedJobs } from "../../workloads/job/model.ts";
 import { metric, metricSupported } from "../metrics.ts";
 import { performRun, type RunEvents, type RunSettings } from "../perform.ts";
@@ -305,6 +306,7 @@ class Curve {
 export async function measureCurve(request: CurveRequest): Promise<CurveResult> {
   const curve = new Curve(request);
   makeDirectory(request.directory);
+  const hold = holdFile(request.directory);
   let failure: OsdynoError | null = null;
   try {
     await curve.measure();
@@ -313,5 +315,6 @@ export async function measureCurve(request: CurveRequest): Promise<CurveResult> 
       error instanceof OsdynoError ? error : new OsdynoError("io", String(error), {}, error);
   }
   curve.keep({ failure });
+  hold.close();
   return { curve: curve.curve(), directory: request.directory, failure };
 }

@@ -6,6 +6,7 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { OsdynoError } from "../../engine/base/error.ts";
+import { holdFile } from "../../engine/os/hold.ts";
 import type { JobEnvironment } from "../../workloads/job/environment.ts";
 import { parseJobs } from "../../workloads/job/parse.ts";
 import { performRun, type RunEvents, type RunRequest, type RunSettings } from "../perform.ts";
@@ -359,8 +360,18 @@ function asError(error: unknown): OsdynoError {
 
 /** Conducts what is missing; a step that fails leaves a partial test that says why. */
 export async function conductSnia(request: SniaRequest): Promise<SniaResult> {
-  const { directory, sections } = request;
+  const { directory } = request;
   makeDirectory(directory);
+  const hold = holdFile(directory);
+  try {
+    return await conductHeld(request);
+  } finally {
+    hold.close();
+  }
+}
+
+async function conductHeld(request: SniaRequest): Promise<SniaResult> {
+  const { directory, sections } = request;
   const conduct = new Conduct(request);
   let failure: OsdynoError | null = null;
   try {

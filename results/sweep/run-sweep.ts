@@ -27,6 +27,7 @@ import { Standing } from "./standing.ts";
 import {
   clearRun,
   completeRun,
+  holdResumed,
   knownSweep,
   makeDirectory,
   openRecord,
@@ -154,6 +155,7 @@ async function begin(
   const { directory, events, settings } = request;
   holdJobFiles(plans, holds);
   const made = makeDirectory(directory);
+  holds.take(directory);
   try {
     if (!request.resume) {
       writeRecord(directory, record);
@@ -249,6 +251,7 @@ export async function runSweep(asked: SweepRequest): Promise<SweepResult> {
 /** `holds`: takes what the sweep must have until it ends. */
 async function runHeld(asked: SweepRequest, holds: Holds): Promise<SweepResult> {
   const { directory } = asked;
+  holdResumed(directory, asked.resume, holds);
   const known = knownSweep(directory, asked.resume, empty(asked, asked.spec.preview));
   const before = leftBehind(known, asked.ownFiles ?? [], holds);
   const request = settled(withSeed(asked, known), [...before.files, ...before.stores]);

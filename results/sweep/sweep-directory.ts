@@ -1,7 +1,8 @@
 /** The directory of a sweep: its record, written whole at every step, and which of its runs are there. */
-import { rmSync, statSync } from "node:fs";
+import { existsSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { OsdynoError } from "../../engine/base/error.ts";
+import type { Holds } from "../../engine/os/hold.ts";
 import { readText } from "../files.ts";
 import { makeFolders } from "../make-folders.ts";
 import type { RunRecord } from "../run-record.ts";
@@ -142,6 +143,13 @@ export function knownSweep(
 /** Makes the directory; answers the outermost one that had to be made. */
 export function makeDirectory(directory: string): string | undefined {
   return makeFolders(directory);
+}
+
+/** What is resumed is this command's from here on. Throws `unsafe` when another one measures into it. */
+export function holdResumed(directory: string, resume: boolean, holds: Holds): void {
+  if (resume && existsSync(directory)) {
+    holds.take(directory);
+  }
 }
 
 /** The files with what tells them from others that may take their place. */

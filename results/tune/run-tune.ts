@@ -17,7 +17,13 @@ import { checkMetrics, inSweepFile, runRequest } from "../sweep/plan-sweep.ts";
 import type { Point } from "../sweep/points.ts";
 import { runSweep } from "../sweep/run-sweep.ts";
 import type { SweepSpec } from "../sweep/spec.ts";
-import { completeRun, makeDirectory, ownFiles, stillOwn } from "../sweep/sweep-directory.ts";
+import {
+  completeRun,
+  holdResumed,
+  makeDirectory,
+  ownFiles,
+  stillOwn,
+} from "../sweep/sweep-directory.ts";
 import type { SweepRecord } from "../sweep-record.ts";
 import { answerOf } from "./answer.ts";
 import { conclude, historyOf, namesOf, referencesOf } from "./conclude.ts";
@@ -382,6 +388,7 @@ export async function runTune(given: TuneRequest): Promise<TuneResult> {
 async function runHeld(given: TuneRequest, holds: Holds): Promise<TuneResult> {
   const { directory, resume, events, settings } = given.base;
   checkBudget(given.tune);
+  holdResumed(directory, resume, holds);
   const known = knownTune(directory, resume, emptyRecord(given));
   const seed = seedOf(given, known);
   const stores = stillOwn(known?.stores ?? []);
@@ -403,6 +410,7 @@ async function runHeld(given: TuneRequest, holds: Holds): Promise<TuneResult> {
   const firstPlans = plans.slice(0, 1).map(({ plan }) => plan);
   holdJobFiles(firstPlans, holds);
   const made = makeDirectory(directory);
+  holds.take(directory);
   let laidOut: readonly string[] = [];
   try {
     if (known === null) {

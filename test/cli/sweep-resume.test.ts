@@ -136,3 +136,37 @@ test("--dry-run tells how long it will take; verdicts stand against the baseline
   });
   expect(record.comparisons[0]?.ratio).toBeCloseTo(0.5, 2);
 });
+
+const jobOf = (runtime: string) =>
+  `job: |\n  [j]\n  rw=randread\n  size=1m\n  time_based\n  runtime=${runtime}\ntargets: ["null:?service=100us"]\n`;
+const tuned = "space: {iodepth: [1, 2]}\nobjective: {maximise: iops}\n";
+const cells = [
+  "snia: {test: iops, size: 16m, purge: none, scale: {capacity: 16m, minute: 500ms}}",
+  'targets: ["null:?service=1ms&size=16m"]',
+];
+
+test.each([
+  { command: "sweep", file: `name: s\n${jobOf("1")}matrix: {iodepth: [1, 2]}\nrepeat: 2\n` },
+  { command: "tune", file: `name: s\n${jobOf("1")}${tuned}` },
+  { command: "sweep", file: `name: s\n${cells.join("\n")}\n` },
+])(
+  "a second $command into the same directory is refused and harms nothing: $file",
+  async ({ command, file }) => {
+    place.write("s.yaml", file);
+    const going = place.start([command, "s.yaml", "--out=a", "--no-report", "--no-progress"]);
+    const recordName = command === "tune" ? "tune.json" : "sweep.json";
+    await until("there is a record", () => place.exists("a", recordName));
+    const second = place.run([command, "s.yaml", "--resume=a", "--no-report", "--no-progress"]);
+    expect(second).toMatchObject({
+      code: 4,
+      err: expect.stringMatching(/a: is in use by another/),
+    });
+    going.child.kill("SIGINT");
+    await going.done;
+    const third = place.start([command, "s.yaml", "--resume=a", "--no-report", "--no-progress"]);
+    await new Promise((done) => setTimeout(done, 1500));
+    third.child.kill("SIGINT");
+    expect((await third.done).err).not.toMatch(/in use/);
+  },
+  60_000,
+);
