@@ -36,6 +36,11 @@ export function escapeHtml(value: string | number): string {
   return String(value).replace(/[&<>"']/g, (char) => entities[char] ?? char);
 }
 
+/** A figure, its unit and the `to` behind it stay on one line where the text around them is broken. */
+export function unbroken(text: string): string {
+  return text.replaceAll(/(?<=\d) (?=[A-Za-z\u00b5])| (?=to )/g, "\u00a0");
+}
+
 export const nothing = new Markup("");
 
 /** A whole document that fetches nothing, whatever a name in the results contains. */

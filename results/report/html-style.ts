@@ -82,7 +82,7 @@ export function styleSheet(): string {
 --link:#005a9c;--warn:#8a3b00;--warnground:#fff4e5;--best:#e6f3ec;--shadow:#0004}
 *{box-sizing:border-box}
 html{-webkit-text-size-adjust:100%}
-body{margin:0;background:var(--ground);color:var(--ink);font:16px/1.5 "DejaVu Sans",Verdana,system-ui,sans-serif}
+body{margin:0;overflow-wrap:break-word;background:var(--ground);color:var(--ink);font:16px/1.5 "DejaVu Sans",Verdana,system-ui,sans-serif}
 main,header,footer{max-width:70rem;margin:0 auto;padding:0 1.25rem}
 header{padding-top:1.5rem}
 h1{font-size:1.5rem;line-height:1.25;margin:0 0 .25rem}
@@ -106,11 +106,12 @@ linear-gradient(270deg,var(--ground) 1.6rem,transparent) 100% 0/3.2rem 100% no-r
 linear-gradient(270deg,var(--shadow),transparent) 100% 0/.9rem 100% no-repeat scroll}
 :focus-visible{outline:3px solid var(--link);outline-offset:2px}
 table{border-collapse:collapse;width:100%;font-size:.85rem;font-variant-numeric:tabular-nums}
-th,td{padding:.3rem .42rem;border-bottom:1px solid var(--line);text-align:right;vertical-align:top;white-space:nowrap}
+th,td{padding:.3rem .36rem;border-bottom:1px solid var(--line);text-align:right;vertical-align:top;white-space:nowrap}
 th[scope=row],th[scope=rowgroup],td.text,th.text{text-align:left}
-thead th{border-bottom:2px solid var(--soft);white-space:normal;vertical-align:bottom}
+thead th{font-size:.8rem;border-bottom:2px solid var(--soft);white-space:normal;vertical-align:bottom}
 th[scope=rowgroup]{background:var(--panel)}
-th[scope=row]{font-weight:normal}
+th[scope=row]{font-weight:normal;white-space:normal;overflow-wrap:anywhere;min-width:8.5rem}
+td small,.long td{white-space:normal}.long td{min-width:5rem}.long td.text,.long td:last-child{min-width:11rem}
 td.why{white-space:normal;min-width:16rem}
 .verdicts td.text,.verdicts th[scope=row]{white-space:normal}.verdicts td.why{min-width:13rem}
 td.best{font-weight:bold;background:var(--best)}
@@ -162,7 +163,7 @@ details{margin:.6rem 0}summary{cursor:pointer}
 footer{margin-top:3rem;padding-top:1rem;padding-bottom:2rem;border-top:1px solid var(--line);font-size:.85rem;color:var(--soft)}
 @media screen and (max-width:110rem){.ranges [data-m="bw.binary"]{display:none}}
 @media screen and (max-width:68rem){[data-m="bw.binary"]{display:none}}
-@media screen and (max-width:56rem){table{font-size:.8rem}th,td{padding:.3rem .26rem}}
+@media screen and (max-width:56rem){table{font-size:.8rem}thead th{font-size:.75rem}th,td{padding:.3rem .22rem}.verdicts td.why{min-width:10rem}}
 @media screen and (max-width:42rem){
 main,header,footer{padding-left:.9rem;padding-right:.9rem}
 .chart .wide{display:none}.chart .phone{display:block}
@@ -170,7 +171,7 @@ main,header,footer{padding-left:.9rem;padding-right:.9rem}
 .site thead tr{display:flex;flex-wrap:wrap;gap:0 1.1rem}.range{line-height:2.1}.range label{white-space:normal}.site tr{display:block;border-bottom:1px solid var(--line);padding:.5rem 0}.site tr[hidden]{display:none}
 .site td,.site th,.site th[scope=row]{display:block;border:0;padding:.1rem 0;position:static!important;min-width:0;max-width:none}
 .site .target{max-width:none}
-th[scope=row]{position:sticky;left:0;background:var(--ground);white-space:normal;min-width:8rem}
+th[scope=row]{position:sticky;left:0;background:var(--ground);min-width:7.5rem}
 .verdicts thead{display:none}.verdicts tr{display:block;border-bottom:1px solid var(--line);padding:.4rem 0}
 .verdicts td,.verdicts th[scope=row],.verdicts th[scope=rowgroup]{display:block;position:static;border:0;padding:.1rem .2rem;text-align:left;white-space:normal;min-width:0}
 .verdicts th[scope=row]{font-weight:bold}.verdicts td small{display:inline}

@@ -3,7 +3,7 @@
 import { type Chart, chartsOf } from "./charts.ts";
 import { enduranceText } from "./endurance-facts.ts";
 import { deviceSection, environmentSection, healthSection, repeatSection } from "./html-machine.ts";
-import { escapeHtml, html, Markup, nothing, pageOf } from "./html-markup.ts";
+import { escapeHtml, html, Markup, nothing, pageOf, unbroken } from "./html-markup.ts";
 import { quantileTables } from "./html-quantiles.ts";
 import { styleSheet } from "./html-style.ts";
 import { methodSection, verdictSection } from "./html-verdicts.ts";
@@ -151,7 +151,7 @@ ${rows}
 }
 
 function tableCell(cell: Cell, text: string, metric: string): Markup {
-  const range = cell.range === "" ? nothing : html`<small>${cell.range}</small>`;
+  const range = cell.range === "" ? nothing : html`<small>${unbroken(cell.range)}</small>`;
   return cell.mark === ""
     ? html`<td data-m="${metric}">${text}${range}</td>`
     : html`<td class="best" data-m="${metric}">${text}<span class="hidden"> (${cell.mark})</span>${range}</td>`;

@@ -1,6 +1,6 @@
 /** The tax of layers in words and tables: in the page, and in Markdown. */
 import { type LayerTax, type TaxFigure, taxPercentiles } from "../sweep/layer-tax.ts";
-import { html, type Markup, nothing } from "./html-markup.ts";
+import { html, type Markup, nothing, unbroken } from "./html-markup.ts";
 import type { ReportModel } from "./model.ts";
 import { formatCount, formatNs } from "./units.ts";
 
@@ -89,7 +89,7 @@ export function layerTaxSection({ layerTax }: ReportModel): Markup {
   }
   const bodies = stacks.map(({ title, rows }) => {
     const lines = rows.map((tax) => {
-      const tds = cellsOf(tax).map((cell) => html`<td>${cell}</td>`);
+      const tds = cellsOf(tax).map((cell) => html`<td>${unbroken(cell)}</td>`);
       return html`<tr><th scope="row">${addedTitle(tax)}</th>${tds}</tr>`;
     });
     return html`<tbody><tr><th scope="rowgroup" colspan="${heads.length + 1}">${title}</th></tr>
@@ -101,7 +101,7 @@ ${lines}
 <p class="note">The lowest line of each stack has its own figures; of the others times and CPU are what is added to the line
 below, IOPS kept what is left of its IOPS. Brackets are 95% intervals over pairs of runs. Bytes are those that each part
 was given to write for each byte that the jobs wrote.</p>
-<div class="scroll" tabindex="0" role="group" aria-label="Table of the layer tax, scrolls sideways"><table>
+<div class="scroll" tabindex="0" role="group" aria-label="Table of the layer tax, scrolls sideways"><table class="long">
 <caption class="hidden">What each layer adds to the one below</caption>
 <thead><tr><th scope="col" class="text">Layers</th>${head}</tr></thead>
 ${bodies}

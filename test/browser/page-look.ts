@@ -17,6 +17,8 @@ export interface Look {
   readonly trouble: readonly string[];
   /** Pixels by which the page is wider than the screen. */
   readonly overflow: number;
+  /** Tables that are wider than their place, and by how much. */
+  readonly cut: readonly string[];
   /** Words with less contrast than 4.5. */
   readonly poor: readonly string[];
   /** Luminance of the page's ground. */
@@ -82,8 +84,12 @@ const inPage = `(() => {
     const [a, b] = [light(colour), groundOf(text)];
     if ((Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05) < 4.5) poor.push(text.textContent.slice(0, 60) + " " + colour);
   }
+  const cut = [...document.querySelectorAll(".scroll")].flatMap((e) => {
+    const beyond = e.scrollWidth - e.clientWidth;
+    return beyond > 0 ? [beyond + " px: " + (e.querySelector("caption")?.textContent ?? "")] : [];
+  });
   const { scrollWidth, clientWidth } = document.documentElement;
-  return { figures, poor: poor.slice(0, 5), overflow: scrollWidth - clientWidth, ground: groundOf(document.body) };
+  return { cut, figures, poor: poor.slice(0, 5), overflow: scrollWidth - clientWidth, ground: groundOf(document.body) };
 })()`;
 
 /** Opens the page with all its folds open, without a network. */

@@ -129,7 +129,7 @@ function table(name: string, heads: readonly string[], rows: readonly Markup[]):
       ? html`<th scope="col" class="text">${title}</th>`
       : html`<th scope="col">${title}</th>`,
   );
-  return html`<div class="scroll" tabindex="0" role="group" aria-label="${name}, scrolls sideways"><table>
+  return html`<div class="scroll" tabindex="0" role="group" aria-label="${name}, scrolls sideways"><table class="long">
 <caption class="hidden">${name}</caption>
 <thead><tr><th scope="col" class="text">${first}</th>${head}</tr></thead>
 <tbody>
