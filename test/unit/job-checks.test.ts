@@ -49,6 +49,8 @@ describe("absurd jobs", () => {
   });
 });
 
+const shared = ["rw=write", "verify=crc32c", "numjobs=3", "filename=x"];
+
 describe("notes", () => {
   it.each([
     [["bs=4kib"], "bs=4kib: fio reads 4000"],
@@ -79,11 +81,25 @@ describe("notes", () => {
     [["ramp_time=1"], "ramp_time without a runtime"],
     [["rw=write", "verify=crc32c", "time_based", "runtime=1"], "nothing is read back"],
     [["rw=write", "verify=crc32c", "numjobs=2", "filename=x"], "write to the same blocks"],
+    [[...shared, "offset_increment=15m", "size=16m"], "3 clones write to the same blocks"],
+    [[...shared, "offset_increment=20%", "size=25%"], "3 clones write to the same blocks"],
+    [[...shared, "offset_increment=32m"], "3 clones write to the same blocks"],
+    [[...shared, "offset_increment=50%", "size=16m"], "3 clones may write to the same blocks"],
     [["rw=randread", "blockalign=512"], "turns the random map off"],
     [["filename=${NOPE}x"], "the environment has no variable NOPE"],
     [["size=$mb_memory"], "$mb_memory is a plain number"],
   ])("%j: %s", (lines, message) => {
     expect(notesOf(...lines).join("\n")).toContain(message);
+  });
+
+  it.each([
+    [["filename=x", "offset_increment=32m", "size=16m"]],
+    [["filename=x", "offset_increment=16m", "size=16m"]],
+    [["filename=x", "offset_increment=25%", "size=25%"]],
+    [["filename=x:y", "offset_increment=8m", "size=16m"]],
+    [["target=store:/tmp/s.img", "offset_increment=32m", "size=16m"]],
+  ])("none of clones that keep apart: %j", (lines) => {
+    expect(notesOf("rw=write", "verify=crc32c", "numjobs=3", ...lines)).toEqual([]);
   });
 
   it("has none for plain jobs", () => {

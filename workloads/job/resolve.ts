@@ -3,7 +3,14 @@ import { nearestName } from "../../engine/base/nearest-name.ts";
 import { resolveArrival } from "./arrival.ts";
 import type { Draft } from "./draft.ts";
 import { foreignEngines, supportedEngines, synchronousEngines } from "./foreign-keys.ts";
-import type { BlockSizeRule, PerDirection, ResolvedJob, RwMode, VerifyRule } from "./model.ts";
+import type {
+  BlockSizeRule,
+  PerDirection,
+  ResolvedJob,
+  RwMode,
+  SizeValue,
+  VerifyRule,
+} from "./model.ts";
 import { readNumber } from "./number-value.ts";
 import { objectShares, resolveObjects } from "./object-rules.ts";
 import { badInput, shown } from "./place.ts";
@@ -303,6 +310,26 @@ function resolvePostfix(
   return { sequentialStepBytes: Number(step.value), opsPerDraw: 1 };
 }
 
+const amountOf = (value: SizeValue) => (value.kind === "bytes" ? value.bytes : value.percent);
+
+/** Whether regions of two clones overlap: `may` where the size of a file decides. */
+function clonesMeet({ draft, target }: Resolving): "no" | "may" | "do" {
+  const shared = draft.filenames.length > 0 || target !== null;
+  if (draft.numjobs < 2 || !shared) {
+    return "no";
+  }
+  const { size, offsetIncrement: step } = draft;
+  if (size === null || step === null || amountOf(step) === 0) {
+    return "do";
+  }
+  if (size.kind !== step.kind) {
+    return "may";
+  }
+  // As the planner has it: bytes are those of all files together, a share is of each.
+  const files = target === null && size.kind === "bytes" ? draft.filenames.length : 1;
+  return amountOf(step) < Math.floor(amountOf(size) / files) ? "do" : "no";
+}
+
 function resolveVerify(
   resolving: Resolving,
   sizes: PerDirection<BlockSizeRule>,
@@ -326,12 +353,16 @@ function resolveVerify(
   if (patterned && draft.verifyPattern.length === 0) {
     throw badInput(place, `verify=${draft.verify} needs verify_pattern=`);
   }
-  const shared = draft.filenames.length > 0 || resolving.target !== null;
-  if (draft.numjobs > 1 && draft.doVerify && uses.includes(1) && shared) {
+  const meet = draft.doVerify && uses.includes(1) ? clonesMeet(resolving) : "no";
+  if (meet !== "no") {
+    const write =
+      meet === "do"
+        ? "write to the same blocks"
+        : "may write to the same blocks (offset_increment and size in one unit would tell)";
     notes.add(
       place,
       "verify",
-      `${draft.numjobs} clones write to the same blocks: each may find the other's data and report it as a mismatch`,
+      `${draft.numjobs} clones ${write}: each may find the other's data and report it as a mismatch`,
     );
   }
   return {
