@@ -21,7 +21,7 @@ import {
   type PlannedPhase,
   type RunPlan,
 } from "./plan-model.ts";
-import { refuse } from "./planned-path.ts";
+import { checkFile, lookUp, refuse } from "./planned-path.ts";
 import { bytesOf, fileNames, planFile, planSynthetic, startOf } from "./planned-region.ts";
 import { refusalOf } from "./runner/native-control.ts";
 import { plainStack, type StackChoice, withoutLayers } from "./stack.ts";
@@ -78,6 +78,9 @@ type JobFiles = Pick<
 
 function planJob(job: ResolvedJob, jobnum: number, options: PlanOptions): JobFiles {
   const target = targetOf(job, options);
+  if (target?.kind === "store") {
+    checkStoreFile(job, target.path);
+  }
   if (job.replay !== null) {
     const { files, trace } = planTrace(job, jobnum, target, options.directory);
     const merged = mergedPath(job, options.directory);
@@ -102,6 +105,14 @@ function planJob(job: ResolvedJob, jobnum: number, options: PlanOptions): JobFil
     writes: used.write || used.trim,
     ...(logDevice === undefined ? {} : { logDevice }),
   };
+}
+
+/** What a job's keys forbid of files holds for the one of a store. */
+function checkStoreFile(job: ResolvedJob, path: string): void {
+  const found = lookUp(path);
+  if (found === null || found.isFile() || found.isBlockDevice()) {
+    checkFile(job, path, found);
+  }
 }
 
 function planObjectJob(job: ResolvedJob, jobnum: number, target: Target | null): JobFiles {

@@ -9,6 +9,7 @@ import { needsObjects } from "../engine/store/objects/object-mix.ts";
 import { otherPaths } from "../engine/store/store-devices.ts";
 import { checkHotPaths } from "../engine/store/store-hot-paths.ts";
 import { layersNamed } from "./chain.ts";
+import { idleOnStore } from "./job/idle-on-store.ts";
 import type { ResolvedJob } from "./job/model.ts";
 import type { PlannedFile, PlannedJob } from "./plan-model.ts";
 import { refuse } from "./planned-path.ts";
@@ -257,5 +258,5 @@ export function storeNotes(job: PlannedJob, stores: readonly PlannedStore[]): st
     objects !== undefined && resolved.objects !== null && needsObjects(resolved.objects)
       ? [`${objects.count} objects are put before the run where they are not there yet`]
       : [];
-  return [...store.options.notes, ...laidOut, ...fewerObjects(resolved)];
+  return [...store.options.notes, ...idleOnStore(resolved), ...laidOut, ...fewerObjects(resolved)];
 }

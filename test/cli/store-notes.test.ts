@@ -77,3 +77,52 @@ test("counters of a store that is only opened are few, and say where a run's are
   expect(out).not.toMatch(/^ .* 0 /m);
   expect(out).toMatch(/^\d+ more are 0: .* osdyno\.counters of its run\.json\.$/m);
 }, 60_000);
+
+const write = ["--name=a", "--rw=randwrite", "--bs=4k", "--size=4m", "--io_size=64k"];
+const plain = ["run", "--no-progress", "--no-report", "--out=r"];
+
+test("keys of files that do nothing on a store are told, by name and value", () => {
+  const target = `--target=store:c?size=96m&${waltree}`;
+  const told = (...keys: readonly string[]): string[] => {
+    const { code, out, err } = place.run([...plain, target, ...keys]);
+    expect({ code, err: code === 0 ? "" : err }).toEqual({ code: 0, err: "" });
+    return [...out.matchAll(/^note: (.*) has no effect: /gm)].map(([, key = ""]) => key);
+  };
+  expect(
+    told("--fadvise_hint=0", ...write, "--unlink=1", "--file_append=1", "--nrfiles=2"),
+  ).toEqual(["unlink=1", "file_append=1", "fadvise_hint", "nrfiles=2"]);
+  expect(place.files()).toContain("c");
+  expect(told(...write, "--direct=0", "--invalidate=1", "--pre_read=1")).toEqual([
+    ...["direct=0", "invalidate=1", "pre_read=1"],
+  ]);
+  expect(told(...write, "--buffered=1")).toEqual(["buffered=1"]);
+  expect(told(...write, "--direct=1", "--unlink=0", "--buffered=0", "--nrfiles=1")).toEqual([]);
+}, 60_000);
+
+test("overwrite=1 fills what a job on a store only writes", () => {
+  const written = (...keys: readonly string[]): number => {
+    const target = `--target=store:c?size=96m&fresh=1&${waltree}`;
+    const { code } = place.run([...plain, "--destroy", target, ...write, ...keys]);
+    expect(code).toBe(0);
+    const { out } = place.run(["store", "free", "c", "--json"]);
+    return (JSON.parse(out) as { freeBytes: number }).freeBytes;
+  };
+  expect(written() - written("--overwrite=1")).toBeGreaterThan(3 << 20);
+}, 60_000);
+
+test("allow_file_create=0 and filetype hold for the file of a store", () => {
+  const refused = (target: string, key: string): string => {
+    const { code, err } = place.run([...plain, `--target=store:${target}`, ...write, key]);
+    expect(code).toBe(2);
+    return err;
+  };
+  expect(refused("absent", "--allow_file_create=0")).toMatch(
+    /^osdyno: [^\n]*absent does not exist, and allow_file_create=0 forbids to make it\n$/,
+  );
+  expect(place.files()).toEqual([]);
+  const objects = ["--io_unit=object", "--nrfiles=8", "--allow_file_create=0"];
+  expect(place.run([...plain, "--target=store:absent", ...write, ...objects]).code).toBe(2);
+  expect(notes(`c?size=96m&${waltree}`)).toEqual([]);
+  expect(refused("c", "--filetype=block")).toMatch(/c is not what filetype=block asks for\n$/);
+  expect(place.run([...plain, "--target=store:c", ...write, "--allow_file_create=0"]).code).toBe(0);
+}, 60_000);

@@ -4,6 +4,7 @@
  */
 
 import type { ObjectMix } from "../../engine/store/objects/object-mix.ts";
+import type { FileKey } from "./idle-on-store.ts";
 import type {
   CommandPriorityRule,
   ContentRules,
@@ -186,6 +187,8 @@ export interface ResolvedJob {
   readonly clientId: number;
   /** 1 to 255; 0: that of the class. */
   readonly opPriority: number;
+  /** Keys of files that were set, also by `[global]`: not all of them act on every target. */
+  readonly fileKeysSet: readonly FileKey[];
   /** Options as written, name and value as strings, for `job options` of the JSON and `--showcmd`. */
   readonly given: ReadonlyMap<string, string>;
 }

@@ -3,6 +3,7 @@ import { nearestName } from "../../engine/base/nearest-name.ts";
 import { resolveArrival } from "./arrival.ts";
 import type { Draft } from "./draft.ts";
 import { foreignEngines, supportedEngines, synchronousEngines } from "./foreign-keys.ts";
+import { fileKeyNames } from "./idle-on-store.ts";
 import type {
   BlockSizeRule,
   PerDirection,
@@ -142,6 +143,7 @@ export function resolveJob(resolving: Resolving): ResolvedJob {
     clientId: draft.clientId,
     opPriority: draft.opPriority,
     ...resolveRules(resolving, usesOf(draft)),
+    fileKeysSet: fileKeyNames.filter((key) => draft.places.has(key)),
     given,
   };
 }
