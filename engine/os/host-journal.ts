@@ -60,6 +60,19 @@ function startOf(pid: number): string {
 
 const bootOf = () => ownText("/proc/sys/kernel/random/boot_id").trim();
 
+/** Durable when it returns, whole at any instant. */
+function writeJournal(path: string, journal: JournalText): void {
+  const temporary = `${path}.new`;
+  const file = openSync(temporary, "w", 0o600);
+  try {
+    writeSync(file, JSON.stringify(journal));
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+  renameSync(temporary, path);
+}
+
 const journalOf = (directory: string, part: HostPart) => join(directory, `${part}.json`);
 const lockOf = (directory: string, part: HostPart) => join(directory, `${part}.lock`);
 
@@ -107,13 +120,16 @@ export class HostJournal {
 
   /**
    * Nobody else turns knobs of these parts from now on; what a process that is gone by now left there is put
-   * back. Throws `unsafe` when another process has one.
+   * back. Throws `unsafe` when another process has one, `io` when something cannot be put back.
    */
   claim(parts: Iterable<HostPart>, files: HostFiles): void {
     for (const part of parts) {
       if (!this.#holds.has(lockOf(this.#directory, part))) {
         claimPart(this.#directory, part, this.#holds);
-        replayJournal(journalOf(this.#directory, part), files);
+        const [left] = replayJournal(journalOf(this.#directory, part), files);
+        if (left !== undefined && left.failed.length > 0) {
+          throw cannotPutBack(nameOf(part), left);
+        }
       }
     }
   }
@@ -129,16 +145,7 @@ export class HostJournal {
       boot: bootOf(),
       entries,
     };
-    const path = journalOf(this.#directory, part);
-    const temporary = `${path}.new`;
-    const file = openSync(temporary, "w", 0o600);
-    try {
-      writeSync(file, JSON.stringify(journal));
-      fsyncSync(file);
-    } finally {
-      closeSync(file);
-    }
-    renameSync(temporary, path);
+    writeJournal(journalOf(this.#directory, part), journal);
   }
 
   /** Everything is as it was. */
@@ -187,7 +194,18 @@ function trusted(directory: string): boolean {
   return uid === process.geteuid?.() && (mode & 0o022) === 0;
 }
 
-/** Puts back what a process left that is gone; nothing when there is none. The part is claimed. */
+function cannotPutBack(name: string, { pid, failed }: Replayed): OsdynoError {
+  const what = failed.map(({ path, text }) => `${path} (was ${text})`).join(", ");
+  return new OsdynoError(
+    "io",
+    `host: process ${pid} left settings of ${name} changed that cannot be put back: ${what}; set them by hand`,
+  );
+}
+
+/**
+ * Puts back what a process left that is gone; nothing when there is none. What it could not stays in the
+ * journal, for the next command to try again. The part is claimed.
+ */
 function replayJournal(path: string, files: HostFiles): readonly Replayed[] {
   const journal = journalIn(path);
   if (!existsSync(path) || (journal !== null && startOf(journal.pid) === journal.started)) {
@@ -196,7 +214,11 @@ function replayJournal(path: string, files: HostFiles): readonly Replayed[] {
   const entries = journal !== null && journal.boot === bootOf() ? journal.entries : [];
   const own = entries.filter((entry) => entry.path.startsWith("/sys/"));
   const failed = putBack(files, own);
-  rmSync(path, { force: true });
+  if (journal !== null && failed.length > 0) {
+    writeJournal(path, { ...journal, entries: failed });
+  } else {
+    rmSync(path, { force: true });
+  }
   const restored = own.filter((entry) => !failed.includes(entry));
   return own.length === 0 ? [] : [{ pid: journal?.pid ?? 0, restored, failed }];
 }

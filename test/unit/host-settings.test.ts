@@ -317,6 +317,30 @@ describe("another process", () => {
     expect(kernel.state()).not.toEqual(before);
   });
 
+  test("that left what cannot be put back: it is tried again, and nobody takes it for what was there", () => {
+    const { kernel, settings } = made();
+    const path = `${queue}/read_ahead_kb`;
+    kernel.files.set(path, "64");
+    const boot = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+    const entries = [{ path, text: "2560" }];
+    const left = { schema: "osdyno-host-1", pid: process.pid, started: "1", boot, entries };
+    writeFileSync(join(folder, "disk-sda.json"), JSON.stringify(left));
+    const write = kernel.write.bind(kernel);
+    kernel.write = () => {
+      throw new OsdynoError("io", "EIO");
+    };
+    for (const _ of [1, 2]) {
+      expect(replayJournals(folder, kernel)).toMatchObject([{ restored: [], failed: entries }]);
+    }
+    expect(() => settings.apply({ read_ahead_kb: "256" }, devices)).toThrow(
+      `settings of sda changed that cannot be put back: ${path} (was 2560); set them by hand`,
+    );
+    kernel.write = write;
+    expect(replayJournals(folder, kernel)).toMatchObject([{ restored: entries, failed: [] }]);
+    expect(kernel.read(path)).toBe("2560");
+    expect(journals()).toEqual([]);
+  });
+
   test("that turns what another disk has is in nobody's way", () => {
     const { kernel, settings } = made();
     elsewhere("disk-sdb");
