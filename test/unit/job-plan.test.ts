@@ -61,6 +61,30 @@ describe("folders of a plan", () => {
   });
 });
 
+describe("files that somebody else changes between the plan and its run", () => {
+  const asked = ["filename=f", "size=1m", "rw=write"] as const;
+  const go = (plan: RunPlan) => layOut([plan], () => {}, new AbortController().signal);
+  const told = (what: string) => ({
+    code: "unsafe",
+    message: `${join(directory, "f")}: somebody else has ${what} it since this run looked; start it again`,
+  });
+
+  it("one that was made meanwhile is told in one line, and stays theirs", async () => {
+    const plan = planOf(...asked);
+    writeFileSync(join(directory, "f"), "theirs");
+    await expect(go(plan)).rejects.toMatchObject(told("made"));
+    expect(readFileSync(join(directory, "f"), "utf8")).toBe("theirs");
+  });
+
+  it("so is one that was removed meanwhile", async () => {
+    writeFileSync(join(directory, "f"), "ours");
+    const plan = planOf(...asked);
+    rmSync(join(directory, "f"));
+    await expect(go(plan)).rejects.toMatchObject(told("removed"));
+    expect(readdirSync(directory)).toEqual([]);
+  });
+});
+
 describe("files of a plan", () => {
   it("append begins where the file ends, and does not make it longer first", () => {
     writeFileSync(join(directory, "f"), Buffer.alloc(10_000));

@@ -81,6 +81,19 @@ function errorName(errno: number): string {
   return names.find(([, value]) => value === errno)?.[0] ?? `errno ${errno}`;
 }
 
+/** Why a file cannot be made or opened: somebody else may have made or removed it since it was looked for. */
+function notOpened({ path, created }: PlannedFile, error: unknown): OsdynoError {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === (created ? "EEXIST" : "ENOENT")
+    ? new OsdynoError(
+        "unsafe",
+        `${path}: somebody else has ${created ? "made" : "removed"} it since this run looked; start it again`,
+        {},
+        error,
+      )
+    : new OsdynoError("bad-input", `cannot create ${path}: ${code}`, {}, error);
+}
+
 async function layOutFile(
   wanted: WantedFile,
   progress: LayoutProgress,
@@ -98,8 +111,7 @@ async function layOutFile(
     }
     handle = await open(file.path, file.created ? "wx+" : "r+");
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
-    throw new OsdynoError("bad-input", `cannot create ${file.path}: ${code}`, {}, error);
+    throw notOpened(file, error);
   }
   const { size } = await handle.stat();
   try {
