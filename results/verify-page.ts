@@ -6,6 +6,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { OsdynoError } from "../engine/base/error.ts";
 import { fileExists } from "./files.ts";
+import { unescapeHtml } from "./report/html-markup.ts";
 import { renamedDrawing } from "./report/write.ts";
 import type { Verification } from "./verify.ts";
 import { Ledger } from "./verify-ledger.ts";
@@ -22,16 +23,6 @@ interface Page {
   readonly script: string;
   readonly style: string;
 }
-
-const entities: Readonly<Record<string, string>> = {
-  "&lt;": "<",
-  "&gt;": ">",
-  "&quot;": '"',
-  "&#39;": "'",
-  "&amp;": "&",
-};
-const unescaped = (text: string) =>
-  text.replaceAll(/&(?:lt|gt|quot|#39|amp);/g, (entity) => entities[entity] ?? entity);
 
 const between = (page: string, pattern: RegExp) => pattern.exec(page)?.[1] ?? "";
 
@@ -122,7 +113,7 @@ async function verifyPage(directory: string): Promise<Verification | null> {
   const published = readFileSync(file, "utf8");
   try {
     // Where a run has no label, its page bears the name that its directory had.
-    const name = unescaped(between(published, /<h1>([^<]*)/));
+    const name = unescapeHtml(between(published, /<h1>([^<]*)/));
     const drawn = await renamedDrawing(directory, name).html();
     if (drawn === published) {
       ledger.numbers += partsOf(drawn).texts.filter((text) => /\d/.test(text)).length;

@@ -25,15 +25,22 @@ function markupOf(value: Part): string {
   return typeof value === "object" ? value.map((one) => one.text).join("\n") : escapeHtml(value);
 }
 
+const entities: Readonly<Record<string, string>> = {
+  "&": "&amp;",
+  "<": "&lt;",
+  ">": "&gt;",
+  '"': "&quot;",
+  "'": "&#39;",
+};
+const characters = Object.fromEntries(Object.entries(entities).map(([char, name]) => [name, char]));
+
 export function escapeHtml(value: string | number): string {
-  const entities: Readonly<Record<string, string>> = {
-    "&": "&amp;",
-    "<": "&lt;",
-    ">": "&gt;",
-    '"': "&quot;",
-    "'": "&#39;",
-  };
   return String(value).replace(/[&<>"']/g, (char) => entities[char] ?? char);
+}
+
+/** What `escapeHtml` was given. */
+export function unescapeHtml(text: string): string {
+  return text.replaceAll(/&(?:amp|lt|gt|quot|#39);/g, (name) => characters[name] ?? name);
 }
 
 /** A figure, its unit and the `to` behind it stay on one line where the text around them is broken. */

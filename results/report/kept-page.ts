@@ -7,6 +7,7 @@ import { basename, join, resolve } from "node:path";
 import { fileExists } from "../files.ts";
 import type { SweepRecord } from "../sweep-record.ts";
 import type { TuneRecord } from "../tune/tune-record.ts";
+import { unescapeHtml } from "./html-markup.ts";
 
 const pageName = "report.html";
 
@@ -26,18 +27,7 @@ export interface KeptPage {
   readonly warnings: number;
 }
 
-const entities: Readonly<Record<string, string>> = {
-  "&lt;": "<",
-  "&gt;": ">",
-  "&quot;": '"',
-  "&#39;": "'",
-  "&amp;": "&",
-};
-
-const plain = (markup: string) =>
-  markup
-    .replace(/<[^>]*>/g, "")
-    .replace(/&(?:lt|gt|quot|#39|amp);/g, (each) => entities[each] ?? "");
+const plain = (markup: string) => unescapeHtml(markup.replace(/<[^>]*>/g, ""));
 
 function recordOf<T>(file: string): T | null {
   try {
