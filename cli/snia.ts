@@ -14,6 +14,7 @@ import { planLines, planSnia } from "../results/snia/plan-text.ts";
 import { proceduresOf } from "../results/snia/procedures.ts";
 import { sniaText } from "../results/snia/result-text.ts";
 import { readScale, readSnia, type SniaSpec } from "../results/snia/spec.ts";
+import { givenOf } from "../results/sweep/given.ts";
 import { fillIn } from "../results/sweep/values.ts";
 import { hostEnvironment } from "../workloads/job/host-environment.ts";
 import { parseJobs } from "../workloads/job/parse.ts";
@@ -84,10 +85,11 @@ function requestOf(args: SniaArguments): Omit<SniaRequest, "events"> {
   const name = settings.label === "" ? spec.name : settings.label;
   const out = resume ?? last(own, "out") ?? join(runsRoot, runDirectoryName(Date.now(), name));
   const directory = resolve(out);
+  const given = givenOf({ overrides, settings: { ...settings, target } }, null);
   return {
     ...{ spec, device, sizes, directory, overrides, environment },
     sections: proceduresOf(spec, sizes),
-    known: knownSnia(directory, resume !== undefined, spec, device, sizes),
+    known: knownSnia(directory, resume !== undefined, spec, device, sizes, given),
     seed: settings.seed ?? 1,
     budgetSeconds: args.budgetSeconds,
     settings: { ...settings, target, report: false },

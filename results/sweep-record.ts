@@ -3,6 +3,7 @@ import type { DistributionComparison } from "./compare/distributions.ts";
 import type { LoadCurve } from "./load-curve/curve.ts";
 import type { RecordedDifference } from "./recorded-difference.ts";
 import type { SniaRecord } from "./snia/record.ts";
+import type { Given } from "./sweep/given.ts";
 import type { LayerTax } from "./sweep/layer-tax.ts";
 
 /** Verdict of one metric of two points over the pairs of their runs; absent in previews. */
@@ -67,6 +68,8 @@ export interface SweepRecord {
   readonly question: string;
   /** The sweep file as it was read: what was asked is held to it. Absent in records of older versions. */
   readonly file?: { readonly name: string; readonly sha256: string; readonly text: string };
+  /** What that file's runs were made with beside it; a resumed sweep has the same. Absent in older records. */
+  readonly given?: Given;
   /** The command that made it, for repeating it. */
   readonly command?: readonly string[];
   /** Seed of the order within each block and of the runs. */

@@ -2,6 +2,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { OsdynoError } from "../../engine/base/error.ts";
+import { fileRecord } from "../sweep/file-record.ts";
+import { checkGiven, type Given } from "../sweep/given.ts";
 import { holdsRecord } from "../sweep/known.ts";
 import type { SweepRecord } from "../sweep-record.ts";
 import type { SniaDevice } from "./device.ts";
@@ -26,6 +28,7 @@ export function knownSnia(
   spec: SniaSpec,
   device: SniaDevice,
   sizes: SniaSizes,
+  given: Given,
 ): SweepRecord | null {
   if (!holdsRecord(directory, resume, "sweep.json", "sweep")) {
     return null;
@@ -41,5 +44,7 @@ export function knownSnia(
     const what = `${known.name} holds another test, target or scale`;
     throw new OsdynoError("bad-input", `--resume ${directory}: ${what}; start anew with --out`);
   }
+  const file = spec.text === undefined ? {} : { file: fileRecord(spec.file, spec.text) };
+  checkGiven(directory, known, { given, ...file });
   return known;
 }

@@ -1,6 +1,7 @@
 /** `sweep.json` of a test as far as it has come: as of any sweep, with what is the standard's under `snia`. */
 import type { OsdynoError } from "../../engine/base/error.ts";
 import { fileRecord } from "../sweep/file-record.ts";
+import { givenOf } from "../sweep/given.ts";
 import { sweepSchemaName } from "../sweep/sweep-directory.ts";
 import type { SweepRecord } from "../sweep-record.ts";
 import type { SniaRequest } from "./conduct.ts";
@@ -78,6 +79,7 @@ export function sweepRecordOf(
     name: spec.name,
     question: spec.question,
     ...(spec.text === undefined ? {} : { file: fileRecord(spec.file, spec.text) }),
+    given: givenOf({ overrides: request.overrides, settings }, null),
     command: settings.command,
     seed,
     parameters: { step: runs.map(({ id }) => id) },

@@ -17,6 +17,7 @@ import { performRun } from "../perform.ts";
 import type { RunRecord } from "../run-record.ts";
 import type { SweepRecord } from "../sweep-record.ts";
 import { distributionsOf } from "./distributions.ts";
+import { givenOf } from "./given.ts";
 import { SweepHost } from "./host.ts";
 import { isPreview, plansOf, runRequest, type SweepRequest, settled } from "./plan-sweep.ts";
 import { blocksOf, type Point, pointsOf } from "./points.ts";
@@ -235,7 +236,8 @@ export function hostRestored(host: SweepHost, failure: OsdynoError | null): Osdy
 function empty(of: SweepRequest, preview: boolean, blocks = of.spec.repeat): SweepRecord {
   const { spec, seed, variables, settings } = of;
   const points = pointsOf(spec, variables);
-  return openRecord({ spec, points, command: settings.command, seed, preview, blocks });
+  const given = givenOf(of, spec.job);
+  return openRecord({ spec, points, given, command: settings.command, seed, preview, blocks });
 }
 
 /** Runs what is missing; never throws for a failing run: the sweep is then partial and says why. */
@@ -278,6 +280,8 @@ async function runHeld(asked: SweepRequest, holds: Holds): Promise<SweepResult> 
   let blocks = spec.repeat;
   const recordOf = (): SweepRecord => ({
     ...empty(request, preview, blocks),
+    // To be repeated is what was begun, not that it was gone on with.
+    ...(known?.command === undefined ? {} : { command: known.command }),
     comparisons: sweep?.standing.comparisons() ?? [],
     ...(spec.steps === undefined
       ? {}

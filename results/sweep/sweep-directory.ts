@@ -9,6 +9,7 @@ import type { RunRecord } from "../run-record.ts";
 import type { OwnFile, SweepRecord } from "../sweep-record.ts";
 import { writeWhole } from "../whole-file.ts";
 import { fileRecord } from "./file-record.ts";
+import { checkGiven, type Given } from "./given.ts";
 import { holdsRecord } from "./known.ts";
 import type { Point } from "./points.ts";
 import type { SweepSpec } from "./spec.ts";
@@ -52,6 +53,7 @@ export interface AskedSweep {
   readonly spec: SweepSpec;
   readonly points: readonly Point[];
   readonly command: readonly string[];
+  readonly given?: Given;
   readonly seed: number;
   readonly preview: boolean;
   /** Blocks that are planned or there. */
@@ -75,6 +77,7 @@ export function openRecord(asked: AskedSweep): SweepRecord {
     name: spec.name,
     question: spec.question,
     ...(spec.text === undefined ? {} : { file: fileRecord(spec.file, spec.text) }),
+    ...(asked.given === undefined ? {} : { given: asked.given }),
     command: asked.command,
     seed: asked.seed,
     parameters: Object.fromEntries(parameters),
@@ -131,10 +134,17 @@ export function knownSweep(
     return null;
   }
   const known = JSON.parse(readText(join(directory, recordName))) as SweepRecord;
-  if (shapeOf(known) !== shapeOf(record)) {
+  if (shapeOf(known) !== shapeOf({ ...record, repeat: known.repeat })) {
     throw new OsdynoError(
       "bad-input",
       `--resume ${directory}: it holds another sweep (${known.name}, ${known.points.length} points); the file has changed since`,
+    );
+  }
+  checkGiven(directory, known, record);
+  if (known.repeat !== record.repeat) {
+    throw new OsdynoError(
+      "bad-input",
+      `--resume ${directory}: it has ${known.repeat} runs of each point, and ${record.repeat} are asked for; leave --repeat as it was`,
     );
   }
   return known;

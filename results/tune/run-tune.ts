@@ -11,6 +11,7 @@ import { holdJobFiles } from "../../workloads/runner/job-holds.ts";
 import { layOut } from "../../workloads/runner/layout.ts";
 import { safePlan } from "../perform.ts";
 import { fileRecord } from "../sweep/file-record.ts";
+import { givenOf } from "../sweep/given.ts";
 import { SweepHost } from "../sweep/host.ts";
 import { onOneKv } from "../sweep/one-kv.ts";
 import { checkMetrics, inSweepFile, runRequest } from "../sweep/plan-sweep.ts";
@@ -82,6 +83,7 @@ function emptyRecord({ tune, base }: TuneRequest): TuneRecord {
     name: sweep.name,
     question: sweep.question,
     ...(tune.text === undefined ? {} : { file: fileRecord(sweep.file, tune.text) }),
+    given: givenOf(base, sweep.job),
     command: base.settings.command,
     seed: base.seed,
     method: tune.method,

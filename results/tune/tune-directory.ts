@@ -5,6 +5,7 @@
 import { join } from "node:path";
 import { OsdynoError } from "../../engine/base/error.ts";
 import { fileExists, readText } from "../files.ts";
+import { checkGiven } from "../sweep/given.ts";
 import { holdsRecord } from "../sweep/known.ts";
 import { sweepSchemaName } from "../sweep/sweep-directory.ts";
 import type { SweepPoint, SweepRecord } from "../sweep-record.ts";
@@ -106,5 +107,6 @@ export function knownTune(
       `--resume ${directory}: it holds another tuning (${known.name}); the file has changed since`,
     );
   }
+  checkGiven(directory, known, record);
   return known;
 }

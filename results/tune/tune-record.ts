@@ -1,5 +1,6 @@
 /** The shape of `tune.json`: what was searched, every run of it, what was found and how sure that is. */
 import type { FileRecord } from "../sweep/file-record.ts";
+import type { Given } from "../sweep/given.ts";
 import type { Rule } from "../sweep/values.ts";
 import type { OwnFile, SweepComparison } from "../sweep-record.ts";
 import type { Goal, Why } from "./problem.ts";
@@ -94,6 +95,8 @@ export interface TuneRecord {
   readonly question: string;
   /** The tune file as it was read: what was asked is held to it. Absent in records of older versions. */
   readonly file?: FileRecord;
+  /** What its runs were made with beside it; a resumed tuning has the same. Absent in older records. */
+  readonly given?: Given;
   readonly command: readonly string[];
   readonly seed: number;
   readonly method: string;

@@ -83,7 +83,42 @@ test("--budget starts no run after its time, and --resume goes on", () => {
   small("repeat: 3");
   const changed = place.run(["sweep", "s.yaml", "--resume=a"]);
   expect(changed.code).toBe(2);
-  expect(changed.err).toMatch(/^osdyno: --resume .*a: it holds another sweep/);
+  expect(changed.err).toMatch(/^osdyno: --resume .*a: s\.yaml has changed since/);
+});
+
+test("--resume goes on with what the sweep was begun with, and with nothing else", () => {
+  place.write("j.fio", "[j]\nsize=1m\nruntime=100ms\ntime_based\n");
+  const file = ["name: s", "job: j.fio", "targets: ['null:?service=100us']"];
+  const rest = ["matrix: {iodepth: [1, 2]}", "repeat: 2"];
+  write(...file, ...rest);
+  const given = ["--bs=64k", "--set", "rbd_qos_iops_limit=1000", "--no-report"];
+  expect(place.run(["sweep", "s.yaml", "--out=a", "--budget=0s", ...given]).code).toBe(130);
+  const before = place.read("a", "sweep.json");
+  const resumed = (...flags: readonly string[]) =>
+    place.run(["sweep", "s.yaml", "--resume=a", "--no-report", ...flags]);
+  const refused = (line: RegExp, ...flags: readonly string[]) => {
+    const { code, err } = resumed(...flags);
+    expect({ code, flags }).toEqual({ code: 2, flags });
+    expect(err).toMatch(line);
+    expect(place.read("a", "sweep.json")).toBe(before);
+  };
+  const begun = "it was begun with --bs=64k --set=rbd_qos_iops_limit=1000, and now there is";
+  refused(new RegExp(`${begun} no flags that its runs depend on; give the same`));
+  refused(new RegExp(`${begun} --bs=64k; `), "--bs=64k");
+  for (const flag of ["--clock=virtual", "--target=null:", "--path=engine", "--stages=off"]) {
+    refused(new RegExp(`${begun} .*${flag}`), ...given, flag);
+  }
+  refused(/it has 2 runs of each point, and 3 are asked for/, ...given, "--repeat=3");
+  place.write("j.fio", "[j]\nsize=2m\nruntime=100ms\ntime_based\n");
+  refused(/its job file has changed since/, ...given);
+  place.write("j.fio", "[j]\nsize=1m\nruntime=100ms\ntime_based\n");
+  write(...file, ...rest, "min_effect: 9%");
+  refused(/s\.yaml has changed since; put back the text/, ...given);
+  write(...file, ...rest);
+  const { code, err } = resumed("--set", "rbd_qos_iops_limit=1000", "--bs=64k", "--no-progress");
+  expect({ code, err: code === 0 ? "" : err }).toEqual({ code: 0, err: "" });
+  expect(sweepOf("a").command).toContain("--out=a");
+  expect(place.run(["results", "verify", "a"]).code).toBe(0);
 });
 
 test("--dry-run shows every point and creates nothing", () => {

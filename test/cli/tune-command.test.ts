@@ -145,9 +145,13 @@ test("one seed, one search; interrupted and resumed it is the same one", async (
   const cut = recordOf("b");
   expect(cut).toMatchObject({ state: "partial", chosen: [] });
   expect(cut.answer[0]).toMatch(/^Partial results: No verdict yet/);
-  expect(place.run(["tune", "t.yaml", "--resume=b", "--seed=4"]).err).toBe(
+  expect(place.run(["tune", "t.yaml", "--resume=b", "--seed=4", ...virtual]).err).toBe(
     "osdyno: --seed 4: the tuning to resume has seed 3; leave --seed out\n",
   );
+  const elsewhere = ["tune", "t.yaml", "--resume=b", ...virtual, "--target=null:?service=50us"];
+  const refused = place.run(elsewhere);
+  expect(refused.code).toBe(2);
+  expect(refused.err).toMatch(/begun with .* and now there is .*--target=null:\?service=50us/);
   expect(place.run(["tune", "t.yaml", "--resume=b", ...virtual]).code).toBe(0);
   const [once, twice] = [recordOf("a"), recordOf("b")];
   expect(twice.steps).toEqual(once.steps);
