@@ -174,7 +174,7 @@ const directHint =
 
 /** What went wrong, worst first: an I/O error, a verification mismatch, a signal, lost results. */
 function failureOf(
-  { phases, problem: notStarted, damage = [] }: Execution,
+  { phases, problem: notStarted, damage = [], room = [] }: Execution,
   signal: AbortSignal,
   problem: string | null,
 ): OsdynoError | null {
@@ -183,7 +183,7 @@ function failureOf(
   if (failed?.error !== undefined && failed.error !== null) {
     const { errno, message } = failed.error;
     const direct = phases.some(({ jobs: planned }) => planned.some((job) => job.resolved.direct));
-    const [found] = damage;
+    const [found] = [...room, ...damage];
     const hint =
       errno === invalidArgument && direct
         ? `; ${directHint}`

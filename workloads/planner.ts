@@ -11,6 +11,7 @@ import { layerNotes, layersNamed } from "./chain.ts";
 import { chainsOf, logNotes } from "./chain-plan.ts";
 import { type CpuChoice, cpuText, sharedCpus } from "./cpu-set.ts";
 import { unfitForDirect } from "./direct-blocks.ts";
+import { storeSpaceNotes } from "./file-system.ts";
 import type { ResolvedJob } from "./job/model.ts";
 import { blockLimits, directionsOf } from "./job-reach.ts";
 import { planObjects } from "./object-plan.ts";
@@ -254,6 +255,7 @@ export function planRun(jobs: readonly ResolvedJob[], options: PlanOptions): Run
             `modelled: the shape ${stack.shape.text} says how long the device takes, not the device`,
           ]),
       ...cpuNotes(stack.cpus, stores.length > 0),
+      ...storeSpaceNotes(stores),
     ],
     ...expected(phases),
   };

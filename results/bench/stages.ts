@@ -217,7 +217,7 @@ async function measure(
   const stack = { preset: null, settings: given, deviceClass: "ssd" } as const;
   const plan = planRun(parsed.jobs, { target: null, path: "engine", seed, directory: "/", stack });
   const takers: ByTurns[] = [];
-  const { phases } = await execute(
+  const { phases, problem } = await execute(
     plan,
     {
       intervalNs: 1e9,
@@ -243,6 +243,9 @@ async function measure(
   const tally = takers[0]?.tally;
   if (tally === undefined || failed) {
     throw new OsdynoError("io", failed?.message ?? "the run reported no job");
+  }
+  if (problem !== null) {
+    throw problem;
   }
   if (tally.ns.includes(0)) {
     throw new OsdynoError("bad-input", "--runtime is too short: not every way had its turn");

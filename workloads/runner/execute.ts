@@ -256,6 +256,8 @@ export interface Execution {
   readonly cpus?: CpusOutcome;
   /** What the stores found to be damaged, one line each. */
   readonly damage?: readonly string[];
+  /** What is full where a job on stores had no space, one line each. */
+  readonly room?: readonly string[];
 }
 
 /** What keeps a phase from starting, as one line. */
@@ -294,19 +296,38 @@ async function executeOn(
   cpus?.beforeTarget();
   const stores = plan.stores.length === 0 ? null : await StoreSession.open(plan);
   const layers = new LayerCounters();
+  const measured = await measureOn(plan, options, observer, { stores, layers, cpus }).catch(
+    async (error: unknown) => {
+      // Nothing was measured, and why is told before how the stores ended.
+      await stores?.close().catch(() => {});
+      throw error;
+    },
+  );
   try {
-    cpus?.afterTarget();
-    await stores?.layOut(plan, options.layout ?? (() => {}), options.signal);
-    const execution = await executePhases(plan, options, observer, { stores, layers, cpus });
-    const counters = { ...stores?.counters(), ...layers.sum() };
-    return {
-      ...execution,
-      ...(stores === null && plan.chains.length === 0 ? {} : { counters }),
-      ...(stores === null ? {} : { options: stores.options(), damage: stores.damage() }),
-    };
-  } finally {
     await stores?.close();
+    return measured;
+  } catch (error) {
+    return { ...measured, problem: measured.problem ?? startError(error) };
   }
+}
+
+async function measureOn(
+  plan: RunPlan,
+  options: ExecuteOptions,
+  observer: RunObserver,
+  { stores, layers, cpus }: Parts,
+): Promise<Execution> {
+  cpus?.afterTarget();
+  await stores?.layOut(plan, options.layout ?? (() => {}), options.signal);
+  const execution = await executePhases(plan, options, observer, { stores, layers, cpus });
+  const counters = { ...stores?.counters(), ...layers.sum() };
+  const room = stores?.room(execution) ?? [];
+  return {
+    ...execution,
+    ...(room.length === 0 ? {} : { room }),
+    ...(stores === null && plan.chains.length === 0 ? {} : { counters }),
+    ...(stores === null ? {} : { options: stores.options(), damage: stores.damage() }),
+  };
 }
 
 /** What the phases of a run share. */

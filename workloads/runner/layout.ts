@@ -3,12 +3,13 @@
  * full length with incompressible data when the job reads it, and only allocated when it does not.
  */
 import { randomFillSync } from "node:crypto";
-import { existsSync, statfsSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { type FileHandle, mkdir, open, rm, rmdir } from "node:fs/promises";
 import { constants } from "node:os";
 import { dirname } from "node:path";
 import { type ErrorPlace, OsdynoError } from "../../engine/base/error.ts";
 import { native } from "../../engine/base/native.ts";
+import { checkStoreSpace, fileSystemOf, missingFolders } from "../file-system.ts";
 import { badInput } from "../job/place.ts";
 import type { FileRules } from "../job/rules.ts";
 import { plannedDirections } from "../job-reach.ts";
@@ -172,31 +173,6 @@ function wantedFiles(plans: readonly RunPlan[], fillAll: boolean): WantedFile[] 
   return [...wanted.values()];
 }
 
-/** The folders above a file that are not there yet, innermost first. */
-function missingFolders(path: string): string[] {
-  const missing: string[] = [];
-  for (let folder = dirname(path); !existsSync(folder); folder = dirname(folder)) {
-    missing.push(folder);
-  }
-  return missing;
-}
-
-/** Facts of the file system that a file stands on or will; null when they are not told. */
-function fileSystemOf(path: string) {
-  try {
-    const folder = dirname(missingFolders(path).at(-1) ?? path);
-    const { bsize, blocks, bavail } = statfsSync(folder);
-    return {
-      id: statSync(folder).dev,
-      folder,
-      totalBytes: blocks * bsize,
-      freeBytes: bavail * bsize,
-    };
-  } catch {
-    return null;
-  }
-}
-
 /** Where the job stands that asks most of a file; empty for one of the command line. */
 function placeOf(plans: readonly RunPlan[], path: string): ErrorPlace {
   const asked = plans
@@ -208,10 +184,13 @@ function placeOf(plans: readonly RunPlan[], path: string): ErrorPlace {
 }
 
 /**
- * Throws when the files cannot have the size that is wanted: `bad-input` for one that is larger than its
+ * Throws when files and stores cannot have the size that is wanted: `bad-input` for one larger than its
  * whole file system, `io` when what is to be written does not fit into what is free. Changes nothing.
  */
 export function checkSpace(plans: readonly RunPlan[], fillAll = false): void {
+  for (const store of plans.flatMap(({ stores }) => stores)) {
+    checkStoreSpace(store);
+  }
   const needed = new Map<number, number>();
   for (const { file, needsData, onOpen } of wantedFiles(plans, fillAll)) {
     if (onOpen) {

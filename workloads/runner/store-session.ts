@@ -26,12 +26,14 @@ import {
 import { slotBytesOf, spareOf } from "../chain.ts";
 import type { PlannedJob, PlannedPhase, RunPlan } from "../plan-model.ts";
 import { type PlannedStore, plannedVolumeBytes } from "../store-plan.ts";
+import type { Execution } from "./execute.ts";
 import type { LayoutProgress } from "./layout.ts";
 import { effectiveDepth, jobSpec } from "./native-plan.ts";
 import { layOutObjects } from "./object-layout.ts";
 import { flatOfStores } from "./store-counters.ts";
 import { layOutVolume, readRanges } from "./store-layout.ts";
 import { StoreMemoryWatch } from "./store-memory.ts";
+import { roomOf, withFullFileSystems } from "./store-room.ts";
 import { removeMade, takeStore } from "./store-take.ts";
 
 /** What the jobs of a run want of one store. */
@@ -117,8 +119,9 @@ class OpenStore {
         throw error;
       }
     } catch (error) {
+      const told = withFullFileSystems(planned, error);
       removeMade(planned);
-      throw error;
+      throw told;
     }
   }
 
@@ -166,6 +169,8 @@ class OpenStore {
   async close(): Promise<void> {
     try {
       await this.real.close();
+    } catch (error) {
+      throw withFullFileSystems(this.planned, error);
     } finally {
       this.#holds.close();
     }
@@ -178,9 +183,13 @@ class OpenStore {
     const ranges = readRanges(plan, text);
     const { store } = this.real;
     const hints = this.#volumeHints();
-    await layOutVolume({ store, layout, ranges, hints, path, progress, signal });
     const jobs = plan.phases.flatMap((phase) => phase.jobs);
-    await this.#layOutObjects(jobs, progress, signal);
+    try {
+      await layOutVolume({ store, layout, ranges, hints, path, progress, signal });
+      await this.#layOutObjects(jobs, progress, signal);
+    } catch (error) {
+      throw withFullFileSystems(this.planned, error);
+    }
   }
 
   /** The objects that jobs on objects work on, which are put if they have to be there and are not. */
@@ -469,6 +478,12 @@ export class StoreSession {
           `${planned.path}: ${line}; osdyno fsck ${planned.path} says what can still be read`,
       ),
     );
+  }
+
+  /** What is full where jobs failed, one line each. */
+  room({ phases }: Pick<Execution, "phases">): readonly string[] {
+    const errnos = phases.flatMap(({ outcome }) => outcome.jobs.map(({ error }) => error?.errno));
+    return this.#stores.flatMap(({ planned, real }) => roomOf(planned, real, errnos));
   }
 
   /** A device for a job on the store of that target; null: the target is none. */
