@@ -4,11 +4,10 @@
  */
 import { nearestName } from "../engine/base/nearest-name.ts";
 import type { Direction } from "../workloads/run-outcome.ts";
+import { type DirectionPrefix, type FioTime, fioStatistic, isFioTime } from "./fio-times.ts";
 import { percentileKey } from "./histogram.ts";
 import { totalsNamed } from "./parts.ts";
-import { mergePlat, platIndex, platPercentiles } from "./plat.ts";
 import type {
-  FioLatency,
   JobRecord,
   OsdynoDirection,
   OsdynoLatency,
@@ -42,8 +41,6 @@ export interface MetricFacts {
   readonly label: string;
 }
 
-type DirectionPrefix = "read" | "write" | "trim" | "all";
-type FioTime = "clat" | "lat" | "slat";
 type OurTime = "service" | "wait" | "response";
 
 /** Metrics without directions; the last ones are of object stores. */
@@ -390,10 +387,6 @@ export function unitFamily(name: string): UnitFamily {
   }
 }
 
-function isFioTime(time: OurTime | FioTime): time is FioTime {
-  return time === "clat" || time === "lat" || time === "slat";
-}
-
 function statisticOf(
   latencies: OsdynoDirection | undefined,
   time: OurTime,
@@ -410,53 +403,6 @@ function statisticOf(
     return record.max;
   }
   return record.percentile[percentileKey(statistic)] ?? null;
-}
-
-/**
- * The directions of fio's records that a metric covers; `mixed` stands in where they were joined.
- */
-function fioLatencies(job: JobRecord, time: FioTime, direction: DirectionPrefix): FioLatency[] {
-  const names = direction === "all" ? ["read", "write", "trim"] : [direction];
-  const found = names.filter((name) => job[name] !== undefined);
-  const used = found.length === 0 && direction === "all" ? ["mixed"] : found;
-  return used.flatMap((name) => {
-    const record = job[name] as Readonly<Record<string, FioLatency>> | undefined;
-    const latency = record?.[`${time}_ns`];
-    return latency === undefined || latency.N === 0 ? [] : [latency];
-  });
-}
-
-/**
- * fio's own figure from its bins, so that it is there for every percentile and for several jobs.
- */
-function fioStatistic(
-  jobs: readonly JobRecord[],
-  time: FioTime,
-  direction: DirectionPrefix,
-  statistic: "mean" | "max" | "min" | number,
-): number | null {
-  const records = jobs.flatMap((job) => fioLatencies(job, time, direction));
-  if (records.length === 0) {
-    return null;
-  }
-  if (statistic === "mean") {
-    const count = records.reduce((sum, record) => sum + record.N, 0);
-    return records.reduce((sum, record) => sum + record.mean * record.N, 0) / count;
-  }
-  if (statistic === "max" || statistic === 100) {
-    return Math.max(...records.map((record) => record.max));
-  }
-  if (statistic === "min") {
-    return Math.min(...records.map((record) => record.min));
-  }
-  const buckets = mergePlat(
-    records.map((record) =>
-      Object.entries(record.bins ?? {}).map(
-        ([middle, count]) => [platIndex(Number(middle)), count] as const,
-      ),
-    ),
-  );
-  return platPercentiles(buckets, [statistic])[0]?.[1] ?? null;
 }
 
 function jobRate(job: JobRecord, of: "iops" | "bw", direction: DirectionPrefix): number | null {

@@ -48,6 +48,7 @@ import { withCapacities } from "./mclock-capacity.ts";
 import type { LoadedPlugIn } from "./plug-ins.ts";
 import { drawReport } from "./report/draw.ts";
 import { logPartsName, logsName, RunWriter } from "./run-directory.ts";
+import { failureOf } from "./run-failure.ts";
 import type { RunRecord } from "./run-record.ts";
 import { type RunFollower, RunSinks, type RunSinksParts } from "./run-sinks.ts";
 import { SteadyStates } from "./steady-state.ts";
@@ -166,55 +167,6 @@ function withPaths(plan: RunPlan, paths: ReadonlyMap<string, string>): RunPlan {
       })),
     })),
   };
-}
-
-const invalidArgument = 22;
-const directHint =
-  "direct=1 takes whole blocks only: make bs=, offset= and blockalign= multiples of the device's block size";
-
-/** What went wrong, worst first: an I/O error, a verification mismatch, a signal, lost results. */
-function failureOf(
-  { phases, problem: notStarted, damage = [], room = [] }: Execution,
-  signal: AbortSignal,
-  problem: string | null,
-): OsdynoError | null {
-  const jobs = phases.flatMap((phase) => phase.outcome.jobs);
-  const failed = jobs.find((job) => job.error !== null);
-  if (failed?.error !== undefined && failed.error !== null) {
-    const { errno, message } = failed.error;
-    const direct = phases.some(({ jobs: planned }) => planned.some((job) => job.resolved.direct));
-    const [found] = [...room, ...damage];
-    const hint =
-      errno === invalidArgument && direct
-        ? `; ${directHint}`
-        : found === undefined
-          ? ""
-          : `; ${found}`;
-    return new OsdynoError("io", `job ${failed.name}: ${message}${hint}`);
-  }
-  // `continue_on_error=verify` says that mismatches are to be counted only.
-  const judged = phases.flatMap((phase) =>
-    phase.outcome.jobs.filter((_, place) => !phase.jobs[place]?.resolved.ends.continueOn.verify),
-  );
-  const corrupt = judged.find((job) => (job.verify?.mismatchCount ?? 0) > 0);
-  if (corrupt?.verify !== undefined && corrupt.verify !== null) {
-    const first = corrupt.verify.mismatches[0];
-    const where =
-      first === undefined
-        ? ""
-        : `; the first in ${first.file} at ${first.offsetBytes} (${first.what}: expected ${first.expected}, found ${first.found})`;
-    return new OsdynoError(
-      "verify",
-      `job ${corrupt.name}: verification found ${corrupt.verify.mismatchCount} wrong block(s)${where}`,
-    );
-  }
-  if (notStarted !== null) {
-    return notStarted;
-  }
-  if (signal.aborted) {
-    return new OsdynoError("interrupted", `stopped by ${signal.reason}`);
-  }
-  return problem === null ? null : new OsdynoError("io", problem);
 }
 
 function removeFiles(plan: RunPlan): void {
@@ -446,7 +398,6 @@ async function writeMergedTraces(plan: RunPlan, signal: AbortSignal): Promise<vo
   }
 }
 
-/** Adds what was known of a job before it ran to what its engine found out. */
 /** Virtual time does not pass by what others do. */
 const machineOf = (
   monitor: DeviceMonitor,
@@ -457,6 +408,7 @@ const machineOf = (
   rssBytes: monitor.maxRssBytes(),
 });
 
+/** Adds what was known of a job before it ran to what its engine found out. */
 function withNotes(
   phases: readonly MeasuredPhase[],
   notes: ReadonlyMap<number, readonly string[]>,
@@ -480,7 +432,6 @@ function withThresholds(thresholds: readonly Threshold[], record: RunRecord): Ru
     : { ...record, osdyno: { ...record.osdyno, threshold_results: results } };
 }
 
-/** Files and block devices of a plan. */
 /** Files and devices that a run reads or writes. */
 export function pathsOf(plan: RunPlan): readonly string[] {
   const files = filesOf(plan)

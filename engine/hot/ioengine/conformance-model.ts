@@ -116,3 +116,21 @@ export class NaiveModel {
     return this.#session.op(kind, random.below(this.blocks - blocks + 1), blocks, slot);
   }
 }
+
+/** Why a check of contents does not apply. */
+export const noData = "the device keeps no data";
+
+/** A model of the first blocks (a multiple of 4), all of them written. */
+export async function writtenModel(
+  session: ConformanceSession,
+  blocks: number,
+): Promise<NaiveModel> {
+  const model = new NaiveModel(session, blocks);
+  for (let block = 0; block < blocks; block += 4) {
+    const data = session.fillSlot(0, 4 * session.blockBytes);
+    const write = session.op(opKinds.write, block, 4);
+    await session.succeed(write);
+    model.apply(write, data);
+  }
+  return model;
+}

@@ -2,8 +2,18 @@
  * The one conformance suite of `BlockDevice`: named checks, free of any test framework, so that vitest
  * and the command line run the same. A check throws with one line; its seed reproduces it.
  */
-import { type BlockOp, errnos, flagFua, type OpKind, opKinds } from "../../port/block-device.ts";
-import { NaiveModel } from "./conformance-model.ts";
+import { type BlockOp, flagFua, opKinds } from "../../port/block-device.ts";
+import { NaiveModel, noData, writtenModel } from "./conformance-model.ts";
+import {
+  badSlot,
+  failing,
+  outOfRange,
+  refusedLeaveNoTrace,
+  unaligned,
+  unknownKind,
+  unsupported,
+  zeroLength,
+} from "./conformance-refusals.ts";
 import {
   type Completed,
   ConformanceFailure,
@@ -31,8 +41,6 @@ export interface ConformanceResult {
   /** Why skipped or what failed. */
   readonly reason: string;
 }
-
-const noData = "the device keeps no data";
 
 async function facts({ device }: ConformanceSession): Promise<null> {
   const { sizeBytes, blockBytes, queueDepth } = device.facts;
@@ -138,113 +146,6 @@ function flushReachesTheDevice(
   }
   expectEqual(flushes, 2, "flushes that reached the device below");
   expectEqual(writes, 8, "writes that reached the device below");
-}
-
-function transferKinds(session: ConformanceSession): OpKind[] {
-  const { trim, writeZeroes } = session.device.supports;
-  const kinds: OpKind[] = [opKinds.read, opKinds.write];
-  return [...kinds, ...(trim ? [opKinds.trim] : []), ...(writeZeroes ? [opKinds.writeZeroes] : [])];
-}
-
-async function outOfRange(session: ConformanceSession): Promise<null> {
-  const blocks = session.device.facts.sizeBytes / session.blockBytes;
-  const far = Math.floor(Number.MAX_SAFE_INTEGER / session.blockBytes) - 1;
-  for (const kind of transferKinds(session)) {
-    for (const [block, count] of [
-      [blocks, 1],
-      [blocks - 1, 2],
-      [-1, 1],
-      [far, 1],
-    ] as const) {
-      await session.refused(session.op(kind, block, count), errnos.EINVAL, "out of range");
-    }
-  }
-  return null;
-}
-
-async function unaligned(session: ConformanceSession): Promise<string | null> {
-  if (session.blockBytes === 1) {
-    return "every offset is aligned";
-  }
-  for (const kind of transferKinds(session)) {
-    const offset = session.op(kind, 1, 1);
-    offset.offsetBytes += 1;
-    await session.refused(offset, errnos.EINVAL, "unaligned offset");
-    const length = session.op(kind, 1, 1);
-    length.lengthBytes -= 1;
-    await session.refused(length, errnos.EINVAL, "unaligned length");
-  }
-  return null;
-}
-
-async function zeroLength(session: ConformanceSession): Promise<null> {
-  for (const kind of transferKinds(session)) {
-    await session.refused(session.op(kind, 1, 0), errnos.EINVAL, "zero length");
-  }
-  return null;
-}
-
-async function badSlot(session: ConformanceSession): Promise<null> {
-  const { slotCount, slotBytes } = session.device.arena;
-  const tooLong = slotBytes / session.blockBytes + 1;
-  for (const kind of [opKinds.read, opKinds.write] as const) {
-    for (const slot of [slotCount, -1, 2 ** 31 - 1]) {
-      await session.refused(session.op(kind, 0, 1, slot), errnos.EINVAL, "no such slot");
-    }
-    await session.refused(session.op(kind, 0, tooLong), errnos.EINVAL, "longer than a slot");
-  }
-  return null;
-}
-
-/** A model of the first blocks (a multiple of 4), all of them written. */
-async function writtenModel(session: ConformanceSession, blocks: number): Promise<NaiveModel> {
-  const model = new NaiveModel(session, blocks);
-  for (let block = 0; block < blocks; block += 4) {
-    const data = session.fillSlot(0, 4 * session.blockBytes);
-    const write = session.op(opKinds.write, block, 4);
-    await session.succeed(write);
-    model.apply(write, data);
-  }
-  return model;
-}
-
-async function refusedLeaveNoTrace(session: ConformanceSession): Promise<string | null> {
-  if (!session.device.supports.data) {
-    return noData;
-  }
-  const model = await writtenModel(session, 8);
-  session.fillSlot(0, session.blockBytes);
-  await session.refused(session.op(opKinds.write, -1, 2), errnos.EINVAL, "out of range");
-  const { slotCount } = session.device.arena;
-  await session.refused(session.op(opKinds.write, 2, 1, slotCount), errnos.EINVAL, "no such slot");
-  await model.compareAll();
-  return null;
-}
-
-async function unsupported(session: ConformanceSession): Promise<string | null> {
-  const { trim, writeZeroes, fua } = session.device.supports;
-  if (trim && writeZeroes && fua) {
-    return "the device supports everything";
-  }
-  if (!trim) {
-    await session.refused(session.op(opKinds.trim, 0, 1), errnos.ENOTSUP, "unsupported");
-  }
-  if (!writeZeroes) {
-    await session.refused(session.op(opKinds.writeZeroes, 0, 1), errnos.ENOTSUP, "unsupported");
-  }
-  if (!fua) {
-    const write = session.op(opKinds.write, 0, 1);
-    write.flags = flagFua;
-    await session.refused(write, errnos.ENOTSUP, "unsupported");
-  }
-  return null;
-}
-
-async function unknownKind(session: ConformanceSession): Promise<null> {
-  const op = session.op(opKinds.read, 0, 1);
-  (op as { kind: number }).kind = 17;
-  await session.refused(op, errnos.EINVAL, "no such kind");
-  return null;
 }
 
 /** Submits until the device is full: reads while there are slots, flushes beyond. */
@@ -411,15 +312,6 @@ async function closes(session: ConformanceSession): Promise<null> {
   expect(!device.submit(session.op(opKinds.read, 0, 1)), "a closed device takes operations");
   expectEqual(device.commit(), 0, "commit of a closed device");
   expectEqual(device.poll(8), 0, "completions of a closed device");
-  return null;
-}
-
-async function failing(session: ConformanceSession): Promise<null> {
-  for (const kind of transferKinds(session)) {
-    await session.refused(session.op(kind, 1, 1), errnos.EIO, "failing device");
-  }
-  await session.refused(session.flush(), errnos.EIO, "failing device");
-  await session.refused(session.op(opKinds.read, -1, 1), errnos.EINVAL, "out of range");
   return null;
 }
 
