@@ -4,6 +4,7 @@ import { Command, CommanderError } from "commander";
 import { exitCodeOf, OsdynoError } from "../engine/base/error.ts";
 import { hostFiles } from "../engine/os/host-files.ts";
 import { journalDirectory, replayJournals } from "../engine/os/host-journal.ts";
+import { givenTwice } from "./split-arguments.ts";
 
 type Finish = (code: number) => void;
 
@@ -41,6 +42,22 @@ function replayHost(): void {
   }
 }
 
+/** Of an option that holds one value a second one is refused, not taken in silence. */
+function refuseSecondValues(command: Command): void {
+  for (const option of command.options) {
+    const gathers = option.variadic || (option.parseArg !== undefined && !option.argChoices);
+    const values: string[] = [];
+    if (!option.isBoolean() && !gathers) {
+      command.on(`option:${option.name()}`, (value: string) => {
+        values.push(value);
+        if (values.length > 1) {
+          throw givenTwice(option.name(), values);
+        }
+      });
+    }
+  }
+}
+
 async function program(name: string | undefined, finish: Finish): Promise<Command> {
   const { version } = JSON.parse(
     readFileSync(new URL("../package.json", import.meta.url), "utf8"),
@@ -61,6 +78,7 @@ async function program(name: string | undefined, finish: Finish): Promise<Comman
   }
   const throwing = (command: Command) => {
     command.exitOverride();
+    refuseSecondValues(command);
     // One line, as every other message.
     command.configureOutput({
       outputError: (text, write) =>

@@ -16,7 +16,9 @@ const sweepFiles = [
 
 /** Runs one sweep and prints its table, its answer and where the report is. */
 async function measure(sweepFile: string): Promise<void> {
-  const args = [sweepFile, "--interval=100", ...process.argv.slice(2)];
+  const given = process.argv.slice(2);
+  const interval = given.some((word) => /^--interval(?:=|$)/.test(word)) ? [] : ["--interval=100"];
+  const args = [sweepFile, ...interval, ...given];
   const { result, report } = await sweepWith(args, ["sweep", ...args]);
   const model = loadReport(result.directory);
   process.stdout.write(`${tableText(model)}\n\n${model.answer.slice(0, 2).join("\n")}\n`);

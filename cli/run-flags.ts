@@ -6,20 +6,23 @@ export interface RunFlag extends OwnFlag {
 }
 
 const flag = (name: string, value: boolean, help: string): RunFlag => ({ name, value, help });
+const repeatable = (name: string, help: string): RunFlag => ({
+  ...flag(name, true, `${help} (repeatable)`),
+  repeatable: true,
+});
 
 export const runFlags: readonly RunFlag[] = [
-  flag("section", true, "only this section of the job files (repeatable)"),
+  repeatable("section", "only this section of the job files"),
   flag(
     "target",
     true,
     "where every job runs: raw:PATH, null:, store:PATH?size=8g&... (osdyno list targets)",
   ),
-  flag("set", true, "OPTION=VALUE of the stack the jobs run on (repeatable; osdyno options)"),
+  repeatable("set", "OPTION=VALUE of the stack the jobs run on; osdyno options lists them"),
   flag("preset", true, "a set of such options (osdyno list presets); --set holds over it"),
-  flag(
+  repeatable(
     "plugin",
-    true,
-    "a module with an implementation of your own for a hot path; it must conform (repeatable)",
+    "a module with an implementation of your own for a hot path; it must conform",
   ),
   flag(
     "device-class",
@@ -62,10 +65,9 @@ export const runFlags: readonly RunFlag[] = [
     "of how many operations the times in each layer are taken (engine path): auto (default), off, N (one in N)",
   ),
   flag("destroy", false, "allow writing to what is not a scratch place"),
-  flag(
+  repeatable(
     "threshold",
-    true,
-    "'METRIC OP VALUE', e.g. 'write.response.p99 < 2ms'; exit 3 if it does not hold (repeatable)",
+    "'METRIC OP VALUE', e.g. 'write.response.p99 < 2ms'; exit 3 if it does not hold",
   ),
   flag("junit", true, "write JUnit XML: a --threshold that a run misses fails"),
   flag("output-format", true, "normal (default), json, json+, terse; several with commas"),

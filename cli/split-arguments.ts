@@ -10,6 +10,8 @@ import { findKey, isKnownName, jobKeys } from "../workloads/job/key-lookup.ts";
 export interface OwnFlag {
   readonly name: string;
   readonly value: boolean;
+  /** Every value counts; any other flag that has one is given once. */
+  readonly repeatable?: true;
 }
 
 export interface SplitArguments {
@@ -28,6 +30,12 @@ function unknownOption(name: string, flags: readonly OwnFlag[]): OsdynoError {
     "bad-input",
     `unknown option --${name}${guess === null ? "" : `; did you mean --${guess}?`} (flags: --help, job keys: see fio)`,
   );
+}
+
+/** The refusal of a second value where only one would hold. */
+export function givenTwice(name: string, values: readonly string[]): OsdynoError {
+  const all = values.map((value) => `--${name} ${value}`).join(", ");
+  return new OsdynoError("bad-input", `${all}: given twice, and only one can hold; leave one out`);
 }
 
 /** Splits a command line; what is no flag of ours is left as it stands, for the job parser. */
@@ -68,6 +76,12 @@ export function splitArguments(args: readonly string[], flags: readonly OwnFlag[
       at += 1;
     } else {
       throw new OsdynoError("bad-input", `--${name} needs a value`);
+    }
+  }
+  for (const { name, value, repeatable } of flags) {
+    const values = own.get(name) ?? [];
+    if (value && repeatable !== true && values.length > 1) {
+      throw givenTwice(name, values);
     }
   }
   return { own, jobs };

@@ -169,7 +169,6 @@ describe("flags", () => {
       /^--output-format yaml: no format "yaml"; choose of normal, json, json\+/,
     ],
     [["--destroy=yes"], /^--destroy takes no value$/],
-    [["--target", "nulll:"], /^target nulll:: did you mean null:\?/],
     [["--set", "osd_max_backfills=2"], /^osd_max_backfills=2: acts on OSDs, /],
     [["--bs"], /^command line: --bs needs a value/],
     [["--live", "-", "--output-format", "json"], /would both go to stdout; give --output FILE/],
@@ -183,6 +182,11 @@ describe("flags", () => {
     [["--output", "."], /^--output \.: it is a directory; name a file$/],
   ])("%j", (flags, line) => {
     refuses([...job, ...flags], line);
+  });
+
+  test("a target that is none", () => {
+    const none = ["run", "--name=a", "--target", "nulll:", "--size=1m"];
+    refuses(none, /^target nulll:: did you mean null:\?/);
   });
 
   test("no job at all", () => {
