@@ -1,5 +1,6 @@
 /** Signals as an AbortSignal: the first asks the run to end in order, a second one ends the process. */
 
+import { releaseEarly } from "./early-signals.ts";
 import { note } from "./progress.ts";
 
 /** Signals closer together than this are one (a terminal and a launcher may both send it). */
@@ -31,6 +32,7 @@ export function watchInterrupts(ends = "ending the run and keeping what was meas
   for (const name of names) {
     process.on(name, onSignal);
   }
+  releaseEarly();
   return {
     signal: controller.signal,
     release() {

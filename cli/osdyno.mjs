@@ -7,9 +7,12 @@ import module from "node:module";
 import { fileURLToPath } from "node:url";
 
 const main = fileURLToPath(new URL("main.ts", import.meta.url));
+const early = fileURLToPath(new URL("early-signals.ts", import.meta.url));
 if (Number(process.versions.node.split(".")[0]) >= 24) {
   // Keeps the compiled form of the TypeScript files between runs: a start costs a third, in time and memory.
   module.enableCompileCache?.();
+  const { catchEarly } = await import(early);
+  catchEarly(process.argv[2]);
   const { main: run } = await import(main);
   process.exitCode = await run(process.argv.slice(2));
 } else {
@@ -27,6 +30,10 @@ if (Number(process.versions.node.split(".")[0]) >= 24) {
     process.on(signal, () => child.kill(signal));
   }
   child.on("exit", (code, signal) => {
+    if (signal === "SIGINT") {
+      // It had not come so far as to listen.
+      process.stderr.write("osdyno: stopped by SIGINT before it had begun\n");
+    }
     process.exitCode = code ?? (signal === "SIGINT" ? 130 : 1);
   });
 }

@@ -21,6 +21,7 @@ import { parseJobs } from "../workloads/job/parse.ts";
 import { showcmd } from "../workloads/job/showcmd.ts";
 import { scratchDirectory } from "../workloads/scratch.ts";
 import { last, settingsOf } from "./commands/run.ts";
+import { tellingKept } from "./kept-line.ts";
 import { type Outputs, writeResult } from "./outputs.ts";
 import { makeProgress } from "./progress.ts";
 import { runEvents } from "./run-events.ts";
@@ -194,6 +195,6 @@ export async function sniaSweep(args: SniaArguments, outputs: Outputs): Promise<
   for (const line of linesOf(request)) {
     process.stderr.write(`${line}\n`);
   }
-  await measure(request, args.own, outputs);
+  await tellingKept(request.directory, "sweep.json", () => measure(request, args.own, outputs));
   return 0;
 }

@@ -31,6 +31,7 @@ import { scanTraces } from "../../workloads/trace/plan.ts";
 import { type DryStop, dryRun } from "../dry-run.ts";
 import { checkFioFlags, fioFlags } from "../fio-flags.ts";
 import { watchInterrupts } from "../interrupt.ts";
+import { tellingKept } from "../kept-line.ts";
 import { type Outputs, outputsOf, writeResult } from "../outputs.ts";
 import { parsedJson, parsedText } from "../parse-only.ts";
 import { makeProgress, quietProgress } from "../progress.ts";
@@ -297,7 +298,7 @@ async function sweep(args: readonly string[]): Promise<number> {
     }
     checkJunit(own);
     tellEndurance({ ...request, events });
-    return await measure(request, own, outputs);
+    return await tellingKept(request.directory, "sweep.json", () => measure(request, own, outputs));
   } finally {
     interrupts.release();
   }

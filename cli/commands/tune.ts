@@ -21,6 +21,7 @@ import { hostEnvironment } from "../../workloads/job/host-environment.ts";
 import { scratchDirectory } from "../../workloads/scratch.ts";
 import { checkFioFlags, fioFlags } from "../fio-flags.ts";
 import { watchInterrupts } from "../interrupt.ts";
+import { tellingKept } from "../kept-line.ts";
 import { type Outputs, outputsOf, writeResult } from "../outputs.ts";
 import { formatSeconds, makeProgress, quietProgress } from "../progress.ts";
 import { runEvents } from "../run-events.ts";
@@ -238,7 +239,9 @@ async function tune(args: readonly string[]): Promise<number> {
     if (request.base.settings.endurance !== undefined) {
       process.stderr.write(enduranceText(request));
     }
-    return await measure(request, own, outputs);
+    return await tellingKept(request.base.directory, "tune.json", () =>
+      measure(request, own, outputs),
+    );
   } finally {
     interrupts.release();
   }

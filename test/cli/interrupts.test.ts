@@ -132,6 +132,41 @@ describe("during layout", () => {
   });
 });
 
+test("before anything is begun a signal is answered by one line", async () => {
+  // Plug-ins are loaded before the command listens; this one does not let it go on.
+  place.write(
+    "slow.mjs",
+    'import { writeFileSync } from "node:fs";\nwriteFileSync("there", "");\nawait new Promise((done) => setTimeout(done, 600_000));\n',
+  );
+  place.write("s.yaml", "name: s\njob: '[j]'\ntargets: ['null:']\n");
+  const going = place.start(["sweep", "s.yaml", "--no-progress", "--plugin=./slow.mjs"]);
+  await until("the plug-in is loaded", () => place.exists("there"));
+  going.child.kill("SIGINT");
+  const { code, out, err } = await going.done;
+  expect({ code, out }).toEqual({ code: 130, out: "" });
+  expect(err).toBe(
+    "osdyno: stopped by SIGINT before anything was begun; the same command begins again\n",
+  );
+  expect(place.files()).toEqual(["s.yaml", "slow.mjs", "there"]);
+});
+
+test("a sweep that is interrupted in its first run says what is kept and how to go on", async () => {
+  place.write(
+    "s.yaml",
+    'name: s\njob: "[j]\\nsize=1m\\nruntime=600\\ntime_based\\n"\ntargets: ["null:?service=1ms"]\nrepeat: 1\n',
+  );
+  const going = place.start(["sweep", "s.yaml", "--out=s", "--no-report", "--no-progress"]);
+  await until(`it runs (${going.err()})`, () =>
+    place.files().some((name) => name.endsWith("/1/run.json")),
+  );
+  going.child.kill("SIGINT");
+  const { code, err } = await going.done;
+  expect(code).toBe(130);
+  expect(err).toContain(
+    "\ns keeps what was measured; the same command with --resume s goes on\nosdyno: stopped by SIGINT\n",
+  );
+});
+
 test("a sweep that is interrupted says so, and --resume finishes it", async () => {
   place.write(
     "s.yaml",
