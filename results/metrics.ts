@@ -336,7 +336,8 @@ const leastBeyond = 10;
  */
 export function percentileSupported(sampleCount: number, percentile: number): boolean {
   // The tolerance keeps 99.9 of 10000, whose rest is not exact in binary.
-  return sampleCount * (1 - percentile / 100) >= leastBeyond - 1e-6;
+  // The hundredth is the maximum, which is known of any sample.
+  return percentile === 100 || sampleCount * (1 - percentile / 100) >= leastBeyond - 1e-6;
 }
 
 /** The same for a metric of a run; metrics that are no percentile are always supported. */

@@ -196,7 +196,7 @@ export interface OsdynoPart {
 /** `--endurance`: what the jobs wrote, warm-ups among it. */
 export interface EnduranceRecord {
   readonly written_bytes: number;
-  /** By all runs of the command so far. */
+  /** By all runs of the command so far, and by those of the commands that it resumes. */
   readonly command_written_bytes: number;
   readonly rated_bytes: number | null;
   /** `given`, or the device profile that states it. */
@@ -204,12 +204,16 @@ export interface EnduranceRecord {
   readonly most_bytes: number | null;
 }
 
-/** A `--threshold` and whether the run kept it; `value` is null when the run has no such metric. */
+/**
+ * A `--threshold` and whether the run kept it; `value` is null when the run has no such metric, or, as `reason`
+ * says then, too few samples for it.
+ */
 export interface ThresholdResult {
   readonly threshold: string;
   readonly metric: string;
   readonly value: number | null;
   readonly passed: boolean;
+  readonly reason?: string;
 }
 
 /** The capacity that a scheduler shares out, of one target. */

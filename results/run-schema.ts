@@ -390,6 +390,7 @@ export const runSchema = z.strictObject({
           metric: z.string(),
           value: z.number().nullable(),
           passed: z.boolean(),
+          reason: z.string().optional(),
         }),
       )
       .optional(),

@@ -1,7 +1,14 @@
 /** Thresholds: `'write.response.p99 < 2ms'`. */
 import { OsdynoError } from "../engine/base/error.ts";
 import { type JunitCase, junitXml } from "./junit-xml.ts";
-import { formatMetric, metric, metricFacts, nearestMetric, unitFamily } from "./metrics.ts";
+import {
+  formatMetric,
+  metric,
+  metricFacts,
+  metricSupported,
+  nearestMetric,
+  unitFamily,
+} from "./metrics.ts";
 import type { RunRecord, ThresholdResult } from "./run-record.ts";
 import { parseFigure, unitExamples } from "./units.ts";
 
@@ -58,18 +65,35 @@ export function keeps(threshold: Threshold, value: number): boolean {
   return comparisons[threshold.operator](value, threshold.limit);
 }
 
+const tooFew = "fewer than 10 samples lie beyond it";
+
 /**
- * Checks a run against a threshold. A metric that the run does not have fails it: nothing was
- * shown.
+ * Checks a run against a threshold. A metric that the run does not have fails it, and so does a percentile
+ * that too few samples lie beyond: nothing was shown.
  */
 export function evaluateThreshold(record: RunRecord, threshold: Threshold): ThresholdResult {
-  const value = metric(record, threshold.metric);
+  const figure = metric(record, threshold.metric);
+  const thin = figure !== null && !metricSupported(record, threshold.metric);
+  const value = thin ? null : figure;
   return {
     threshold: threshold.text,
     metric: threshold.metric,
     value,
     passed: value !== null && keeps(threshold, value),
+    ...(thin ? { reason: tooFew } : {}),
   };
+}
+
+/** Whether a run keeps all of several; null when none is missed, but too few samples tell of some. */
+export function keepsAll(record: RunRecord, thresholds: readonly Threshold[]): boolean | null {
+  const missed = thresholds
+    .map((threshold) => evaluateThreshold(record, threshold))
+    .filter(({ passed }) => !passed);
+  return missed.length === 0
+    ? true
+    : missed.every(({ reason }) => reason === tooFew)
+      ? null
+      : false;
 }
 
 /** Parses and evaluates: `checkThreshold(record, 'write.response.p99 < 2ms')`. */
@@ -79,7 +103,9 @@ export function checkThreshold(record: RunRecord, text: string): ThresholdResult
 
 /** The result in one line for a person. */
 export function thresholdLine(result: ThresholdResult): string {
-  const value = result.value === null ? "not measured" : formatMetric(result.metric, result.value);
+  const why = result.reason === undefined ? "" : `: ${result.reason}`;
+  const value =
+    result.value === null ? `not measured${why}` : formatMetric(result.metric, result.value);
   return `threshold ${result.passed ? "kept" : "MISSED"}: ${result.threshold} (${value})`;
 }
 

@@ -54,7 +54,7 @@ export function checkLoadCurve(directory: string, curve: LoadCurve, ledger: Ledg
     const text = `${missing} of ${curve.points.length + 1} runs of the load curve are not there: their points are taken as they are`;
     ledger.notes.push(text);
   }
-  const whole = curveOf(curve.closed, curve.arrivals, computed, texts);
+  const whole = curveOf(curve.closed, curve.arrivals, computed, texts, curve.cut_short === true);
   for (const name of ["knee", "kept_iops", "saturated_iops"] as const) {
     ledger.sameText(`sweep.json load_curve ${name}`, String(curve[name]), String(whole[name]));
   }

@@ -1,9 +1,13 @@
 /** `osdyno compare BASE... --with CANDIDATE...`: is it better, by how much, how sure. */
-import { existsSync, statSync } from "node:fs";
-import { dirname, resolve } from "node:path";
+import { resolve } from "node:path";
 import { Command } from "commander";
 import { OsdynoError } from "../../engine/base/error.ts";
-import { checkMetrics, compareSides, usualMetrics } from "../../results/compare/compare.ts";
+import {
+  type CompareDocument,
+  checkMetrics,
+  compareSides,
+  usualMetrics,
+} from "../../results/compare/compare.ts";
 import { compareDistributions, countSide } from "../../results/compare/distributions.ts";
 import { junitOf } from "../../results/compare/junit.ts";
 import { readSide, type Side } from "../../results/compare/sides.ts";
@@ -11,6 +15,7 @@ import { compareText } from "../../results/compare/text.ts";
 import { readNoise } from "../../results/noise-record.ts";
 import { runsRoot } from "../../results/run-directory.ts";
 import { writeWhole } from "../../results/whole-file.ts";
+import { checkPlace } from "../outputs.ts";
 import { shareOf } from "../share-flag.ts";
 
 interface CompareFlags {
@@ -43,7 +48,9 @@ export function compareCommand(finish: (code: number) => void): Command {
     .action((base: readonly string[], flags: CompareFlags) => {
       const metrics = flags.metric ?? usualMetrics;
       checkMetrics(metrics);
-      checkFolder(flags.junit);
+      if (flags.junit !== undefined) {
+        checkPlace("junit", flags.junit);
+      }
       const rules = {
         confidence: shareOf(flags.confidence, "confidence", 0.5, 1),
         minEffect: shareOf(flags.minEffect, "min-effect", 0, 1),
@@ -66,17 +73,18 @@ export function compareCommand(finish: (code: number) => void): Command {
       process.stdout.write(
         flags.json === true ? `${JSON.stringify(document, null, 2)}\n` : compareText(document),
       );
+      checkCompared(document);
       if (document.comparisons.some(({ verdict }) => verdict === "worse")) {
         finish(3);
       }
     });
 }
 
-/** Where the XML is to go is known before any work. */
-function checkFolder(file: string | undefined): void {
-  const folder = file === undefined ? null : dirname(resolve(file));
-  if (folder !== null && !(existsSync(folder) && statSync(folder).isDirectory())) {
-    throw new OsdynoError("bad-input", `--junit ${file}: there is no directory ${folder}; make it`);
+/** What compared nothing has found nothing to be in order. */
+function checkCompared({ comparisons, left_out: leftOut }: CompareDocument): void {
+  if (comparisons.length === 0) {
+    const whys = leftOut.map(({ metric, reason }) => `${metric}: ${reason}`).join("; ");
+    throw new OsdynoError("bad-input", `nothing could be compared: ${whys}`);
   }
 }
 

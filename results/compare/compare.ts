@@ -211,9 +211,14 @@ function warningsOf(base: Side, candidate: Side): string[] {
     if (partial > 0) {
       warnings.push(`${side.name}: ${partial} of ${side.runs.length} runs are partial`);
     }
+    if ((side.repeated ?? 0) > 0) {
+      warnings.push(`${side.name}: a run is named twice; it counts once`);
+    }
     const same = new Set(side.runs.map(({ record }) => record.started)).size;
     if (same < side.runs.length) {
-      warnings.push(`${side.name}: a run is named twice`);
+      warnings.push(
+        `${side.name}: two runs began at the same instant: is one a copy of the other?`,
+      );
     }
   }
   const order = orderWarning(base, candidate);

@@ -1,5 +1,5 @@
 /** The two sides of a comparison: which runs each is made of. */
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { OsdynoError } from "../../engine/base/error.ts";
 import { fileExists, readText } from "../files.ts";
 import type { RunRecord } from "../run-record.ts";
@@ -19,6 +19,8 @@ export interface Side {
   readonly runs: readonly SideRun[];
   /** Runs of two sides at one place are of one block: of one sweep, or none. */
   readonly sweep: string | null;
+  /** How often a run was named that is there already: each counts once. */
+  readonly repeated?: number;
 }
 
 /** What one argument names: a run, a directory of repeats, or `SWEEPDIR#POINT`. Throws `bad-input`. */
@@ -59,14 +61,16 @@ function pointsOf(directory: string): string[] {
 /** Reads a side. Runs that are not there yet are left out; one that cannot be read throws. */
 export function readSide(texts: readonly string[], root: string): Side {
   const found = texts.map((text) => pathsOf(text, root));
-  const runs = found
+  const named = found
     .flatMap(({ paths }) => paths)
-    .filter((path) => fileExists(join(path, "run.json")))
-    .map((path) => ({ path, record: readRun(path) }));
+    .filter((path) => fileExists(join(path, "run.json")));
+  // A run is one replicate, however often it is named.
+  const once = [...new Map(named.map((path) => [resolve(path), path])).values()];
+  const runs = once.map((path) => ({ path, record: readRun(path) }));
   if (runs.length === 0) {
     throw new OsdynoError("bad-input", `${texts.join(" ")}: no run is there to be compared`);
   }
   const [first] = found;
   const sweep = found.length === 1 ? (first?.sweep ?? null) : null;
-  return { name: texts.join(" "), runs, sweep };
+  return { name: texts.join(" "), runs, sweep, repeated: named.length - once.length };
 }

@@ -11,7 +11,7 @@ import { parseSeries } from "../series.ts";
 import { medianInterval } from "../stats/order-statistics.ts";
 import { makeDirectory, sweepSchemaName, writeRecord } from "../sweep/sweep-directory.ts";
 import type { SweepPoint, SweepRecord } from "../sweep-record.ts";
-import { evaluateThreshold } from "../threshold.ts";
+import { keepsAll } from "../threshold.ts";
 import {
   type Capacity,
   type CurvePoint,
@@ -163,7 +163,7 @@ export function pointOf(
   const generators = record.jobs.map((job) => job.osdyno.generator);
   const dropped = generators.reduce((sum, one) => sum + one.dropped_arrivals, 0);
   const waiting = generators.reduce((sum, one) => sum + (one.backlog_end ?? 0), 0);
-  const holds = thresholds.every((threshold) => evaluateThreshold(record, threshold).passed);
+  const holds = keepsAll(record, thresholds);
   const unsent = dropped + waiting;
   const course = courseOf(join(directory, where.run));
   const load = { offeredIops, due: ios + unsent, unsent, dropped, ...course };
@@ -182,7 +182,7 @@ export function pointOf(
     late_ns: course.lateNs,
     saturated: isSaturated(load, capacity),
     generator_late: generators.some(({ late, saturated }) => late || saturated),
-    ...(thresholds.length === 0 ? {} : { holds }),
+    ...(thresholds.length === 0 || holds === null ? {} : { holds }),
   };
 }
 
@@ -267,17 +267,18 @@ class Curve {
     }
   }
 
-  curve(): LoadCurve {
+  /** `cutShort`: not all rates were measured that it takes. */
+  curve(cutShort: boolean): LoadCurve {
     const texts = this.request.settings.thresholds.map(({ text }) => text);
-    return curveOf(this.#closed, "poisson", this.points, texts);
+    return curveOf(this.#closed, "poisson", this.points, texts, cutShort);
   }
 
   /** Writes what there is; `state` null while it goes on. */
   keep(state: { readonly failure: OsdynoError | null } | null): void {
     const { name, directory, settings } = this.request;
-    const curve = this.curve();
     const failure = state?.failure?.line ?? "not finished";
     const complete = state !== null && state.failure === null;
+    const curve = this.curve(!complete);
     const points: SweepPoint[] = curve.points.map(({ id, run, offered_iops: rate }) => ({
       ...{ id, parameters: { rate_iops: String(rate) }, runs: [run] },
     }));
@@ -316,5 +317,5 @@ export async function measureCurve(request: CurveRequest): Promise<CurveResult> 
   }
   curve.keep({ failure });
   hold.close();
-  return { curve: curve.curve(), directory: request.directory, failure };
+  return { curve: curve.curve(failure !== null), directory: request.directory, failure };
 }

@@ -5,14 +5,32 @@ import type { CurvePoint, LoadCurve } from "./curve.ts";
 
 const time = (ns: number | null) => (ns === null ? "-" : formatNs(ns));
 
+const untold = "too few samples for the threshold";
+
 function stateOf(curve: LoadCurve, point: CurvePoint): string {
   const words = [
     ...(point.id === curve.knee ? ["knee"] : []),
     ...(point.saturated ? ["saturated"] : []),
     ...(point.generator_late ? ["generator late"] : []),
     ...(point.holds === false ? ["threshold missed"] : []),
+    ...(curve.thresholds !== undefined && point.holds === undefined ? [untold] : []),
   ];
   return words.join(", ");
+}
+
+function noKnee({ points, kept_iops: kept, cut_short: cut }: LoadCurve): string {
+  if (cut === true && points.length === 0) {
+    return "The curve ended before any rate was measured, so nothing is known of a knee.";
+  }
+  return cut === true && kept !== null
+    ? `The curve ended before a knee was seen: it is at ${formatCount(kept)} IOPS, the last rate measured, or above.`
+    : "There is no knee: not even the lowest rate was kept up with.";
+}
+
+function noneHolds({ points }: LoadCurve, texts: string): string {
+  return points.every(({ holds }) => holds === undefined)
+    ? `Whether ${texts} holds is not known of any rate tried: fewer than 10 samples lie beyond the percentile.`
+    : `At no rate tried does ${texts} hold.`;
 }
 
 /** What the curve says; the first sentence stands alone. */
@@ -25,7 +43,7 @@ export function curveSentences(
   const of = (ns: number | null) => (ns === null ? "not known" : text(ns));
   const sentences: string[] = [];
   if (knee === undefined) {
-    sentences.push("There is no knee: not even the lowest rate was kept up with.");
+    sentences.push(noKnee(curve));
   } else {
     const share = ((100 * knee.offered_iops) / closed.iops).toFixed(0);
     sentences.push(
@@ -43,8 +61,8 @@ export function curveSentences(
     const highest = thresholds.highest_iops;
     sentences.push(
       highest === null
-        ? `At no rate tried does ${texts} hold.`
-        : `${texts} ${thresholds.texts.length === 1 ? "holds" : "hold"} up to ${formatCount(highest)} IOPS.`,
+        ? noneHolds(curve, texts)
+        : `${texts} ${thresholds.texts.length === 1 ? "holds" : "hold"} up to ${formatCount(highest)} IOPS${highest === curve.points.at(-1)?.offered_iops ? ", the highest rate tried" : ""}.`,
     );
   }
   const late = curve.points.filter((point) => point.generator_late).length;

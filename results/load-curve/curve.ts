@@ -28,7 +28,7 @@ export interface CurvePoint {
   readonly saturated: boolean;
   /** The generator sent too late or had no time left: the times are not the target's alone. */
   readonly generator_late: boolean;
-  /** All thresholds hold; absent without any. */
+  /** All thresholds hold; absent without any, and where too few samples tell. */
   readonly holds?: boolean;
 }
 
@@ -41,8 +41,10 @@ export interface LoadCurve {
   readonly closed: { readonly run: string; readonly iops: number };
   /** By offered rate. */
   readonly points: readonly CurvePoint[];
-  /** Id of the point at the knee; null: no rate was kept up with. */
+  /** Id of the point at the knee; null: no rate was kept up with, or the curve ended before a knee was seen. */
   readonly knee: string | null;
+  /** Rates that were still to be measured were not. */
+  readonly cut_short?: true;
   /** The highest rate that was kept up with, and the lowest above it; null: none was found. */
   readonly kept_iops: number | null;
   readonly saturated_iops: number | null;
@@ -132,10 +134,10 @@ export function lowestOf(points: readonly CurvePoint[]): CurvePoint | undefined 
   return [...points].sort(byRate)[0];
 }
 
-/** The last rate before the first that fails, and that one. */
-function border(points: readonly CurvePoint[], good: (point: CurvePoint) => boolean) {
-  const sorted = [...points].sort(byRate);
-  const place = sorted.findIndex((point) => !good(point));
+/** Of the rates of which it is known: the last before the first at which the thresholds do not hold, and that one. */
+function border(points: readonly CurvePoint[]) {
+  const sorted = points.filter(({ holds }) => holds !== undefined).sort(byRate);
+  const place = sorted.findIndex(({ holds }) => holds === false);
   return {
     last: (place < 0 ? sorted.at(-1) : sorted[place - 1]) ?? null,
     first: place < 0 ? null : (sorted[place] ?? null),
@@ -236,7 +238,7 @@ export function nextRate(state: CurveState): NextRate | null {
       }
     }
   }
-  const { last, first: fails } = border(points, ({ holds }) => holds === true);
+  const { last, first: fails } = border(points);
   if (thresholds && last !== null && looked.thresholds < thresholdLooks) {
     const iops = between(state, last, fails);
     return iops === null ? null : { iops, why: "thresholds" };
@@ -250,17 +252,23 @@ export function curveOf(
   arrivals: string,
   points: readonly CurvePoint[],
   thresholds: readonly string[],
+  /** It ended before all rates that it takes were measured. */
+  cutShort = false,
 ): LoadCurve {
   const sorted = [...points].sort(byRate);
+  const knee = kneeOf(sorted)?.id ?? null;
+  // The greatest power at the last rate says that the knee is there or beyond.
+  const unseen = cutShort && knee === sorted.at(-1)?.id;
   const { kept, above } = keptOf(sorted);
-  const held = border(sorted, ({ holds }) => holds === true);
+  const held = border(sorted);
   return {
     schema: "osdyno-load-curve-1",
     method: kneeMethod,
     arrivals,
     closed,
     points: sorted,
-    knee: kneeOf(sorted)?.id ?? null,
+    knee: unseen ? null : knee,
+    ...(cutShort ? { cut_short: true } : {}),
     kept_iops: kept?.offered_iops ?? null,
     saturated_iops: above?.offered_iops ?? null,
     ...(thresholds.length === 0

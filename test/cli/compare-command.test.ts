@@ -89,8 +89,36 @@ describe("compare", () => {
     const both = place.run(["compare", "base", "--with", "base"]);
     expect([both.code, both.err]).toEqual([2, expect.stringContaining("on both sides")]);
     const nowhere = place.run(["compare", "base", "--with", "slow", "--junit", "no/where/x.xml"]);
-    expect([nowhere.code, nowhere.err]).toEqual([2, expect.stringContaining("no directory")]);
+    expect([nowhere.code, nowhere.err]).toEqual([2, expect.stringContaining("no folder")]);
     expect(nowhere.out).toBe("");
+  });
+
+  test("where nothing could be compared nothing is in order: exit 2, and the XML fails", () => {
+    const metrics = ["--metric", "response.p99.99"];
+    const sides = ["short", "--with", "short2"];
+    for (const out of ["short", "short2"]) {
+      const few = ["--size=1m", "--no-progress", "--no-report", "--out", out];
+      expect(place.run(["run", "--target", "null:?service=1ms", ...job, ...few]).code).toBe(0);
+    }
+    const gate = place.run(["compare", ...sides, ...metrics, "--junit", "few.xml"]);
+    expect(gate.code).toBe(2);
+    expect(gate.out).toContain("response.p99.99: not compared: fewer than 10 samples");
+    expect(gate.err).toMatch(
+      /^osdyno: nothing could be compared: response\.p99\.99: fewer than 10 samples lie beyond it in \S*short\n$/,
+    );
+    const xml = readFileSync(place.path("few.xml"), "utf8");
+    expect(xml).toMatch(/<testcase name="response\.p99\.99"[^>]*><failure message="not compared: /);
+    // One that could be compared is a comparison.
+    const some = place.run(["compare", ...sides, "--metric", "iops", ...metrics]);
+    expect(some.code, some.err).toBe(0);
+  });
+
+  test("a run that is named twice counts once", () => {
+    const { document } = compare("base", "base/1", "--with", "slow", "--metric", "iops");
+    expect(document?.comparisons).toMatchObject([{ base_runs: 6, candidate_runs: 6 }]);
+    const once = compare("base", "--with", "slow", "--metric", "iops").document;
+    expect(document?.comparisons[0]?.p_alone).toBe(once?.comparisons[0]?.p_alone);
+    expect(document?.warnings).toContain("base base/1: a run is named twice; it counts once");
   });
 
   test("the other way round it is better, exit 0", () => {

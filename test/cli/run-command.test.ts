@@ -133,6 +133,15 @@ describe("streams and formats", () => {
     expect(xml).toMatch(
       /<testcase name="iops &gt; 1e12" classname="n 2"><failure message="threshold MISSED: /,
     );
+    // 256 operations: the hundredth of one of them is beyond p99.99.
+    const thin = ["--no-report", "--junit=thin.xml", "--threshold=response.p99.99 < 10s"];
+    const unknown = place.run(["run", ...idleJob("--out=one", ...thin)]);
+    expect(unknown).toMatchObject({ code: 3 });
+    expect(unknown.err).toContain(
+      "threshold MISSED: response.p99.99 < 10s (not measured: fewer than 10 samples lie beyond it)",
+    );
+    expect(place.read("thin.xml")).toMatch(/<failure message="threshold MISSED: response/);
+    expect(place.run(["results", "verify", "one"]).code).toBe(0);
     const job = ["job: |", "  [j]", "  rw=randread", "  size=1m", "targets: ['null:']"];
     place.write("s.yaml", ["name: s", ...job, "matrix: {bs: [4k, 8k]}"].join("\n"));
     const swept = place.run(["sweep", "s.yaml", "--out=d", "--no-progress", ...flags]);

@@ -133,6 +133,37 @@ describe("which rates are asked for", () => {
     expect(isSaturated({ ...load, ...changes }, capacity)).toBe(saturated);
   });
 
+  test("rates that too few samples tell of decide nothing about a threshold", () => {
+    const untold = (below: number) => (rate: number) => {
+      const { holds: _, ...point } = oneServer(rate);
+      return rate < below ? point : oneServer(rate);
+    };
+    const texts = ["response.p99 < 4ms"];
+    const judged = (below: number) =>
+      curveOf({ run: "", iops: 1000 }, "poisson", walk(true, untold(below)), texts);
+    const highest = judged(350).thresholds?.highest_iops ?? 0;
+    expect(Math.abs(highest - 750)).toBeLessThan(50);
+    const none = judged(1e9);
+    expect(none.thresholds?.highest_iops).toBe(null);
+    expect(curveSentences(none).join(" ")).toMatch(/4ms holds is not known of any rate tried/);
+    expect(curveText(none)).toMatch(/too few samples for the threshold/);
+  });
+
+  test("a curve that was cut off has a knee only where power falls again", () => {
+    const cutAt = (highest: number) => {
+      const all = [100, 200, 300, 400, 500, 600, 700].filter((rate) => rate <= highest);
+      return curveOf({ run: "", iops: 1000 }, "poisson", all.map(oneServer), [], true);
+    };
+    const short = cutAt(200);
+    expect(short).toMatchObject({ knee: null, kept_iops: 200, cut_short: true });
+    expect(curveSentences(short)[0]).toBe(
+      "The curve ended before a knee was seen: it is at 200 IOPS, the last rate measured, or above.",
+    );
+    expect(cutAt(700)).toMatchObject({ knee: "r500" });
+    expect(curveSentences(cutAt(700))[0]).toMatch(/^The knee is at 500 IOPS/);
+    expect(curveSentences(cutAt(0))[0]).toMatch(/^The curve ended before any rate was measured/);
+  });
+
   test("of a rate below two that are kept up with it was a hiccup, of one below one it was not", () => {
     const curve = (bad: readonly number[]) =>
       curveOf(

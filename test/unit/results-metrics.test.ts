@@ -12,7 +12,12 @@ import {
   percentileSupported,
 } from "../../results/metrics.ts";
 import { checkPartNames } from "../../results/parts.ts";
-import { checkThreshold, parseThreshold, thresholdLine } from "../../results/threshold.ts";
+import {
+  checkThreshold,
+  keepsAll,
+  parseThreshold,
+  thresholdLine,
+} from "../../results/threshold.ts";
 import { formatBandwidth, formatBytes, formatCount, formatNs } from "../../results/units.ts";
 import { type FixtureJob, fixtureRun, platOf, resolvedJob } from "./results-fixture.ts";
 
@@ -195,6 +200,24 @@ test("thresholds: kept, missed, and not measured", () => {
   const absent = checkThreshold(record, "trim.iops > 1");
   expect(absent).toMatchObject({ value: null, passed: false });
   expect(thresholdLine(absent)).toContain("MISSED: trim.iops > 1 (not measured)");
+});
+
+test("a percentile that fewer than 10 samples lie beyond keeps no threshold", () => {
+  // A thousand reads: ten are beyond p99, one beyond p99.9; the hundredth is the maximum.
+  for (const limit of ["< 10s", "> 1ns"]) {
+    const thin = checkThreshold(record, `read.clat.p99.9 ${limit}`);
+    expect(thin).toMatchObject({ value: null, passed: false });
+    expect(thresholdLine(thin)).toBe(
+      `threshold MISSED: read.clat.p99.9 ${limit} (not measured: fewer than 10 samples lie beyond it)`,
+    );
+  }
+  expect(checkThreshold(record, "read.service.p99 < 10s").passed).toBe(true);
+  expect(checkThreshold(record, "read.service.p100 < 10s").passed).toBe(true);
+  const rules = (...texts: string[]) => keepsAll(record, texts.map(parseThreshold));
+  expect(rules("iops > 1", "read.service.p99 < 10s")).toBe(true);
+  expect(rules("iops > 1", "read.clat.p99.9 < 10s")).toBe(null);
+  expect(rules("iops > 1M", "read.clat.p99.9 < 10s")).toBe(false);
+  expect(rules("trim.iops > 1")).toBe(false);
 });
 
 test("a wrong threshold is refused in one line that helps", () => {
