@@ -5,6 +5,12 @@
 import { assert } from "../../engine/base/assert.ts";
 import { normalQuantile } from "./order-statistics.ts";
 
+/**
+ * With ties the exact distribution is that of all ways to deal the values out to the sides; up to so many
+ * pairs of values it takes a few milliseconds.
+ */
+const exactTiesUpTo = 900;
+
 /** Above it the exact distribution of U is not worth its time: the normal one is right to 1e-3 by then. */
 const exactUpTo = 50;
 
@@ -26,6 +32,39 @@ function arrangements(m: number, n: number): Float64Array {
     ways = times;
   }
   return ways;
+}
+
+/**
+ * The same with ties, which count half: `ways[2u]` of how many ways to deal the values out, m to the first side
+ * and n to the second. `sizes` are those of the groups of equal values, ascending.
+ */
+function tiedArrangements(m: number, n: number, sizes: readonly number[]): Float64Array {
+  const most = 2 * m * n;
+  // By how many of the values so far are on the first side.
+  let ways = Array.from({ length: m + 1 }, () => new Float64Array(most + 1));
+  (ways[0] as Float64Array)[0] = 1;
+  let seen = 0;
+  for (const size of sizes) {
+    const next = Array.from({ length: m + 1 }, () => new Float64Array(most + 1));
+    for (const [first, from] of ways.entries()) {
+      const second = seen - first;
+      let choices = 1;
+      for (let more = 0; more <= Math.min(size, m - first); more += 1) {
+        const to = next[first + more] as Float64Array;
+        const gain = 2 * more * second + more * (size - more);
+        // Where a side would have more than it has values, nothing is dealt.
+        if (second >= 0 && second + size - more <= n) {
+          for (let u = 0; u + gain <= most; u += 1) {
+            to[u + gain] = (to[u + gain] as number) + choices * (from[u] as number);
+          }
+        }
+        choices = (choices * (size - more)) / (more + 1);
+      }
+    }
+    ways = next;
+    seen += size;
+  }
+  return ways[m] as Float64Array;
 }
 
 /** Probability that U is at most `limit`. */
@@ -72,15 +111,19 @@ export interface RankSum {
   readonly exact: boolean;
 }
 
-function tieSizes(values: readonly number[]): number[] {
+/** How many values there are of each, ascending. */
+function groupSizes(values: readonly number[]): number[] {
   const sizes = new Map<number, number>();
   for (const value of values) {
     sizes.set(value, (sizes.get(value) ?? 0) + 1);
   }
-  return [...sizes.values()].filter((size) => size > 1);
+  return [...sizes].sort(([a], [b]) => a - b).map(([, size]) => size);
 }
 
-/** Whether `first` tends to be less or more than `second`; exact when neither is long nor has ties. */
+/**
+ * Whether `first` tends to be less or more than `second`; exact when neither is long. The normal distribution,
+ * which stands in for long ones with ties, gives less than the least that a few values can give.
+ */
 export function rankSum(first: readonly number[], second: readonly number[]): RankSum {
   const m = first.length;
   const n = second.length;
@@ -91,11 +134,19 @@ export function rankSum(first: readonly number[], second: readonly number[]): Ra
       u += a > b ? 1 : a === b ? 0.5 : 0;
     }
   }
-  const ties = tieSizes([...first, ...second]);
+  const groups = groupSizes([...first, ...second]);
+  const ties = groups.filter((size) => size > 1);
   if (ties.length === 0 && Math.max(m, n) <= exactUpTo) {
     const ways = arrangements(m, n);
     const pLess = chanceUpTo(ways, u);
     const pGreater = chanceUpTo(ways, m * n - u);
+    return { u, p: Math.min(1, 2 * Math.min(pLess, pGreater)), pLess, pGreater, exact: true };
+  }
+  if (m * n <= exactTiesUpTo) {
+    const ways = tiedArrangements(m, n, groups);
+    const pLess = chanceUpTo(ways, 2 * u);
+    // With ties the two tails are not alike: the upper one is the lower one of what is left to `second`.
+    const pGreater = chanceUpTo(ways.toReversed(), 2 * (m * n - u));
     return { u, p: Math.min(1, 2 * Math.min(pLess, pGreater)), pLess, pGreater, exact: true };
   }
   const total = m + n;

@@ -74,12 +74,47 @@ describe("SciPy's figures", () => {
     expect(cliffsDelta(A, B)).toBeCloseTo(vectors.cliffs_delta_B_over_A, 12);
   });
 
-  it("with ties the normal approximation, corrected for them and for continuity", () => {
-    // A pair of equal values on top of all others changes nothing but the ties.
-    const tied = rankSum([...A, 200], [...B, 200]);
+  it("with ties p is the share of all ways to deal the values out, however few they are", () => {
+    /** Every choice of `m` of the values. */
+    const chosen = (values: readonly number[], m: number): [number[], number[]][] => {
+      const [first, ...rest] = values;
+      if (first === undefined) {
+        return m === 0 ? [[[], []]] : [];
+      }
+      const taken = m === 0 ? [] : chosen(rest, m - 1);
+      return [
+        ...taken.map(([a, b]): [number[], number[]] => [[first, ...a], b]),
+        ...chosen(rest, m).map(([a, b]): [number[], number[]] => [a, [first, ...b]]),
+      ];
+    };
+    const larger = (a: readonly number[], b: readonly number[]) =>
+      a.reduce((sum, x) => sum + b.reduce((all, y) => all + (x > y ? 1 : x === y ? 0.5 : 0), 0), 0);
+    const random = new SeededRandom(11);
+    for (let trial = 0; trial < 20; trial += 1) {
+      const draw = (count: number) =>
+        Array.from({ length: count }, () => Math.floor(random.unit() * 4));
+      const [a, b] = [draw(2 + (trial % 4)), draw(3 + (trial % 3))];
+      const ways = chosen([...a, ...b], a.length).map(([x, y]) => larger(x, y));
+      const { u, p, pLess, pGreater } = rankSum(a, b);
+      expect(u).toBe(larger(a, b));
+      const less = ways.filter((way) => way <= u).length / ways.length;
+      const greater = ways.filter((way) => way >= u).length / ways.length;
+      expect(pLess, `${a} ${b}`).toBeCloseTo(less, 12);
+      expect(pGreater, `${a} ${b}`).toBeCloseTo(greater, 12);
+      expect(p).toBeCloseTo(Math.min(1, 2 * Math.min(less, greater)), 12);
+    }
+    // Six against six wholly apart: two of the 924 ways are as far apart.
+    const apart = rankSum([1, 1, 2, 3, 4, 5], [6, 6, 7, 8, 9, 9]);
+    expect(apart.p).toBeCloseTo(2 / 924, 12);
+    expect(rankSum([7, 7, 7], [7, 7, 7, 7]).p).toBe(1);
+  });
+
+  it("of many values with ties the normal approximation, corrected for them and for continuity", () => {
+    const many = (from: number) => Array.from({ length: 31 }, (_, place) => from + (place % 16));
+    const tied = rankSum(many(0), many(1));
     expect(tied.exact).toBe(false);
-    expect(tied.p).toBeGreaterThan(0.001);
-    expect(tied.p).toBeLessThan(0.01);
+    // U is 421; by the complementary error function, of Python's library.
+    expect(tied.p).toBeCloseTo(0.4053206195038449, 9);
   });
 
   it("Wilcoxon's signed ranks", () => {
