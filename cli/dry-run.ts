@@ -5,7 +5,7 @@ import { capacityPlan } from "../results/mclock-capacity.ts";
 import { checkThresholds, type ReachSettings } from "../results/metric-reach.ts";
 import type { PlanSettings } from "../results/perform.ts";
 import type { Preparation } from "../results/sweep/prepare.ts";
-import { formatBytes } from "../results/units.ts";
+import { formatBytes, ofVirtualTime } from "../results/units.ts";
 import type { ParsedJobs } from "../workloads/job/model.ts";
 import { resolvedToJson } from "../workloads/job/resolved-json.ts";
 import type { PlannedJob, RunPlan } from "../workloads/plan-model.ts";
@@ -29,6 +29,7 @@ export interface DryRun {
 interface Judged {
   readonly name: string;
   readonly endurance: EnduranceChoice | null;
+  readonly virtual: boolean;
   readonly plan: RunPlan;
   readonly verdict: SafetyVerdict;
   /** What is measured before it, one line each. */
@@ -58,7 +59,7 @@ function storeLine({ path, make, device }: PlannedStore): string {
   return `store ${path}: ${what}; device class ${device.deviceClass} (${device.classReason})`;
 }
 
-function planText({ name, plan, verdict, capacity, endurance }: Judged): string {
+function planText({ name, plan, verdict, capacity, endurance, virtual }: Judged): string {
   const { phases, expectedSeconds, expectedWriteBytes } = plan;
   const time = expectedSeconds === null ? "not known (no runtime)" : formatSeconds(expectedSeconds);
   const written =
@@ -74,7 +75,7 @@ function planText({ name, plan, verdict, capacity, endurance }: Judged): string 
       `phase ${number + 1} of ${phases.length}: ${phase.jobs.length} job thread(s)`,
       ...phase.jobs.map(jobLine),
     ]),
-    `time: ${time}`,
+    `time: ${time}${virtual && expectedSeconds !== null ? ` ${ofVirtualTime}` : ""}`,
     `laid out first: ${formatBytes(layoutBytes(plan))}`,
     `written by the jobs: ${written}`,
     ...(endurance === null ? [] : enduranceLines(endurance, expectedWriteBytes)),
@@ -152,9 +153,10 @@ function endingText({ until = null }: SweepWork): string {
 /** How long all runs of a sweep will take. */
 function sweepText(judged: readonly Judged[], work: SweepWork): string {
   const { preparations, notes } = work;
+  const virtual = judged.some((each) => each.virtual);
   const times = judged.map(({ plan }) => plan.expectedSeconds);
   const known = times.filter((time) => time !== null);
-  const block = known.reduce((sum, time) => sum + time + aroundSeconds, 0);
+  const block = known.reduce((sum, time) => sum + time + (virtual ? 0 : aroundSeconds), 0);
   const written = preparations.reduce((sum, each) => sum + each.bytes, 0);
   const store = preparations[0]?.storeBytes ?? 0;
   const seconds = (repeat: number) => {
@@ -172,7 +174,7 @@ function sweepText(judged: readonly Judged[], work: SweepWork): string {
       : `${preparations.length} ${preparations.length === 1 ? "store is" : "stores are"} prepared first (${formatBytes(written)} written); `;
   return (
     `sweep: ${stores}${judged.length} points, ${both(String)} ${most === 1 ? "run" : "runs"} of each, ` +
-    `${both((repeat) => String(judged.length * repeat))} in all, about ${both(seconds)}${rest}` +
+    `${both((repeat) => String(judged.length * repeat))} in all, ${virtual ? "" : "about "}${both(seconds)}${virtual ? ` ${ofVirtualTime}` : ""}${rest}` +
     `${endingText(work)}\n${notes.map((note) => `note: ${note}\n`).join("")}`
   );
 }
@@ -191,7 +193,8 @@ export function dryRun(
     const plan = planRun(parsed.jobs, { target, path, seed, directory, ...choice });
     const verdict = judgeWrites(plan, { destroy, scratch });
     const endurance = settings.endurance?.choice ?? null;
-    return { name, plan, verdict, endurance, capacity: capacityPlan(plan, stack) };
+    const virtual = settings.clock === "virtual";
+    return { name, plan, verdict, endurance, virtual, capacity: capacityPlan(plan, stack) };
   });
   const [first, ...more] = judged;
   for (const { settings } of runs.slice(0, 1)) {

@@ -132,7 +132,7 @@ function linesOf(request: Omit<SniaRequest, "events">): readonly string[] {
     ...{ sections: sections.length, trimmed: null, overrides, interruptions: 0 },
     virtual: settings.clock === "virtual",
   });
-  return planLines(spec, device, sizes, sections, deviations);
+  return planLines(spec, device, sizes, sections, deviations, settings.clock === "virtual");
 }
 
 function dryRun(request: Omit<SniaRequest, "events">, outputs: Outputs): void {

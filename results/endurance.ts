@@ -1,6 +1,6 @@
 /**
  * The endurance of a device: what it is rated to bear, what a command may write of it, and what it has written.
- * One budget counts all runs of a command.
+ * One budget counts all runs of a command, and of those that it resumes.
  */
 import { OsdynoError } from "../engine/base/error.ts";
 import type { IntervalRow } from "../workloads/run-outcome.ts";
@@ -41,17 +41,35 @@ export function readEndurance(text: string, directory: string): EnduranceChoice 
   return choice;
 }
 
+/** What was written before a command, and what keeps the count as it grows. */
+export interface EnduranceBefore {
+  readonly writtenBytes: number;
+  /** Called before and after each run. */
+  readonly keep: (writtenBytes: number) => void;
+}
+
 /**
  * Counts what the jobs of a command write, warm-ups among it. Jobs claim what they write from what is left
  * before they send it, so that nothing goes beyond; the first write that finds too little ends the command.
  */
 export class EnduranceBudget implements WriteBudget {
   readonly choice: EnduranceChoice;
-  #written = 0;
+  /** Of the commands that this one resumes. */
+  readonly beforeBytes: number;
+  readonly #keep: EnduranceBefore["keep"];
+  #written: number;
   #refused = false;
 
-  constructor(choice: EnduranceChoice) {
+  constructor(choice: EnduranceChoice, before: EnduranceBefore = { writtenBytes: 0, keep() {} }) {
     this.choice = choice;
+    this.beforeBytes = before.writtenBytes;
+    this.#written = before.writtenBytes;
+    this.#keep = before.keep;
+  }
+
+  /** Puts the count where the next command finds it. */
+  keep(): void {
+    this.#keep(this.#written);
   }
 
   add(row: IntervalRow): void {
@@ -104,10 +122,12 @@ export class EnduranceBudget implements WriteBudget {
 export function enduranceLines(
   { ratedBytes, ratedFrom, mostBytes }: EnduranceChoice,
   expectedBytes: number | null,
+  beforeBytes = 0,
 ): readonly string[] {
+  const left = mostBytes === null ? null : Math.max(0, mostBytes - beforeBytes);
   const most = Math.min(
     expectedBytes ?? Number.POSITIVE_INFINITY,
-    mostBytes ?? Number.POSITIVE_INFINITY,
+    left ?? Number.POSITIVE_INFINITY,
   );
   const bytes = Number.isFinite(most) ? `up to ${formatBytes(most)}` : "as much as time allows";
   const share =
@@ -115,6 +135,9 @@ export function enduranceLines(
       ? ""
       : `${Number.isFinite(most) ? `, ${shareText(most, ratedBytes)}` : ""} of the ${formatBytes(ratedBytes)} that the device is rated for (${ratedFrom})`;
   return [
+    ...(beforeBytes === 0
+      ? []
+      : [`endurance: ${formatBytes(beforeBytes)} were written before this command resumed`]),
     `endurance: ${bytes} to be written${share}`,
     ...(mostBytes === null
       ? []

@@ -202,6 +202,7 @@ export async function performRun(request: RunRequest): Promise<PerformedRun> {
     startedEpochMs,
     plan,
   });
+  settings.endurance?.keep();
   const { created, input, execution, logProblem } = await measured(
     { ...request, parsed },
     plan,
@@ -232,6 +233,7 @@ export async function performRun(request: RunRequest): Promise<PerformedRun> {
       }),
     ),
   );
+  settings.endurance?.keep();
   removeFiles(plan);
   const lost = writer.problem === null ? null : new OsdynoError("io", writer.problem);
   const unreported = settings.report ? await reportProblem(writer.directory) : null;

@@ -106,3 +106,6 @@ export function parseFigure(text: string, family: UnitFamily): number | null {
   const factor = Object.hasOwn(table, name) ? table[name] : undefined;
   return factor === undefined ? null : Number(match[1]) * factor;
 }
+
+/** What a plan says of times that a virtual clock tells; real ones depend on how much there is to do. */
+export const ofVirtualTime = "of virtual time; how long that takes is not known";

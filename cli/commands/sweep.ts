@@ -4,6 +4,7 @@ import { join, relative, resolve } from "node:path";
 import type { Command } from "commander";
 import { OsdynoError } from "../../engine/base/error.ts";
 import { enduranceLines } from "../../results/endurance.ts";
+import { enduranceIn } from "../../results/endurance-ledger.ts";
 import { readNoise } from "../../results/noise-record.ts";
 import { loadedPlugIns, loadPlugIns } from "../../results/plug-ins.ts";
 import { drawReport } from "../../results/report/draw.ts";
@@ -121,13 +122,14 @@ function sweepRequest(
   signal: AbortSignal,
 ): Omit<SweepRequest, "events"> {
   const { file, overrides } = sweepArguments(jobs);
-  const settings = settingsOf(own, command, signal);
+  const { endurance: given, ...settings } = settingsOf(own, command, signal);
   const read = withPlugIns(readSweep(file), loadedPlugIns(), settings.stack?.settings ?? []);
   const spec = withRepeat(read, wholeNumber(own, "repeat", 1));
   const resume = last(own, "resume");
   const name = settings.label === "" ? spec.name : settings.label;
   const out = resume ?? last(own, "out") ?? join(runsRoot, runDirectoryName(Date.now(), name));
   const budget = last(own, "budget");
+  const endurance = enduranceIn(resolve(out), resume !== undefined, given?.choice ?? null);
   const host = hostEnvironment();
   const variables = { SCRATCH: host.variables["SCRATCH"] ?? scratchDirectory() };
   return {
@@ -139,7 +141,7 @@ function sweepRequest(
     sections: own.get("section") ?? [],
     noise: readNoise(),
     budgetSeconds: budget === undefined ? null : seconds(budget),
-    settings: { ...settings, report: false },
+    settings: { ...settings, ...(endurance === null ? {} : { endurance }), report: false },
     variables,
     environment: { ...host, variables: { ...host.variables, ...variables } },
   };
@@ -314,7 +316,8 @@ function tellEndurance(request: SweepRequest): void {
       ? null
       : each.reduce<number>((sum, one) => sum + (one ?? 0), 0);
     const bytes = once === null ? null : once * (until?.maxRepeat ?? spec.repeat);
-    const lines = enduranceLines(settings.endurance.choice, bytes);
+    const { choice, beforeBytes } = settings.endurance;
+    const lines = enduranceLines(choice, bytes, beforeBytes);
     process.stderr.write(`${lines.join("\n")}\n`);
   }
 }

@@ -3,19 +3,26 @@ import { join, relative, resolve } from "node:path";
 import type { Command } from "commander";
 import { OsdynoError } from "../../engine/base/error.ts";
 import { enduranceLines } from "../../results/endurance.ts";
+import { enduranceIn } from "../../results/endurance-ledger.ts";
 import { loadedPlugIns, loadPlugIns } from "../../results/plug-ins.ts";
 import { drawReport } from "../../results/report/draw.ts";
 import { runDirectoryName, runsRoot } from "../../results/run-directory.ts";
-import type { SweepRequest } from "../../results/sweep/plan-sweep.ts";
+import { leastSeconds, type SweepRequest } from "../../results/sweep/plan-sweep.ts";
 import { type GivenSetting, type PlugInWords, withPlugIns } from "../../results/sweep/plug-ins.ts";
 import type { TuneRequest } from "../../results/tune/request.ts";
-import { checkedPlans, confirmingRuns, runTune, settledTune } from "../../results/tune/run-tune.ts";
+import {
+  checkedPlans,
+  confirmingRuns,
+  previewOf,
+  runTune,
+  settledTune,
+} from "../../results/tune/run-tune.ts";
 import { methods } from "../../results/tune/search.ts";
 import { sizeOf } from "../../results/tune/space.ts";
 import { loadTunePlugIns, readTune, type TuneSpec } from "../../results/tune/spec.ts";
 import { boardText } from "../../results/tune/standing.ts";
 import { spaceOf } from "../../results/tune/trials.ts";
-import { formatBytes } from "../../results/units.ts";
+import { formatBytes, ofVirtualTime } from "../../results/units.ts";
 import { jobInputs } from "../../workloads/job/arguments.ts";
 import { hostEnvironment } from "../../workloads/job/host-environment.ts";
 import { scratchDirectory } from "../../workloads/scratch.ts";
@@ -106,11 +113,12 @@ function requestOf(
   signal: AbortSignal,
 ): Asked {
   const { file, overrides } = tuneArguments(jobs);
-  const settings = settingsOf(own, command, signal);
+  const { endurance: given, ...settings } = settingsOf(own, command, signal);
   const tune = withOwnPlugIns(withFlags(readTune(file), own), settings.stack?.settings ?? []);
   const resume = last(own, "resume");
   const name = settings.label === "" ? tune.sweep.name : settings.label;
   const out = resume ?? last(own, "out") ?? join(runsRoot, runDirectoryName(Date.now(), name));
+  const endurance = enduranceIn(resolve(out), resume !== undefined, given?.choice ?? null);
   const host = hostEnvironment();
   const variables = { SCRATCH: host.variables["SCRATCH"] ?? scratchDirectory() };
   return {
@@ -123,7 +131,7 @@ function requestOf(
       overrides,
       sections: own.get("section") ?? [],
       budgetSeconds: null,
-      settings: { ...settings, report: false },
+      settings: { ...settings, ...(endurance === null ? {} : { endurance }), report: false },
       variables,
       environment: { ...host, variables: { ...host.variables, ...variables } },
     },
@@ -137,7 +145,7 @@ function enduranceOf({ tune, base }: TuneRequest, eachBytes: number | null): rea
   const known = eachBytes !== null && runs !== null && !base.resume;
   return endurance === undefined
     ? []
-    : enduranceLines(endurance.choice, known ? eachBytes * runs : null);
+    : enduranceLines(endurance.choice, known ? eachBytes * runs : null, endurance.beforeBytes);
 }
 
 const quietEvents = { point() {}, standing() {}, preparing() {} };
@@ -158,8 +166,13 @@ function dryText(request: TuneRequest): string {
   const space = spaceOf(tune);
   const each = plans[0]?.plan.expectedSeconds ?? null;
   const { runs, seconds: time } = tune.budget;
+  const virtual = base.settings.clock === "virtual";
   const total =
-    runs === null || each === null ? "not known" : `about ${formatSeconds(runs * (each + 1))}`;
+    runs === null || each === null
+      ? "not known"
+      : virtual
+        ? `${formatSeconds(runs * each)} ${ofVirtualTime}`
+        : `about ${formatSeconds(runs * (each + 1))}`;
   const asked = [
     ...(runs === null ? [] : [`${runs} runs`]),
     ...(time === null ? [] : [`${formatSeconds(time)} of time`]),
@@ -173,6 +186,11 @@ function dryText(request: TuneRequest): string {
       : [`limits: ${tune.limits.map(({ text }) => text).join(", ")}`]),
     `search: ${tune.method}; budget ${asked.join(", ")}, of which ${confirmingRuns(tune)} runs are the confirmation`,
     `time: ${total}`,
+    ...(previewOf(request, plans).preview === true
+      ? [
+          `note: runs of less than ${leastSeconds} s are a preview: the confirmation gives no verdict; give the job runtime=${leastSeconds} or more`,
+        ]
+      : []),
     ...tune.sweep.notes.map((note) => `note: ${note}`),
     ...enduranceOf(request, plans[0]?.plan.expectedWriteBytes ?? null),
     "",

@@ -1,5 +1,5 @@
 /** What a test is going to do, before it does it: steps, time, bytes written, conformance. */
-import { formatBytes, formatPercent } from "../units.ts";
+import { formatBytes, formatPercent, ofVirtualTime } from "../units.ts";
 import type { Cell } from "./cells.ts";
 import type { SniaDevice } from "./device.ts";
 import type { SniaSizes } from "./procedures.ts";
@@ -155,6 +155,8 @@ export function planLines(
   sizes: SniaSizes,
   sections: readonly Section[],
   deviations: readonly string[],
+  /** Time passes as the model says. */
+  virtual: boolean,
 ): readonly string[] {
   const plan = planSnia(sections);
   const timed = times(plan.writingSeconds, example);
@@ -169,7 +171,7 @@ export function planLines(
     `SNIA PTS ${spec.edition}, ${spec.test}, ${spec.deviceClass} class, on ${device.target} (${device.kind}, ${formatBytes(device.sizeBytes)}; active ${formatBytes(sizes.activeBytes)})`,
     `purge: ${spec.purge}${sections.length > 1 ? ", before each part" : ""}`,
     ...plan.steps.map(({ title, what }) => `${title}: ${what}`),
-    `time: ${range(plan.seconds, clock)}${plan.steps.some(({ bytes }) => bytes > 0) ? ", and what is bounded by size" : ""}`,
+    `time: ${range(plan.seconds, clock)}${virtual ? ` ${ofVirtualTime}` : ""}${plan.steps.some(({ bytes }) => bytes > 0) ? ", and what is bounded by size" : ""}`,
     `written: ${[...bounded, ...byTime].join("; ") || "nothing"}`,
     ...enduranceLines(spec, plan),
     ...(deviations.length === 0

@@ -235,6 +235,18 @@ function checkDecidable(spec: SweepSpec, points: readonly Point[]): void {
   }
 }
 
+/** What is prepared is a store: without one nothing would be. Throws `bad-input`. */
+export function checkPrepared(
+  { prepare, file }: SweepSpec,
+  stores: readonly RunPlan["stores"][],
+): void {
+  if (prepare !== null && stores.every((each) => each.length === 0)) {
+    const why = "stores are filled and aged, and no target is one";
+    const what = `prepare: ${why}; leave it out, or name a target store:PATH`;
+    throw new OsdynoError("bad-input", what, { file, line: prepare.line });
+  }
+}
+
 /**
  * The request as it is carried out: stores that nobody chose a key-value store for all have the same one.
  * Plans every point and creates nothing.
@@ -246,11 +258,12 @@ export function settled(request: SweepRequest, ownFiles: readonly string[]): Swe
   );
   const points = all.map(({ point }) => point);
   checkDecidable(request.spec, points);
+  checkPrepared(request.spec, stores);
   return { ...request, spec: onOneKv(request.spec, points, stores) };
 }
 
 /** Measuring shorter than this says where to look, not which is better. */
-const leastSeconds = 2;
+export const leastSeconds = 2;
 
 /** Whether the runs are too short for verdicts. */
 export function isPreview(spec: SweepSpec, plans: readonly RunPlan[]): boolean {

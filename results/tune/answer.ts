@@ -1,6 +1,7 @@
 /** The answer of a tuning in sentences; the first one stands alone. */
 import { formatMetric, metricFacts } from "../metrics.ts";
 import { differenceText, intervalText } from "../recorded-difference.ts";
+import { leastSeconds } from "../sweep/plan-sweep.ts";
 import type { SweepComparison } from "../sweep-record.ts";
 import { changedOf } from "./standard.ts";
 import { defaultId } from "./trials.ts";
@@ -77,6 +78,11 @@ function winnerSentence(record: Answered, winner: TuneConfirmed): string {
     return `${settings} did not keep ${broken.join(" and ")} in fresh runs, so it is no answer (${change}).`;
   }
   const against = `in ${record.planned.pairs} fresh pairs of runs against the default`;
+  const verdicts = own.map((each) => each.verdict);
+  if (verdicts.includes("better") && verdicts.includes("worse")) {
+    const told = own.map((each) => `${each.verdict} in ${changeText(each)}`).join("; ");
+    return `${settings} is a trade against the default: ${told}, ${against}; which goal counts more decides.`;
+  }
   switch (verdict) {
     case "better":
       return `${settings} is better than the default: ${change}, ${against}.`;
@@ -109,6 +115,11 @@ function verdictSentences(record: Answered): readonly string[] {
         ];
   }
   const settings = settingsText(parametersOf(record, leading), record.standard);
+  if (record.preview === true) {
+    return [
+      `No verdict: runs of less than ${leastSeconds} s are a preview, which gets none; the best so far is ${settings} (${medianText(record, leading)}). Give the job runtime=${leastSeconds} or more for a verdict.`,
+    ];
+  }
   return [
     `No verdict yet: the best so far is ${settings} (${medianText(record, leading)}), not confirmed against the default.`,
   ];

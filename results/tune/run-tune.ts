@@ -14,7 +14,13 @@ import { fileRecord } from "../sweep/file-record.ts";
 import { givenOf } from "../sweep/given.ts";
 import { SweepHost } from "../sweep/host.ts";
 import { onOneKv } from "../sweep/one-kv.ts";
-import { checkMetrics, inSweepFile, runRequest } from "../sweep/plan-sweep.ts";
+import {
+  checkMetrics,
+  checkPrepared,
+  inSweepFile,
+  isPreview,
+  runRequest,
+} from "../sweep/plan-sweep.ts";
 import type { Point } from "../sweep/points.ts";
 import { runSweep } from "../sweep/run-sweep.ts";
 import type { SweepSpec } from "../sweep/spec.ts";
@@ -141,9 +147,25 @@ export function checkedPlans({ tune, base }: TuneRequest, own: readonly string[]
   return planned;
 }
 
+/** Runs as short as those of these plans get no verdict. */
+export function previewOf(
+  { base }: TuneRequest,
+  plans: ReturnType<typeof checkedPlans>,
+): Pick<TuneRecord, "preview"> {
+  const short = isPreview(
+    base.spec,
+    plans.map(({ plan }) => plan),
+  );
+  return short ? { preview: true } : {};
+}
+
 /** The request as it is carried out: stores that nobody chose a key-value store for all have the same one. */
 export function settledTune(asked: TuneRequest, own: readonly string[]): TuneRequest {
   const planned = checkedPlans(asked, own);
+  checkPrepared(
+    asked.tune.sweep,
+    planned.map(({ plan }) => plan.stores),
+  );
   const sweep = onOneKv(
     asked.tune.sweep,
     planned.map(({ point }) => point),
@@ -403,8 +425,8 @@ async function runHeld(given: TuneRequest, holds: Holds): Promise<TuneResult> {
   const files = stillOwn(known?.files ?? []);
   const seeded = { ...given, base: { ...given.base, seed } };
   const request = settledTune(seeded, [...files, ...stores]);
-  const before = known ?? emptyRecord(request);
   const plans = checkedPlans(request, [...files, ...stores]);
+  const before = { ...(known ?? emptyRecord(request)), ...previewOf(request, plans) };
   new SweepHost(request.base.spec, holds).check(
     plans.map(({ point }) => point),
     plans.map(({ plan }) => plan),

@@ -37,7 +37,8 @@ export function boardText(record: TuneRecord): string {
       const value = figures[name] ?? null;
       return value === null ? "-" : formatMetric(name, value);
     });
-    const mark = trial.failed !== undefined ? "failed" : keeps ? "" : "breaks a limit";
+    const front = record.front.includes(trial.id) ? "not beaten" : "";
+    const mark = trial.failed !== undefined ? "failed" : keeps ? front : "breaks a limit";
     const settings = settingsText(trial.parameters, record.standard);
     const shown = settings.length > mostText ? `${settings.slice(0, mostText)}...` : settings;
     table.push([trial.id, String(runs.length), ...cells, mark, shown]);

@@ -112,6 +112,8 @@ export interface TuneRecord {
   readonly choices: number;
   /** The file's `when:` and `exclude:`; absent without any. */
   readonly rules?: TuneRules;
+  /** Runs are too short for verdicts: the confirmation gives none. Absent in records of older versions. */
+  readonly preview?: true;
   /** What it does beside what its file says, one line each. */
   readonly notes?: readonly string[];
   /** What the default sets beyond nothing. */

@@ -184,6 +184,61 @@ test("sweeps and tunings say before what all their runs will write, and keep one
   });
 });
 
+test("a sweep that is resumed goes on with the budget of its first command, and counts on", () => {
+  const job = ["name: s", "job: |", "  [j]", "  rw=write", "  bs=64k", "  size=8m"];
+  const target = "targets: ['null:?service=1ms&size=64m']";
+  place.write("s.yaml", [...job, target, "matrix: {iodepth: [1, 4]}", "repeat: 3"].join("\n"));
+  const quiet = ["--clock=virtual", "--no-progress", "--no-report"];
+  const sweep = (...flags: string[]) => place.run(["sweep", "s.yaml", ...quiet, ...flags]);
+  const written = () => JSON.parse(place.read("a", "endurance.json")).written_bytes / 2 ** 20;
+  const first = sweep("--out=a", "--endurance=rated=1g,most=20m");
+  expect(first, first.err).toMatchObject({ code: 130 });
+  expect(written()).toBe(20);
+  // Without the flag, and with it: nothing is left.
+  for (const flags of [[], ["--endurance=most=20m"]]) {
+    const again = sweep("--resume=a", ...flags);
+    expect(again, again.err).toMatchObject({ code: 130 });
+    expect(again.err).toContain("endurance: 20.0 MiB were written before this command resumed");
+    expect(again.err).toContain("endurance: the 20.0 MiB that may be written are used up");
+    expect(written()).toBe(20);
+  }
+  // More is written only where somebody says so; the two whole runs and the one that was cut count.
+  const more = sweep("--resume=a", "--endurance=most=1g");
+  expect(more, more.err).toMatchObject({ code: 0 });
+  expect(written()).toBe(20 + 4 * 8);
+  expect(place.run(["results", "verify", "a"]).code).toBe(0);
+  // A sweep that began without a budget has written all the same.
+  expect(sweep("--out=b").code).toBe(0);
+  const late = sweep("--resume=b", "--endurance=most=40m");
+  expect(late.err).toContain("endurance: 48.0 MiB were written before this command resumed");
+});
+
+test("a tuning that is resumed counts on, too", () => {
+  const job = ["name: t", "job: |", "  [j]", "  rw=write", "  bs=64k", "  size=8m"];
+  const target = "targets: ['null:?service=1ms&size=64m']";
+  const goal = ["space: {iodepth: [1, 4]}", "objective: {maximise: iops}", "budget: 20"];
+  place.write("t.yaml", [...job, target, ...goal, "confirm: {pairs: 6}"].join("\n"));
+  const tune = (...flags: string[]) =>
+    place.run(["tune", "t.yaml", "--clock=virtual", "--no-progress", "--no-report", ...flags]);
+  const first = tune("--out=b", "--endurance=most=20m");
+  expect(first, first.err).toMatchObject({ code: 130 });
+  const again = tune("--resume=b");
+  expect(again, again.err).toMatchObject({ code: 130 });
+  expect(again.err).toContain("endurance: the 20.0 MiB that may be written are used up");
+  expect(JSON.parse(place.read("b", "endurance.json")).written_bytes).toBe(20 << 20);
+});
+
+test("a response curve that the budget cuts off names no knee", () => {
+  const curve = ["--load-curve", "--bs=64k", "--size=64m", "--runtime=2", "--endurance=most=40m"];
+  const device = ["--clock=virtual", "--target=null:?service=5ms&channels=1&size=64m"];
+  const done = place.run([...base, ...device, ...curve, "--rw=randwrite", "--out=c"]);
+  expect(done, done.err).toMatchObject({ code: 130 });
+  expect(done.out).toMatch(/^The curve ended before a knee was seen: it is at \d+ IOPS/m);
+  expect(done.out).not.toMatch(/knee is at/);
+  expect(JSON.parse(place.read("c", "sweep.json")).load_curve).toMatchObject({ knee: null });
+  expect(place.run(["results", "verify", "c"]).code).toBe(0);
+});
+
 test.each([
   ["rated=nowhere", "rated=nowhere: give bytes such as 600TB, or a profile of profiles/devices"],
   ["rated=nvme", "nvme.yaml has no endurance: {rated_bytes: N}; add what its maker states"],

@@ -162,6 +162,41 @@ test("what is not compared is said: points without a partner, too few blocks, no
   );
 });
 
+test("prepare: without a store is refused, with the line, by sweeps and tunings", () => {
+  const why =
+    /^osdyno: .\.yaml:\d: prepare: stores are filled and aged, and no target is one; leave/;
+  const goal = ["space: {bs: [4k, 8k]}", "objective: {maximise: iops}", "budget: 30"];
+  write("name: s", ...job, targets, "prepare: {fill: 60%}", "matrix: {bs: [4k, 8k]}");
+  place.write("t.yaml", ["name: t", ...job, targets, "prepare: {fill: 60%}", ...goal].join("\n"));
+  for (const args of [
+    ["sweep", "s.yaml"],
+    ["sweep", "s.yaml", "--dry-run"],
+    ["tune", "t.yaml", "--dry-run"],
+    ["tune", "t.yaml", "--out=a"],
+  ]) {
+    const { code, err } = place.run(args);
+    expect(code).toBe(2);
+    expect(err).toMatch(why);
+  }
+  expect(place.files()).toEqual(["s.yaml", "t.yaml"]);
+});
+
+test("--dry-run of what runs in virtual time tells that time, and no real one", () => {
+  const timed = [...job, "  time_based", "  runtime=10", targets];
+  write("name: s", ...timed, "matrix: {bs: [4k, 8k]}", "repeat: 6");
+  const dry = (...args: string[]) => place.run([...args, "--dry-run", "--clock=virtual"]).out;
+  const law = "of virtual time; how long that takes is not known";
+  const swept = dry("sweep", "s.yaml");
+  expect(swept).toContain(`\ntime: 10s ${law}\n`);
+  expect(swept).toContain(`sweep: 2 points, 6 runs of each, 12 in all, 2m 00s ${law}\n`);
+  const goal = ["space: {bs: [4k, 8k]}", "objective: {maximise: iops}", "budget: 30"];
+  place.write("t.yaml", ["name: t", ...timed, ...goal].join("\n"));
+  expect(dry("tune", "t.yaml")).toContain(`\ntime: 5m 00s ${law}\n`);
+  const snia = ["snia: {test: latency, scale: {capacity: 64m, minute: 50ms}}"];
+  place.write("n.yaml", ["name: n", "targets: ['null:?service=1ms&size=64m']", ...snia].join("\n"));
+  expect(dry("sweep", "n.yaml")).toMatch(new RegExp(`^time: .* ${law}`, "m"));
+});
+
 test("--dry-run tells the least and the most that a stop rule can take, and when it is looked at", () => {
   const said = (...lines: readonly string[]) => {
     write(

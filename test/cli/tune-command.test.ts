@@ -192,6 +192,46 @@ test("two goals: the front, and its knee against the default", () => {
   expect(record.front.length).toBeGreaterThan(1);
   expect(record.front).toContain(record.chosen[0]);
   expect(out).toMatch(/are not beaten in both goals/);
+  // Those that are shown are marked: all of the front, and no other.
+  const shown = record.trials.filter(({ id }) => new RegExp(`\\b${id}\\b.*=`).test(out));
+  expect(shown.length).toBeGreaterThan(4);
+  for (const { id } of shown) {
+    const row = out.split("\n").find((line) => new RegExp(`\\b${id}\\b`).test(line));
+    expect(/not beaten/.test(row ?? ""), row).toBe(record.front.includes(id));
+  }
+});
+
+test("better in one goal and worse in the other is a trade, not unclear", () => {
+  // All four channels are busy from four on: what is outstanding beyond them waits.
+  const two = ["objective: {maximise: iops, minimise: response.p50}", "budget: 20"];
+  write(...head, ...time, target, "space: {iodepth: [32, 64]}", ...two, "confirm: {pairs: 6}");
+  const { code, out, err } = place.run(["tune", "t.yaml", "--out=a", ...virtual]);
+  expect(code, err).toBe(0);
+  const record = recordOf("a");
+  const verdicts = record.comparisons.map(({ metric, verdict }) => `${metric} ${verdict}`);
+  expect(verdicts).toEqual(["iops better", "response.p50 worse"]);
+  expect(record.answer[0]).toMatch(
+    /^iodepth=\d+ is a trade against the default: better in IOPS \+.*; worse in response time p50 \+.*; which goal counts more decides\.$/,
+  );
+  expect(out).toContain(record.answer[0]);
+  expect(place.run(["results", "verify", "a"]).code).toBe(0);
+});
+
+test("runs of less than 2 s get no verdict, and it says why, before and after", () => {
+  write(...head, "  time_based", "  runtime=1", target, ...space, ...goal);
+  const plan = place.run(["tune", "t.yaml", "--dry-run", ...virtual]);
+  expect(plan.out).toMatch(
+    /^note: runs of less than 2 s are a preview: the confirmation gives no/m,
+  );
+  const { code, err } = place.run(["tune", "t.yaml", "--out=a", "--clock=virtual"]);
+  expect(code, err).toBe(0);
+  const { answer } = recordOf("a");
+  expect(answer[0]).toMatch(
+    /^No verdict: runs of less than 2 s are a preview, which gets none; the best so far is iodepth=/,
+  );
+  expect(answer[0]).toMatch(/Give the job runtime=2 or more for a verdict\.$/);
+  expect(place.read("a", "report.html")).toContain("a preview, which gets none");
+  expect(place.run(["results", "verify", "a"]).code).toBe(0);
 });
 
 test("--dry-run tells what would be done and creates nothing", () => {
