@@ -17,6 +17,16 @@ const ownStyle = `
 @media (prefers-color-scheme:dark){.chart [fill="${lightInk}"]{fill:#10131a}}
 `;
 
+/** Of tests that look for none there is nothing to be said. */
+function steadySection(model: SniaModel): Markup {
+  const tables = verificationTables(model);
+  return tables.length === 0
+    ? nothing
+    : html`<section aria-labelledby="steady"><h2 id="steady">Steady state</h2>
+${tables.map(tableMarkup)}
+</section>`;
+}
+
 /** Draws the whole page. Deterministic: the same model gives the same bytes. */
 export async function renderSniaHtml(model: SniaModel): Promise<string> {
   const figures: Markup[] = [];
@@ -40,9 +50,7 @@ ${model.reason === null ? nothing : html`<p>Partial: ${model.reason}</p>`}
 <section aria-labelledby="figures"><h2 id="figures">Figures</h2>
 ${tablesOf(model).map(tableMarkup)}
 </section>
-<section aria-labelledby="steady"><h2 id="steady">Steady state</h2>
-${verificationTables(model).map(tableMarkup)}
-</section>
+${steadySection(model)}
 <section aria-labelledby="charts"><h2 id="charts">Charts</h2>
 ${figures}
 </section>

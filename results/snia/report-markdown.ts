@@ -18,7 +18,7 @@ export function renderSniaMarkdown(model: SniaModel): string {
     model.reason === null ? "" : `Partial: ${escapeText(model.reason)}`,
     "## Figures",
     ...tablesOf(model).map(tableText),
-    "## Steady state",
+    ...(verificationTables(model).length === 0 ? [] : ["## Steady state"]),
     ...verificationTables(model).map(tableText),
     "## Test and device",
     ...[...headLines(model), ...model.devices].map(factsText),

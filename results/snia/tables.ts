@@ -59,6 +59,8 @@ export function verdictLines({ snia }: SniaModel): readonly string[] {
   });
 }
 
+const roundsText = (rounds: number) => `${rounds} ${rounds === 1 ? "round" : "rounds"}`;
+
 export function verdictSentence({
   steady,
   window,
@@ -76,7 +78,7 @@ export function verdictSentence({
     bytes: ", and four times the capacity is written",
     time: ", and the time is over",
   }[ended];
-  return `No steady state within ${rounds} rounds${why}.`;
+  return `No steady state within ${roundsText(rounds)}${why}.`;
 }
 
 /** The steady state as the standard wants it shown: bounds and what was measured. */
@@ -227,7 +229,7 @@ function saturationTable({ snia, series }: SniaModel): readonly SniaTable[] {
   return [
     {
       title: "Write saturation",
-      note: `${verdict.rounds} rounds, ${written} written. ${verdictSentence(verdict)}`,
+      note: `${roundsText(verdict.rounds)}, ${written} written. ${verdictSentence(verdict)}`,
       columns: ["Rounds", "IOPS", "Mean response", "Longest response"],
       rows: [
         one("First", points.slice(0, 1)),

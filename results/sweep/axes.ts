@@ -6,7 +6,7 @@ import { hostKnobs, isHostKnob } from "../../engine/os/host-knobs.ts";
 import { isKnownName } from "../../workloads/job/key-lookup.ts";
 import type { SweepDocument } from "./document.ts";
 import type { AxisValues, CheckedSweep, HostValues } from "./schema.ts";
-import { rangeValues } from "./values.ts";
+import { numberOf, rangeValues } from "./values.ts";
 
 /** Parameters that are neither job keys nor options. */
 export const ownParameters = [
@@ -99,19 +99,42 @@ function matrixAxis(
   };
 }
 
+/** One value in two spellings would be two points, and compared with itself. */
+function checkDistinct(
+  document: SweepDocument,
+  keys: readonly PropertyKey[],
+  values: readonly string[],
+): void {
+  const known = new Map<string, string>();
+  for (const [place, value] of values.entries()) {
+    const number = numberOf(value);
+    const same = number === null ? value : `${number}${value.trim().endsWith("%") ? "%" : ""}`;
+    const other = known.get(same);
+    if (other !== undefined) {
+      const what =
+        other === value ? `${value} is listed twice` : `${other} and ${value} are the same value`;
+      throw document.refusal([...keys, place], `${keys.join(".")}: ${what}; leave one out`);
+    }
+    known.set(same, value);
+  }
+}
+
 function listOf(
   document: SweepDocument,
   keys: readonly PropertyKey[],
   values: readonly string[] | Extract<AxisValues, { from: string }>,
 ): readonly string[] {
   try {
-    return isRange(values as AxisValues)
-      ? rangeValues(values as Extract<AxisValues, { from: string }>)
-      : (values as readonly string[]);
+    if (isRange(values as AxisValues)) {
+      return rangeValues(values as Extract<AxisValues, { from: string }>);
+    }
   } catch (error) {
     const message = error instanceof OsdynoError ? error.message : String(error);
     throw document.refusal(keys, `${keys.join(".")}: ${message}`);
   }
+  const list = values as readonly string[];
+  checkDistinct(document, keys, list);
+  return list;
 }
 
 /** What a knob of the host sets is told from job keys and options by this. */

@@ -137,5 +137,8 @@ function wordsOf(issue: z.core.$ZodIssue | undefined): string {
   if (issue?.code === "invalid_union" && ["matrix", "space"].includes(String(issue.path[0]))) {
     return "give a list of values, {from, to, step or factor}, or named sets of keys";
   }
+  if (issue?.path[0] === "zip") {
+    return "give a list of parameters that take their values together, e.g. [{iodepth: [1, 8], bs: [4k, 64k]}]";
+  }
   return issue?.message ?? "not valid";
 }

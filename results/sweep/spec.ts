@@ -14,7 +14,7 @@ import { metricFacts, nearestMetric } from "../metrics.ts";
 import { loadPlugIns } from "../plug-ins.ts";
 import { leastRuns } from "../stats/verdict.ts";
 import { parseThreshold, type Threshold } from "../threshold.ts";
-import { axesOf, hostDevice, type SweepAxis } from "./axes.ts";
+import { axesOf, hostDevice, hostPrefix, type SweepAxis } from "./axes.ts";
 import { SweepDocument } from "./document.ts";
 import { type CheckedSweep, checked, type RuleValues } from "./schema.ts";
 import type { Rule } from "./values.ts";
@@ -337,16 +337,38 @@ export function readSweep(path: string): SweepSpec {
   return { ...specOf(document, checked(document)), text: document.text };
 }
 
-function hostDevicesOf(document: SweepDocument, { host }: CheckedSweep): readonly string[] | null {
+function hostDevicesOf(
+  document: SweepDocument,
+  { host }: CheckedSweep,
+  axes: readonly SweepAxis[],
+): readonly string[] | null {
   const given = host[hostDevice];
   if (given === undefined) {
     return null;
+  }
+  const turned = axes.some(({ values }) =>
+    values.some(({ settings }) => Object.keys(settings).some((key) => key.startsWith(hostPrefix))),
+  );
+  if (!turned) {
+    const why = "no knob of a disk is turned; add one, e.g. scheduler: [none, mq-deadline]";
+    throw document.refusal(["host", hostDevice], `host: device: ${why}`);
   }
   const names = typeof given === "string" ? [given] : given;
   if (!Array.isArray(names)) {
     throw document.refusal(["host", hostDevice], "host: device: give the name of a disk, e.g. vda");
   }
   return (names as readonly string[]).map((name) => name.replace(/^\/dev\//, ""));
+}
+
+/** A most that is less than the least could never hold. */
+function checkMost(document: SweepDocument, repeat: number): void {
+  // Only what stands in the file: where it says nothing, the most follows the least.
+  const { until } = document.raw as { readonly until?: { readonly max_repeat?: number } };
+  const most = until?.max_repeat;
+  if (most !== undefined && most < repeat) {
+    const why = `${most} is less than repeat, the runs of each point in any case, which is ${repeat}`;
+    throw document.refusal(["until", "max_repeat"], `until.max_repeat: ${why}; mend one of them`);
+  }
 }
 
 /** What a file of the right shape means; throws `bad-input` with file and line. */
@@ -366,6 +388,7 @@ export function specOf(document: SweepDocument, spec: CheckedSweep): SweepSpec {
       "until.decided: needs a baseline: to compare with",
     );
   }
+  checkMost(document, repeat);
   return {
     file: document.path,
     name: spec.name,
@@ -383,7 +406,7 @@ export function specOf(document: SweepDocument, spec: CheckedSweep): SweepSpec {
     plugins: pluginsOf(document, spec),
     prepare: prepare === undefined ? null : { ...prepare, line: document.line("prepare") },
     axes,
-    hostDevices: hostDevicesOf(document, spec),
+    hostDevices: hostDevicesOf(document, spec, axes),
     when: Object.fromEntries(
       Object.entries(spec.when).map(([name, rule]) => [name, rulesOf(rule)]),
     ),

@@ -136,6 +136,7 @@ describe("refusals name the line", () => {
     ["matrix: {preset: [none, documentz]}", 5, /there is no preset documentz/],
     ["plugins: [./none.ts]", 5, /plugins: there is no file .*none\.ts/],
     ["zip: [{iodepth: [1, 2], bs: [4k]}]", 5, /lists of one length .*iodepth has 2, bs has 1/],
+    ["zip: {iodepth: [1, 2], bs: [4k, 8k]}", 5, /zip: give a list .*e\.g\. \[\{iodepth: \[1, 8\]/],
     ["matrix: {bs: [4k]}\nzip: [{bs: [4k]}]", 6, /bs is an axis already/],
     ["matrix: {bs: {from: 4k, to: 64k}}", 5, /give either step: or factor:/],
     ["matrix: {bs: {from: 64k, to: 4k, factor: 2}}", 5, /the smaller one first/],
@@ -148,6 +149,20 @@ describe("refusals name the line", () => {
     ["prepare: {fill: 60}", 5, /prepare\.fill: give a percentage/],
     ["prepare: {fill: 99%}", 5, /at most 95%/],
     ["prepare: {fill: 60%, aged: 2}", 5, /no such key: aged/],
+    [
+      "matrix: {bs: [4k, 8k, 4096]}",
+      5,
+      /matrix\.bs: 4k and 4096 are the same value; leave one out/,
+    ],
+    ["matrix: {bs: [4k, 4K]}", 5, /4k and 4K are the same value/],
+    ["matrix: {rw: [read, write, read]}", 5, /matrix\.rw: read is listed twice/],
+    ["host: {device: vda}", 5, /host: device: no knob of a disk is turned/],
+    [
+      "repeat: 10\nuntil: {within: 5%, max_repeat: 3}",
+      6,
+      /max_repeat: 3 is less than repeat.* 10;/,
+    ],
+    ["until: {within: 5%, max_repeat: 3}", 5, /max_repeat: 3 is less than repeat.* is 6;/],
     ["until: {within: 5}", 5, /until\.within: give a percentage/],
     ["until: {within: 5%, time: 10}", 5, /give a time such as 90s/],
   ])("%s", (text, line, message) => {
