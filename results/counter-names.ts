@@ -15,7 +15,13 @@ export const timeFigures: readonly string[] = words(
 const timesOf = (names: readonly string[]) =>
   names.flatMap((name) => timeFigures.map((figure) => `${name}.${figure}`));
 
+/** The histogram of free space. */
+const freeBelow = ["16k", "64k", "256k", "1m", "4m"].flatMap((length) => [
+  `free_extents_below_${length}`,
+  `free_bytes_below_${length}`,
+]);
 const bluestore = [
+  ...freeBelow,
   ...words(`
     alloc_unit allocated allocation_file_loaded allocator_memory buffer_bytes buffer_evictions buffer_hit_bytes
     buffer_miss_bytes buffers compress_rejected_count compress_success_count compressed_allocated
@@ -124,10 +130,13 @@ export function counterSource(name: string): "store" | keyof typeof layerNames |
 
 /** What holds now or is allowed, which of several stores is that of each. */
 const gauges: Readonly<Record<string, readonly string[]>> = {
-  bluestore: words(`
+  bluestore: [
+    ...freeBelow,
+    ...words(`
     alloc_unit allocated allocator_memory buffer_bytes buffers compressed_allocated compressed_original
     fragmentation_micros fragmentation_score free free_extents largest_free_extent onode_bytes onodes pinned_onodes
     stored total`),
+  ],
   "throttle-bluestore_throttle_bytes": words("val max"),
   "throttle-bluestore_throttle_deferred_bytes": words("val max"),
   bluefs: words("db_used_bytes slow_used_bytes spilled_held_bytes wal_used_bytes"),

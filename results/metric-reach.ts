@@ -120,6 +120,7 @@ function absentCounter(full: string, { stores, chains }: RunPlan): string | null
 }
 
 const ofStores: readonly string[] = [
+  ...["write_amplification.data", "write_amplification.deferred", "write_amplification.kv"],
   ...["write_amplification", "fragmentation", "alloc_ns.p50", "alloc_ns.p99", "cache_hit_ratio"],
   "store_memory_bytes",
 ];

@@ -50,6 +50,9 @@ const plainMetrics = [
   "rss_bytes",
   "store_memory_bytes",
   "write_amplification",
+  "write_amplification.data",
+  "write_amplification.deferred",
+  "write_amplification.kv",
   "fragmentation",
   "alloc_ns.p50",
   "alloc_ns.p99",
@@ -199,6 +202,13 @@ function shareOf({ osdyno }: RunRecord, of: "share" | "served", name: string): n
   return (of === "share" ? (share ?? old) : (served ?? old))?.[name] ?? null;
 }
 
+/** A part of the write amplification; the three make up the whole. */
+const amplified = (what: string): MetricFacts => ({
+  unit: "1",
+  better: "lower",
+  label: `bytes to the device per byte written: ${what}`,
+});
+
 const plainFacts: Readonly<Record<PlainMetric, MetricFacts>> = {
   cpu_us_per_io: { unit: "us", better: "lower", label: "CPU per I/O" },
   rss_bytes: { unit: "bytes", better: "lower", label: "resident memory" },
@@ -213,6 +223,9 @@ const plainFacts: Readonly<Record<PlainMetric, MetricFacts>> = {
     better: "lower",
     label: "bytes to the device per byte written",
   },
+  "write_amplification.data": amplified("data, directly"),
+  "write_amplification.deferred": amplified("deferred writes, in place"),
+  "write_amplification.kv": amplified("key-value store, its log with deferred writes among it"),
   fragmentation: { unit: "1", better: "lower", label: "fragmentation score of free space" },
   "alloc_ns.p50": { unit: "ns", better: "lower", label: "time of an allocation p50" },
   "alloc_ns.p99": { unit: "ns", better: "lower", label: "time of an allocation p99" },

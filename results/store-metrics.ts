@@ -71,6 +71,9 @@ export function storeCounter(counters: Counters, name: string, target: string): 
   return called === null ? null : (counters[key] ?? null);
 }
 
+/** Deferred writes: written in place after they stood in the log, which is the key-value store's. */
+const inPlace = "bluestore.submitted_deferred_write_bytes";
+
 /** Sections of counters that are no key-value store's. */
 const ofStore = /^(bluestore|bdev|volume|memory|throttle-[^.]*)\./;
 
@@ -92,6 +95,12 @@ export function storeFigure(counters: Counters, name: string): number | null {
   switch (name) {
     case "write_amplification":
       return share(sum("bdev.write_bytes", ...kv("written_bytes")), sum("volume.write_bytes"));
+    case "write_amplification.data":
+      return share(sum("bdev.write_bytes") - sum(inPlace), sum("volume.write_bytes"));
+    case "write_amplification.deferred":
+      return share(sum(inPlace), sum("volume.write_bytes"));
+    case "write_amplification.kv":
+      return share(sum(...kv("written_bytes")), sum("volume.write_bytes"));
     case "flushes_per_io":
       return share(
         sum("bdev.flushes", ...kv("flushes"), ...kv("durable_writes")),

@@ -90,7 +90,9 @@ describe("store:PATH", () => {
       ...common,
       "--target=store:s.img?size=256m",
       "--threshold=write_amplification > 1",
+      ...["data", "deferred", "kv"].map((part) => `--threshold=write_amplification.${part} >= 0`),
       "--threshold=flushes_per_io < 1.5",
+      "--threshold=counter.bluestore.free_bytes_below_4m >= 0",
       "--threshold=fragmentation < 1",
       "--threshold=alloc_ns.p50 > 0ns",
       "--threshold=alloc_ns.p99 < 1s",
@@ -116,6 +118,15 @@ describe("store:PATH", () => {
       "volume.read_bytes": 2 << 20,
       "bluestore.txc": 512,
     });
+    const amplified = (osdyno.threshold_results ?? [])
+      .filter(({ metric }) => metric.startsWith("write_amplification"))
+      .map(({ value }) => value ?? Number.NaN);
+    const [whole = Number.NaN, ...parts] = amplified;
+    expect(parts.length).toBe(3);
+    expect(parts.reduce((sum, part) => sum + part, 0)).toBeCloseTo(whole, 9);
+    // New data goes to its place at once, and its metadata to the key-value store.
+    expect(parts[0]).toBeGreaterThanOrEqual(1);
+    expect(parts[2]).toBeGreaterThan(0);
     // What is the store's and not a job's stands once, for all jobs.
     expect(jobs[0]?.osdyno.counters).not.toHaveProperty("volume.writes");
     expect(place.run(["results", "verify", "r"]).code).toBe(0);

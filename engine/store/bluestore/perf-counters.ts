@@ -57,6 +57,35 @@ function gauge(value: number, unit: string, description: string): PerfValue {
   return { kind: "gauge", unit, description, value };
 }
 
+/** Lengths of free extents that the histogram of free space is told for. */
+const freeLengths = Object.freeze({
+  "16k": 16 << 10,
+  "64k": 64 << 10,
+  "256k": 256 << 10,
+  "1m": 1 << 20,
+  "4m": 4 << 20,
+});
+
+/** How much of the free space lies in short extents: number and bytes of those below each length. */
+function freeHistogram(state: StoreState): PerfSection {
+  const lengths = Object.values(freeLengths);
+  const counts = lengths.map(() => 0);
+  const bytes = lengths.map(() => 0);
+  state.allocator.forEachFree((_, lengthBytes) => {
+    for (let at = lengths.length - 1; at >= 0 && lengthBytes < (lengths[at] as number); at -= 1) {
+      counts[at] = (counts[at] as number) + 1;
+      bytes[at] = (bytes[at] as number) + lengthBytes;
+    }
+  });
+  const values: Record<string, PerfValue> = {};
+  for (const [at, name] of Object.keys(freeLengths).entries()) {
+    const what = `of free space shorter than ${name}`;
+    values[`free_extents_below_${name}`] = gauge(counts[at] as number, "extents", what);
+    values[`free_bytes_below_${name}`] = gauge(bytes[at] as number, "bytes", `in extents ${what}`);
+  }
+  return values;
+}
+
 /** Counters of the store itself. */
 function own(state: StoreState, usage: StoreUsage, deferred: DeferredQueue): PerfSection {
   const { counters, onodes, buffers, blockBytes } = state;
@@ -107,6 +136,7 @@ function own(state: StoreState, usage: StoreUsage, deferred: DeferredQueue): Per
     ),
     free_extents: gauge(statistics.freeExtents, "extents", "of free space"),
     largest_free_extent: gauge(statistics.largestFreeBytes, "bytes", "in the largest free extent"),
+    ...freeHistogram(state),
     allocator_memory: gauge(statistics.memoryBytes, "bytes", "of memory for the map of free space"),
     onodes: gauge(meta.entries, "onodes", "in memory"),
     onode_bytes: gauge(meta.bytes, "bytes", "of onodes in memory, estimated"),
