@@ -1,10 +1,11 @@
 /** Measures a response curve: the job as a closed loop, then as an open loop at rising rates. */
-import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { OsdynoError } from "../../engine/base/error.ts";
 import { holdFile } from "../../engine/os/hold.ts";
 import type { ParsedJobs } from "../../workloads/job/model.ts";
+import { fileExists, readText } from "../files.ts";
 import { metric, metricSupported } from "../metrics.ts";
+import { wholeSeriesName } from "../pack/names.ts";
 import { performRun, type RunEvents, type RunSettings } from "../perform.ts";
 import type { RunRecord } from "../run-record.ts";
 import { parseSeries } from "../series.ts";
@@ -105,13 +106,15 @@ const leastInThird = 2;
 /** Response times of the run's first and last third, from its `series.csv`. */
 function courseOf(directory: string): Pick<Load, "earlyNs" | "lateNs" | "apartNs"> {
   const unknown = { earlyNs: null, lateNs: null, apartNs: 0 };
-  const file = join(directory, "series.csv");
-  if (!existsSync(file)) {
+  // That of a packed run has the sums only; beside it is the whole one.
+  const names = [wholeSeriesName, "series.csv"].map((name) => join(directory, name));
+  const file = names.find((name) => fileExists(name));
+  if (file === undefined) {
     return unknown;
   }
   // Directions and clones of one interval together, by what each completed.
   const slots = new Map<number, { ios: number; sum: number }>();
-  for (const { timeMs, iops, responseP50Ns } of parseSeries(readFileSync(file, "utf8"))) {
+  for (const { timeMs, iops, responseP50Ns } of parseSeries(readText(file))) {
     if (responseP50Ns !== null && iops > 0) {
       const { ios, sum } = slots.get(timeMs) ?? { ios: 0, sum: 0 };
       slots.set(timeMs, { ios: ios + iops, sum: sum + iops * responseP50Ns });

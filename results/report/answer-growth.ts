@@ -1,4 +1,5 @@
 /** How rate and waiting grow with the operations outstanding, where a sweep varied them. */
+import type { LoadCurve } from "../load-curve/curve.ts";
 import type { Entry } from "./model.ts";
 import { formatCount, formatNs } from "./units.ts";
 
@@ -94,6 +95,37 @@ function listed(parts: readonly string[]): string {
 
 /** A rate is kept when this share of what was offered completes. */
 const keptShare = 0.98;
+/** Arrivals drawn by chance may come to so many standard deviations less than their rate. */
+const chances = 3;
+
+/** What the arrivals of a run may come to less than their rate, operations a second. */
+function chanceOf(entry: Entry): number {
+  const ios = entry.samples / Math.max(1, entry.replicates);
+  // The variance of a count of Poisson arrivals is the count; of its rate that by the time squared.
+  return entry.load?.includes("Poisson") === true && ios > 0
+    ? chances * Math.sqrt((entry.depth * iopsOf(entry)) / ios)
+    : 0;
+}
+
+/**
+ * The 99th percentiles of each direction at the highest rate that a response curve found to be kept up with;
+ * whether it is, the curve says of all directions together.
+ */
+export function timesAtKept(
+  { points, kept_iops: kept }: Pick<LoadCurve, "points" | "kept_iops">,
+  entries: readonly Entry[],
+): readonly string[] {
+  const id = points.find(({ offered_iops: rate }) => rate === kept)?.id;
+  const parts = entries.flatMap((entry) => {
+    const value = entry.metrics["response.p99"];
+    return entry.point === id && value?.solid === true
+      ? [`${formatNs(value.value)} for ${entry.facet}`]
+      : [];
+  });
+  return kept === null || parts.length === 0
+    ? []
+    : [`At ${formatCount(kept)} IOPS the 99th percentile of response time is ${listed(parts)}.`];
+}
 
 /**
  * A sentence per line of offered rates: up to which one the target kept up, and what waiting that took.
@@ -115,7 +147,9 @@ export function offeredOf(entries: readonly Entry[]): readonly string[] {
 }
 
 function keptSentence(line: readonly Entry[]): string {
-  const failing = line.findIndex((entry) => iopsOf(entry) < keptShare * entry.depth);
+  const failing = line.findIndex(
+    (entry) => iopsOf(entry) < keptShare * entry.depth - chanceOf(entry),
+  );
   const fail = line[failing];
   const kept = fail === undefined ? line.at(-1) : line[failing - 1];
   const p99 = (entry: Entry) => {

@@ -4,6 +4,7 @@ import { basename, join, resolve } from "node:path";
 import { OsdynoError } from "../../engine/base/error.ts";
 import { fileExists, listFolder } from "../files.ts";
 import { percentileKey } from "../histogram.ts";
+import type { LoadCurve } from "../load-curve/curve.ts";
 import { curveSentences } from "../load-curve/curve-text.ts";
 import { metric } from "../metrics.ts";
 import { othersNotes } from "../others.ts";
@@ -14,6 +15,7 @@ import { comparedNotes } from "../sweep/compared-notes.ts";
 import { usualMargin } from "../sweep/judge.ts";
 import type { SweepComparison, SweepRecord } from "../sweep-record.ts";
 import { answerOf } from "./answer.ts";
+import { timesAtKept } from "./answer-growth.ts";
 import { askedOf } from "./asked.ts";
 import { findCaveats } from "./caveats.ts";
 import { deviceFacts } from "./device-facts.ts";
@@ -22,7 +24,7 @@ import { type LoadedPoint, makeEntries } from "./entries.ts";
 import { changedFacts, factGroups, optionGroups } from "./environment.ts";
 import { jobSettings } from "./job-settings.ts";
 import { methodOf } from "./method.ts";
-import type { ReportModel, RunSummary } from "./model.ts";
+import type { Entry, ReportModel, RunSummary } from "./model.ts";
 import { noiseOf } from "./noise.ts";
 import { markVolatile, persistenceMethod, volatilePoints } from "./not-persistent.ts";
 import { type RunFiles, readJson, readRun } from "./run-files.ts";
@@ -226,19 +228,19 @@ function modelOf(
       notes: sweep === null ? [] : [...(sweep.notes ?? []), ...comparedNotes(sweep)],
     }),
     ...(sweep?.load_curve === undefined ? {} : { loadCurve: sweep.load_curve }),
-    answer: [
-      ...curveAnswer(sweep),
-      ...answerOf({
-        ...{ state, preview, metrics, entries, comparisons, minEffect, timeLines },
-        pick: sweep?.pick ?? null,
-        baseline: sweep?.baseline ?? null,
-        asks: sweep?.asks ?? "choice",
-        ...(sweep?.steps === undefined ? {} : { steps: sweep.steps }),
-        requirements: sweep?.requirements ?? [],
-        runs,
-        layerTax: sweep?.layer_tax ?? [],
-      }),
-    ],
+    answer:
+      sweep?.load_curve === undefined
+        ? answerOf({
+            ...{ state, preview, metrics, entries, comparisons, minEffect, timeLines },
+            pick: sweep?.pick ?? null,
+            baseline: sweep?.baseline ?? null,
+            asks: sweep?.asks ?? "choice",
+            ...(sweep?.steps === undefined ? {} : { steps: sweep.steps }),
+            requirements: sweep?.requirements ?? [],
+            runs,
+            layerTax: sweep?.layer_tax ?? [],
+          })
+        : curveAnswer(sweep.load_curve, state, entries),
   };
 }
 
@@ -268,9 +270,15 @@ function withMedians(
   });
 }
 
-/** What a load curve says before all others. */
-function curveAnswer(sweep: SweepRecord | null): readonly string[] {
-  return sweep?.load_curve === undefined ? [] : curveSentences(sweep.load_curve, formatNs);
+/** What a response curve says, of all its operations and of each direction. */
+function curveAnswer(
+  curve: LoadCurve,
+  state: "complete" | "partial",
+  entries: readonly Entry[],
+): readonly string[] {
+  const [first = "", ...rest] = curveSentences(curve, formatNs);
+  const label = state === "partial" ? "Partial results: " : "";
+  return [`${label}${first}`, ...rest, ...timesAtKept(curve, entries)];
 }
 
 /** Where knobs of the host were turned, only runs of one point should have found the same machine. */

@@ -127,6 +127,28 @@ describe("--load-curve", () => {
     ...["--rwmixread=70", "--bs=4k", "--iodepth=64", "--size=16m", "--clock=virtual"],
   ];
 
+  test("says of each direction what it says of both; packed it is verified as before", () => {
+    const law = "--target=null:?service=2ms&jitter=exp&channels=2&size=64m";
+    const job = ["--name=a", "--rw=randrw", "--size=64m", "--iodepth=8", "--bs=4k", law];
+    const more = ["--clock=virtual", "--runtime=4", "--time_based", "--load-curve", "--out=c"];
+    expect(run(...job, ...more)).toMatchObject({ code: 0 });
+    const curve = recordOf("c").load_curve;
+    const kept = curve?.points.find(({ offered_iops: rate }) => rate === curve.kept_iops);
+    const { out } = place.run(["report", "c", "--format", "md"]);
+    expect(out).toMatch(/\*\*The knee is at/);
+    expect(out).not.toMatch(/did not even keep up|(reads|writes) kept up with/);
+    const said =
+      /At ([\d.]+)(k?) IOPS the 99th percentile of response time is .* reads and .* writes\./;
+    const [, rate, thousands] = said.exec(out) ?? [];
+    const shown = Number(rate) * (thousands === "k" ? 1000 : 1);
+    expect(Math.abs(shown / (kept?.offered_iops ?? 0) - 1)).toBeLessThan(0.01);
+    expect(place.run(["results", "pack", "c", "--out", "p"])).toMatchObject({ code: 0 });
+    for (const directory of ["c", "p"]) {
+      const verified = place.run(["results", "verify", directory]);
+      expect(verified, verified.err).toMatchObject({ code: 0 });
+    }
+  }, 120_000);
+
   test("of a mixed job of two clones: both directions rise, and thresholds decide the exit code", () => {
     const args = [...queue, "--numjobs=2", "--runtime=60", "--load-curve", "--out=c"];
     const done = run(...args, "--threshold", "response.p99 < 1ms");
