@@ -1,10 +1,11 @@
 /** What BlueStore's options and write path are for: where data goes and how often the device is flushed. */
 import { expect, test } from "vitest";
 import { opKinds } from "../../engine/port/block-device.ts";
-import type { BlueStoreOptions } from "../../engine/store/bluestore/options.ts";
+import { type BlueStoreOptions, blueStoreOptions } from "../../engine/store/bluestore/options.ts";
 import type { BlueStore } from "../../engine/store/bluestore/store.ts";
 import { firstDifference, StoreSession } from "../../engine/store/conformance-session.ts";
 import { allocHints, Transaction } from "../../engine/store/transaction.ts";
+import { optionsOf } from "./options-place.ts";
 import { type BlueStoreHarness, blueStoreSubject } from "./store-subjects.ts";
 
 const id = "1.0";
@@ -172,9 +173,10 @@ test.each([
   ["wait for slow discards", false],
   ["go on while slow discards are under way, unless told to wait", true],
 ])("commits %s", async (_text, asyncDiscard) => {
+  const byName = blueStoreOptions(optionsOf({ bdev_async_discard: String(asyncDiscard) }));
   const subject = blueStoreSubject({
     name: "discards",
-    options: { discard: true, asyncDiscard, allocationFromFile: false },
+    options: { discard: true, asyncDiscard: byName.asyncDiscard, allocationFromFile: false },
   });
   const harness = (await subject.create(3)) as BlueStoreHarness;
   const session = new StoreSession(subject, harness, 3);

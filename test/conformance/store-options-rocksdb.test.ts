@@ -1,4 +1,5 @@
 /** Options of RocksDB and BlueFS: each shows its effect in a run on files. */
+import { constants, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { native } from "../../engine/base/native.ts";
@@ -66,6 +67,20 @@ async function ofBoth(
     await place.close();
   }
   return found as unknown as readonly [number, number];
+}
+
+/** How often this process has a file open with reads through the page cache. */
+function openedCached(path: string): number {
+  return readdirSync("/proc/self/fd").filter((fd) => {
+    try {
+      const flags = /^flags:\s*([0-7]+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, "utf8"));
+      const direct = (Number.parseInt(flags?.[1] ?? "0", 8) & constants.O_DIRECT) !== 0;
+      return !direct && readlinkSync(`/proc/self/fd/${fd}`) === path;
+    } catch {
+      // The descriptor that listed them.
+      return false;
+    }
+  }).length;
 }
 
 const filled =
@@ -179,6 +194,23 @@ describe.skipIf(!hasRocksdb)("BlueFS", () => {
       soon,
     );
     expect([byRatio[0] > 0, byRatio[1]]).toEqual([true, 0]);
+  });
+
+  it("bluefs_compact_log_sync", async () => {
+    // Beside the others the log goes on in space of its own meanwhile, and is longer after each compaction.
+    const logged = filled("bluefs_log_bytes", 400);
+    const often = { bluefs_log_compact_min_size: "16K", bluefs_log_compact_min_ratio: "1.5" };
+    const [beside, alone] = await ofBoth("bluefs_compact_log_sync", ["false", "true"], logged, {
+      ...often,
+      bluefs_max_log_runway: "1M",
+    });
+    expect(alone).toBeLessThan(0.75 * beside);
+  });
+
+  it("bluefs_buffered_io", async () => {
+    const cachedFiles: Look = async (place) => openedCached(place.path);
+    const [buffered, direct] = await ofBoth("bluefs_buffered_io", ["true", "false"], cachedFiles);
+    expect(buffered).toBeGreaterThan(direct);
   });
 
   // The second level is meant for the slow device, and there is room for it on the other.
