@@ -1,16 +1,19 @@
 /** Each value of a parameter against the one before it (`steps:`): how it is judged, recorded and told. */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, test } from "vitest";
 import { stepSentences } from "../../results/report/answer-steps.ts";
-import type { Entry } from "../../results/report/model.ts";
+import { renderMarkdown } from "../../results/report/markdown.ts";
+import type { Entry, ReportModel } from "../../results/report/model.ts";
 import { askedOtherwise, fileRecord } from "../../results/sweep/file-record.ts";
 import { stepsOf } from "../../results/sweep/judge-again.ts";
 import { judgeSteps } from "../../results/sweep/judge-steps.ts";
 import { readSweep } from "../../results/sweep/spec.ts";
 import { openRecord } from "../../results/sweep/sweep-directory.ts";
 import type { SweepComparison } from "../../results/sweep-record.ts";
+import { dataInside } from "../../results/verify-report.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "osdyno-steps-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -126,4 +129,23 @@ describe("steps", () => {
     const { steps: _steps, ...without } = open;
     expect(askedOtherwise(without)).toEqual(['sweep.json steps: none, but s.yaml says "iodepth"']);
   });
+});
+
+test("published steps stand in tables of their own, every one with a column for each heading", () => {
+  const at = fileURLToPath(
+    new URL("../../results/published/ioengine-depth/report.html", import.meta.url),
+  );
+  // The page carries the model that it was drawn from.
+  const model = dataInside(readFileSync(at, "utf8")) as ReportModel;
+  expect(model.steps?.along).toBe("depth");
+  const text = renderMarkdown(model);
+  expect(text).toContain("<summary>Steps of depth: each value against the one before it</summary>");
+  expect(text).toContain("At work random read, IOPS: higher with each step up to depth 64 with io");
+  const columns = (line: string) => line.replaceAll("\\|", "").split("|").length;
+  const lines = text.split("\n");
+  const rules = [...lines.entries()].filter(([, line]) => /^\|[:|-]+$/.test(line));
+  expect(rules.length).toBeGreaterThan(4);
+  for (const [place, rule] of rules) {
+    expect(columns(rule), lines[place - 1]).toBe(columns(lines[place - 1] ?? ""));
+  }
 });
