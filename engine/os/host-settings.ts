@@ -22,11 +22,16 @@ function inOrder(values: HostValues): readonly (readonly [string, string])[] {
 
 const scheduler = "/scheduler";
 
+/** What is put back by itself: a file, or the line of one disk in a file of control groups. */
+function keyOf({ path, text, back }: HostWrite): string {
+  return back === undefined ? path : `${path} ${text.split(" ")[0]}`;
+}
+
 export class HostSettings {
   readonly #files: HostFiles;
   readonly #journal: HostJournal;
-  /** What each file held before anything was changed. */
-  readonly #before = new Map<string, string>();
+  /** By `keyOf`: what was there before anything was changed. */
+  readonly #before = new Map<string, HostEntry>();
   /** Of these the files that a knob was turned in; the others moved with a scheduler. */
   readonly #turned = new Set<string>();
 
@@ -35,9 +40,9 @@ export class HostSettings {
     this.#journal = journal;
   }
 
-  /** What was there before, of every file that was changed. */
+  /** What was there before, of every file, or line of a disk, that was changed. */
   get before(): HostValues {
-    return Object.fromEntries(this.#before);
+    return Object.fromEntries([...this.#before].map(([key, { text }]) => [key, text]));
   }
 
   /**
@@ -87,42 +92,46 @@ export class HostSettings {
     const kept = new Set(
       inOrder(values).flatMap(([name, value]) => {
         try {
-          return writesOf(name, value, place).map(({ path }) => path);
+          return writesOf(name, value, place).map(keyOf);
         } catch {
           return [];
         }
       }),
     );
-    const scheduled = [...kept].filter((path) => path.endsWith(scheduler));
+    const scheduled = [...kept].filter((key) => key.endsWith(scheduler));
     const queues = scheduled.map((path) => path.slice(0, -scheduler.length));
     const ofScheduler = (path: string) =>
       !this.#turned.has(path) && queues.some((queue) => path.startsWith(`${queue}/`));
-    const others = [...this.#before].filter(([path]) => !kept.has(path) && !ofScheduler(path));
-    this.#back(others.map(([path, text]) => ({ path, text })));
+    const others = [...this.#before].filter(([key]) => !kept.has(key) && !ofScheduler(key));
+    this.#back(others.map(([, entry]) => entry));
   }
 
   #turn(name: string, value: string, place: HostPlace): void {
     for (const write of writesOf(name, value, place)) {
       this.#keep(write, place);
-      this.#turned.add(write.path);
+      this.#turned.add(keyOf(write));
       this.#write(write);
     }
   }
 
   /** The journal knows the file, and what moves with it, before it is changed. */
   #keep(write: HostWrite, place: HostPlace): void {
-    const paths = [write.path, ...moveWithScheduler(place, write.path)];
-    const entries = paths
-      .filter((path) => !this.#before.has(path))
-      .flatMap((path): HostEntry[] => {
+    const moving = moveWithScheduler(place, write.path).map((path) => ({ key: path, path }));
+    const wanted = [{ key: keyOf(write), path: write.path }, ...moving];
+    const kept = wanted
+      .filter(({ key }) => !this.#before.has(key))
+      .flatMap(({ key, path }) => {
         const text = this.#files.read(path);
         const own = path === write.path ? write.back : undefined;
-        return text === null ? [] : [{ path, text: own ?? currentOf(text) }];
+        return text === null ? [] : [{ key, entry: { path, text: own ?? currentOf(text) } }];
       });
-    if (entries.length > 0) {
-      this.#journal.add(write.part, entries);
-      for (const { path, text } of entries) {
-        this.#before.set(path, text);
+    if (kept.length > 0) {
+      this.#journal.add(
+        write.part,
+        kept.map(({ entry }) => entry),
+      );
+      for (const { key, entry } of kept) {
+        this.#before.set(key, entry);
       }
     }
   }
@@ -150,7 +159,7 @@ export class HostSettings {
 
   /** Puts everything back and forgets the journal. Throws `io` with what could not be. */
   restore(): void {
-    this.#back([...this.#before].map(([path, text]) => ({ path, text })));
+    this.#back([...this.#before.values()]);
     this.#before.clear();
     this.#turned.clear();
     this.#journal.drop();

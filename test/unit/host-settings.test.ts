@@ -87,7 +87,9 @@ class FakeKernel implements HostFiles {
       this.files.set(path, String(Math.min(1024, Number(text))));
     } else if (path.endsWith("/io.max")) {
       const number = text.split(" ")[0] ?? "";
-      const others = before.split("\n").filter((line) => line !== "" && !line.startsWith(number));
+      const others = before
+        .split("\n")
+        .filter((line) => line !== "" && !line.startsWith(`${number} `));
       const none = text.endsWith("rbps=max wbps=max riops=max wiops=max");
       this.files.set(path, [...others, ...(none ? [] : [text])].join("\n"));
     } else if (before.includes("[")) {
@@ -190,6 +192,20 @@ describe("turning", () => {
     expect(kernel.read("/sys/fs/cgroup/test.scope/io.max")).toBe("8:0 wiops=500");
     settings.restore();
     expect(kernel.state()).toEqual(before);
+  });
+
+  test("limits of two disks in one file: the line of each is put back", () => {
+    const { kernel, settings } = made();
+    kernel.files.set("/sys/block/sdb/dev", "8:16");
+    const both = ["sda", "sdb"];
+    settings.apply({ cgroup_io_max: "wiops=500" }, both);
+    settings.apply({ cgroup_io_max: "wiops=900" }, both);
+    const limits = () => kernel.read("/sys/fs/cgroup/test.scope/io.max");
+    expect(limits()).toBe("8:0 wiops=900\n8:16 wiops=900");
+    settings.apply({ cgroup_io_max: "wiops=700" }, ["sdb"]);
+    expect(limits()).toBe("8:16 wiops=700");
+    settings.restore();
+    expect(limits()).toBe("");
   });
 
   test("whatever was turned in whatever order, restoring gives what was there", () => {
