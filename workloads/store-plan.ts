@@ -1,5 +1,5 @@
 /** What a plan does with object stores: which it opens, which it makes, how large. */
-import { statSync } from "node:fs";
+import { accessSync, constants, existsSync, statSync } from "node:fs";
 import { OsdynoError } from "../engine/base/error.ts";
 import type { ClassDecision } from "../engine/device/classify.ts";
 import type { DeviceKind } from "../engine/options/option.ts";
@@ -156,6 +156,24 @@ function otherPlace(path: string): StorePlace {
     : { kind: "foreign", block: false, sizeBytes: 0 };
 }
 
+/** A store is written to as soon as it is opened: what cannot be is no target, nor is its db or wal device. */
+function checkWritable(text: string, paths: readonly string[]): void {
+  for (const path of paths.filter((each) => existsSync(each))) {
+    try {
+      accessSync(path, constants.R_OK | constants.W_OK);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      const why = code === "EROFS" ? "it is on a read-only file system" : `no permission (${code})`;
+      throw new OsdynoError(
+        "bad-input",
+        `target ${text}: ${path} cannot be written: ${why}; jobs that only read write to a store, too, when it is opened`,
+        {},
+        error,
+      );
+    }
+  }
+}
+
 function planned(target: StoreTarget, neededBytes: number, stack: StackChoice): PlannedStore {
   const path = resolveExisting(target.path);
   const place = storePlace(path);
@@ -178,6 +196,9 @@ function planned(target: StoreTarget, neededBytes: number, stack: StackChoice): 
     );
   }
   const make = there ? null : { sizeBytes, objectBytes: objectBytesOf(target) };
+  if (there) {
+    checkWritable(text, pathsOfStore({ path, place, options }));
+  }
   const shape = stack.shape ?? null;
   const otherPlaces = new Map(
     otherDevicesMade({ make, options }).map((other) => [other, otherPlace(other)]),
@@ -226,7 +247,11 @@ export function otherDevicesMade({
 }
 
 /** All files and devices of a planned store. */
-export function pathsOfStore({ path, place, options }: PlannedStore): readonly string[] {
+export function pathsOfStore({
+  path,
+  place,
+  options,
+}: Pick<PlannedStore, "path" | "place" | "options">): readonly string[] {
   const label = place.kind === "store" ? place.label : null;
   const others = Object.values(otherPaths(options, label)).filter((other) => other !== null);
   return [path, ...others.map((other) => resolveExisting(other))];

@@ -262,6 +262,20 @@ export function roundedSlotBytes(wantedBytes: number): number {
   return Math.max(leastSlotBytes, Math.ceil(wantedBytes / 4096) * 4096);
 }
 
+/** EPERM, EACCES, EROFS of Linux, as the system's error ends: the place is wrong, nothing has failed. */
+const forbidden = /\(os error (?:1|13|30)\)$/;
+
+function openBuffered(engine: string, how: OpenOptions & { readonly path: string }): BlockDevice {
+  try {
+    return openBlockDevice(engine, { ...how, direct: false });
+  } catch (error) {
+    if (error instanceof OsdynoError && error.code === "io" && forbidden.test(error.message)) {
+      throw new OsdynoError("bad-input", error.message, error.context, error);
+    }
+    throw error;
+  }
+}
+
 function openDirect(
   engine: string,
   how: OpenOptions & { readonly path: string },
@@ -275,7 +289,7 @@ function openDirect(
       throw error;
     }
     // Some file systems know no direct I/O; whether that was the reason shows the second try.
-    const device = openBlockDevice(engine, { ...how, direct: false });
+    const device = openBuffered(engine, how);
     notes.push(`${how.path} takes no direct I/O: the store goes through the page cache`);
     return device;
   }

@@ -1,5 +1,6 @@
 /** Places that hold no store that can be opened: one line, and nothing is written. */
-import { readFileSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { crc32c } from "../../engine/base/crc32c.ts";
 import { holdFile } from "../../engine/os/hold.ts";
@@ -68,5 +69,30 @@ test("a store of the wrong size, or in use", () => {
   writeFileSync(place.path("a"), bytes.subarray(0, 40 << 20));
   for (const command of commands("a").slice(0, 2)) {
     oneLine(command(), [2], /a: has 41943040 bytes, but its store was made for 67108864/);
+  }
+}, 60_000);
+
+test("a store that cannot be written to is a bad target, whatever is to be done with it", (context) => {
+  mkdirSync(place.path("read-only"));
+  makeStore("read-only/a");
+  const folder = place.path("read-only");
+  const mounted =
+    spawnSync("mount", ["--bind", folder, folder]).status === 0 &&
+    spawnSync("mount", ["-o", "remount,bind,ro", folder]).status === 0;
+  context.skip(!mounted, "only root may mount");
+  try {
+    const read = ["run", "--target=store:read-only/a", "--name=j", "--rw=read", "--size=1m"];
+    const line = /read-only\/a cannot be written: it is on a read-only file system; /;
+    oneLine(place.run([...read, "--no-progress", "--out=r"]), [2], line);
+    oneLine(place.run([...read, "--dry-run"]), [2], line);
+    oneLine(
+      place.run(["fsck", "read-only/a", "--repair"]),
+      [2],
+      /a for writing: Read-only file system/,
+    );
+    expect(place.run(["fsck", "read-only/a"]).code).toBe(0);
+    expect(place.exists("r")).toBe(false);
+  } finally {
+    spawnSync("umount", ["-l", folder]);
   }
 }, 60_000);
