@@ -4,7 +4,12 @@ import { resolve } from "node:path";
 import { OsdynoError } from "../engine/base/error.ts";
 import { nearestName } from "../engine/base/nearest-name.ts";
 import type { OptionSetting } from "../engine/options/option-set.ts";
-import { findOption, optionNamed, optionTable } from "../engine/options/registry.ts";
+import {
+  findOption,
+  optionNamed,
+  optionTable,
+  unknownOptionHint,
+} from "../engine/options/registry.ts";
 import { parseOptionValue } from "../engine/options/value.ts";
 import {
   type DeviceLabel,
@@ -43,7 +48,9 @@ function refuse(text: string, message: string): never {
 function unknownName(text: string, name: string): never {
   const known = [...targetKeys, ...optionTable.map((option) => option.name)];
   const guess = nearestName(name, known);
-  refuse(text, `there is no option ${name}${guess === null ? "" : `; did you mean ${guess}?`}`);
+  const own = guess !== null && targetKeys.includes(guess);
+  const hint = own ? `; did you mean ${guess}?` : unknownOptionHint(name);
+  refuse(text, `there is no option ${name}${hint}`);
 }
 
 /** Reads a target's text; throws `bad-input`. */

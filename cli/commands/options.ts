@@ -2,10 +2,9 @@
 import Table from "cli-table3";
 import { Command } from "commander";
 import { OsdynoError } from "../../engine/base/error.ts";
-import { nearestName } from "../../engine/base/nearest-name.ts";
 import { type OptionDefinition, optionLayers } from "../../engine/options/option.ts";
 import { presets } from "../../engine/options/presets.ts";
-import { findOption, optionTable } from "../../engine/options/registry.ts";
+import { findOption, optionTable, unknownOptionHint } from "../../engine/options/registry.ts";
 import { optionValueText } from "../../engine/options/value.ts";
 
 const changeTexts = {
@@ -28,12 +27,10 @@ function matching(pattern: string | undefined): readonly OptionDefinition[] {
   const expression = new RegExp(/[*?]/.test(pattern) ? `^${regular}$` : regular);
   const found = optionTable.filter(({ name }) => expression.test(name));
   if (found.length === 0) {
-    const guess = nearestName(
-      pattern,
-      optionTable.map(({ name }) => name),
+    throw new OsdynoError(
+      "bad-input",
+      `there is no option ${pattern}${unknownOptionHint(pattern)}`,
     );
-    const hint = guess === null ? "" : `; did you mean ${guess}?`;
-    throw new OsdynoError("bad-input", `there is no option ${pattern}${hint}`);
   }
   return found;
 }
@@ -68,7 +65,7 @@ function printOne(option: OptionDefinition): void {
     ["default", defaultText(option)],
     ["range", rangeText(option)],
     ["changes", changeTexts[option.change]],
-    ["acts on", optionLayers[option.layer]],
+    ["acts on", option.obsolete === undefined ? optionLayers[option.layer] : undefined],
     ["obsolete", option.obsolete],
     ["sweep", option.sweep],
     [
@@ -97,6 +94,10 @@ function printTable(options: readonly OptionDefinition[]): void {
     table.push([option.name, defaultText(option), rangeText(option), option.change, layer]);
   }
   process.stdout.write(`${table.toString()}\n`);
+  if (options.every(({ obsolete }) => obsolete !== undefined)) {
+    const reasons = [...new Set(options.map(({ obsolete }) => obsolete))];
+    process.stdout.write(reasons.map((reason) => `obsolete: ${reason}\n`).join(""));
+  }
 }
 
 export function optionsCommand(): Command {

@@ -3,6 +3,7 @@ import { OsdynoError } from "../base/error.ts";
 import { nearestName } from "../base/nearest-name.ts";
 import type { OptionDefinition, OptionEntry } from "./option.ts";
 import { type Preset, presets } from "./presets.ts";
+import { fileStoreOptions } from "./table/filestore.ts";
 import { memoryOptions } from "./table/memory.ts";
 import { obsoleteOptions } from "./table/obsolete.ts";
 import { osdOptions } from "./table/osd.ts";
@@ -46,6 +47,7 @@ export const optionTable: readonly OptionDefinition[] = [
   ...rbdOptions,
   ...qosOptions,
   ...obsoleteOptions,
+  ...fileStoreOptions,
 ]
   .flatMap(withKinds)
   .sort((a, b) => (a.name < b.name ? -1 : 1));
@@ -64,13 +66,20 @@ export function findOption(name: string): OptionDefinition | undefined {
   return byName.get(name);
 }
 
+/** What to say of a name or pattern that is no option's, behind it: the nearest name, or that it was FileStore's. */
+export function unknownOptionHint(name: string): string {
+  if (/^filestore/i.test(name)) {
+    return ": FileStore is retired, and with it its options (osdyno options 'filestore*' lists those that are known)";
+  }
+  const guess = nearestName(name, byName.keys());
+  return `${guess === null ? "" : `; did you mean ${guess}?`} (osdyno options)`;
+}
+
 /** The option of that name or alias; throws `bad-input` with the nearest name. */
 export function optionNamed(name: string): OptionDefinition {
   const option = byName.get(name);
   if (option === undefined) {
-    const guess = nearestName(name, byName.keys());
-    const hint = guess === null ? "" : `; did you mean ${guess}?`;
-    throw new OsdynoError("bad-input", `there is no option ${name}${hint} (osdyno options)`);
+    throw new OsdynoError("bad-input", `there is no option ${name}${unknownOptionHint(name)}`);
   }
   return option;
 }

@@ -31,6 +31,21 @@ describe("options", () => {
     expect(all.find(({ name }) => name === "journal_dio")?.obsolete).toBe("FileStore is retired");
   });
 
+  test("FileStore is retired: its options are known and say so, alone and by pattern", () => {
+    expect(says("options", "filestore_max_sync_interval")).toMatch(
+      /obsolete +FileStore is retired; BlueStore /,
+    );
+    const all = says("options", "filestore*");
+    expect(all).toContain("filestore_queue_max_ops");
+    expect(all).toMatch(/^obsolete: FileStore is retired$/m);
+    for (const name of ["filestore_sloppy_crc", "filestore_x*"]) {
+      const { code, err } = place.run(["options", name]);
+      expect(code).toBe(2);
+      expect(err).toMatch(/: FileStore is retired, [^\n]*\n$/);
+      expect(err).not.toContain("did you mean");
+    }
+  });
+
   test("an unknown name is bad input, with the nearest one", () => {
     const { code, out, err } = place.run(["options", "bluestore_cach_type"]);
     expect({ code, out }).toEqual({ code: 2, out: "" });

@@ -54,6 +54,14 @@ describe("the registry", () => {
     expect(findOption("rbd_cache_max_size")).toBe(optionNamed("rbd_cache_size"));
   });
 
+  it("knows FileStore's options, which do nothing, and what the others of it are", () => {
+    const { notes } = set([{ name: "filestore_max_sync_interval", value: "10" }]);
+    expect(notes).toEqual([
+      expect.stringMatching(/^filestore_max_sync_interval=10 has no effect: FileStore is retired;/),
+    ]);
+    expect(() => optionNamed("filestore_sloppy_crc")).toThrow(/: FileStore is retired, /);
+  });
+
   it("names a layer that can be told to people for every option", () => {
     for (const { layer } of optionTable) {
       expect(optionLayers[layer]).toBeDefined();
