@@ -35,7 +35,9 @@ function unknownOption(name: string, flags: readonly OwnFlag[]): OsdynoError {
 /** The refusal of a second value where only one would hold. */
 export function givenTwice(name: string, values: readonly string[]): OsdynoError {
   const all = values.map((value) => `--${name} ${value}`).join(", ");
-  return new OsdynoError("bad-input", `${all}: given twice, and only one can hold; leave one out`);
+  const advice =
+    name === "target" ? "it is all jobs'; target= in a section is that job's" : "leave one out";
+  return new OsdynoError("bad-input", `${all}: given twice, and only one can hold; ${advice}`);
 }
 
 /** Splits a command line; what is no flag of ours is left as it stands, for the job parser. */

@@ -248,9 +248,11 @@ describe("on files", () => {
       ]);
       expect(code, err).toBe(4);
     }
-    const jobs = ["--rw=randread", "--bs=4k", "--name=a", "--target=raw:precious"];
-    const other = ["--name=b", "--target=null:?service=1ms&size=1m", log("hard")];
-    const { code, err } = place.run(["run", ...quiet, ...jobs, ...other]);
+    place.write(
+      "two.fio",
+      "[global]\nrw=randread\nbs=4k\n[a]\ntarget=raw:precious\n[b]\ntarget=null:?service=1ms&size=1m\n",
+    );
+    const { code, err } = place.run(["run", ...quiet, "two.fio", log("hard")]);
     expect(code, err).toBe(4);
     expect(readFileSync(place.path("precious"), "utf8")).toBe("p".repeat(8 << 20));
   });
