@@ -16,6 +16,7 @@ import { sniaText } from "../results/snia/result-text.ts";
 import { readScale, readSnia, type SniaSpec } from "../results/snia/spec.ts";
 import { givenOf } from "../results/sweep/given.ts";
 import { fillIn } from "../results/sweep/values.ts";
+import type { SweepRecord } from "../results/sweep-record.ts";
 import { hostEnvironment } from "../workloads/job/host-environment.ts";
 import { parseJobs } from "../workloads/job/parse.ts";
 import { showcmd } from "../workloads/job/showcmd.ts";
@@ -87,14 +88,29 @@ function requestOf(args: SniaArguments): Omit<SniaRequest, "events"> {
   const out = resume ?? last(own, "out") ?? join(runsRoot, runDirectoryName(Date.now(), name));
   const directory = resolve(out);
   const given = givenOf({ overrides, settings: { ...settings, target } }, null);
+  const known = knownSnia(directory, resume !== undefined, spec, device, sizes, given);
+  const before = known?.snia?.endurance;
   return {
-    ...{ spec, device, sizes, directory, overrides, environment },
+    ...{ device, sizes, directory, overrides, environment },
     sections: proceduresOf(spec, sizes),
-    known: knownSnia(directory, resume !== undefined, spec, device, sizes, given),
+    known,
+    // What the first command said of endurance holds until one says otherwise.
+    spec: {
+      ...spec,
+      mostWriteBytes: spec.mostWriteBytes ?? before?.most_bytes ?? null,
+      ...(spec.ratedWriteBytes === null && before !== undefined ? ratingBefore(before) : {}),
+    },
     seed: settings.seed ?? 1,
     budgetSeconds: args.budgetSeconds,
     settings: { ...settings, target, report: false },
   };
+}
+
+function ratingBefore({
+  rated_bytes: ratedWriteBytes,
+  rated_from: ratedFrom,
+}: NonNullable<SweepRecord["snia"]>["endurance"]): Partial<SniaSpec> {
+  return ratedFrom === undefined ? { ratedWriteBytes } : { ratedWriteBytes, ratedFrom };
 }
 
 /** The cells of every step that is known beforehand, as parsed jobs with their place. */

@@ -38,7 +38,8 @@ function askedOf(sweep: SweepRecord, snia: SniaRecord, file: FileRecord): readon
           ["snia minute_seconds", snia.minute_seconds, spec.scale.minuteSeconds],
           ["snia cycles", snia.cycles, spec.scale.cycles],
         ] as const)),
-    ...(given("endurance")
+    // An earlier command, which this one resumes, may have given it.
+    ...(given("endurance") || given("resume")
       ? []
       : ([
           ["snia endurance most_bytes", snia.endurance.most_bytes, spec.mostWriteBytes],

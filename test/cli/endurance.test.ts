@@ -213,6 +213,26 @@ test("a sweep that is resumed goes on with the budget of its first command, and 
   expect(late.err).toContain("endurance: 48.0 MiB were written before this command resumed");
 });
 
+test("a test of the SNIA PTS that is resumed keeps to what its first command allowed", () => {
+  const scale = "  scale: {capacity: 64m, minute: 50ms}";
+  const file = ["name: s", "targets: ['null:?service=1ms&size=64m']", "snia:", "  test: latency"];
+  place.write("s.yaml", [...file, scale].join("\n"));
+  const quiet = ["--clock=virtual", "--no-progress", "--no-report"];
+  const sweep = (...flags: string[]) => place.run(["sweep", "s.yaml", ...quiet, ...flags]);
+  const first = sweep("--out=a", "--endurance=rated=1g,most=30m");
+  expect(first, first.err).toMatchObject({ code: 130 });
+  expect(first.err).toContain("with --resume a and a higher --endurance most= goes on");
+  const again = sweep("--resume=a");
+  expect(again, again.err).toMatchObject({ code: 130 });
+  const endurance = () => JSON.parse(place.read("a", "sweep.json")).snia.endurance;
+  expect(endurance()).toMatchObject({ most_bytes: 30 << 20, rated_bytes: 2 ** 30 });
+  expect(endurance().written_bytes).toBe(30 << 20);
+  expect(place.run(["results", "verify", "a"]).code).toBe(0);
+  const more = sweep("--resume=a", "--endurance=most=1g");
+  expect(more, more.err).toMatchObject({ code: 0 });
+  expect(place.run(["results", "verify", "a"]).code).toBe(0);
+});
+
 test("a tuning that is resumed counts on, too", () => {
   const job = ["name: t", "job: |", "  [j]", "  rw=write", "  bs=64k", "  size=8m"];
   const target = "targets: ['null:?service=1ms&size=64m']";
