@@ -200,6 +200,9 @@ test("thresholds: kept, missed, and not measured", () => {
   const absent = checkThreshold(record, "trim.iops > 1");
   expect(absent).toMatchObject({ value: null, passed: false });
   expect(thresholdLine(absent)).toContain("MISSED: trim.iops > 1 (not measured)");
+  const score = { threshold: "fragmentation < 0.01", metric: "fragmentation", passed: true };
+  expect(thresholdLine({ ...score, value: 0.004567 })).toContain("(0.00457)");
+  expect(thresholdLine({ ...score, value: 0 })).toContain("(0)");
 });
 
 test("a percentile that fewer than 10 samples lie beyond keeps no threshold", () => {
