@@ -10,6 +10,7 @@ import type { Holds } from "../os/hold.ts";
 import { processMemory } from "../os/memory-meter.ts";
 import type { DeviceClass, DeviceFacts } from "../port/block-device.ts";
 import type { Random } from "../port/random.ts";
+import { prefixes } from "./bluestore/keys.ts";
 import type { DeviceLabel } from "./bluestore/label.ts";
 import { type BlueStoreParts, makeStore } from "./bluestore/mount.ts";
 import { blueStoreOptions } from "./bluestore/options.ts";
@@ -225,6 +226,16 @@ export class RealStore {
       },
       wait: () => mux.wait(),
     };
+  }
+
+  /**
+   * Nothing but its making has touched it: it has neither a collection nor a record of an object. Where the making
+   * was cut off before the volume, that may be made now.
+   */
+  get untouched(): boolean {
+    const { collections, kv } = this.store.state;
+    const objects = kv.scan(prefixes.onodes, new Uint8Array(0), undefined, 1);
+    return collections.size === 0 && objects.length === 0;
   }
 
   /** A picture of all that is counted; not for every operation. */

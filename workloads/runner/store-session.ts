@@ -14,6 +14,7 @@ import { makeRealStore, RealStore, type RealStoreRequest } from "../../engine/st
 import { StoreVolume } from "../../engine/store/volume.ts";
 import {
   defaultCollectionBits,
+  defaultObjectBytes,
   makeVolume,
   readVolume,
   VolumeLayout,
@@ -125,8 +126,8 @@ class OpenStore {
     { path, make, objectBytes: wanted }: PlannedStore,
     real: RealStore,
   ): Promise<VolumeLayout> {
-    if (make !== null) {
-      const { objectBytes } = make;
+    if (make !== null || real.untouched) {
+      const objectBytes = make?.objectBytes ?? wanted ?? defaultObjectBytes;
       await makeVolume(real.store, { objectBytes, collectionBits: defaultCollectionBits }, path);
     }
     const header = await readVolume(real.store, path);
