@@ -166,7 +166,8 @@ impl FileWriter {
     }
 
     /// A write-ahead log: its size is not told with every sync.
-    fn is_wal(&self) -> bool {
+    #[must_use]
+    pub fn is_wal(&self) -> bool {
         self.enveloped && self.node.level == Level::Wal
     }
 

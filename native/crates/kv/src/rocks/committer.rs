@@ -1,8 +1,11 @@
 //! The thread that writes commits: whatever is queued while one write is flushed goes into the
-//! next, so commits share flushes without waiting for each other on purpose.
+//! next, so commits share flushes without waiting for each other on purpose. They are through when
+//! they are durable, while this thread still puts them into the memtables.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -24,7 +27,7 @@ pub struct CommitCounters {
     pub writes: AtomicU64,
     /// Bytes of the commits.
     pub bytes: AtomicU64,
-    /// Nanoseconds spent in writes.
+    /// Nanoseconds from the begin of writes until they were durable.
     pub write_ns: AtomicU64,
 }
 
@@ -205,7 +208,7 @@ impl Drop for Committer {
     }
 }
 
-fn work(shared: &Shared, db: &Database, read_only: bool) {
+fn work(shared: &Arc<Shared>, db: &Database, read_only: bool) {
     let mut batch = WriteBatch::new();
     let mut spare = VecDeque::new();
     loop {
@@ -234,17 +237,13 @@ fn work(shared: &Shared, db: &Database, read_only: bool) {
             }
             let group = next_group(&mut spare);
             let broken = shared.broken.load(Ordering::SeqCst);
-            let result = if read_only {
-                Err(libc::EROFS)
+            if read_only {
+                fail(shared, &group, libc::EROFS);
             } else if broken == 0 {
-                write(shared, db, &mut batch, &group)
+                write(shared, db, &mut batch, &group);
             } else {
-                Err(broken)
-            };
-            if let (Err(errno), false) = (result, read_only) {
-                shared.broken.store(errno, Ordering::SeqCst);
+                fail(shared, &group, broken);
             }
-            finish(shared, &group, result);
         }
     }
 }
@@ -264,44 +263,95 @@ fn next_group(waiting: &mut VecDeque<Job>) -> Vec<Vec<u8>> {
     group
 }
 
-/// Writes a group; an error is that of all. Batches that make no sense are told apart in `finish`.
-fn write(
-    shared: &Shared,
+/// A group that is being written.
+struct Write {
+    shared: Arc<Shared>,
+    commits: u64,
+    bytes: u64,
+    /// Numbers of batches that make no sense, and EINVAL for each.
+    senseless: Vec<(u64, i32)>,
+    started: Instant,
+}
+
+impl Write {
+    /// It is durable.
+    fn durable(self) {
+        let counters = &self.shared.counters;
+        counters.writes.fetch_add(1, Ordering::Relaxed);
+        counters.bytes.fetch_add(self.bytes, Ordering::Relaxed);
+        let spent = self.started.elapsed().as_nanos() as u64;
+        counters.write_ns.fetch_add(spent, Ordering::Relaxed);
+        finish(&self.shared, self.commits, self.senseless);
+    }
+}
+
+/// Writes a group, and tells of it as soon as it is durable. An error is that of all; one that comes
+/// later is that of what follows.
+fn write(shared: &Arc<Shared>, db: &Database, batch: &mut WriteBatch, group: &[Vec<u8>]) {
+    let started = Instant::now();
+    let filled = fill(db, batch, group, shared.done.load(Ordering::SeqCst) + 1);
+    let senseless = match filled {
+        Ok(senseless) => senseless,
+        Err(error) => return broken(shared, group, error.errno()),
+    };
+    let write = Rc::new(Cell::new(Some(Write {
+        shared: shared.clone(),
+        commits: group.len() as u64,
+        bytes: group.iter().map(|commit| commit.len() as u64).sum(),
+        senseless,
+        started,
+    })));
+    let told = write.clone();
+    let tell = move || {
+        if let Some(write) = told.take() {
+            write.durable();
+        }
+    };
+    let result = db.write_durably(batch, tell);
+    match (result, write.take()) {
+        (Ok(()), None) => {}
+        (Ok(()), Some(write)) => write.durable(),
+        (Err(error), None) => shared.broken.store(error.errno(), Ordering::SeqCst),
+        (Err(error), Some(_)) => broken(shared, group, error.errno()),
+    }
+}
+
+/// Puts commits into a batch; those that make no sense are the result.
+fn fill(
     db: &Database,
     batch: &mut WriteBatch,
     group: &[Vec<u8>],
-) -> std::result::Result<(), i32> {
-    let started = Instant::now();
+    first: u64,
+) -> Result<Vec<(u64, i32)>> {
     batch.clear();
-    let mut bytes = 0;
-    for commit in group {
-        bytes += commit.len() as u64;
-        if is_whole(commit) {
-            db.add(batch, commit).map_err(|error| error.errno())?;
+    let mut senseless = Vec::new();
+    for (number, commit) in (first..).zip(group) {
+        if records(commit).all(|record| record.is_ok()) {
+            db.add(batch, commit)?;
+        } else {
+            senseless.push((number, libc::EINVAL));
         }
     }
-    db.write(batch, true).map_err(|error| error.errno())?;
-    let counters = &shared.counters;
-    counters.writes.fetch_add(1, Ordering::Relaxed);
-    counters.bytes.fetch_add(bytes, Ordering::Relaxed);
-    let spent = started.elapsed().as_nanos() as u64;
-    counters.write_ns.fetch_add(spent, Ordering::Relaxed);
-    Ok(())
+    Ok(senseless)
 }
 
-fn is_whole(commit: &[u8]) -> bool {
-    records(commit).all(|record| record.is_ok())
+/// A group failed, and so will what follows.
+fn broken(shared: &Shared, group: &[Vec<u8>], errno: i32) {
+    shared.broken.store(errno, Ordering::SeqCst);
+    fail(shared, group, errno);
 }
 
-fn finish(shared: &Shared, group: &[Vec<u8>], result: std::result::Result<(), i32>) {
+fn fail(shared: &Shared, group: &[Vec<u8>], errno: i32) {
     let first = shared.done.load(Ordering::SeqCst) + 1;
-    let failures: Vec<_> = (first..)
-        .zip(group)
-        .filter_map(|(number, commit)| match result {
-            Err(errno) => Some((number, errno)),
-            Ok(()) => (!is_whole(commit)).then_some((number, libc::EINVAL)),
-        })
-        .collect();
+    let numbers = (first..).take(group.len());
+    finish(
+        shared,
+        group.len() as u64,
+        numbers.map(|number| (number, errno)).collect(),
+    );
+}
+
+fn finish(shared: &Shared, count: u64, failures: Vec<(u64, i32)>) {
     if !failures.is_empty() {
         let mut list = shared
             .failures
@@ -310,7 +360,6 @@ fn finish(shared: &Shared, group: &[Vec<u8>], result: std::result::Result<(), i3
         list.extend(failures);
         shared.failed.store(true, Ordering::SeqCst);
     }
-    let count = group.len() as u64;
     shared.counters.commits.fetch_add(count, Ordering::Relaxed);
     shared.done.fetch_add(count, Ordering::SeqCst);
     if shared.parked.swap(false, Ordering::SeqCst) {

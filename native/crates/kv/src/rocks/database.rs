@@ -3,6 +3,7 @@
 use std::ffi::{c_char, c_int, c_void};
 use std::sync::Arc;
 
+use super::durable::{self, Applied};
 use super::ffi::{self, Bytes};
 use super::files::Files;
 use crate::batch::{Operation, records};
@@ -44,6 +45,7 @@ pub struct Database {
     pub(super) db: *mut ffi::Db,
     files: Box<Files>,
     sharding: Sharding,
+    applied: Arc<Applied>,
 }
 
 // SAFETY: RocksDB's interface may be called from all threads at once; the pointer is only ever
@@ -172,7 +174,13 @@ impl Database {
             db,
             files,
             sharding,
+            applied: Arc::default(),
         })
+    }
+
+    /// Before reading: what was told of as durable is there.
+    pub(super) fn settle(&self) {
+        self.applied.wait();
     }
 
     /// Where the keys of a prefix are.
@@ -264,6 +272,23 @@ impl Database {
             Some(reason) => Err(KvError::database(libc::ENOSPC, reason)),
             None => written,
         }
+    }
+
+    /// As `write` with `sync`, and calls `told` as soon as the batch is durable, if that shows before
+    /// the return. What follows then, an error too, says nothing of the batch: it stays durable.
+    pub fn write_durably(
+        &self,
+        batch: &mut WriteBatch,
+        told: impl FnOnce() + 'static,
+    ) -> Result<()> {
+        let applied = self.applied.clone();
+        let tell = move || {
+            applied.begin();
+            told();
+        };
+        let written = durable::watch(Box::new(tell), || self.write(batch, true));
+        self.applied.end();
+        written
     }
 
     /// Turns all memtables into tables.

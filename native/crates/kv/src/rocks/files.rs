@@ -5,6 +5,7 @@ use std::ffi::{c_char, c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::durable;
 use super::ffi::slice;
 use crate::bluefs::BlueFs;
 use crate::bluefs::directory::Stat;
@@ -156,14 +157,24 @@ unsafe extern "C" fn osdyno_fs_append(
     bytes: *const c_char,
     length: usize,
 ) -> c_int {
-    // SAFETY: the handle is open and the bytes are there for the call.
-    code(|| unsafe { writer(handle).append(slice(bytes, length)) })
+    code(|| {
+        // SAFETY: the handle is open and the bytes are there for the call.
+        let (mut writer, bytes) = unsafe { (writer(handle), slice(bytes, length)) };
+        if writer.is_wal() {
+            durable::appended(handle);
+        }
+        writer.append(bytes)
+    })
 }
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn osdyno_fs_sync(handle: *mut c_void) -> c_int {
-    // SAFETY: the handle is open.
-    code(|| unsafe { writer(handle).sync() })
+    code(|| {
+        // SAFETY: the handle is open.
+        unsafe { writer(handle).sync()? };
+        durable::synced(handle);
+        Ok(())
+    })
 }
 
 #[unsafe(no_mangle)]

@@ -2,6 +2,7 @@
 
 pub mod committer;
 pub mod database;
+mod durable;
 mod ffi;
 mod files;
 mod reads;

@@ -10,6 +10,7 @@ use crate::sharding::{stored_end, stored_key};
 impl Database {
     /// The value of a key.
     pub fn get(&self, prefix: &[u8], key: &[u8]) -> Result<Option<Vec<u8>>> {
+        self.settle();
         let mut stored = Vec::with_capacity(prefix.len() + 1 + key.len());
         stored_key(prefix, key, &mut stored);
         let family = self.home(prefix).family(key);
@@ -34,6 +35,7 @@ impl Database {
 
     /// The values of several keys of one prefix, in their order.
     pub fn multi_get(&self, prefix: &[u8], keys: &[&[u8]]) -> Result<Vec<Option<Vec<u8>>>> {
+        self.settle();
         let home = self.home(prefix);
         let mut results = vec![None; keys.len()];
         for family in home.first..home.first + home.shards {
@@ -90,6 +92,7 @@ impl Database {
         if first >= last {
             return Ok(());
         }
+        self.settle();
         let home = self.home(prefix);
         let shards: Vec<_> = (home.first..home.first + home.shards)
             .map(|family| Cursor::new(self, family, &first, &last))

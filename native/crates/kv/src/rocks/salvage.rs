@@ -40,6 +40,7 @@ impl Database {
         let (mut first, mut end) = (Vec::new(), Vec::new());
         stored_key(prefix, from, &mut first);
         stored_end(prefix, &mut end);
+        self.settle();
         let home = self.home(prefix);
         let bare = |key: &[u8]| key[prefix.len() + 1..].to_vec();
         let mut shards: Vec<_> = (home.first..home.first + home.shards)
