@@ -44,6 +44,49 @@ test("many transactions share a flush", async () => {
   expect(state(session).counters.flushes - before).toBeLessThanOrEqual(4);
 });
 
+/** Where a store puts what is written next. */
+function roomOf(session: StoreSession): { offsetBytes: number; lengthBytes: number } {
+  let room = { offsetBytes: 0, lengthBytes: 0 };
+  state(session).allocator.forEachFree((offsetBytes, lengthBytes) => {
+    room = lengthBytes > room.lengthBytes ? { offsetBytes, lengthBytes } : room;
+  });
+  return room;
+}
+
+test.each([
+  ["soon: they share a flush", 300_000, 1, 300_000, 2_000_000],
+  ["late: the others do not wait for it", 1e9, 2, 0, 4_000_000],
+] as const)("a write that comes %s", async (_, delayNs, flushes, least, most) => {
+  const session = await begin({});
+  const before = 12;
+  const slow = { effect: "slow", kinds: [opKinds.write], range: roomOf(session) } as const;
+  await (session.harness as BlueStoreHarness).remountOn([
+    { ...slow, nth: before + 2, delayNs },
+    // A group of commits takes so long.
+    { effect: "slow", kinds: [opKinds.flush], times: null, delayNs: 1e6 },
+  ]);
+  const { counters, clock } = state(session);
+  const fill = (transaction: Transaction, name: string): Transaction =>
+    transaction.write(id, session.object(name), 0, session.bytes(4096));
+  for (let count = 0; count < before; count += 1) {
+    await session.apply((transaction) => fill(transaction, `o${count}`));
+  }
+  const flushesBefore = counters.flushes;
+  const beganNs = clock.nowNs();
+  let firstNs = 0;
+  await session.wait<number>((done) => {
+    session.store.submit(fill(new Transaction(), "first"), () => {
+      firstNs = clock.nowNs() - beganNs;
+    });
+    session.store.submit(fill(new Transaction(), "second"), done);
+  });
+  expect(counters.flushes - flushesBefore).toBe(flushes);
+  expect(clock.nowNs() - beganNs).toBeGreaterThan(delayNs);
+  expect(firstNs).toBeGreaterThan(least);
+  expect(firstNs).toBeLessThan(most);
+  await session.harness.close();
+});
+
 test("small writes are deferred below the limit, and written in place later", async () => {
   const session = await begin({ preferDeferredBytes: 65536, deferredBatchOps: 4 });
   await session.apply((t) => t.write(id, session.object("a"), 0, session.bytes(131072)));

@@ -206,3 +206,28 @@ function getU32(bytes: Uint8Array, at: number): number {
     0
   );
 }
+
+/** Memory for joined batches, to begin with, and so much that it is not kept. */
+const joinedBytes = 32 << 10;
+const joinedMost = 1 << 20;
+
+/** Makes one view of several batches. */
+export class JoinedBatches {
+  #joined = new KvBatch(joinedBytes);
+
+  /** The records of one batch behind those of the other; valid until the next call. */
+  of(batches: readonly KvBatch[]): Uint8Array {
+    const [first] = batches;
+    if (batches.length === 1 && first !== undefined) {
+      return first.bytes;
+    }
+    if (this.#joined.byteLength > joinedMost) {
+      this.#joined = new KvBatch(joinedBytes);
+    }
+    this.#joined.clear();
+    for (const batch of batches) {
+      this.#joined.append(batch);
+    }
+    return this.#joined.bytes;
+  }
+}

@@ -6,7 +6,7 @@
 import { OsdynoError } from "../../base/error.ts";
 import { native } from "../../base/native.ts";
 import type { Random } from "../../port/random.ts";
-import type { KvBatch } from "./batch.ts";
+import { JoinedBatches, type KvBatch } from "./batch.ts";
 import type {
   KeyValueEngine,
   KeyValueStore,
@@ -27,7 +27,7 @@ interface NativeSide {
   scan(prefix: string, from: Uint8Array, to: Uint8Array | undefined, limit: number): Uint8Array;
   scanAround(prefix: string, from: Uint8Array, limit: number): [Uint8Array, Hole[]];
   damage(): string[];
-  commit(batches: Uint8Array[]): number;
+  commit(batches: Uint8Array): number;
   poll(): number;
   failures(): number[];
   recover(): void;
@@ -94,6 +94,8 @@ export class RocksdbStore implements KeyValueStore {
   /** Numbers and errnos, in turn, of commits that failed and were not called back. */
   #failures: number[] = [];
   #parked = false;
+  /** Of a commit on its way to the native side, which copies it: each view costs half a microsecond. */
+  readonly #joined = new JoinedBatches();
   #idle: (() => void) | null = null;
   readonly #room: RocksdbRoom;
   /** Space that it holds, on the device of its own and in all, as it was counted last. */
@@ -160,7 +162,7 @@ export class RocksdbStore implements KeyValueStore {
   }
 
   commit(batches: readonly KvBatch[], done: (errno: number) => void): void {
-    this.#native.commit(batches.map((batch) => batch.bytes));
+    this.#native.commit(this.#joined.of(batches));
     this.#await(done);
   }
 

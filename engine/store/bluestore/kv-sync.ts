@@ -1,10 +1,12 @@
 /**
  * The commits: takes all transactions that are ready, flushes the device if they wrote to it, and gives
  * their batches to the key-value store in one commit. While that runs the next ones gather, unless their
- * data is durable already: groups of such follow each other without waiting.
+ * data is durable already: groups of such follow each other without waiting. Small writes that are nearly
+ * there are waited for a little.
  */
 import type { ExtentList } from "../../hot/allocator/allocator.ts";
 import { KvBatch } from "../../hot/kv/kv.ts";
+import type { CancelTimer } from "../../port/clock.ts";
 import { storeErrnos } from "../object-store.ts";
 import type { DeferredQueue, DeferredRecord } from "./deferred.ts";
 import type { IoOwner } from "./disk-io.ts";
@@ -24,6 +26,9 @@ export interface KvSyncHost {
 /** Groups after which the key-value store's own space is counted anew: takes as long as it has extents. */
 const exactCountEvery = 64;
 
+/** Weight of the newest group in the running mean of the time that groups take. */
+const newestWeight = 1 / 8;
+
 /** Transactions that are committed together. */
 class Group {
   txcs: Txc[] = [];
@@ -37,6 +42,8 @@ class Group {
   /** When it began, and when its commit did, ns. */
   beganNs = 0;
   flushedNs = 0;
+  /** As `beganNs`, where no times are kept too. */
+  sinceNs = 0;
   /** The commit has ended with this errno. */
   readonly ended: (errno: number) => void;
 
@@ -64,6 +71,13 @@ export class KvSync implements IoOwner {
   #nidMax = 0;
   #blobIdMax = 0;
   #groups = 0;
+  /** Transactions with small writes that are on their way to the device. */
+  #coming = 0;
+  /** Since when a group waits for them; -1: none does. */
+  #waitsSinceNs = -1;
+  #cancelWait: CancelTimer | null = null;
+  /** Running mean of what a group takes until it is durable, ns. */
+  #groupNs = 0;
 
   constructor(state: StoreState, deferred: DeferredQueue, host: KvSyncHost) {
     this.#state = state;
@@ -79,7 +93,13 @@ export class KvSync implements IoOwner {
     return this.#flushing !== null || this.#committing > 0;
   }
 
+  /** The data of the transaction is on its way to the device: `add` comes when it is there. */
+  expect({ hadIo, unflushed }: Txc): void {
+    this.#coming += hadIo && unflushed ? 1 : 0;
+  }
+
   add(txc: Txc): void {
+    this.#coming -= txc.hadIo && txc.unflushed ? 1 : 0;
     this.#queue.push(txc);
     this.kick();
   }
@@ -111,13 +131,44 @@ export class KvSync implements IoOwner {
     return true;
   }
 
+  /**
+   * Whether to wait for writes that are on their way: each that comes too late waits for a whole group, and
+   * those that came too late before are the ones that do again. The fewer they are beside those that are
+   * there the shorter, and never longer than a group takes. Every one that comes asks anew.
+   */
+  #waitsForMore(): boolean {
+    const { clock } = this.#state;
+    const there = this.#queue.length;
+    const gain = this.#groupNs * Math.min(1, this.#coming / Math.max(1, there));
+    if (gain > 0 && there > 0 && !this.#busy && this.#state.failed === 0) {
+      const nowNs = clock.nowNs();
+      this.#waitsSinceNs = this.#waitsSinceNs < 0 ? nowNs : this.#waitsSinceNs;
+      const untilNs = this.#waitsSinceNs + gain;
+      if (nowNs < untilNs) {
+        this.#cancelWait ??= clock.at(untilNs, this.#waited);
+        return true;
+      }
+    }
+    this.#waitsSinceNs = -1;
+    this.#cancelWait?.();
+    this.#cancelWait = null;
+    return false;
+  }
+
+  readonly #waited = (): void => {
+    this.#cancelWait = null;
+    this.#begin();
+  };
+
   stop(): void {
     this.#stopped = true;
+    this.#cancelWait?.();
+    this.#cancelWait = null;
   }
 
   readonly #begin = (): void => {
     this.#armed = false;
-    if (this.#stopped || !this.#mayBegin()) {
+    if (this.#stopped || !this.#mayBegin() || this.#waitsForMore()) {
       return;
     }
     const { discarding, options, counters } = this.#state;
@@ -141,6 +192,7 @@ export class KvSync implements IoOwner {
     const { perf } = this.#state;
     group.beganNs = perf.now();
     group.flushedNs = group.beganNs;
+    group.sinceNs = this.#state.clock.nowNs();
     for (const txc of group.txcs) {
       txc.state = txcStates.kvSubmitted;
       perf.add(perf.state_kv_queued_lat, group.beganNs - txc.sinceNs);
@@ -250,7 +302,8 @@ export class KvSync implements IoOwner {
 
   readonly #ended = (group: Group, errno: number): void => {
     const state = this.#state;
-    const { txcs } = group;
+    const { txcs, sinceNs } = group;
+    this.#groupNs += (state.clock.nowNs() - sinceNs - this.#groupNs) * newestWeight;
     const nowNs = this.#timed(group);
     this.#groups += 1;
     state.countSpace(this.#groups % exactCountEvery === 0);

@@ -223,6 +223,7 @@ export class Pipeline {
       if (head.ioLeft > 0) {
         perf.stages.clock.enter(head.trace, perf.stages.write, head.sinceNs);
       }
+      this.#sync.expect(head);
       for (const each of head.sequencers) {
         if (each !== sequencer) {
           this.#prepareNext(each);

@@ -28,6 +28,8 @@ export class Overwriter {
   /** Index of the shard. */
   #shard = 0;
   #place = 0;
+  /** By slot, its first unit: a view takes longer to make than to look up. */
+  readonly #slots: (Uint8Array | undefined)[] = [];
 
   constructor(state: StoreState) {
     const { options, unitBytes, blockBytes } = state;
@@ -116,8 +118,7 @@ export class Overwriter {
     txc.released.push(blob.diskOffset(0), unitBytes);
     blob.moveTo(disk);
     const slot = op.data === null ? op.slot : -1;
-    const start = slot * state.slotBytes;
-    const bytes = op.data ?? state.io.lane.arena.bytes.subarray(start, start + unitBytes);
+    const bytes = op.data ?? this.#bytesOf(slot);
     const write = new InFlightWrite(disk, bytes);
     state.inFlight.add(write);
     txc.ioLeft += 1;
@@ -131,6 +132,18 @@ export class Overwriter {
       freelist.turn(txc.batch, txc.allocated);
       freelist.turn(txc.batch, txc.released);
     }
+  }
+
+  /** A slot's first unit. */
+  #bytesOf(slot: number): Uint8Array {
+    let bytes = this.#slots[slot];
+    if (bytes === undefined) {
+      const { io, slotBytes, unitBytes } = this.#state;
+      const start = slot * slotBytes;
+      bytes = io.lane.arena.bytes.subarray(start, start + unitBytes);
+      this.#slots[slot] = bytes;
+    }
+    return bytes;
   }
 
   #takeUnit(txc: Txc): number {

@@ -142,14 +142,11 @@ impl NativeKvStore {
         Ok(self.store()?.fs().damage())
     }
 
-    /// Queues encoded batches as one commit; returns how many commits there were by now.
+    /// Queues encoded batches, one behind the other, as one commit; returns how many commits there
+    /// were by now.
     #[napi]
-    pub fn commit(&self, batches: Vec<Uint8Array>) -> Result<f64> {
-        let mut bytes = Vec::with_capacity(batches.iter().map(|batch| batch.len()).sum());
-        for batch in &batches {
-            bytes.extend_from_slice(batch);
-        }
-        Ok(self.store()?.committer.submit(bytes) as f64)
+    pub fn commit(&self, batches: &[u8]) -> Result<f64> {
+        Ok(self.store()?.committer.submit(batches.to_vec()) as f64)
     }
 
     /// How many commits are through, and no more wake-ups until the next `park`. When some failed:

@@ -232,7 +232,7 @@ fn work(shared: &Arc<Shared>, db: &Database, read_only: bool) {
                     // Without space for it, all stays as it is.
                     drop(db.tidy(free_bytes));
                 }
-                finish(shared, &[Vec::new()], Ok(()));
+                finish(shared, 1, Vec::new());
                 continue;
             }
             let group = next_group(&mut spare);
