@@ -27,6 +27,7 @@ import {
   formatBandwidth,
   formatBytes,
   formatCount,
+  formatFigure,
   formatNs,
   formatPercent,
   type UnitFamily,
@@ -217,7 +218,7 @@ const plainFacts: Readonly<Record<PlainMetric, MetricFacts>> = {
     better: "lower",
     label: "memory held by the store's caches and key-value store",
   },
-  flushes_per_io: { unit: "ratio", better: "lower", label: "flushes per I/O" },
+  flushes_per_io: { unit: "1", better: "lower", label: "flushes per I/O" },
   write_amplification: {
     unit: "1",
     better: "lower",
@@ -382,6 +383,8 @@ export function formatMetric(name: string, value: number): string {
       return formatBytes(value);
     case "ratio":
       return formatPercent(100 * value);
+    case "1":
+      return formatFigure(value);
     default:
       return formatCount(value);
   }

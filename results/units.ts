@@ -34,6 +34,22 @@ export function formatCount(value: number): string {
   return scaled(value, 1000, ["", "k", "M", "G", "T"]);
 }
 
+/**
+ * A figure without a unit that may be far below 1: a score, a number per operation. As a count, and below 1
+ * with three significant digits: `0.085`, `0.00013`; a millionth is the finest.
+ */
+export function formatFigure(value: number): string {
+  const size = Math.abs(value);
+  if (size === 0 || size >= 0.9995) {
+    return formatCount(value);
+  }
+  if (size < 5e-7) {
+    return "<0.000001";
+  }
+  const digits = Math.min(6, 2 - Math.floor(Math.log10(size)));
+  return String(Number(value.toFixed(digits)));
+}
+
 /** Bytes per second, decimal: `50.4 MB/s`. */
 export function formatRateDecimal(bytesPerSecond: number): string {
   return scaled(bytesPerSecond, 1000, [" B/s", " kB/s", " MB/s", " GB/s", " TB/s"]);

@@ -181,6 +181,25 @@ test("figures for people", () => {
   expect(formatBytes(50 << 20)).toBe("50.0 MiB");
   expect(formatMetric("cpu_us_per_io", 5.3333)).toBe("5.33 us");
   expect(formatMetric("iops", 12_345)).toBe("12.3k");
+  // A number per operation is no share, and a score is read in its digits.
+  expect(formatMetric("flushes_per_io", 0.085)).toBe("0.085");
+  expect(formatMetric("flushes_per_io", 2.001)).toBe("2.00");
+  expect(formatMetric("write_amplification", 12.5)).toBe("12.5");
+  const scores = [0, 1, 0.9999, 0.25, 0.01237, 0.0101, 0.000131, 0.0000131, 1e-8];
+  expect(scores.map((score) => formatMetric("fragmentation", score))).toEqual([
+    "0",
+    "1",
+    "1.00",
+    "0.25",
+    "0.0124",
+    "0.0101",
+    "0.000131",
+    "0.000013",
+    "<0.000001",
+  ]);
+  expect(thresholdLine(checkThreshold(record, "flushes_per_io < 0.2"))).toBe(
+    "threshold kept: flushes_per_io < 0.2 (0.002)",
+  );
 });
 
 test("thresholds: kept, missed, and not measured", () => {
