@@ -63,3 +63,12 @@ describe("a full file system below a store", () => {
     },
   );
 });
+
+test("a store that is full itself is named with what it has free", () => {
+  const target = "--target=store:s.img?size=64m&bluestore_kvbackend=waltree";
+  const unit = "--set=bluestore_min_alloc_size=64k";
+  const job = ["--rw=write", "--io_unit=object", "--bs=4k", "--size=8m"];
+  const { code, err } = place.run([...common, target, unit, ...job]);
+  expect(code).toBe(1);
+  expect(err).toMatch(/ENOSPC\); .*s\.img has \d+ of 67108864 bytes free/);
+});
