@@ -78,8 +78,9 @@ apart("job threads of the native path stay where the generator is; a job's own C
   expect(jobs[0]?.osdyno.notes.join("\n")).toContain(
     `target_cpus=${first} does not act: only stores have threads and memory of their own`,
   );
-  const own = ["--out=e", `--cpus_allowed=${first}`, `--generator-cpus=${last}`];
-  expect(place.run([...base, ...two, ...own])).toMatchObject({ code: 0 });
+  const elsewhere = base.map((word) => word.replace("--out=d", "--out=e"));
+  const own = [`--cpus_allowed=${first}`, `--generator-cpus=${last}`];
+  expect(place.run([...elsewhere, ...two, ...own])).toMatchObject({ code: 0 });
   const bound = place.record("e").osdyno.cpus?.threads.find(({ name }) => name.startsWith("job-"));
   expect(bound?.cpus).toBe(`${first}`);
 });

@@ -1,5 +1,5 @@
 /** `osdyno results verify` on what stands above runs: each published number, changed, is named. */
-import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -265,7 +265,11 @@ describe("a tuning", () => {
 });
 
 function verifyTogether(directory: string): readonly Verification[] {
-  return [isTuneDirectory(directory) ? verifyTune(directory) : verifySweep(directory)];
+  if (isTuneDirectory(directory)) {
+    return [verifyTune(directory)];
+  }
+  const sweep = existsSync(join(directory, "sweep.json"));
+  return sweep ? [verifySweep(directory)] : verifyResults(directory);
 }
 
 test("everything that is published agrees with what is kept of it", () => {
