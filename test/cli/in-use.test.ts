@@ -89,7 +89,9 @@ test("runs that make one store at once: one does, and what it made stays", async
   const codes = done.map(({ code }) => code);
   expect(codes).toContain(0);
   for (const { code, err } of done.filter((each) => each.code !== 0)) {
-    expect(err).toMatch(/^osdyno: [^\n]*new\.img[^\n]*(in use by another osdyno|somebody else has)/m);
+    expect(err).toMatch(
+      /^osdyno: [^\n]*new\.img[^\n]*(in use by another osdyno|somebody else has)/m,
+    );
     expect(code).toBe(4);
   }
   expect(place.run(["fsck", "new.img", "--deep"]).out).toContain("no errors");

@@ -54,7 +54,9 @@ test("a store that cannot be made leaves nothing; a device in use is refused bef
     ...["run", "--no-progress", "--no-report", "--target=store:x?size=100t", "--out=r"],
     ...["--name=a", "--rw=write", "--bs=4k", "--size=4m"],
   ]);
-  expect(err).toMatch(/^osdyno: cannot make store:[^\n]*the whole file system has \d+; give it a size= that fits\n$/);
+  expect(err).toMatch(
+    /^osdyno: cannot make store:[^\n]*the whole file system has \d+; give it a size= that fits\n$/,
+  );
   expect([code, place.files()]).toEqual([2, []]);
   const [mount = ""] = readFileSync("/proc/mounts", "utf8").match(/^\/dev\/\S+/m) ?? [];
   const device = mount === "" ? undefined : statSync(mount, { throwIfNoEntry: false });

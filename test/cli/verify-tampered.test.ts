@@ -1,12 +1,14 @@
 /** `osdyno results verify` on what stands above runs: each published number, changed, is named. */
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { keptBench } from "../../results/bench/kept.ts";
 import type { SweepRecord } from "../../results/sweep-record.ts";
 import { isTuneDirectory } from "../../results/tune/report/load.ts";
 import type { TuneRecord } from "../../results/tune/tune-record.ts";
 import type { Verification } from "../../results/verify.ts";
+import { verifyBench } from "../../results/verify-bench.ts";
 import { verifyResults } from "../../results/verify-results.ts";
 import { verifySweep } from "../../results/verify-sweep.ts";
 import { verifyTune } from "../../results/verify-tune.ts";
@@ -265,18 +267,17 @@ describe("a tuning", () => {
 });
 
 function verifyTogether(directory: string): readonly Verification[] {
-  if (isTuneDirectory(directory)) {
-    return [verifyTune(directory)];
-  }
-  const sweep = existsSync(join(directory, "sweep.json"));
-  return sweep ? [verifySweep(directory)] : verifyResults(directory);
+  return [isTuneDirectory(directory) ? verifyTune(directory) : verifySweep(directory)];
 }
 
 test("everything that is published agrees with what is kept of it", () => {
   const root = fileURLToPath(new URL("../../results/published/", import.meta.url));
   // Hundreds of runs, each by itself, are a campaign.
   const check = process.env["OSDYNO_CAMPAIGN"] === undefined ? verifyTogether : verifyResults;
-  const checked = readdirSync(root).flatMap((name) => check(join(root, name)));
+  const checked = readdirSync(root).flatMap((name) => {
+    const bench = keptBench(join(root, name));
+    return bench === null ? check(join(root, name)) : [verifyBench(bench)];
+  });
   expect(checked.length).toBeGreaterThan(10);
   expect(checked.flatMap(({ disagreements }) => disagreements)).toEqual([]);
 }, 240_000);
