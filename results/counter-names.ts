@@ -27,7 +27,7 @@ const bluestore = [
     buffer_miss_bytes buffers compress_rejected_count compress_success_count compressed_allocated
     compressed_original csum_errors deferred_replayed discard_waits flushes fragmentation_micros
     fragmentation_score free free_extents free_space_rebuilt gc_merged issued_deferred_write_bytes
-    issued_deferred_writes kv_batches kv_groups largest_free_extent onode_bytes onode_evictions onode_hits
+    issued_deferred_writes kv_batches kv_groups kv_premised largest_free_extent onode_bytes onode_evictions onode_hits
     onode_misses onode_reshard onode_shard_hits onode_shard_misses onodes pinned_onodes read_eio
     reads_with_retries stored submitted_deferred_write_bytes submitted_deferred_writes total txc write_big
     write_big_blobs write_big_bytes write_big_deferred write_small write_small_bytes write_small_deferred
@@ -64,7 +64,7 @@ const storeSections: Readonly<Record<string, readonly string[]>> = {
     "reads read_bytes writes write_bytes durable_writes flushes discards discard_bytes read_errors",
   ),
   bluefs: words(`
-    bytes_written_sst bytes_written_wal db_used_bytes log_compactions log_write_count logged_bytes read_bytes
+    bytes_written_sst bytes_written_wal db_used_bytes groundless_records log_compactions log_write_count logged_bytes read_bytes
     slow_used_bytes spilled_bytes spilled_held_bytes wal_recycled_bytes wal_used_bytes`),
   rocksdb: [
     ...words(`
@@ -75,7 +75,7 @@ const storeSections: Readonly<Record<string, readonly string[]>> = {
   ],
   waltree: words(`
     batch_bytes batches bytes checkpoint_bytes checkpoints checkpoints_failed commit_ns commits durable_writes
-    flushes groups keys log_bytes log_grown read_bytes superblocks written_bytes`),
+    flushes groundless_records groups keys log_bytes log_grown read_bytes superblocks written_bytes`),
   memory: words("batch_bytes batches bytes commits held_bytes keys most_bytes"),
   volume: words("reads read_bytes writes write_bytes trims flushes"),
   objects: [

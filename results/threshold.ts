@@ -101,18 +101,11 @@ export function checkThreshold(record: RunRecord, text: string): ThresholdResult
   return evaluateThreshold(record, parseThreshold(text));
 }
 
-/** Scores and the like, of which two places say too little beside a limit, with three digits. */
-function figureOf(name: string, value: number): string {
-  return metricFacts(name)?.unit === "1" && Math.abs(value) < 1
-    ? String(Number(value.toPrecision(3)))
-    : formatMetric(name, value);
-}
-
 /** The result in one line for a person. */
 export function thresholdLine(result: ThresholdResult): string {
   const why = result.reason === undefined ? "" : `: ${result.reason}`;
   const value =
-    result.value === null ? `not measured${why}` : figureOf(result.metric, result.value);
+    result.value === null ? `not measured${why}` : formatMetric(result.metric, result.value);
   return `threshold ${result.passed ? "kept" : "MISSED"}: ${result.threshold} (${value})`;
 }
 

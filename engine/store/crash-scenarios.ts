@@ -3,6 +3,7 @@ import { opKinds } from "../port/block-device.ts";
 import type { CrashScenario } from "../sim/crashes.ts";
 import { type PlantedBug, plantedBugs } from "./planted-bugs.ts";
 import { blueStoreScenario } from "./scenario-bluestore.ts";
+import { overwriteScenario } from "./scenario-overwrite.ts";
 
 /** What scenarios have unless they say otherwise. */
 export const usualScenario = {
@@ -28,10 +29,19 @@ const small = {
   metaCacheBytes: 4000,
 };
 
+const overwrites = {
+  ...usualScenario,
+  transactions: 120,
+  fua: false,
+  logBytes: 256 << 10,
+  allocator: "first-fit",
+  options: small,
+};
+
 /** One for each bug that crashes bring to light; a blind checksum takes a disk that loses data. */
 function plantedScenarios(): readonly CrashScenario[] {
   return (Object.entries(plantedBugs) as [PlantedBug, string][])
-    .filter(([bug]) => bug !== "blind-checksum")
+    .filter(([bug]) => bug !== "blind-checksum" && bug !== "lost-premises")
     .map(([bug, what]) =>
       blueStoreScenario({
         ...usualScenario,
@@ -106,6 +116,26 @@ export const storeScenarios: readonly CrashScenario[] = [
     logBytes: 96 << 10,
     allocator: "stupid",
     options: { ...small, allocationFromFile: false },
+  }),
+  overwriteScenario({
+    ...overwrites,
+    name: "bluestore-overwrite",
+    describe: "units overwritten many at a time; commits share their flush with the data",
+  }),
+  overwriteScenario({
+    ...overwrites,
+    name: "bluestore-overwrite-sums",
+    describe: "the same with other checksums, a small log, and space trimmed when it becomes free",
+    logBytes: 96 << 10,
+    allocator: "hybrid",
+    options: { ...overwrites.options, checksumType: "xxhash64", discard: true },
+  }),
+  overwriteScenario({
+    ...overwrites,
+    name: "bluestore-lost-premises",
+    describe: `a planted bug that MUST be found: ${plantedBugs["lost-premises"]}`,
+    canary: true,
+    bug: "lost-premises",
   }),
   blueStoreScenario({
     ...usualScenario,

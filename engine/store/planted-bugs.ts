@@ -15,6 +15,7 @@ export const plantedBugs = Object.freeze({
   "early-removal": "the record of a deferred write goes before the write is on the device",
   "late-freelist": "the freelist learns of space one commit after it is used",
   "stale-file": "mounting does not make the allocation file of the last clean end stale",
+  "lost-premises": "the log does not keep what data its commits stand on",
   "early-answer": "commits are acknowledged before they are durable",
 });
 export type PlantedBug = keyof typeof plantedBugs;
@@ -36,6 +37,8 @@ export function plant(bug: PlantedBug, parts: BlueStoreParts): BlueStoreParts {
       return inKv(lateFreelist);
     case "stale-file":
       return inKv(staleFile);
+    case "lost-premises":
+      return inKv(lostPremises);
     default:
       return inKv((store) => earlyAnswer(store, parts.clock));
   }
@@ -126,7 +129,7 @@ function divided(
 function earlyRemoval(store: KeyValueStore): KeyValueStore {
   let early = new KvBatch();
   return changed(store, {
-    commit: (batches, done) => {
+    commit: (batches, done, premises) => {
       const removal = early;
       early = new KvBatch();
       for (const batch of batches) {
@@ -138,7 +141,7 @@ function earlyRemoval(store: KeyValueStore): KeyValueStore {
           }
         }
       }
-      store.commit(removal.count > 0 ? [removal, ...batches] : batches, done);
+      store.commit(removal.count > 0 ? [removal, ...batches] : batches, done, premises);
     },
   });
 }
@@ -146,7 +149,7 @@ function earlyRemoval(store: KeyValueStore): KeyValueStore {
 function lateFreelist(store: KeyValueStore): KeyValueStore {
   let late: KvBatch[] = [];
   return changed(store, {
-    commit: (batches, done) => {
+    commit: (batches, done, premises) => {
       const own = late;
       late = [];
       for (const batch of batches) {
@@ -157,6 +160,7 @@ function lateFreelist(store: KeyValueStore): KeyValueStore {
       store.commit(
         own.filter(({ count }) => count > 0),
         done,
+        premises,
       );
     },
     close: async () => {
@@ -182,26 +186,30 @@ function staleFile(store: KeyValueStore): KeyValueStore {
     return false;
   };
   return changed(store, {
-    commit: (batches, done) => {
+    commit: (batches, done, premises) => {
       const own = batches.map((batch) =>
         ofMount(batch)
           ? divided(batch, ({ prefix }) => prefix === prefixes.freelistMeta).rest
           : batch,
       );
-      store.commit(own, done);
+      store.commit(own, done, premises);
     },
   });
 }
 
+function lostPremises(store: KeyValueStore): KeyValueStore {
+  return changed(store, { commit: (batches, done) => store.commit(batches, done) });
+}
+
 function earlyAnswer(store: KeyValueStore, clock: Clock): KeyValueStore {
   return changed(store, {
-    commit: (batches, done) => {
+    commit: (batches, done, premises) => {
       const copies = batches.map((batch) => {
         const copy = new KvBatch();
         copy.append(batch);
         return copy;
       });
-      store.commit(copies, () => {});
+      store.commit(copies, () => {}, premises?.slice());
       clock.at(clock.nowNs() + 1000, () => done(0));
     },
   });

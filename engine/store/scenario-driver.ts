@@ -18,6 +18,7 @@ const told: Readonly<Record<string, string>> = {
   write_small_unused: "a write to unused space",
   compress_success_count: "a compressed blob",
   gc_merged: "garbage collected",
+  kv_premised: "commits that stand on data that is not flushed",
 };
 
 /** The same of its key-value store. */

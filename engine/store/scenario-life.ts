@@ -2,6 +2,7 @@
 import { assert } from "../base/assert.ts";
 import type { Fault } from "../device/fault.ts";
 import { DeviceMux } from "../device/mux.ts";
+import { FirstFitAllocator } from "../hot/allocator/first-fit.ts";
 import { createAllocator } from "../hot/allocator/registry.ts";
 import { openCache } from "../hot/cache/registry.ts";
 import { openChecksum } from "../hot/checksum/registry.ts";
@@ -32,6 +33,7 @@ export interface BlueStoreScenarioOptions {
   readonly separate: boolean;
   readonly fua: boolean;
   readonly faults: readonly Fault[];
+  /** `first-fit`: space is used again as soon as it is free. */
   readonly allocator: string;
   readonly objects: number;
   /** Space that is taken from the beginning. */
@@ -66,7 +68,10 @@ export class Life implements StoreLife {
       kvDevices: { main: main.kv, db: db?.kv ?? null, wal: wal?.kv ?? null },
       kvOptions: { waltree_log_bytes: options.logBytes, waltree_grow_bytes: 128 << 10 },
       openKv: (context) => openKeyValueStore("waltree", context),
-      allocator: (how) => createAllocator(options.allocator, how),
+      allocator: (how) =>
+        options.allocator === "first-fit"
+          ? new FirstFitAllocator(how)
+          : createAllocator(options.allocator, how),
       checksum: openChecksum,
       compressor: openCompressor,
       cache: openCache,

@@ -53,6 +53,10 @@ export function sessionOf(life: StoreLife, seed: number): StoreSession {
 
 export async function checkStructure(life: StoreLife): Promise<void> {
   for (let looks = 1; ; looks += 1) {
+    // What the device is told to discard is nobody's until it has done so: mounting may free some.
+    while (life.store.state.discarding > 0) {
+      await life.turn();
+    }
     const [problem] = life.store.checkStructure();
     if (problem === undefined) {
       return;

@@ -42,12 +42,10 @@ describe("a full file system below a store", () => {
     }
   });
 
-  test.each(engines.map(({ name }) => name))(
+  test.for(engines.map(({ name }) => name))(
     "on %s ends with what is full, and what was measured is kept",
-    (kv) => {
-      if (!mounted) {
-        return;
-      }
+    (kv, context) => {
+      context.skip(!mounted, "only root may mount");
       place.write("small/other", new Uint8Array(40 << 20));
       const target = `--target=store:${small()}/s.img?size=96m&bluestore_kvbackend=${kv}`;
       const { code, out, err } = place.run([...common, target, "--rw=write", "--size=70m"]);

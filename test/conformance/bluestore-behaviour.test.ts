@@ -67,7 +67,7 @@ test.each([
   ]);
   const { counters, clock } = state(session);
   const fill = (transaction: Transaction, name: string): Transaction =>
-    transaction.write(id, session.object(name), 0, session.bytes(4096));
+    transaction.write(id, session.object(name), 0, session.bytes(32_768));
   for (let count = 0; count < before; count += 1) {
     await session.apply((transaction) => fill(transaction, `o${count}`));
   }

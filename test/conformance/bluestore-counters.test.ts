@@ -64,7 +64,7 @@ const states = [
 test("the states of transactions add up to the time from submission to callback", async () => {
   const session = await begin({});
   await onSlow(session);
-  const flat = await added(session, () => submitMany(session, 20, 16384));
+  const flat = await added(session, () => submitMany(session, 20, 32768));
   const of = (name: string) => flat[`bluestore.${name}`] as number;
   let sum = 0;
   for (const each of states) {
@@ -83,10 +83,10 @@ test("the states of transactions add up to the time from submission to callback"
   expect(of("allocator_lat.count")).toBe(20);
   expect(of("csum_lat.count")).toBe(20);
   expect(of("allocator_lat.p99_ns")).toBeGreaterThanOrEqual(0);
-  expect(of("write_big_bytes")).toBe(20 * 16384);
-  expect(of("allocated")).toBe(20 * 16384);
-  expect(of("stored")).toBe(20 * 16384);
-  expect(flat["bdev.write_bytes"]).toBe(20 * 16384);
+  expect(of("write_big_bytes")).toBe(20 * 32768);
+  expect(of("allocated")).toBe(20 * 32768);
+  expect(of("stored")).toBe(20 * 32768);
+  expect(flat["bdev.write_bytes"]).toBe(20 * 32768);
   expect(flat["bdev.flushes"]).toBe(of("flushes"));
   expect(flat["waltree.commits"]).toBe(of("kv_groups"));
 });

@@ -73,6 +73,8 @@ test("a read that fails three times and then succeeds is no error", async () => 
   const { harness, session } = await begin();
   const data = session.bytes(8192);
   await session.apply((t) => t.write(id, session.object("a"), 0, data));
+  // Mounting looks at what the last commit stands on.
+  await session.apply((t) => t.touch(id, session.object("b")));
   const offsetBytes = placeOf(session, "a", 0);
   const range = { offsetBytes, lengthBytes: 4096 };
   const fault = { kinds: [opKinds.read], range, effect: "error" as const, errno: 5 };

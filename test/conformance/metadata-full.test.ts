@@ -18,7 +18,7 @@ const nameOf = (index: number) => objectName({ pool: 1, name: `o${index}`, hash:
 const filler = objectName({ pool: 1, name: "filler" });
 
 let place: NativeStorePlace;
-afterEach(() => place.dispose());
+afterEach(() => place?.dispose());
 
 function submit(store: BlueStore, fill: (transaction: Transaction) => void): Promise<number> {
   const transaction = new Transaction();
@@ -111,16 +111,15 @@ async function expectClean(): Promise<void> {
   }
 }
 
-test.each([
+test.for([
   { name: "rocksdb", kv: "rocksdb", mainBytes: 192 << 20 },
   { name: "waltree", kv: "waltree", mainBytes: 96 << 20 },
   { name: "waltree apart", kv: "waltree", separate: true, mainBytes: 48 << 20 },
 ] as const)(
   `$name: refused, removed, taken again, from seed ${seed}`,
-  async (shape) => {
-    if (shape.kv === "rocksdb" && !hasRocksdb) {
-      return;
-    }
+  { timeout: 120_000 },
+  async (shape, context) => {
+    context.skip(shape.kv === "rocksdb" && !hasRocksdb, "RocksDB is not built in");
     place = new NativeStorePlace(shape, seed);
     await place.make();
     let mounted = await place.mount();
@@ -161,5 +160,4 @@ test.each([
     mounted.close();
     await expectClean();
   },
-  120_000,
 );

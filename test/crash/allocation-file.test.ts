@@ -15,7 +15,13 @@ import { recordStore } from "./recorded-store.ts";
 /** Of each of the two: ending, and mounting with the first writes that follow. */
 const pointsEach = campaign ? 400 : 14;
 const transactions = 24;
-const shape: CutShape = { name: "allocation file", kv: "rocksdb", objects: 6, filledBytes: 0 };
+const shape: CutShape = {
+  name: "allocation file",
+  kv: "rocksdb",
+  objects: 6,
+  filledBytes: 0,
+  overwrites: false,
+};
 
 const places: NativeStorePlace[] = [];
 afterAll(() => {
@@ -30,7 +36,7 @@ async function recorded(bug: "stale-file" | null): Promise<DiskRecorder> {
   if (bug !== null) {
     place.change = (parts) => plant(bug, parts);
   }
-  return await recordStore(place, { seed, objects: shape.objects, filledBytes: 0, transactions });
+  return await recordStore(place, { ...shape, seed, transactions });
 }
 
 /** Events from the first mark of one phase to the first of the other after it. */

@@ -8,11 +8,35 @@ describe.each(storeScenarios.filter(({ canary }) => !canary))("$name", (scenario
   it(
     `survives ${seeds * points} crashes at any write, from seed ${seed}`,
     async () => {
-      expect(await survives(scenario)).toContain("unflushed: data");
+      const covered = await survives(scenario);
+      expect(covered).toContain("unflushed: data");
+      if (scenario.name === "bluestore-overwrite") {
+        expect(covered).toContain("after: commits that stand on data that is not flushed");
+      }
     },
     patienceMs,
   );
 });
+
+it(
+  "a commit whose data a crash has lost is not there, from a seed that has some",
+  async () => {
+    const scenario = storeScenarios.find(({ name }) => name === "bluestore-overwrite");
+    expect(scenario).toBeDefined();
+    if (scenario !== undefined) {
+      const { failure, coverage } = await exploreCrashes({
+        scenario,
+        seed: 5,
+        points: 300,
+        settle,
+      });
+      expect(failure).toBeNull();
+      const gone = "then: the data of the last commit was missing, and it with that";
+      expect(coverage[gone]).toBeGreaterThan(0);
+    }
+  },
+  patienceMs,
+);
 
 describe.each(storeScenarios.filter(({ canary }) => canary))("$name", (scenario) => {
   it(

@@ -7,6 +7,7 @@ import { type DiskRecorder, HistoryPlayer } from "../../engine/sim/history.ts";
 import { DiskImage } from "../../engine/sim/image.ts";
 import { type Survival, survivals } from "../../engine/sim/volatile-writes.ts";
 import { covered, type Mark } from "../../engine/store/scenario-marks.ts";
+import { checkOverwritten } from "../../engine/store/scenario-overwrite.ts";
 import { checkAfterCrash } from "../../engine/store/scenario-recovery.ts";
 import { NativeStorePlace, type NativeStoreShape } from "../conformance/native-store.ts";
 import { seed } from "./explore.ts";
@@ -21,6 +22,8 @@ export interface CutShape extends NativeStoreShape {
   readonly objects: number;
   /** Space that is taken from the beginning. */
   readonly filledBytes: number;
+  /** The recording is of units that are overwritten, and of nothing else. */
+  readonly overwrites: boolean;
 }
 
 interface Cut {
@@ -101,7 +104,11 @@ export class Cutting {
     const life = new FileLife(place, { seed: seed + point, objects, filledBytes, mark });
     let survived = false;
     try {
-      this.#count(await checkAfterCrash(life, marks, false));
+      const random = new SeededRandom(seed).fork(`after ${point}`);
+      const checked = this.#shape.overwrites
+        ? checkOverwritten(life, marks, random, false)
+        : checkAfterCrash(life, marks, false);
+      this.#count(await checked);
       survived = true;
     } catch (error) {
       life.abandon();

@@ -8,7 +8,13 @@ import { blueStoreScenario } from "../../engine/store/scenario-bluestore.ts";
 import { settle } from "../conformance/kv-subjects.ts";
 import { campaign, patienceMs, seed } from "./explore.ts";
 
-const names = ["bluestore", "bluestore-deferred", "bluestore-compressed", "bluestore-separate"];
+const names = [
+  "bluestore",
+  "bluestore-overwrite",
+  "bluestore-deferred",
+  "bluestore-compressed",
+  "bluestore-separate",
+];
 const scenarios = [
   ...["waltree", "waltree-flush"].flatMap((name) => crashScenario(name) ?? []),
   ...names.flatMap((name) => storeScenarios.find((each) => each.name === name) ?? []),

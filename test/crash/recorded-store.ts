@@ -19,7 +19,8 @@ import type { BlueStore } from "../../engine/store/bluestore/store.ts";
 import { RandomStoreRun } from "../../engine/store/conformance-random.ts";
 import { Driver } from "../../engine/store/scenario-driver.ts";
 import type { Mark } from "../../engine/store/scenario-marks.ts";
-import { type StoreLife, sessionOf } from "../../engine/store/scenario-recovery.ts";
+import { type MarkedLife, overwriteUnits } from "../../engine/store/scenario-overwrite.ts";
+import { sessionOf } from "../../engine/store/scenario-recovery.ts";
 import { type NativeStorePlace, type Role, sizes } from "../conformance/native-store.ts";
 
 interface DeviceSteps {
@@ -168,7 +169,7 @@ export interface FileLifeOptions {
 }
 
 /** A store on the files of a place. */
-export class FileLife implements StoreLife {
+export class FileLife implements MarkedLife {
   readonly #place: NativeStorePlace;
   readonly #options: FileLifeOptions;
   #mounted: { readonly store: BlueStore; readonly close: () => void } | null = null;
@@ -228,6 +229,10 @@ export class FileLife implements StoreLife {
     }
   }
 
+  mark(mark: Mark): void {
+    this.#options.mark(mark);
+  }
+
   /** Lets go as a crash would. */
   abandon(): void {
     this.#mounted?.store.abandon();
@@ -252,14 +257,22 @@ export class FileLife implements StoreLife {
   }
 }
 
-/** Makes a store, uses it in two lives, and ends it; the history. */
+/** Makes a store, uses it in two lives, and ends it; the history. `overwrites`: units of objects only. */
 export async function recordStore(
   place: NativeStorePlace,
-  options: Omit<FileLifeOptions, "mark"> & { readonly transactions: number },
+  options: Omit<FileLifeOptions, "mark"> & {
+    readonly transactions: number;
+    readonly overwrites: boolean;
+  },
 ): Promise<DiskRecorder> {
   const { seed, objects, transactions } = options;
   const recording = new Recording(place);
   const life = new FileLife(place, { ...options, mark: recording.mark });
+  if (options.overwrites) {
+    const random = new SeededRandom(seed).fork("overwrites");
+    await overwriteUnits(life, { transactions, random, lies: false });
+    return recording.history(null);
+  }
   await life.make();
   await life.mount();
   const run = new RandomStoreRun(sessionOf(life, seed), { steps: 0, remountEvery: 0, objects });

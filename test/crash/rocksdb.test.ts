@@ -13,11 +13,12 @@ import { recordStore } from "./recorded-store.ts";
 const totalPoints = campaign ? 1_000 : 100;
 const transactions = 200;
 
-const usual = { kv: "rocksdb", objects: 8, filledBytes: 0 } as const;
+const usual = { kv: "rocksdb", objects: 8, filledBytes: 0, overwrites: false } as const;
 /** Much metadata, so that RocksDB has to write tables. */
 const small = { shardMaxBytes: 200, shardTargetBytes: 100, shardMinBytes: 30 };
 const shapes: readonly CutShape[] = [
   { ...usual, name: "rocksdb", options: small },
+  { ...usual, name: "rocksdb, units overwritten", overwrites: true, options: small },
   {
     ...usual,
     name: "rocksdb on a device that gets full",
@@ -64,6 +65,7 @@ describe.skipIf(!hasRocksdb)("BlueStore on RocksDB", () => {
           seed: seed + round,
           objects: shape.objects,
           filledBytes: shape.filledBytes,
+          overwrites: shape.overwrites,
           transactions,
         });
         events += history.events.length;
@@ -82,6 +84,11 @@ describe.skipIf(!hasRocksdb)("BlueStore on RocksDB", () => {
       expect([...coverage.keys()]).toEqual(
         expect.arrayContaining(["then: all there", "unflushed: main", "again while recovering"]),
       );
+      if (shape.overwrites) {
+        expect([...coverage.keys()]).toContain(
+          "after: commits that stand on data that is not flushed",
+        );
+      }
       if (shape.filledBytes > 0) {
         expect([...coverage.keys()]).toContain("after: a full device");
       }

@@ -77,7 +77,7 @@ class Rested {
     await life.unmount();
     const files = new Map(place.roles().map((role) => [role, readFileSync(place.path(role))]));
     await life.mount();
-    const regions = regionsOf(life);
+    const regions = { ...regionsOf(life), "ends of tables": tableTails(files) };
     life.abandon();
     place.dispose();
     return new Rested({ shape, files, marks, regions });
@@ -145,16 +145,35 @@ function flip(place: NativeStorePlace, role: Role, at: number, mask: number): vo
   closeSync(file);
 }
 
-/** Turns bits over; where. Much of what RocksDB has is logs and tables that count no more. */
+/** The most bits of a store. Much of what RocksDB has is logs and tables that count no more. */
+const flips: Readonly<Record<string, number>> = { "key-value store": 60, "ends of tables": 4 };
+
+/** Turns bits over; where. */
 function harm(rested: Rested, name: string, place: NativeStorePlace, random: SeededRandom): string {
   const extents = rested.regions[name] ?? [];
   const places: string[] = [];
-  for (let left = name === "key-value store" ? 1 + random.below(60) : 1; left > 0; left -= 1) {
+  const most = flips[name] ?? 1;
+  for (let left = most === 1 ? 1 : 1 + random.below(most); left > 0; left -= 1) {
     const { role, at } = draw(rested, extents, random);
     flip(place, role, at, 1 << random.below(8));
     places.push(`${role} ${at}`);
   }
   return places.join(", ");
+}
+
+/** What every table of RocksDB 7.8 ends with; its properties and what says where they are lie before it. */
+const tableMagic = Buffer.from("f7cff485b741e288", "hex");
+const tailBytes = 1400;
+
+/** The last bytes of every table, those that count no more too. */
+function tableTails(files: Rested["files"]): readonly Extent[] {
+  const tails: Extent[] = [];
+  for (const [role, bytes] of files) {
+    for (let at = bytes.indexOf(tableMagic); at >= 0; at = bytes.indexOf(tableMagic, at + 1)) {
+      tails.push({ role, offsetBytes: at - tailBytes, lengthBytes: tailBytes + tableMagic.length });
+    }
+  }
+  return tails;
 }
 
 type Outcome = "refused" | "partly" | "whole";
@@ -195,13 +214,12 @@ async function outcomeOf(rested: Rested, place: NativeStorePlace): Promise<Outco
   }
 }
 
-/** Whether the deep check finds anything, or cannot even open the store. */
+/** Whether the deep check finds what a mount cannot make anew, or cannot even open the store. */
 async function isFound(place: NativeStorePlace): Promise<boolean> {
   try {
-    return (
-      (await new FileLife(place, { seed, objects, filledBytes: 0, mark: () => {} }).fsck()).total >
-      0
-    );
+    const life = new FileLife(place, { seed, objects, filledBytes: 0, mark: () => {} });
+    const { errors } = await life.fsck();
+    return errors.some(({ message }) => !message.includes("ALLOCATOR_NCB_FILE"));
   } catch (error) {
     if (isReported(error)) {
       return true;
@@ -214,6 +232,7 @@ const allowed: Readonly<Record<string, readonly Outcome[]>> = {
   label: ["refused"],
   "superblock of BlueFS": ["refused", "whole"],
   "key-value store": ["refused", "partly", "whole"],
+  "ends of tables": ["refused", "partly", "whole"],
   data: ["partly", "whole"],
 };
 

@@ -1,5 +1,5 @@
 /** Damage of every kind is put into a store, found by fsck, mended where it can be, and gone then. */
-import { afterEach, expect, test } from "vitest";
+import { afterEach, expect, test, vi } from "vitest";
 import { KvBatch } from "../../engine/hot/kv/kv.ts";
 import { Blob } from "../../engine/store/bluestore/blob.ts";
 import { encodeDeferred } from "../../engine/store/bluestore/deferred.ts";
@@ -21,6 +21,7 @@ import {
   freeExtent,
   fsck,
   id,
+  notesOfMount,
   object,
   onodeOf,
   pathOfStore,
@@ -29,6 +30,8 @@ import {
 } from "./fsck-fixture.ts";
 
 afterEach(disposeOfStore);
+
+const kvs = hasRocksdb ? (["waltree", "rocksdb"] as const) : (["waltree"] as const);
 
 type Damage = (store: BlueStore, batch: KvBatch) => KvBatch | undefined;
 
@@ -355,3 +358,39 @@ test("what the log still has to write is no damage", async () => {
   expect(report.counts.deferredWrites).toBeGreaterThan(0);
   expect(report.errors).toEqual([]);
 });
+
+test.each(kvs)(
+  "damage of what the last commit on %s stands on is told, soon after it",
+  async (kv) => {
+    let disk = 0;
+    await damaged(shape(kv, false), async (store) => {
+      const { counters } = store.state;
+      const before = counters.kv_premised;
+      await apply(store, (t) => t.write(id, object("plain"), 0, new Uint8Array(4096).fill(7)));
+      expect(counters.kv_premised - before).toBe(1);
+      const groups = counters.kv_groups;
+      await vi.waitFor(() => expect(counters.kv_groups).toBeGreaterThan(groups), 60_000);
+      disk = firstBlob(onodeOf(store, "plain")).diskOffset(0);
+    });
+    flip(pathOfStore(), disk);
+    const { errors } = await fsck({ deep: true });
+    expect(errors.map((error) => error.object)).toEqual(["plain"]);
+  },
+);
+
+test.each(kvs)(
+  "a last commit on %s that lost its data in a crash is told by the mount",
+  async (kv) => {
+    let disk = 0;
+    await damaged(shape(kv, false), async (store) => {
+      await apply(store, (t) => t.write(id, object("plain"), 0, new Uint8Array(4096).fill(7)));
+      disk = firstBlob(onodeOf(store, "plain")).diskOffset(0);
+    });
+    flip(pathOfStore(), disk);
+    expect((await notesOfMount()).join("\n")).toMatch(
+      /: the last commit before the crash is not there/,
+    );
+    expect((await fsck({ deep: true })).errors).toEqual([]);
+    expect((await notesOfMount()).join("\n")).not.toMatch(/is not there/);
+  },
+);

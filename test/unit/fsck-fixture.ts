@@ -1,6 +1,6 @@
 /** A store with some of everything, damaged while it is mounted, checked and mended. */
 import { closeSync, openSync, readSync, writeSync } from "node:fs";
-import { setImmediate as nextTurn } from "node:timers/promises";
+import { setTimeout as delay, setImmediate as nextTurn } from "node:timers/promises";
 import { expect } from "vitest";
 import { KvBatch } from "../../engine/hot/kv/kv.ts";
 import type { Blob } from "../../engine/store/bluestore/blob.ts";
@@ -128,10 +128,21 @@ export async function damaged(
   await place.make();
   const { store, close } = await place.mount();
   await fill(store);
+  // A commit follows those that stand on what they wrote; before it damage of that is none of the store.
+  await delay(50);
   await damage(store);
   store.abandon();
   await nextTurn();
   close();
+}
+
+/** What a mount tells. */
+export async function notesOfMount(): Promise<readonly string[]> {
+  const { store, close } = await place.mount();
+  const { notes } = store.opened;
+  await done((end) => store.unmount(end));
+  close();
+  return notes;
 }
 
 export async function fsck(options: Partial<FsckOptions>): Promise<FsckReport> {

@@ -113,6 +113,8 @@ export interface KvFacts {
    * shares the device leaves that free. 0 unless it writes ahead more than it holds.
    */
   readonly growthBytes: number;
+  /** `commit` takes premises: what it writes lies on the main device too, and shares its flush. */
+  readonly premises?: boolean;
 }
 
 /** The prefixes `Counters` may carry; all numbers count up from 0 at opening unless they end in `_now`. */
@@ -159,8 +161,17 @@ export interface KeyValueStore {
    * of them has taken effect. Then those asked for meanwhile fail as well: they may build on what has
    * failed. Commits that wait while another is written share its next flush. The batches are lent until
    * then.
+   *
+   * `premises` (`premises.ts`; lent too, only where the facts say that they are taken): data whose writes
+   * have completed and need not be durable. They are when `done` is called. When the store is opened after
+   * a crash, the commit is there only if the data is. Commits with premises are written by themselves. Their
+   * data MUST stay as it is until a later commit is durable; after that it is not looked at again.
    */
-  commit(batches: readonly KvBatch[], done: (errno: number) => void): void;
+  commit(
+    batches: readonly KvBatch[],
+    done: (errno: number) => void,
+    premises?: Uint8Array | null,
+  ): void;
   /** Every extent that it holds on any device, also ones kept in reserve. */
   usedExtents(): readonly KvExtent[];
   /**

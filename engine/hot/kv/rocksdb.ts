@@ -27,7 +27,7 @@ interface NativeSide {
   scan(prefix: string, from: Uint8Array, to: Uint8Array | undefined, limit: number): Uint8Array;
   scanAround(prefix: string, from: Uint8Array, limit: number): [Uint8Array, Hole[]];
   damage(): string[];
-  commit(batches: Uint8Array): number;
+  commit(batches: Uint8Array, premises: Uint8Array | null): number;
   poll(): number;
   failures(): number[];
   recover(): void;
@@ -74,6 +74,8 @@ export interface RocksdbRoom {
   readonly dbBytes: number;
   /** Write-ahead logs together at most. */
   readonly logBytes: number;
+  /** They lie beside the data, so that one flush serves both. */
+  readonly premises: boolean;
 }
 
 export class RocksdbStore implements KeyValueStore {
@@ -110,7 +112,7 @@ export class RocksdbStore implements KeyValueStore {
     room: RocksdbRoom,
     salvage?: KvOpenContext["salvage"],
   ) {
-    this.facts = { name: "rocksdb", durable: true, growthBytes };
+    this.facts = { name: "rocksdb", durable: true, growthBytes, premises: room.premises };
     this.#native = side;
     this.#roles = roles;
     this.#room = room;
@@ -161,8 +163,12 @@ export class RocksdbStore implements KeyValueStore {
     return page;
   }
 
-  commit(batches: readonly KvBatch[], done: (errno: number) => void): void {
-    this.#native.commit(this.#joined.of(batches));
+  commit(
+    batches: readonly KvBatch[],
+    done: (errno: number) => void,
+    premises: Uint8Array | null = null,
+  ): void {
+    this.#native.commit(this.#joined.of(batches), premises);
     this.#await(done);
   }
 
@@ -456,6 +462,7 @@ function open(context: KvOpenContext): RocksdbStore {
   const addon = native();
   const text = (name: string) => (addon[name] as () => string)();
   const { handle } = context.space;
+  const { db, wal } = context.devices;
   const layout = layoutOf(context);
   const options = databaseOptions(context, text("rocksdbOptions"));
   const spec = {
@@ -479,7 +486,11 @@ function open(context: KvOpenContext): RocksdbStore {
     told(() => new Side(JSON.stringify(spec))),
     layout.roles,
     growthOf(context, options),
-    { dbBytes: context.devices.db?.sizeBytes ?? 0, logBytes: logsOf(options) },
+    {
+      dbBytes: db?.sizeBytes ?? 0,
+      logBytes: logsOf(options),
+      premises: db === null && wal === null,
+    },
     context.readOnly ? context.salvage : undefined,
   );
 }

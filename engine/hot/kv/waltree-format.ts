@@ -15,7 +15,9 @@ export const reservedBytes = 65_536;
 export const leastBlockBytes = 4096;
 
 const superblockMagic = "osdynoWT";
-const formatVersion = 1;
+/** 2: commits may have premises. */
+const formatVersion = 2;
+const oldestVersion = 1;
 const superblockHeaderBytes = 112;
 /** Extents listed in the superblock; a stream tells of further ones itself. */
 export const inlineExtentLimit = 120;
@@ -123,7 +125,8 @@ export function decodeSuperblock(bytes: Uint8Array): Superblock | SuperblockFaul
   if (readU32(bytes, 12) !== crc32(bytes.subarray(16))) {
     return "damaged";
   }
-  if (readU32(bytes, 8) !== formatVersion) {
+  const version = readU32(bytes, 8);
+  if (version < oldestVersion || version > formatVersion) {
     return "version";
   }
   const checkpoints = readU32(bytes, 52);
@@ -161,6 +164,8 @@ export const fragmentKinds = Object.freeze({
   entries: 3,
   /** Ends a checkpoint: u64 keys, u64 bytes of all records. */
   end: 4,
+  /** As `commit`, behind its premises: u32 bytes of them, premises. */
+  premised: 5,
 });
 export type FragmentKind = (typeof fragmentKinds)[keyof typeof fragmentKinds];
 

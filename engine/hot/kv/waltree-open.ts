@@ -15,7 +15,7 @@ import {
   superblockBytes,
   superblockOffsets,
 } from "./waltree-format.ts";
-import { applyGroup, damaged, joined } from "./waltree-group.ts";
+import { damaged, GroupReplay, groupOf, joined } from "./waltree-group.ts";
 import { rereads, StreamReader } from "./waltree-reader.ts";
 import { salvageCheckpoint, salvageLog } from "./waltree-salvage.ts";
 import type { StreamPosition } from "./waltree-writer.ts";
@@ -37,6 +37,8 @@ export interface OpenedWaltree {
   readonly logExtents: readonly KvExtent[];
   /** Where the log goes on. */
   readonly logEnd: StreamPosition;
+  /** A group lies there whose data is not: it MUST be cleared before anything is written. */
+  readonly logTorn: boolean;
 }
 
 export function devicesOf(context: KvOpenContext): WaltreeDevices {
@@ -129,6 +131,7 @@ export async function createWaltree(
     checkpointExtents: [],
     logExtents: [],
     logEnd: nowhere,
+    logTorn: false,
   };
 }
 
@@ -197,38 +200,56 @@ async function loadCheckpoint(
   }
 }
 
+/** How far a log goes. */
+export interface LogEnd {
+  readonly extents: readonly KvExtent[];
+  readonly end: StreamPosition;
+  /** What follows is a whole group that stands on data that is not there. */
+  readonly torn: boolean;
+}
+
+/** As far as a reader has come: a place, and how many extents it knew. */
+function placeOf(reader: StreamReader): { readonly end: StreamPosition; readonly known: number } {
+  return { end: reader.position(), known: reader.extents.length };
+}
+
 async function replayLog(
   tree: PrefixedTree,
   devices: WaltreeDevices,
   superblock: Superblock,
-): Promise<{ extents: readonly KvExtent[]; end: StreamPosition }> {
+): Promise<LogEnd> {
   const { storeId, log, durableSequence, blockBytes } = superblock;
-  const reader = new StreamReader(
-    devices.log,
-    { storeId, number: 0 },
-    devices.logRole,
-    blockBytes,
-    log,
-  );
-  // The end of the last whole group; space that a group after it told of is not the log's.
-  let end = reader.position();
-  let known = reader.extents.length;
+  const id = { storeId, number: 0 };
+  const reader = new StreamReader(devices.log, id, devices.logRole, blockBytes, log);
+  const replay = new GroupReplay(tree);
+  // The ends of the last whole group and of the one before; space that a group after it told of is not the
+  // log's.
+  let last = placeOf(reader);
+  let before = last;
   let parts: Uint8Array[] = [];
   for (let fragment = await reader.next(); fragment !== null; fragment = await reader.next()) {
     const { head, payload } = fragment;
     parts.push(payload.slice());
     if ((head.flags & flagLast) !== 0) {
-      applyGroup(tree, joined(parts));
+      const group = groupOf(head.kind, parts);
+      if (group === null) {
+        throw damaged(`the group that ends with fragment ${head.sequence} of the log is not whole`);
+      }
+      replay.add(group);
       parts = [];
-      end = reader.position();
-      known = reader.extents.length;
+      before = last;
+      last = placeOf(reader);
     }
   }
   const { offsetBytes, sequence } = reader.position();
   if (sequence <= durableSequence || (await reader.provesDamage())) {
     throw damaged(`fragment ${sequence} of the log, at offset ${offsetBytes}, is damaged`);
   }
-  return { extents: reader.extents.slice(0, known), end };
+  // What was written behind a group was written when that was durable.
+  const durable = sequence > last.end.sequence || sequence <= durableSequence + 1;
+  const torn = !(await replay.end(durable, devices));
+  const { end, known } = torn ? before : last;
+  return { extents: reader.extents.slice(0, known), end, torn };
 }
 
 export async function readWaltree(
@@ -256,6 +277,13 @@ export async function readWaltree(
   const [load, replay] =
     tell === undefined ? [loadCheckpoint, replayLog] : [salvageCheckpoint, salvageLog];
   const checkpointExtents = await load(tree, devices, superblock, tell ?? (() => {}));
-  const { extents, end } = await replay(tree, devices, superblock, tell ?? (() => {}));
-  return { tree, superblock, checkpointExtents, logExtents: extents, logEnd: end };
+  const { extents, end, torn } = await replay(tree, devices, superblock, tell ?? (() => {}));
+  return {
+    tree,
+    superblock,
+    checkpointExtents,
+    logExtents: extents,
+    logEnd: end,
+    logTorn: torn,
+  };
 }

@@ -8,10 +8,9 @@ import type { KvDamage, KvExtent } from "./kv.ts";
 import { readU32 } from "./page.ts";
 import type { PrefixedTree } from "./prefixed-tree.ts";
 import { decodeEnd, flagLast, fragmentKinds, type Superblock } from "./waltree-format.ts";
-import { applyGroup, joined } from "./waltree-group.ts";
-import type { WaltreeDevices } from "./waltree-open.ts";
+import { GroupReplay, groupOf, joined, noGroup } from "./waltree-group.ts";
+import type { LogEnd, WaltreeDevices } from "./waltree-open.ts";
 import { type Fragment, StreamReader } from "./waltree-reader.ts";
-import type { StreamPosition } from "./waltree-writer.ts";
 
 export type TellDamage = (damage: KvDamage) => void;
 
@@ -174,35 +173,39 @@ export async function salvageLog(
   devices: WaltreeDevices,
   superblock: Superblock,
   tell: TellDamage,
-): Promise<{ readonly extents: readonly KvExtent[]; readonly end: StreamPosition }> {
+): Promise<LogEnd> {
   const { storeId, log, durableSequence, blockBytes } = superblock;
   const id = { storeId, number: 0 };
   const reader = new StreamReader(devices.log, id, devices.logRole, blockBytes, log);
+  const replay = new GroupReplay(tree);
+  let ended = 0;
   let parts: Uint8Array[] = [];
   for (;;) {
     const fragment = await nextOf(reader);
     if (fragment === null) {
       const reason = missing(reader, "log");
-      const owed = reader.position().sequence <= durableSequence;
+      const { sequence } = reader.position();
+      const owed = sequence <= durableSequence;
       const goesOn = await reader.moveBehindDamage("proof");
       if (owed || goesOn) {
         tell({ reason, hides: "what these commits changed is missing, or as it was before" });
       }
       parts = [];
       if (!goesOn) {
-        return { extents: reader.extents, end: reader.position() };
+        const durable = owed || sequence > ended + 1 || ended <= durableSequence;
+        const torn = !(await replay.end(durable, devices));
+        return { extents: reader.extents, end: reader.position(), torn };
       }
       continue;
     }
     const { head, payload } = fragment;
     parts.push(payload.slice());
     if ((head.flags & flagLast) !== 0) {
-      const group = joined(parts);
+      const group = groupOf(head.kind, parts);
       parts = [];
-      // The rest of a group that lost its beginning is no group.
-      if (isGroup(group)) {
-        applyGroup(tree, group);
-      }
+      ended = head.sequence;
+      // The rest of a group that lost its beginning is no group; the one before it was durable.
+      replay.add(group !== null && isGroup(group.batches) ? group : noGroup);
     }
   }
 }

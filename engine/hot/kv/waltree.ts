@@ -46,6 +46,7 @@ const groupBytesLimit = 8 << 20;
 interface Waiting {
   readonly batches: readonly KvBatch[];
   readonly bytes: number;
+  readonly premises: Uint8Array | null;
   readonly sinceNs: number;
   readonly done: IoDone;
 }
@@ -67,7 +68,7 @@ function spaceOf(
 }
 
 class WaltreeStore implements KeyValueStore {
-  readonly facts: KvFacts = { name: "waltree", durable: true, growthBytes: 0 };
+  readonly facts: KvFacts;
   readonly files = null;
   readonly #readOnly: boolean;
   readonly #clock: Clock;
@@ -110,9 +111,16 @@ class WaltreeStore implements KeyValueStore {
     checkpoints_failed: 0,
     checkpoint_bytes: 0,
     superblocks: 0,
+    groundless_records: 0,
   };
 
   constructor(context: KvOpenContext, devices: WaltreeDevices, opened: OpenedWaltree) {
+    this.facts = {
+      name: "waltree",
+      durable: true,
+      growthBytes: 0,
+      premises: devices.logRole === "main",
+    };
     this.#readOnly = context.readOnly;
     this.#clock = context.clock;
     this.#devices = devices;
@@ -138,6 +146,7 @@ class WaltreeStore implements KeyValueStore {
           : 0,
     });
     this.#log.adopt(opened.logExtents, opened.logEnd);
+    this.#counts.groundless_records = opened.logTorn ? 1 : 0;
     // What was replayed counts: a log that is long already is cut soon.
     const replayed = opened.logExtents.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0);
     this.#dueBytes = this.#threshold() - replayed;
@@ -156,7 +165,8 @@ class WaltreeStore implements KeyValueStore {
     return this.#tree.scan(prefix, from, to, limit);
   }
 
-  commit(batches: readonly KvBatch[], done: IoDone): void {
+  commit(batches: readonly KvBatch[], done: IoDone, premises: Uint8Array | null = null): void {
+    assert(premises === null || this.facts.premises === true, "the log is on another device");
     const nowNs = this.#clock.nowNs();
     const refused = this.#readOnly ? erofs : this.#poisoned;
     if (refused !== 0) {
@@ -168,7 +178,7 @@ class WaltreeStore implements KeyValueStore {
       this.#tree.check(batch);
       bytes += 4 + batch.byteLength;
     }
-    this.#queue.push({ batches, bytes, sinceNs: nowNs, done });
+    this.#queue.push({ batches, bytes, premises, sinceNs: nowNs, done });
     this.#pump();
   }
 
@@ -285,10 +295,14 @@ class WaltreeStore implements KeyValueStore {
     let count = 0;
     for (const waiting of this.#queue) {
       bytes += waiting.bytes;
-      if (count > 0 && (bytes > groupBytesLimit || this.#singly > 0)) {
+      const alone = this.#singly > 0 || waiting.premises !== null;
+      if (count > 0 && (bytes > groupBytesLimit || alone)) {
         break;
       }
       count += 1;
+      if (alone) {
+        break;
+      }
     }
     this.#singly = Math.max(this.#singly - 1, 0);
     return this.#queue.splice(0, count);
@@ -296,12 +310,19 @@ class WaltreeStore implements KeyValueStore {
 
   #writeGroup(group: readonly Waiting[]): void {
     const pieces: Uint8Array[] = [];
+    const add = (bytes: Uint8Array): void => {
+      const head = this.#heads[pieces.length >> 1] ?? new Uint8Array(4);
+      this.#heads[pieces.length >> 1] = head;
+      writeU32(head, 0, bytes.length);
+      pieces.push(head, bytes);
+    };
+    const premises = group[0]?.premises ?? null;
+    if (premises !== null) {
+      add(premises);
+    }
     for (const { batches } of group) {
       for (const batch of batches) {
-        const head = this.#heads[pieces.length >> 1] ?? new Uint8Array(4);
-        this.#heads[pieces.length >> 1] = head;
-        writeU32(head, 0, batch.byteLength);
-        pieces.push(head, batch.bytes);
+        add(batch.bytes);
       }
     }
     if (pieces.length === 0) {
@@ -309,7 +330,10 @@ class WaltreeStore implements KeyValueStore {
       return;
     }
     const io = this.#devices.log;
-    const how = this.#log.write(fragmentKinds.commit, pieces, io.lane.supports.fua, (errno) => {
+    const kind = premises === null ? fragmentKinds.commit : fragmentKinds.premised;
+    // Premises need a flush of the device.
+    const fua = premises === null && io.lane.supports.fua;
+    const how = this.#log.write(kind, pieces, fua, (errno) => {
       if (errno !== 0 || how === "durable") {
         this.#groupDone(group, errno);
       } else {
@@ -525,6 +549,13 @@ export const waltreeEngine: KeyValueEngine = {
       return new WaltreeStore(context, devices, await createWaltree(context, devices));
     }
     const opened = await readWaltree(context, devices);
+    if (opened.logTorn && !context.readOnly) {
+      // Another crash could find its data there by chance, and what was never acknowledged with it.
+      const { offsetBytes } = opened.logEnd;
+      await finished("clearing a torn group", (done) =>
+        clearBlock(devices.log, offsetBytes, devices.blockBytes, done),
+      );
+    }
     if (!context.readOnly) {
       // What was replayed may not be durable yet, if a process died and not the machine.
       await finished("the flush at opening", (done) => devices.base.flush(done));

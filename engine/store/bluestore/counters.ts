@@ -24,6 +24,8 @@ export interface StoreCounters {
   txc: number;
   kv_groups: number;
   kv_batches: number;
+  /** Groups whose commit stood on data that was not flushed before. */
+  kv_premised: number;
   flushes: number;
   discard_waits: number;
   [name: string]: number;
@@ -55,6 +57,7 @@ export function storeCounters(): StoreCounters {
     txc: 0,
     kv_groups: 0,
     kv_batches: 0,
+    kv_premised: 0,
     flushes: 0,
     discard_waits: 0,
   };

@@ -1,11 +1,13 @@
 /**
  * The commits: takes all transactions that are ready, flushes the device if they wrote to it, and gives
- * their batches to the key-value store in one commit. While that runs the next ones gather, unless their
+ * their batches to the key-value store in one commit, whose flush serves both where the commit can stand
+ * on what they wrote. While that runs the next ones gather, unless their
  * data is durable already: groups of such follow each other without waiting. Small writes that are nearly
  * there are waited for a little.
  */
 import type { ExtentList } from "../../hot/allocator/allocator.ts";
 import { KvBatch } from "../../hot/kv/kv.ts";
+import { Premises } from "../../hot/kv/premises.ts";
 import type { CancelTimer } from "../../port/clock.ts";
 import { storeErrnos } from "../object-store.ts";
 import type { DeferredQueue, DeferredRecord } from "./deferred.ts";
@@ -29,12 +31,17 @@ const exactCountEvery = 64;
 /** Weight of the newest group in the running mean of the time that groups take. */
 const newestWeight = 1 / 8;
 
+/** So long after a commit that stands on data, without another one, follows one that ends the doubt. */
+const doubtNs = 10e6;
+
 /** Transactions that are committed together. */
 class Group {
   txcs: Txc[] = [];
   readonly batches: KvBatch[] = [];
   /** Records of the store itself. */
   readonly own = new KvBatch();
+  /** What was written and not flushed. */
+  readonly premises = new Premises();
   /** Records of deferred writes that the commit removes. */
   deferredCount = 0;
   nidMax = 0;
@@ -76,6 +83,11 @@ export class KvSync implements IoOwner {
   /** Since when a group waits for them; -1: none does. */
   #waitsSinceNs = -1;
   #cancelWait: CancelTimer | null = null;
+  #cancelDoubt: CancelTimer | null = null;
+  /** The transactions of a group that has ended are called back. */
+  #callsBack = false;
+  /** The next group is one that ends the doubt, if there is nothing else for it. */
+  #ends = false;
   /** Running mean of what a group takes until it is durable, ns. */
   #groupNs = 0;
 
@@ -85,8 +97,9 @@ export class KvSync implements IoOwner {
     this.#host = host;
   }
 
+  /** Not while a group is called back either: the space that it gives up comes when all of it has been. */
   get idle(): boolean {
-    return !this.#busy && this.#queue.length === 0;
+    return !this.#busy && !this.#callsBack && this.#queue.length === 0;
   }
 
   get #busy(): boolean {
@@ -134,12 +147,14 @@ export class KvSync implements IoOwner {
   /**
    * Whether to wait for writes that are on their way: each that comes too late waits for a whole group, and
    * those that came too late before are the ones that do again. The fewer they are beside those that are
-   * there the shorter, and never longer than a group takes. Every one that comes asks anew.
+   * there the shorter, and never longer than a group takes. Every one that comes asks anew. Where one flush
+   * is all that a group costs, two thirds are enough: the others are prepared while these are committed.
    */
   #waitsForMore(): boolean {
-    const { clock } = this.#state;
+    const { clock, premises } = this.#state;
     const there = this.#queue.length;
-    const gain = this.#groupNs * Math.min(1, this.#coming / Math.max(1, there));
+    const enough = premises.possible && there >= 2 * this.#coming;
+    const gain = enough ? 0 : this.#groupNs * Math.min(1, this.#coming / Math.max(1, there));
     if (gain > 0 && there > 0 && !this.#busy && this.#state.failed === 0) {
       const nowNs = clock.nowNs();
       this.#waitsSinceNs = this.#waitsSinceNs < 0 ? nowNs : this.#waitsSinceNs;
@@ -155,6 +170,27 @@ export class KvSync implements IoOwner {
     return false;
   }
 
+  /**
+   * Whether the next group is handed over before the last one is called back, so that the key-value store has
+   * work meanwhile: all are there that could be in it, and it does not end, and call back, while it begins.
+   */
+  #mayFollowAtOnce(): boolean {
+    const { premises, failed } = this.#state;
+    const [first] = this.#queue;
+    const writes = first !== undefined && first.batch.count > 0;
+    return premises.possible && writes && this.#coming === 0 && failed === 0 && this.#mayBegin();
+  }
+
+  /**
+   * Should the data that the last commit stands on be damaged after a crash, that cannot be told from a write that
+   * the crash cut off. Once another commit has followed it can.
+   */
+  readonly #endDoubt = (): void => {
+    this.#cancelDoubt = null;
+    this.#ends = true;
+    this.kick();
+  };
+
   readonly #waited = (): void => {
     this.#cancelWait = null;
     this.#begin();
@@ -162,6 +198,8 @@ export class KvSync implements IoOwner {
 
   stop(): void {
     this.#stopped = true;
+    this.#cancelDoubt?.();
+    this.#cancelDoubt = null;
     this.#cancelWait?.();
     this.#cancelWait = null;
   }
@@ -180,10 +218,12 @@ export class KvSync implements IoOwner {
     }
     this.waitsForDiscard = false;
     const eager = this.#deferred.eager && (this.#deferred.hasWritten || this.#deferred.hasStable);
-    if (this.#queue.length === 0 && !eager) {
+    if (this.#queue.length === 0 && !eager && !this.#ends) {
       this.#host.settled();
       return;
     }
+    this.#cancelDoubt?.();
+    this.#cancelDoubt = null;
     const group = this.#spares.pop() ?? new Group(this.#ended);
     group.txcs = this.#queue;
     this.#queue = [];
@@ -198,6 +238,11 @@ export class KvSync implements IoOwner {
       perf.add(perf.state_kv_queued_lat, group.beganNs - txc.sinceNs);
       txc.sinceNs = group.beganNs;
       flush ||= txc.unflushed;
+    }
+    const { premises } = this.#state;
+    if (flush && !this.#deferred.hasWritten && premises.suffice(group.txcs)) {
+      flush = false;
+      premises.gather(group.txcs, group.premises);
     }
     this.#enter(group, flush ? perf.stages.flush : perf.stages.kvCommit, group.beganNs);
     if (this.#state.failed !== 0) {
@@ -267,7 +312,12 @@ export class KvSync implements IoOwner {
     }
     state.counters.kv_groups += 1;
     state.counters.kv_batches += batches.length;
-    state.kv.commit(batches, group.ended);
+    if (group.premises.empty) {
+      state.kv.commit(batches, group.ended);
+    } else {
+      state.counters.kv_premised += 1;
+      state.kv.commit(batches, group.ended, group.premises.bytes);
+    }
   }
 
   /** Numbers of objects and blobs are given out up to a limit that is durable before they are used. */
@@ -281,7 +331,8 @@ export class KvSync implements IoOwner {
       state.blobId + blobIdPrealloc / 2 > blobIdMax ? state.blobId + blobIdPrealloc : blobIdMax;
     group.nidMax = this.#nidMax;
     group.blobIdMax = this.#blobIdMax;
-    if (group.nidMax !== nidMax || group.blobIdMax !== blobIdMax) {
+    if (this.#ends || group.nidMax !== nidMax || group.blobIdMax !== blobIdMax) {
+      this.#ends = false;
       saveIdLimits(group.own, group.nidMax, group.blobIdMax);
     }
   }
@@ -303,6 +354,7 @@ export class KvSync implements IoOwner {
   readonly #ended = (group: Group, errno: number): void => {
     const state = this.#state;
     const { txcs, sinceNs } = group;
+    const doubtful = !group.premises.empty;
     this.#groupNs += (state.clock.nowNs() - sinceNs - this.#groupNs) * newestWeight;
     const nowNs = this.#timed(group);
     this.#groups += 1;
@@ -324,20 +376,28 @@ export class KvSync implements IoOwner {
     group.txcs = [];
     group.batches.length = 0;
     group.own.clear();
+    group.premises.clear();
     group.deferredCount = 0;
     this.#spares.push(group);
+    this.#committing -= 1;
+    if (this.#mayFollowAtOnce()) {
+      this.#begin();
+    }
     // What is submitted from the callbacks goes to the device in one batch.
     state.io.cork();
+    this.#callsBack = true;
     for (const txc of txcs) {
       this.#host.committed(txc);
     }
-    this.#committing -= 1;
+    this.#callsBack = false;
     this.#host.settled();
     state.io.uncork();
     state.perf.add(state.perf.kv_final_lat, state.perf.now() - nowNs);
     const { eager, hasWritten, hasStable } = this.#deferred;
     if (this.#queue.length > 0 || (eager && (hasWritten || hasStable))) {
       this.kick();
+    } else if (doubtful && !this.#busy && !this.#stopped && state.failed === 0) {
+      this.#cancelDoubt = state.clock.at(state.clock.nowNs() + doubtNs, this.#endDoubt);
     }
   };
 }

@@ -75,9 +75,13 @@ export async function openStore(parts: BlueStoreParts, growToBytes = 0): Promise
     await writeOutstanding(found.outstanding, new DiskIo(parts.lane), found.geometry.blockBytes);
     const aside = setAside(found.outstanding, found.allocator, found.geometry.unitBytes);
     space.allocator = found.allocator;
+    const missing = missingCommits(kv);
     if (readOnly) {
       await kv.close();
       kv = await openKv(parts, { create: false, readOnly: false }, space);
+      if (missingCommits(kv) !== missing) {
+        throw new OsdynoError("io", `${name}: reads of the same data differ; mount it again`);
+      }
     }
     const state = stateOf(parts, kv, found);
     space.state = state;
@@ -97,6 +101,11 @@ export async function openStore(parts: BlueStoreParts, growToBytes = 0): Promise
     state.reclaim.release(aside);
     state.counters["deferred_replayed"] = outstanding.writes.length;
     const notes = kept === null ? [] : takeNote(state, kept, name);
+    if (missing > 0) {
+      notes.push(
+        `${name}: the last commit before the crash is not there, since not all data of its writes is`,
+      );
+    }
     const mountNumber = kept?.nextMount ?? 0;
     return { state, deferredSequence: outstanding.last, geometry, label, mountNumber, notes };
   } catch (error) {
@@ -107,6 +116,12 @@ export async function openStore(parts: BlueStoreParts, growToBytes = 0): Promise
     }
     throw withAdvice(error, name);
   }
+}
+
+/** Commits that are not there because their data is not. */
+function missingCommits(kv: KeyValueStore): number {
+  const counters = kv.counters();
+  return counters["groundless_records"] ?? counters["bluefs_groundless_records"] ?? 0;
 }
 
 /** Counts where the free space came from, and tells why not from the file. */

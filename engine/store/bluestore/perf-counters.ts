@@ -45,6 +45,10 @@ const counted: Readonly<Record<string, readonly [unit: string, description: stri
   csum_errors: ["reads", "with a wrong checksum"],
   kv_groups: ["commits", "of the key-value store"],
   kv_batches: ["transactions", "in the commits of the key-value store"],
+  kv_premised: [
+    "commits",
+    "of the key-value store that shared their flush with the data of small writes",
+  ],
   flushes: ["flushes", "of the device before commits"],
   discard_waits: ["commits", "that waited for the device to discard released space"],
 };

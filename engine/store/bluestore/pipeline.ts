@@ -290,6 +290,7 @@ export class Pipeline {
     try {
       this.#applier.apply(txc);
       this.#logDeferred(txc);
+      state.premises.applied(txc);
     } catch (error) {
       // Half of it has been done in memory: nothing can be committed any more.
       txc.result = state.damaged(error, firstObject(transaction));
@@ -405,6 +406,7 @@ export class Pipeline {
         sinceNs: 0,
       });
     }
+    state.premises.ended(txc);
     this.#release(txc);
     this.#admission.left(txc);
     const { done, result } = txc;

@@ -16,6 +16,7 @@ import { BufferCache, OnodeCache } from "./caches.ts";
 import { type CodecContext, decodeOnode, decodeSharedBlob, encodeSharedBlob } from "./codec.ts";
 import type { Compression } from "./compression.ts";
 import { type StoreCounters, storeCounters } from "./counters.ts";
+import { DataPremises } from "./data-premises.ts";
 import { DiskIo } from "./disk-io.ts";
 import type { BitmapFreelist } from "./freelist.ts";
 import { InFlight } from "./in-flight.ts";
@@ -76,6 +77,7 @@ export class StoreState implements StoreView, CodecContext {
   readonly inFlight: InFlight;
   readonly reclaim: Reclaim;
   readonly units: UnitSpace;
+  readonly premises: DataPremises;
   readonly shards: ShardRecords;
   readonly onodes: OnodeCache;
   readonly buffers: BufferCache;
@@ -153,6 +155,7 @@ export class StoreState implements StoreView, CodecContext {
     }
     this.shards = new ShardRecords(parts.kv, this, parts.options, this.counters);
     this.arenaSums = parts.checksum.over(parts.lane.arena.bytes);
+    this.premises = new DataPremises(this);
     this.onodes = new OnodeCache(parts.onodePolicy, (onode) => this.#dropBlobs(onode));
   }
 

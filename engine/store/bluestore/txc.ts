@@ -1,6 +1,7 @@
 /** The context of one transaction, from its submission to its end; used again for later ones. */
 import { ExtentList } from "../../hot/allocator/allocator.ts";
 import { KvBatch } from "../../hot/kv/kv.ts";
+import { Premises } from "../../hot/kv/premises.ts";
 import type { Done } from "../object-store.ts";
 import type { Transaction } from "../transaction.ts";
 import type { IoOwner } from "./disk-io.ts";
@@ -105,6 +106,9 @@ export class Txc implements IoOwner {
   hadIo = false;
   /** Some of its data needs a flush to be durable; bytes of data that need none. */
   unflushed = false;
+  /** A commit may stand on what it writes without a flush before: on this. */
+  premised = false;
+  readonly premises = new Premises();
   durableBytes = 0;
   costBytes = 0;
   /** Held by the throttle: `costBytes` is counted. */
@@ -144,6 +148,8 @@ export class Txc implements IoOwner {
     this.ioLeft = 0;
     this.hadIo = false;
     this.unflushed = false;
+    this.premised = false;
+    this.premises.clear();
     this.durableBytes = 0;
     this.admitted = false;
     this.kvGrowthBytes = 0;

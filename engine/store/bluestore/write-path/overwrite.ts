@@ -115,7 +115,8 @@ export class Overwriter {
     counters.write_big_blobs += 1;
     state.change(txc, onode);
     const disk = this.#takeUnit(txc);
-    txc.released.push(blob.diskOffset(0), unitBytes);
+    const before = blob.diskOffset(0);
+    txc.released.push(before, unitBytes);
     blob.moveTo(disk);
     const slot = op.data === null ? op.slot : -1;
     const bytes = op.data ?? this.#bytesOf(slot);
@@ -127,6 +128,7 @@ export class Overwriter {
     txc.writes.push(write);
     state.io.writeBlock(disk, bytes, slot, txc, txc.writes.length - 1);
     sumInto(state, blob, 0, bytes, 0, unitBytes, slot);
+    state.premises.overwrote(txc, before, blob.sums, bytes, disk);
     this.#record(txc, onode, blob, disk);
     if (freelist !== null) {
       freelist.turn(txc.batch, txc.allocated);

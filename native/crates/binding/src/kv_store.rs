@@ -143,10 +143,19 @@ impl NativeKvStore {
     }
 
     /// Queues encoded batches, one behind the other, as one commit; returns how many commits there
-    /// were by now.
+    /// were by now. `premises`: what the commit stands on, entries of 16 bytes: offset on the main
+    /// device (u64), length (u32), CRC-32C from all ones and not inverted at the end (u32),
+    /// little-endian; then the contract of `Committer::submit_premised` holds.
     #[napi]
-    pub fn commit(&self, batches: &[u8]) -> Result<f64> {
-        Ok(self.store()?.committer.submit(batches.to_vec()) as f64)
+    pub fn commit(&self, batches: &[u8], premises: Option<&[u8]>) -> Result<f64> {
+        let committer = &self.store()?.committer;
+        let number = match premises {
+            None => committer.submit(batches.to_vec()),
+            Some(premises) => committer
+                .submit_premised(batches.to_vec(), premises.to_vec())
+                .map_err(failed)?,
+        };
+        Ok(number as f64)
     }
 
     /// How many commits are through, and no more wake-ups until the next `park`. When some failed:
@@ -317,6 +326,7 @@ fn counters(store: &Store) -> Map<String, Value> {
     let written = [&fs.log_bytes, &fs.wal_bytes, &fs.file_bytes];
     put("written_bytes", written.map(read).iter().sum());
     put("bluefs_wal_recycled_bytes", read(&fs.wal_recycled_bytes));
+    put("bluefs_groundless_records", read(&fs.groundless_records));
     put("bluefs_spilled_bytes", read(&fs.spilled_bytes));
     put("bluefs_spilled_held_bytes_now", store.fs().spilled_now());
     for bdev in BDEVS {

@@ -252,7 +252,8 @@ impl BlueFs {
     pub(super) fn envelopes(&self, node: &Node, fnode: &Fnode) -> Result<envelope::Found> {
         let first = envelope::start(&self.uuid, fnode.ino);
         let known = node.synced.load(Ordering::Acquire);
-        let found = envelope::scan(first, fnode.allocated(), |at, buffer| {
+        let end = self.end_of(fnode);
+        let found = envelope::scan(first, end, |at, buffer| {
             self.read_extents(&fnode.extents, at, buffer)
         })?;
         let size = found.size();

@@ -6,13 +6,20 @@
 //! The log ends where the next envelope does not fit: a crash may have torn it. That it is no torn
 //! end but damage shows an envelope further on that was written when this place was durable
 //! already. Each can be judged by itself, since its checksum starts from the file's number.
+//!
+//! The content may have premises in front of it, under the same checksum: see `premises`.
 
 use super::codec::crc;
+use super::premises::ENTRY_BYTES;
 use super::superblock::Uuid;
 
 /// Bytes before the content.
 pub const HEADER_BYTES: usize = 20;
 const SUMMED_BYTES: usize = 16;
+/// Of the length: the content comes behind premises, which the length counts.
+const PREMISED: u32 = 1 << 31;
+/// How many premises there are.
+const COUNT_BYTES: usize = 4;
 
 /// The value that a file's checksums start from, and its first envelope continues.
 #[must_use]
@@ -20,18 +27,32 @@ pub fn start(uuid: &Uuid, ino: u64) -> u32 {
     crc(0x454e_5645, &[uuid, &ino.to_le_bytes()])
 }
 
-/// The header of an envelope and its checksum, which the next one names. `first`: of the file;
-/// `before`: the checksum of the envelope before; `synced`: the file's bytes in its extents up to
-/// there were durable before this was written.
+/// What stands in front of the content in an envelope, and its checksum, which the next one names.
+/// `first`: of the file; `before`: the checksum of the envelope before; `synced`: the file's bytes in
+/// its extents up to there were durable before this was written; `premises`: whole entries, or none.
 #[must_use]
-pub fn header(first: u32, before: u32, synced: u64, content: &[u8]) -> ([u8; HEADER_BYTES], u32) {
-    let mut header = [0; HEADER_BYTES];
-    header[..4].copy_from_slice(&(content.len() as u32).to_le_bytes());
-    header[4..8].copy_from_slice(&before.to_le_bytes());
-    header[8..SUMMED_BYTES].copy_from_slice(&synced.to_le_bytes());
-    let sum = crc(first, &[&header[..SUMMED_BYTES], content]);
-    header[SUMMED_BYTES..].copy_from_slice(&sum.to_le_bytes());
-    (header, sum)
+pub fn head(
+    first: u32,
+    before: u32,
+    synced: u64,
+    premises: &[u8],
+    content: &[u8],
+) -> (Vec<u8>, u32) {
+    let mut head = vec![0; HEADER_BYTES];
+    let mut length = content.len() as u32;
+    if !premises.is_empty() {
+        head.extend(((premises.len() / ENTRY_BYTES) as u32).to_le_bytes());
+        head.extend(premises);
+        length += (COUNT_BYTES + premises.len()) as u32;
+        length |= PREMISED;
+    }
+    head[..4].copy_from_slice(&length.to_le_bytes());
+    head[4..8].copy_from_slice(&before.to_le_bytes());
+    head[8..SUMMED_BYTES].copy_from_slice(&synced.to_le_bytes());
+    let parts = [&head[..SUMMED_BYTES], &head[HEADER_BYTES..], content];
+    let sum = crc(first, &parts);
+    head[SUMMED_BYTES..HEADER_BYTES].copy_from_slice(&sum.to_le_bytes());
+    (head, sum)
 }
 
 /// Where a piece of content lies.
@@ -54,6 +75,11 @@ pub struct Found {
     pub end: u64,
     /// It was there, and durable: this envelope further on says so, by its place.
     pub missed: Option<u64>,
+    /// What the last envelope that fits stands on, encoded.
+    pub premises: Vec<u8>,
+    /// Where the first one is, in the extents, that stands on the same and was written since the same
+    /// sync: a long record is cut into several.
+    pub unsure: u64,
 }
 
 impl Found {
@@ -64,13 +90,30 @@ impl Found {
             .last()
             .map_or(0, |last| last.content + last.length)
     }
+
+    /// Bytes of content before `unsure`.
+    #[must_use]
+    pub fn sure_size(&self) -> u64 {
+        let behind = self.pieces.iter().find(|piece| piece.place > self.unsure);
+        behind.map_or(self.size(), |piece| piece.content)
+    }
 }
 
 struct Header {
+    /// Premises and content.
     length: u64,
+    premised: bool,
     before: u32,
     synced: u64,
     sum: u32,
+}
+
+/// An envelope that is whole.
+struct Envelope {
+    header: Header,
+    /// Bytes before the content.
+    skip: u64,
+    premises: Vec<u8>,
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> u32 {
@@ -80,12 +123,31 @@ fn u32_at(bytes: &[u8], at: usize) -> u32 {
 impl Header {
     fn of(bytes: &[u8]) -> Self {
         let synced = u64::from(u32_at(bytes, 8)) | u64::from(u32_at(bytes, 12)) << 32;
+        let length = u32_at(bytes, 0);
         Self {
-            length: u64::from(u32_at(bytes, 0)),
+            length: u64::from(length & !PREMISED),
+            premised: length & PREMISED != 0,
             before: u32_at(bytes, 4),
             synced,
             sum: u32_at(bytes, SUMMED_BYTES),
         }
+    }
+
+    /// Takes apart what follows; `None`: it has not the premises that it says.
+    fn with(self, body: &[u8]) -> Option<Envelope> {
+        let mut premises = Vec::new();
+        let mut skip = HEADER_BYTES;
+        if self.premised {
+            let (count, rest) = body.split_at_checked(COUNT_BYTES)?;
+            let bytes = (u32_at(count, 0) as usize).checked_mul(ENTRY_BYTES)?;
+            premises.extend(rest.get(..bytes)?);
+            skip += COUNT_BYTES + bytes;
+        }
+        Some(Envelope {
+            header: self,
+            skip: skip as u64,
+            premises,
+        })
     }
 }
 
@@ -113,7 +175,7 @@ impl<E, R: FnMut(u64, &mut [u8]) -> Result<(), E>> Window<R> {
     }
 
     /// The envelope at a place, if a whole one of this file is there.
-    fn envelope(&mut self, first: u32, place: u64) -> Result<Option<Header>, E> {
+    fn envelope(&mut self, first: u32, place: u64) -> Result<Option<Envelope>, E> {
         let head: [u8; HEADER_BYTES] = {
             let bytes = self.get(place, HEADER_BYTES)?;
             let mut head = [0; HEADER_BYTES];
@@ -125,9 +187,13 @@ impl<E, R: FnMut(u64, &mut [u8]) -> Result<(), E>> Window<R> {
         if header.length == 0 || body + header.length > self.allocated {
             return Ok(None);
         }
-        let content = self.get(body, header.length as usize)?;
-        let sum = crc(first, &[&head[..SUMMED_BYTES], content]);
-        Ok((sum == header.sum).then_some(header))
+        let body = self.get(body, header.length as usize)?;
+        let sum = crc(first, &[&head[..SUMMED_BYTES], body]);
+        Ok(if sum == header.sum {
+            header.with(body)
+        } else {
+            None
+        })
     }
 
     /// An envelope behind `end` that was written when `end` was durable already.
@@ -171,20 +237,27 @@ pub fn scan<E>(
     let mut found = Found::default();
     let mut before = first;
     let mut content = 0;
+    let mut synced = None;
     while found.end + HEADER_BYTES as u64 <= allocated {
-        let header = window.envelope(first, found.end)?;
-        let Some(header) = header.filter(|header| header.before == before) else {
+        let envelope = window.envelope(first, found.end)?;
+        let Some(envelope) = envelope.filter(|envelope| envelope.header.before == before) else {
             break;
         };
-        let place = found.end + HEADER_BYTES as u64;
+        let end = found.end + HEADER_BYTES as u64 + envelope.header.length;
+        let place = found.end + envelope.skip;
         found.pieces.push(Piece {
             content,
             place,
-            length: header.length,
+            length: end - place,
         });
-        before = header.sum;
-        content += header.length;
-        found.end = place + header.length;
+        before = envelope.header.sum;
+        content += end - place;
+        if synced != Some(envelope.header.synced) || found.premises != envelope.premises {
+            found.unsure = found.end;
+        }
+        synced = Some(envelope.header.synced);
+        found.premises = envelope.premises;
+        found.end = end;
     }
     found.missed = window.later(first, found.end)?;
     Ok(found)
@@ -199,7 +272,7 @@ mod tests {
         let (mut before, mut at) = (first, 0);
         for content in contents {
             let durable = if synced { at as u64 } else { 0 };
-            let (head, sum) = header(first, before, durable, content);
+            let (head, sum) = head(first, before, durable, &[], content);
             into[at..at + HEADER_BYTES].copy_from_slice(&head);
             at += HEADER_BYTES;
             into[at..at + content.len()].copy_from_slice(content);
@@ -262,6 +335,46 @@ mod tests {
         bytes[HEADER_BYTES + 5] ^= 1;
         let found = scanned(first, &bytes);
         assert_eq!((lengths(&found), found.missed), (vec![4], None));
+    }
+
+    #[test]
+    fn premises_are_no_content() {
+        let first = start(&[1; 16], 7);
+        let mut bytes = Vec::new();
+        let mut before = first;
+        let premises = [
+            [5; 3 * ENTRY_BYTES].to_vec(),
+            Vec::new(),
+            vec![6; ENTRY_BYTES],
+        ];
+        for (premises, content) in premises.iter().zip([&b"aaaa"[..], b"bb", b"cccccc"]) {
+            let (head, sum) = head(first, before, bytes.len() as u64, premises, content);
+            bytes.extend(head);
+            bytes.extend(content);
+            before = sum;
+        }
+        let end = bytes.len() as u64;
+        bytes.resize(4096, 0);
+        let found = scanned(first, &bytes);
+        let content: Vec<_> = found
+            .pieces
+            .iter()
+            .flat_map(|piece| &bytes[piece.place as usize..(piece.place + piece.length) as usize])
+            .copied()
+            .collect();
+        assert_eq!(content, b"aaaabbcccccc");
+        assert_eq!(found.size(), 12);
+        assert_eq!((found.end, found.missed), (end, None));
+        assert_eq!(found.premises, premises[2]);
+        assert_eq!(found.sure_size(), 6);
+        // They are under the checksum, as is that there are any.
+        for at in found.unsure..end {
+            let mut bytes = bytes.clone();
+            bytes[at as usize] ^= 128;
+            let found = scanned(first, &bytes);
+            assert_eq!((lengths(&found), found.missed), (vec![4, 2], None));
+            assert!(found.premises.is_empty());
+        }
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod log;
 mod mark;
 mod mount;
 pub mod placement;
+pub mod premises;
 pub mod reader;
 mod record;
 mod space;
@@ -26,6 +27,8 @@ pub mod writer;
 mod crash_tests;
 #[cfg(test)]
 mod damage_tests;
+#[cfg(test)]
+mod premises_tests;
 #[cfg(test)]
 mod scattered_tests;
 #[cfg(test)]
@@ -108,6 +111,8 @@ pub struct Counters {
     pub wal_recycled_bytes: AtomicU64,
     /// Bytes of extents on a slower device than meant.
     pub spilled_bytes: AtomicU64,
+    /// Last records of write-ahead logs that are not there because their premises do not hold.
+    pub groundless_records: AtomicU64,
 }
 
 impl Counters {
@@ -133,6 +138,8 @@ pub struct BlueFs {
     flushed: AtomicU64,
     /// Damage that was met, one line each.
     damage: Mutex<Vec<String>>,
+    /// Of a read-only mount: a write-ahead log that ends before its space does.
+    cut: Mutex<Option<premises::Cut>>,
     /// Why a file got no space since the last write that went well.
     refused: Mutex<Option<String>>,
     /// What was done.

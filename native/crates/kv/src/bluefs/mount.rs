@@ -55,6 +55,7 @@ impl BlueFs {
             recycled: Mutex::new(Vec::new()),
             flushed: AtomicU64::new(0),
             damage: Mutex::new(Vec::new()),
+            cut: Mutex::new(None),
             refused: Mutex::new(None),
             counters: Counters::default(),
         }
@@ -129,6 +130,9 @@ impl BlueFs {
         fs.check_extents()?;
         if !read_only {
             fs.reserve_own()?;
+        }
+        fs.check_premises()?;
+        if !read_only {
             // What an older copy points to may be given up from now on.
             superblock.mend(&*device)?;
             mark::write(&*device, &fs.uuid, last)?;

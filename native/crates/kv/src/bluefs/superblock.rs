@@ -14,7 +14,10 @@ pub const SLOT_OFFSETS: [u64; 2] = [4096, 8192];
 pub const RESERVED_BYTES: u64 = 65_536;
 
 const MAGIC: &[u8; 8] = b"osdyBFS1";
-const VERSION: u32 = 2;
+/// 3: envelopes may have premises.
+const VERSION: u32 = 3;
+/// The oldest that is read.
+const OLDEST_VERSION: u32 = 2;
 
 /// 16 bytes that tell one file system from another.
 pub type Uuid = [u8; 16];
@@ -69,7 +72,7 @@ impl Superblock {
             return Copy::Absent;
         }
         let version = Fields::new(&block[8..]).u32().unwrap_or(0);
-        if version != VERSION {
+        if !(OLDEST_VERSION..=VERSION).contains(&version) {
             return Copy::Version(version);
         }
         Self::decode_fields(block).map_or(Copy::Damaged, Copy::Whole)
@@ -107,12 +110,12 @@ impl Superblock {
             .map_err(|error| KvError::device("write the superblock of BlueFS", error))
     }
 
-    /// Writes the copies that are not this one.
+    /// Writes the copies that are not this one, or of an older version.
     pub fn mend(&self, device: &dyn Device) -> Result<()> {
+        let block = self.encode()?;
         for slot in SLOT_OFFSETS {
-            match read_copy(device, slot)? {
-                Copy::Whole(copy) if copy == *self => {}
-                _ => self.write_copy(device, slot)?,
+            if read_block(device, slot)?.bytes() != block.bytes() {
+                self.write_copy(device, slot)?;
             }
         }
         Ok(())
@@ -162,12 +165,16 @@ impl Copy {
     }
 }
 
-fn read_copy(device: &dyn Device, slot: u64) -> Result<Copy> {
+fn read_block(device: &dyn Device, slot: u64) -> Result<AlignedBuffer> {
     let mut block = AlignedBuffer::zeroed(BLOCK_BYTES);
     device
         .read_at(slot, block.bytes_mut())
         .map_err(|error| KvError::device("read the superblock of BlueFS", error))?;
-    Ok(Superblock::decode(block.bytes()))
+    Ok(block)
+}
+
+fn read_copy(device: &dyn Device, slot: u64) -> Result<Copy> {
+    Ok(Superblock::decode(read_block(device, slot)?.bytes()))
 }
 
 #[cfg(test)]

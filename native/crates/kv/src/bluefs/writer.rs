@@ -8,7 +8,7 @@ use super::fnode::{cut_extents, pieces, push_extent};
 use super::placement::Level;
 use super::record::file_update;
 use super::state::{Node, State};
-use super::{BlueFs, Counters, envelope, locked};
+use super::{BlueFs, Counters, envelope, locked, premises};
 use crate::aligned::{AlignedBuffer, BLOCK_BYTES};
 use crate::error::{KvError, Result};
 
@@ -128,9 +128,11 @@ impl FileWriter {
     /// Hands everything to the device, not yet durable.
     pub fn flush(&mut self) -> Result<()> {
         if !self.content.is_empty() {
-            let (header, chain) =
-                envelope::header(self.first, self.chain, self.synced, &self.content);
-            self.buffer.extend(&header);
+            let (head, chain) = premises::of_this_thread(|premises| {
+                let premises = if self.is_wal() { premises } else { &[] };
+                envelope::head(self.first, self.chain, self.synced, premises, &self.content)
+            });
+            self.buffer.extend(&head);
             self.buffer.extend(&self.content);
             self.content.clear();
             self.chain = chain;

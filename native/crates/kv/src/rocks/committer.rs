@@ -13,6 +13,7 @@ use std::time::Instant;
 
 use super::database::{Database, WriteBatch};
 use crate::batch::records;
+use crate::bluefs::premises::{ENTRY_BYTES, stand_on};
 use crate::error::{KvError, Result};
 
 /// Bytes of one write at most, unless a single commit is larger.
@@ -33,6 +34,8 @@ pub struct CommitCounters {
 
 enum Job {
     Commit(Vec<u8>),
+    /// One that stands on premises; written alone.
+    Premised(Vec<u8>, Vec<u8>),
     /// To give back space of what was removed; so many bytes may be written before any is given back.
     Tidy(u64),
 }
@@ -61,6 +64,7 @@ struct Shared {
 
 /// Commits to a database from a thread of their own.
 pub struct Committer {
+    takes_premises: bool,
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
 }
@@ -91,12 +95,14 @@ impl Committer {
             broken: AtomicI32::new(0),
             counters: CommitCounters::default(),
         });
+        let takes_premises = db.fs().takes_premises();
         let worker = shared.clone();
         let thread = std::thread::Builder::new()
             .name("kv_sync".to_owned())
             .spawn(move || work(&worker, &db, read_only))
             .map_err(|error| KvError::device("start a thread", error))?;
         Ok(Self {
+            takes_premises,
             shared,
             thread: Some(thread),
         })
@@ -109,6 +115,28 @@ impl Committer {
     )]
     pub fn submit(&self, bytes: Vec<u8>) -> u64 {
         self.push(Job::Commit(bytes))
+    }
+
+    /// As `submit`, of a batch that stands on what was written to the DB device, not flushed yet:
+    /// `premises` are entries of `bluefs::premises`, and one flush makes all of it durable. The writes
+    /// MUST have ended. It is written alone; others wait behind it.
+    ///
+    /// # Errors
+    /// `Invalid` when that are no whole entries, or write-ahead logs are on a device of their own.
+    pub fn submit_premised(&self, bytes: Vec<u8>, premises: Vec<u8>) -> Result<u64> {
+        if !self.takes_premises || !premises.len().is_multiple_of(ENTRY_BYTES) {
+            let why = if self.takes_premises {
+                format!("{} bytes are no premises", premises.len())
+            } else {
+                "a commit stands on premises only where the log is on the device of the data"
+                    .to_owned()
+            };
+            return Err(KvError::Invalid(why));
+        }
+        if premises.is_empty() {
+            return Ok(self.submit(bytes));
+        }
+        Ok(self.push(Job::Premised(bytes, premises)))
     }
 
     /// Queues that space of what was removed is given back, if that can be done;
@@ -235,12 +263,12 @@ fn work(shared: &Arc<Shared>, db: &Database, read_only: bool) {
                 finish(shared, 1, Vec::new());
                 continue;
             }
-            let group = next_group(&mut spare);
+            let (group, premises) = next_group(&mut spare);
             let broken = shared.broken.load(Ordering::SeqCst);
             if read_only {
                 fail(shared, &group, libc::EROFS);
             } else if broken == 0 {
-                write(shared, db, &mut batch, &group);
+                stand_on(&premises, || write(shared, db, &mut batch, &group));
             } else {
                 fail(shared, &group, broken);
             }
@@ -248,10 +276,16 @@ fn work(shared: &Arc<Shared>, db: &Database, read_only: bool) {
     }
 }
 
-/// Commits for one write.
-fn next_group(waiting: &mut VecDeque<Job>) -> Vec<Vec<u8>> {
+/// Commits for one write, and what it stands on.
+fn next_group(waiting: &mut VecDeque<Job>) -> (Vec<Vec<u8>>, Vec<u8>) {
     let mut group = Vec::new();
     let mut bytes = 0;
+    if let Some(Job::Premised(commit, premises)) = waiting.front_mut() {
+        group.push(std::mem::take(commit));
+        let premises = std::mem::take(premises);
+        waiting.pop_front();
+        return (group, premises);
+    }
     while let Some(Job::Commit(next)) = waiting.front_mut() {
         bytes += next.len();
         if bytes > WRITE_BYTES && !group.is_empty() {
@@ -260,7 +294,7 @@ fn next_group(waiting: &mut VecDeque<Job>) -> Vec<Vec<u8>> {
         group.push(std::mem::take(next));
         waiting.pop_front();
     }
-    group
+    (group, Vec::new())
 }
 
 /// A group that is being written.
@@ -366,5 +400,31 @@ fn finish(shared: &Shared, count: u64, failures: Vec<(u64, i32)>) {
         let one = 1_u64;
         // SAFETY: the descriptor is open, and eight bytes are read. It cannot be full.
         unsafe { libc::write(shared.ready.as_raw_fd(), (&raw const one).cast(), 8) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_commit_that_stands_on_premises_is_written_alone() {
+        let plain = |byte: u8| Job::Commit(vec![byte]);
+        let mut waiting = VecDeque::from([
+            plain(1),
+            plain(2),
+            Job::Premised(vec![3], vec![9]),
+            Job::Premised(vec![4], vec![8]),
+            plain(5),
+            Job::Tidy(0),
+            plain(6),
+        ]);
+        assert_eq!(next_group(&mut waiting), (vec![vec![1], vec![2]], vec![]));
+        assert_eq!(next_group(&mut waiting), (vec![vec![3]], vec![9]));
+        assert_eq!(next_group(&mut waiting), (vec![vec![4]], vec![8]));
+        assert_eq!(next_group(&mut waiting), (vec![vec![5]], vec![]));
+        assert!(matches!(waiting.pop_front(), Some(Job::Tidy(0))));
+        assert_eq!(next_group(&mut waiting), (vec![vec![6]], vec![]));
+        assert!(waiting.is_empty());
     }
 }

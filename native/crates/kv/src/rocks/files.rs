@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::durable;
 use super::ffi::slice;
+use super::table;
 use crate::bluefs::BlueFs;
 use crate::bluefs::directory::Stat;
 use crate::bluefs::fnode::Bdev;
@@ -90,6 +91,13 @@ unsafe extern "C" fn osdyno_fs_open_read(
         }
         Ok(())
     })
+}
+
+/// Whether what describes a table is whole.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn osdyno_fs_check_table(reader: *const c_void) -> c_int {
+    // SAFETY: the handle is open.
+    code(|| table::check(unsafe { &*reader.cast::<FileReader>() }))
 }
 
 #[unsafe(no_mangle)]

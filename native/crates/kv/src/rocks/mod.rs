@@ -8,3 +8,4 @@ mod files;
 mod reads;
 pub mod salvage;
 pub mod store;
+mod table;

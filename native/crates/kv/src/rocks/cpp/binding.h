@@ -12,6 +12,8 @@ extern "C" {
 
 // Files. `fs` is a mounted BlueFS.
 int osdyno_fs_open_read(const void* fs, const char* path, size_t length, void** reader);
+// Whether the blocks that describe a table are whole: 0, EBADMSG, or what reading says.
+int osdyno_fs_check_table(const void* reader);
 // Bytes read, fewer only at the end of the file, or a negative errno.
 int64_t osdyno_fs_read(void* reader, uint64_t offset, char* into, size_t length);
 void osdyno_fs_close_read(void* reader);

@@ -174,15 +174,21 @@ class Files : public rocksdb::FileSystem {
     return read_status(error, path);
   }
 
+  // Only tables are read in places.
   IOStatus NewRandomAccessFile(const std::string& path, const FileOptions&,
                                std::unique_ptr<rocksdb::FSRandomAccessFile>* file,
                                IODebugContext*) override {
     void* handle = nullptr;
     int error = osdyno_fs_open_read(fs_, path.data(), path.size(), &handle);
-    if (error == 0) {
-      *file = std::make_unique<RandomAccess>(handle, path);
+    if (error != 0) {
+      return status_of(error, path);
     }
-    return status_of(error, path);
+    auto opened = std::make_unique<RandomAccess>(handle, path);
+    error = osdyno_fs_check_table(handle);
+    if (error == 0) {
+      *file = std::move(opened);
+    }
+    return status_of(error, error == EBADMSG ? "what describes table " + path + " is damaged" : path);
   }
 
   IOStatus NewWritableFile(const std::string& path, const FileOptions& options,
