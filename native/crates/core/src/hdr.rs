@@ -4,7 +4,7 @@
 //! width 1, then 1024 buckets for each further power of two. Everything on the path of a sample is
 //! here and small: an index, an increment, and the totals.
 
-/// Largest value with a bucket of its own, ns: one hour. Larger values are counted in its bucket.
+/// Highest value that the geometry declares, ns: one hour. The array that holds it reaches to 2^42 - 1.
 pub const HIGHEST_NS: u64 = 3_600_000_000_000;
 /// Significant decimal digits.
 pub const DIGITS: i32 = 3;
@@ -14,6 +14,9 @@ const HALF_BITS: u32 = 10;
 const SUB_MASK: u64 = (1 << (HALF_BITS + 1)) - 1;
 /// Buckets in the array: 32 powers of two reach beyond an hour.
 pub const BUCKETS: usize = 33 << HALF_BITS;
+/// First value of the last bucket, ns (73 min): that bucket counts everything from here on, so that no
+/// value below it shares a bucket with one that has none.
+pub const BEYOND_NS: u64 = SUB_MASK << 31;
 
 /// Exact totals of the values of a histogram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,7 +96,7 @@ impl Moments {
 #[inline]
 #[must_use]
 pub fn index(value: u64) -> usize {
-    let value = value.min(HIGHEST_NS);
+    let value = value.min(BEYOND_NS);
     let shift = (63 - HALF_BITS) - (value | SUB_MASK).leading_zeros();
     ((shift as usize) << HALF_BITS) + (value >> shift) as usize
 }
@@ -224,8 +227,8 @@ impl Hdr {
             seen += count;
             if seen >= rank {
                 let bucket = first + offset;
-                if bucket == index(HIGHEST_NS) {
-                    // Holds everything above an hour: only the maximum bounds it.
+                if bucket == BUCKETS - 1 {
+                    // Without an upper end: only the maximum bounds it.
                     return self.moments.max;
                 }
                 return highest_of(bucket).clamp(self.moments.min, self.moments.max);

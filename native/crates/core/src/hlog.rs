@@ -80,11 +80,11 @@ impl Geometry {
         (powers + 1) << half
     }
 
-    /// Bucket of a value; values above the highest are counted in its bucket.
+    /// Bucket of a value; values above what the array holds are counted in its last bucket.
     #[must_use]
     pub fn index(&self, value: u64) -> usize {
         let (half, unit) = (self.half_bits(), self.unit_bits());
-        let scaled = value.min(self.highest) >> unit;
+        let scaled = value.min(self.highest_of(self.buckets() - 1)) >> unit;
         let shift = (scaled | ((1 << (half + 1)) - 1)).ilog2() - half;
         ((shift as usize) << half) + (scaled >> shift) as usize
     }

@@ -90,11 +90,12 @@ fn hdr_borders_refine_plat_borders() {
         assert_eq!(Geometry::OURS.lowest_of(bucket), low);
         assert_eq!(Geometry::OURS.highest_of(bucket), high);
         assert_eq!(Geometry::OURS.index(low), hdr::index(low));
-        if high <= hdr::HIGHEST_NS {
-            assert_eq!((hdr::index(low), hdr::index(high)), (bucket, bucket));
-        }
+        assert_eq!((hdr::index(low), hdr::index(high)), (bucket, bucket));
     }
-    assert!(hdr::highest_of(hdr::BUCKETS - 1) > hdr::HIGHEST_NS);
+    assert_eq!(hdr::lowest_of(hdr::BUCKETS - 1), hdr::BEYOND_NS);
+    const { assert!(hdr::BEYOND_NS > hdr::HIGHEST_NS) };
+    assert_eq!(hdr::index(u64::MAX), hdr::BUCKETS - 1);
+    assert_eq!(Geometry::OURS.index(u64::MAX), hdr::BUCKETS - 1);
 }
 
 #[test]
@@ -171,12 +172,23 @@ fn damaged_histograms_are_refused() {
 }
 
 #[test]
-fn beyond_an_hour_is_clamped_but_exact_in_the_totals() {
+fn beyond_the_last_bucket_totals_and_maximum_are_exact() {
     let hdr = recorded(&[u64::from(u32::MAX), 2 * hdr::HIGHEST_NS]);
     assert_eq!(hdr.moments().max, 2 * hdr::HIGHEST_NS);
     assert_eq!(hdr.moments().sum, u64::from(u32::MAX) + 2 * hdr::HIGHEST_NS);
-    assert_eq!(hdr.counts().len(), hdr::index(hdr::HIGHEST_NS) + 1);
+    assert_eq!(hdr.counts().len(), hdr::BUCKETS);
+    assert_eq!(hdr.value_at_percentile(100.0), 2 * hdr::HIGHEST_NS);
     assert_eq!(hlog::decode(&hlog::to_text(&hdr)).unwrap().total(), 2);
+}
+
+#[test]
+fn an_hour_is_not_told_as_what_lies_beyond_the_last_bucket() {
+    let near = 3_599_262_940_099;
+    let hdr = recorded(&[1, near, hdr::HIGHEST_NS + 1, 2 * hdr::HIGHEST_NS]);
+    let told = hdr.value_at_percentile(50.0);
+    assert!(told >= near && told - near <= near / 1000, "{told}");
+    assert!(hdr.value_at_percentile(75.0) < hdr::HIGHEST_NS + (hdr::HIGHEST_NS / 1000));
+    assert_eq!(hdr.value_at_percentile(99.0), 2 * hdr::HIGHEST_NS);
 }
 
 #[test]
@@ -198,7 +210,7 @@ proptest! {
         let rank = hdr::rank_of(percentile, values.len() as u64) as usize;
         let exact = values[rank - 1];
         let told = hdr.value_at_percentile(percentile);
-        if exact <= hdr::HIGHEST_NS {
+        if exact < hdr::BEYOND_NS {
             prop_assert!(told >= exact, "told {told}, exact {exact}");
             prop_assert!(told - exact <= exact / 1000, "told {told}, exact {exact}");
         }
@@ -270,11 +282,11 @@ proptest! {
         prop_assert_eq!(theirs.len(), values.len() as u64);
         let mut made = hdrhistogram::Histogram::<u64>::new_with_bounds(1, hdr::HIGHEST_NS, 3).unwrap();
         for value in &values {
-            made.record((*value).min(hdr::HIGHEST_NS)).unwrap();
+            made.record((*value).min(hdr::BEYOND_NS)).unwrap();
         }
         prop_assert!(made == theirs);
         let told = theirs.value_at_percentile(percentile).clamp(hdr.moments().min, hdr.moments().max);
-        if hdr.moments().max <= hdr::HIGHEST_NS {
+        if hdr.moments().max < hdr::BEYOND_NS {
             prop_assert_eq!(told, hdr.value_at_percentile(percentile));
         }
         let mut bytes = Vec::new();
