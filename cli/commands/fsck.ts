@@ -24,7 +24,7 @@ function plural(count: number, word: string): string {
 }
 
 function printReport(path: string, report: FsckReport, flags: FsckFlags): void {
-  const { label, opened, counts, errors, total, left, checkedBytes } = report;
+  const { label, opened, counts, notes, errors, total, left, checkedBytes } = report;
   const lines = [
     `${path}: store ${label.storeId}, ${formatBytes(label.sizeBytes)}, metadata in ${label.kv}`,
   ];
@@ -39,6 +39,7 @@ function printReport(path: string, report: FsckReport, flags: FsckFlags): void {
   if (opened && flags.deep === true) {
     lines.push(`${formatBytes(checkedBytes)} of data compared with their checksums`);
   }
+  lines.push(...notes.map((note) => `note: ${note}`));
   for (const { kind, message, repair } of errors) {
     lines.push(`error: ${kind}: ${message} (${repairWords[repair]})`);
   }

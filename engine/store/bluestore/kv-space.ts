@@ -126,6 +126,19 @@ export function withAdvice(error: unknown, name: string): unknown {
   return new OsdynoError("io", `${text}; ${advice}`, error.context, error);
 }
 
+/** Commits that are not there because not all data that they stand on is. */
+export function missingCommits(kv: KeyValueStore): number {
+  const counters = kv.counters();
+  return counters["groundless_records"] ?? counters["bluefs_groundless_records"] ?? 0;
+}
+
+/** What is to be told of `missingCommits`, in lines. */
+export function missingNotes(missing: number): readonly string[] {
+  return missing === 0
+    ? []
+    : ["the last commit before the crash is not there, since not all data of its writes is"];
+}
+
 /** Its extents on the main device. */
 export function mainExtents(kv: KeyValueStore): ExtentList {
   const used = new ExtentList();

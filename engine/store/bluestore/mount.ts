@@ -15,7 +15,15 @@ import { Compression } from "./compression.ts";
 import { DiskIo } from "./disk-io.ts";
 import { BitmapFreelist } from "./freelist.ts";
 import { prefixes } from "./keys.ts";
-import { openKv, SharedSpace, takesItsOwnSpace, takeUsed, withAdvice } from "./kv-space.ts";
+import {
+  missingCommits,
+  missingNotes,
+  openKv,
+  SharedSpace,
+  takesItsOwnSpace,
+  takeUsed,
+  withAdvice,
+} from "./kv-space.ts";
 import { type DeviceLabel, firstDataByte } from "./label.ts";
 import { checkLabels } from "./label-io.ts";
 import { makeAllocator } from "./make.ts";
@@ -101,11 +109,7 @@ export async function openStore(parts: BlueStoreParts, growToBytes = 0): Promise
     state.reclaim.release(aside);
     state.counters["deferred_replayed"] = outstanding.writes.length;
     const notes = kept === null ? [] : takeNote(state, kept, name);
-    if (missing > 0) {
-      notes.push(
-        `${name}: the last commit before the crash is not there, since not all data of its writes is`,
-      );
-    }
+    notes.push(...missingNotes(missing).map((note) => `${name}: ${note}`));
     const mountNumber = kept?.nextMount ?? 0;
     return { state, deferredSequence: outstanding.last, geometry, label, mountNumber, notes };
   } catch (error) {
@@ -116,12 +120,6 @@ export async function openStore(parts: BlueStoreParts, growToBytes = 0): Promise
     }
     throw withAdvice(error, name);
   }
-}
-
-/** Commits that are not there because their data is not. */
-function missingCommits(kv: KeyValueStore): number {
-  const counters = kv.counters();
-  return counters["groundless_records"] ?? counters["bluefs_groundless_records"] ?? 0;
 }
 
 /** Counts where the free space came from, and tells why not from the file. */

@@ -5,7 +5,7 @@ import type { KeyValueStore } from "../../../hot/kv/kv.ts";
 import { Compression } from "../compression.ts";
 import { DiskIo } from "../disk-io.ts";
 import { BitmapFreelist } from "../freelist.ts";
-import { isDamage, openKv, SharedSpace } from "../kv-space.ts";
+import { isDamage, missingCommits, missingNotes, openKv, SharedSpace } from "../kv-space.ts";
 import type { DeviceLabel } from "../label.ts";
 import { checkLabels } from "../label-io.ts";
 import { makeAllocator } from "../make.ts";
@@ -43,6 +43,8 @@ export interface FsckReport {
   readonly counts: Readonly<SurveyCounts>;
   /** Data that was read and compared. */
   readonly checkedBytes: number;
+  /** What is no error, and good to know. */
+  readonly notes: readonly string[];
   /** All that was found, at most 1000 of a kind. */
   readonly errors: readonly FsckError[];
   /** How many were found, those that are not listed counted. */
@@ -101,15 +103,17 @@ interface Looked {
   readonly survey: Survey;
   readonly checkedBytes: number;
   readonly geometry: StoreGeometry;
+  readonly missing: number;
 }
 
 async function look(parts: BlueStoreParts, deeply: boolean): Promise<Looked> {
   const opened = await openToRead(parts);
   const { geometry } = opened;
+  const missing = missingCommits(opened.kv);
   try {
     const survey = surveyOf(parts, opened);
     if (!deeply) {
-      return { survey, geometry, checkedBytes: 0 };
+      return { survey, geometry, missing, checkedBytes: 0 };
     }
     const deep = new DeepCheck(survey, {
       io: new DiskIo(parts.lane),
@@ -120,7 +124,7 @@ async function look(parts: BlueStoreParts, deeply: boolean): Promise<Looked> {
       deferred: survey.deferred,
     });
     await deep.run();
-    return { survey, geometry, checkedBytes: deep.checkedBytes };
+    return { survey, geometry, missing, checkedBytes: deep.checkedBytes };
   } finally {
     await opened.kv.close();
   }
@@ -141,7 +145,7 @@ export async function fsckStore(parts: BlueStoreParts, options: FsckOptions): Pr
     }
     throw error;
   }
-  const { survey, checkedBytes, geometry } = looked;
+  const { survey, checkedBytes, geometry, missing } = looked;
   const { findings, counts } = survey;
   // Beside tables that cannot be read nothing is written: it might be all that is left.
   const mendable = !findings.recordsUnread && findings.list.some(({ repair }) => repair !== null);
@@ -168,6 +172,7 @@ export async function fsckStore(parts: BlueStoreParts, options: FsckOptions): Pr
     opened: true,
     counts,
     checkedBytes,
+    notes: missingNotes(missing),
     errors,
     total: errors.length + unlisted,
     left: errors.filter(({ repair }) => repair !== "done").length + unlisted,
@@ -182,6 +187,7 @@ function unreadable(label: DeviceLabel, reason: string): FsckReport {
     opened: false,
     counts: emptyCounts(),
     checkedBytes: 0,
+    notes: [],
     errors: [{ kind: "metadata", message, repair: "no" }],
     total: 1,
     left: 1,
