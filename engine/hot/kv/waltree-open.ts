@@ -18,6 +18,7 @@ import {
 import { damaged, GroupReplay, groupOf, joined } from "./waltree-group.ts";
 import { rereads, StreamReader } from "./waltree-reader.ts";
 import { salvageCheckpoint, salvageLog } from "./waltree-salvage.ts";
+import { OwnSpace, SpareSpace } from "./waltree-space.ts";
 import type { StreamPosition } from "./waltree-writer.ts";
 
 /** The lanes of a store and what they are to it. */
@@ -286,4 +287,20 @@ export async function readWaltree(
     logEnd: end,
     logTorn: torn,
   };
+}
+
+/** The space of one device: the caller's, or all of a device that is the store's own. */
+export function spaceOf(
+  context: KvOpenContext,
+  opened: OpenedWaltree,
+  role: KvDeviceRole,
+  sizeBytes: number,
+): SpareSpace {
+  if (role === "main") {
+    return new SpareSpace(context.space);
+  }
+  const own = new OwnSpace(role, sizeBytes);
+  const held = [...opened.checkpointExtents, ...opened.logExtents];
+  own.take(held.filter((extent) => extent.role === role));
+  return new SpareSpace(own);
 }

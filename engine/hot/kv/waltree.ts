@@ -11,14 +11,12 @@ import type {
   KeyValueEngine,
   KeyValueStore,
   KvCounters,
-  KvDeviceRole,
   KvEntry,
   KvExtent,
   KvFacts,
   KvOpenContext,
 } from "./kv.ts";
 import type { IoDone } from "./lane-io.ts";
-import { writeU32 } from "./page.ts";
 import type { PrefixedTree } from "./prefixed-tree.ts";
 import { CheckpointWriter, checkpointSpaceBytes } from "./waltree-checkpoint.ts";
 import { encodeSuperblock, fragmentKinds, type Superblock } from "./waltree-format.ts";
@@ -30,43 +28,18 @@ import {
   type OpenedWaltree,
   onward,
   readWaltree,
+  spaceOf,
   type WaltreeDevices,
   writeCopies,
 } from "./waltree-open.ts";
-import { OwnSpace, SpareSpace } from "./waltree-space.ts";
+import { CommitQueue, GroupPieces, type Waiting } from "./waltree-queue.ts";
+import type { SpareSpace } from "./waltree-space.ts";
 import { type Tuning, tuningOf } from "./waltree-tuning.ts";
 import { type StreamPosition, StreamWriter } from "./waltree-writer.ts";
 
 const erofs = 30;
 /** Room that is left to what removes records. */
 const removalBytes = 256 << 10;
-/** Batches of one log write at most; one alone may be larger. */
-const groupBytesLimit = 8 << 20;
-
-interface Waiting {
-  readonly batches: readonly KvBatch[];
-  readonly bytes: number;
-  readonly premises: Uint8Array | null;
-  readonly sinceNs: number;
-  readonly done: IoDone;
-}
-
-/** The space of one device: the caller's, or all of a device that is the store's own. */
-function spaceOf(
-  context: KvOpenContext,
-  opened: OpenedWaltree,
-  role: KvDeviceRole,
-  sizeBytes: number,
-): SpareSpace {
-  if (role === "main") {
-    return new SpareSpace(context.space);
-  }
-  const own = new OwnSpace(role, sizeBytes);
-  const held = [...opened.checkpointExtents, ...opened.logExtents];
-  own.take(held.filter((extent) => extent.role === role));
-  return new SpareSpace(own);
-}
-
 class WaltreeStore implements KeyValueStore {
   readonly facts: KvFacts;
   readonly files = null;
@@ -80,11 +53,9 @@ class WaltreeStore implements KeyValueStore {
   readonly #log: StreamWriter;
   #superblock: Superblock;
   #checkpointExtents: readonly KvExtent[];
-  readonly #queue: Waiting[] = [];
+  readonly #queue = new CommitQueue();
   /** A group, or the superblock that a group waits for, is being written. */
   #busy = false;
-  /** Groups of one commit only, so many times: a group had no space as a whole. */
-  #singly = 0;
   /** After an error nobody knows what is on the device: nothing is committed any more. */
   #poisoned = 0;
   #abandoned = false;
@@ -99,8 +70,7 @@ class WaltreeStore implements KeyValueStore {
   #idle: (() => void)[] = [];
   /** Called when a checkpoint has ended, or none was worth while. */
   #madeRoom: (() => void)[] = [];
-  /** Lengths of a group's batches, as they are written; used again. */
-  readonly #heads: Uint8Array[] = [];
+  readonly #pieces = new GroupPieces();
   readonly #counts = {
     commits: 0,
     batches: 0,
@@ -178,7 +148,7 @@ class WaltreeStore implements KeyValueStore {
       this.#tree.check(batch);
       bytes += 4 + batch.byteLength;
     }
-    this.#queue.push({ batches, bytes, premises, sinceNs: nowNs, done });
+    this.#queue.add({ batches, bytes, premises, sinceNs: nowNs, done });
     this.#pump();
   }
 
@@ -235,7 +205,7 @@ class WaltreeStore implements KeyValueStore {
 
   async close(): Promise<void> {
     this.#checkpoint?.cancel();
-    while (this.#busy || this.#queue.length > 0 || this.#checkpoint !== null) {
+    while (this.#busy || !this.#queue.empty || this.#checkpoint !== null) {
       await new Promise<void>((resolve) => this.#idle.push(resolve));
     }
     const { base, log } = this.#devices;
@@ -249,7 +219,7 @@ class WaltreeStore implements KeyValueStore {
   abandon(): void {
     this.#poisoned = errnos.ECANCELED;
     this.#abandoned = true;
-    this.#queue.length = 0;
+    this.#queue.takeAll();
     this.#held = null;
     this.#checkpoint?.cancel();
   }
@@ -264,7 +234,7 @@ class WaltreeStore implements KeyValueStore {
     if (this.#busy) {
       return;
     }
-    if (this.#queue.length === 0 || this.#poisoned !== 0) {
+    if (this.#queue.empty || this.#poisoned !== 0) {
       this.#refuseQueue();
       this.#tellIdle();
       return;
@@ -275,7 +245,7 @@ class WaltreeStore implements KeyValueStore {
       const held = this.#checkpointExtents.reduce((sum, extent) => sum + extent.lengthBytes, 0);
       this.#keepSpare(held);
     }
-    const group = this.#takeGroup();
+    const group = this.#queue.nextGroup();
     if (this.#log.extents.length > 0) {
       this.#writeGroup(group);
     } else if (this.#log.begin(0)) {
@@ -290,41 +260,9 @@ class WaltreeStore implements KeyValueStore {
     }
   }
 
-  #takeGroup(): Waiting[] {
-    let bytes = 0;
-    let count = 0;
-    for (const waiting of this.#queue) {
-      bytes += waiting.bytes;
-      const alone = this.#singly > 0 || waiting.premises !== null;
-      if (count > 0 && (bytes > groupBytesLimit || alone)) {
-        break;
-      }
-      count += 1;
-      if (alone) {
-        break;
-      }
-    }
-    this.#singly = Math.max(this.#singly - 1, 0);
-    return this.#queue.splice(0, count);
-  }
-
   #writeGroup(group: readonly Waiting[]): void {
-    const pieces: Uint8Array[] = [];
-    const add = (bytes: Uint8Array): void => {
-      const head = this.#heads[pieces.length >> 1] ?? new Uint8Array(4);
-      this.#heads[pieces.length >> 1] = head;
-      writeU32(head, 0, bytes.length);
-      pieces.push(head, bytes);
-    };
+    const pieces = this.#pieces.of(group);
     const premises = group[0]?.premises ?? null;
-    if (premises !== null) {
-      add(premises);
-    }
-    for (const { batches } of group) {
-      for (const batch of batches) {
-        add(batch.bytes);
-      }
-    }
     if (pieces.length === 0) {
       this.#later(() => this.#groupDone(group, 0));
       return;
@@ -364,8 +302,7 @@ class WaltreeStore implements KeyValueStore {
     if (this.#checkpoint !== null) {
       this.#held = group;
     } else if (group.length > 1) {
-      this.#queue.unshift(...group);
-      this.#singly = group.length;
+      this.#queue.putBack(group);
       this.#busy = false;
       this.#pump();
     } else {
@@ -402,7 +339,7 @@ class WaltreeStore implements KeyValueStore {
     }
     const nowNs = this.#clock.nowNs();
     // What was asked for meanwhile may build on what has failed.
-    const behind = errno === 0 ? [] : this.#queue.splice(0);
+    const behind = errno === 0 ? [] : this.#queue.takeAll();
     for (const { done, sinceNs } of [...group, ...behind]) {
       this.#counts.commit_ns += nowNs - sinceNs;
       done(errno);
@@ -516,7 +453,7 @@ class WaltreeStore implements KeyValueStore {
 
   #refuseQueue(): void {
     if (this.#poisoned !== 0) {
-      for (const { done } of this.#queue.splice(0)) {
+      for (const { done } of this.#queue.takeAll()) {
         this.#later(() => done(this.#poisoned));
       }
     }
