@@ -155,10 +155,14 @@ function mountRow(row: MountRow): string[] {
   ];
 }
 
+function storeSize({ storeBytes }: StoreBench): string {
+  return storeBytes === undefined ? "" : ` (stores of ${formatBytes(storeBytes)})`;
+}
+
 function storeMethod(bench: StoreBench): string {
   return (
     `${bench.rounds} rounds of ${bench.runtimeMs} ms each, raw file and store by turns; medians` +
-    `${bench.rounds < 6 ? "" : " with 95% intervals"}. ${formatBytes(bench.sizeBytes)} on each, direct I/O by ` +
+    `${bench.rounds < 6 ? "" : " with 95% intervals"}. ${formatBytes(bench.sizeBytes)} on each${storeSize(bench)}, direct I/O by ` +
     `io_uring; raw writes with O_DSYNC, the store's are durable when they complete; metadata cached, ` +
     `data not; crc32c; small overwrites where each unit was overwritten before. CPU of the whole process on the store, of the job's thread on the raw file.` +
     `${bench.settings.length === 0 ? "" : ` Set: ${bench.settings.join(", ")}.`}`

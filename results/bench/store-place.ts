@@ -17,7 +17,6 @@ import { planRun } from "../../workloads/planner.ts";
 import type { DirectionOutcome, NativeOutcome } from "../../workloads/run-outcome.ts";
 import { startEnginePath } from "../../workloads/runner/engine-path.ts";
 import { jobSpec } from "../../workloads/runner/native-plan.ts";
-import { storeBytesFor } from "../../workloads/store-target.ts";
 
 /** One job as fio's arguments, without a file. */
 export interface StoreJob {
@@ -89,17 +88,16 @@ export class StorePlace {
   readonly #settings: readonly OptionSetting[];
   readonly #random: SeededRandom;
 
-  /** `metadataBytes`: more room than a volume of that size comes with. */
   constructor(
     path: string,
     volumeBytes: number,
-    metadataBytes: number,
+    storeBytes: number,
     settings: readonly OptionSetting[],
     seed: number,
   ) {
     this.path = path;
     this.volumeBytes = volumeBytes;
-    this.storeBytes = storeBytesFor(volumeBytes) + metadataBytes;
+    this.storeBytes = storeBytes;
     this.#settings = settings;
     this.#random = new SeededRandom(seed);
   }

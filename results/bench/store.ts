@@ -17,6 +17,7 @@ import { parseJobs } from "../../workloads/job/parse.ts";
 import { planRun } from "../../workloads/planner.ts";
 import { execute } from "../../workloads/runner/execute.ts";
 import { writeScratchFile } from "../../workloads/runner/layout.ts";
+import { storeBytesFor } from "../../workloads/store-target.ts";
 import type { MedianInterval } from "../stats/order-statistics.ts";
 import { overRounds } from "./rounds.ts";
 import { benchMount, type MountRow } from "./store-mount.ts";
@@ -73,6 +74,8 @@ export interface StoreBench {
   readonly rounds: number;
   readonly runtimeMs: number;
   readonly sizeBytes: number;
+  /** Of each store's file, in which the volume is; absent before they were equal. */
+  readonly storeBytes?: number;
   readonly seed: number;
   readonly settings: readonly string[];
   readonly kernel: string;
@@ -83,6 +86,12 @@ export interface StoreBench {
 }
 
 const mib = 2 ** 20;
+
+/**
+ * Room of a store beside its volume and a third of that: RocksDB keeps logs and tables for a while that hold
+ * nothing any more. All have it, since the more is free the more of small writes lies together.
+ */
+const spareBytes = 512 * mib;
 
 /** The smallest piece of space of a store on flash. */
 const unitBytes = 4096;
@@ -150,17 +159,16 @@ class Subject {
   readonly #place: StorePlace;
   readonly #options: StoreBenchOptions;
 
-  constructor({ name: kv, uses }: KeyValueEngine, options: StoreBenchOptions) {
+  constructor({ name: kv }: KeyValueEngine, options: StoreBenchOptions) {
     this.kv = kv;
-    // RocksDB keeps logs and tables for a while that hold nothing any more.
-    const metadataBytes = uses === "native" ? 512 * mib : 0;
     this.#options = options;
     const own = { name: "bluestore_kvbackend", value: kv, origin: "bench" };
     this.settings = [own, ...options.settings];
     const settings = [...this.settings, ...uncached];
     const path = join(options.folder, `store-${kv}`);
     const { sizeBytes, seed } = options;
-    this.#place = new StorePlace(path, sizeBytes, metadataBytes, settings, seed);
+    const storeBytes = storeBytesFor(sizeBytes) + spareBytes;
+    this.#place = new StorePlace(path, sizeBytes, storeBytes, settings, seed);
   }
 
   async fill(): Promise<void> {
@@ -331,6 +339,7 @@ export async function benchStore(options: StoreBenchOptions): Promise<StoreBench
     rounds,
     runtimeMs,
     sizeBytes,
+    storeBytes: storeBytesFor(sizeBytes) + spareBytes,
     seed,
     settings: options.settings.map(({ name, value }) => `${name}=${value}`),
     kernel: release(),
