@@ -11,8 +11,11 @@ import { percentileRanks } from "./stats/order-statistics.ts";
 
 export type Histogram = JsHistogram;
 
-/** Geometry of every histogram of a run: 1 ns to 1 hour with three significant digits. */
+/** Geometry of every histogram of a run: declared for 1 ns to 1 hour, with three significant digits. */
 const geometry = { lowestNs: 1, highestNs: 3_600_000_000_000, digits: 3 } as const;
+
+/** Where the last bucket begins, which holds everything longer too (`native/crates/core/src/hdr.rs`). */
+export const lastBucketNs = 2047 * 2 ** 31;
 
 /** Percentiles that every latency of ours has, whatever the job asks for. */
 export const standardPercentiles: readonly number[] = [50, 90, 99, 99.9, 99.99];
@@ -107,6 +110,19 @@ export function* recordedBuckets(histogram: Histogram): Generator<RecordedBucket
   }
 }
 
+/**
+ * The highest value equivalent to the bucket that the percentile falls in, within the exact extremes; of the
+ * last bucket, which has no end, the largest there was.
+ */
+export function valueAt(
+  histogram: Histogram,
+  percentile: number,
+  { min, max }: { readonly min: number; readonly max: number },
+): number {
+  const value = histogram.getValueAtPercentile(percentile);
+  return value >= lastBucketNs ? max : Math.min(Math.max(value, min), max);
+}
+
 /** Key of a percentile in fio's form, e.g. `99.900000`. */
 export function percentileKey(percentile: number): string {
   return percentile.toFixed(6);
@@ -162,10 +178,7 @@ export function withMerged<T>(
   }
 }
 
-/**
- * Summary with percentiles: the highest value equivalent to the bucket that the percentile falls
- * in, never above the exact maximum. Without a value there is no percentile.
- */
+/** Summary with percentiles as `valueAt` gives them. Without a value there is no percentile. */
 export function summarise(
   distribution: Distribution,
   percentiles: readonly number[],
@@ -173,10 +186,10 @@ export function summarise(
   const { totals, histogram } = distribution;
   const list = [...new Set([...standardPercentiles, ...percentiles])].sort((a, b) => a - b);
   const percentile: Record<string, number> = {};
+  const extremes = { min: totals.minNs, max: totals.maxNs };
   if (totals.count > 0) {
     for (const p of list) {
-      const value = histogram.getValueAtPercentile(p);
-      percentile[percentileKey(p)] = Math.min(Math.max(value, totals.minNs), totals.maxNs);
+      percentile[percentileKey(p)] = valueAt(histogram, p, extremes);
     }
   }
   return {
@@ -197,14 +210,14 @@ export function percentileIntervals({
   histogram,
 }: Distribution): Readonly<Record<string, readonly [number, number]>> {
   const count = histogram.totalCount;
-  const valueAt = (rank: number) =>
-    Math.min(Math.max(histogram.getValueAtPercentile((100 * rank) / count), minNs), maxNs);
+  const atRank = (rank: number) =>
+    valueAt(histogram, (100 * rank) / count, { min: minNs, max: maxNs });
   return Object.fromEntries(
     standardPercentiles.flatMap((percentile) => {
       const ranks = percentileRanks(count, percentile);
       return ranks === null
         ? []
-        : [[percentileKey(percentile), [valueAt(ranks[0]), valueAt(ranks[1])] as const]];
+        : [[percentileKey(percentile), [atRank(ranks[0]), atRank(ranks[1])] as const]];
     }),
   );
 }

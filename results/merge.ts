@@ -8,7 +8,7 @@ import { OsdynoError } from "../engine/base/error.ts";
 import type { Direction, TimeKind } from "../workloads/run-outcome.ts";
 import { fioVersionText } from "./assemble.ts";
 import { directions } from "./fio-record.ts";
-import { emptyHistogram, type Histogram, percentileKey } from "./histogram.ts";
+import { emptyHistogram, type Histogram, percentileKey, valueAt } from "./histogram.ts";
 import { readHistogramLogFile } from "./histogram-log.ts";
 import { type FioJob, type Losses, mergeJobs } from "./merge-jobs.ts";
 import { addMoments, deviationOf, momentsOf } from "./merge-latency.ts";
@@ -199,10 +199,7 @@ function summary(histogram: Histogram, published: readonly OsdynoLatency[]): Osd
   const percentile = Object.fromEntries(
     [...asked]
       .sort((a, b) => a - b)
-      .map((p) => {
-        const value = histogram.getValueAtPercentile(p);
-        return [percentileKey(p), Math.min(Math.max(value, min), max)];
-      }),
+      .map((p) => [percentileKey(p), valueAt(histogram, p, { min, max })]),
   );
   const { mean } = moments;
   return { N: histogram.totalCount, min, max, mean, stddev: deviationOf(moments), percentile };

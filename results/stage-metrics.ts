@@ -3,7 +3,7 @@
  * `write.stage.store.kv_commit.share`. Blanks in the name of a stage become `_`.
  */
 import type { Direction } from "../workloads/run-outcome.ts";
-import { percentileKey, withMerged } from "./histogram.ts";
+import { percentileKey, valueAt, withMerged } from "./histogram.ts";
 import type { JobRecord } from "./run-record.ts";
 import { knownStages, type OsdynoStage } from "./stages.ts";
 
@@ -99,8 +99,7 @@ function percentileOf(parts: readonly OsdynoStage[], percentile: number): number
   const records = parts.map(({ N, min: minNs, max: maxNs, hdr }) => ({
     ...{ count: N, minNs, maxNs, sumNs: 0, sumSquares: 0, hdr },
   }));
-  const value = withMerged(records, ({ histogram }) => histogram.getValueAtPercentile(percentile));
-  return Math.min(Math.max(value, min), max);
+  return withMerged(records, ({ histogram }) => valueAt(histogram, percentile, { min, max }));
 }
 
 /** Of several jobs and directions together; null when no operation of theirs passed the stage. */

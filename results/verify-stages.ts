@@ -1,6 +1,6 @@
 /** The stages of a job record against the histograms that stand beside them, and against its service times. */
 import { directions } from "./fio-record.ts";
-import { decodeHistogram, mergeHistograms } from "./histogram.ts";
+import { decodeHistogram, mergeHistograms, valueAt } from "./histogram.ts";
 import type { JobRecord } from "./run-record.ts";
 import type { OsdynoStage } from "./stages.ts";
 
@@ -16,9 +16,8 @@ function checkHistogram(where: string, stage: OsdynoStage, ledger: StageLedger):
   const histogram = decodeHistogram(stage.hdr);
   ledger.same(`${where} N`, stage.N, histogram.totalCount);
   for (const [name, published] of Object.entries(stage.percentile)) {
-    const value = histogram.getValueAtPercentile(Number(name));
-    const within = Math.min(Math.max(value, stage.min), stage.max);
-    ledger.same(`${where} percentile ${name}`, published, within);
+    const found = valueAt(histogram, Number(name), stage);
+    ledger.same(`${where} percentile ${name}`, published, found);
   }
   // Buckets are a thousandth wide.
   const { mean } = histogram;

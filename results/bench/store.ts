@@ -74,7 +74,7 @@ export interface StoreBench {
   readonly rounds: number;
   readonly runtimeMs: number;
   readonly sizeBytes: number;
-  /** Of each store's file, in which the volume is; absent before they were equal. */
+  /** Of each store's file, in which the volume is; absent in benches from when they were of different sizes. */
   readonly storeBytes?: number;
   readonly seed: number;
   readonly settings: readonly string[];
@@ -88,10 +88,10 @@ export interface StoreBench {
 const mib = 2 ** 20;
 
 /**
- * Room of a store beside its volume and a third of that: RocksDB keeps logs and tables for a while that hold
- * nothing any more. All have it, since the more is free the more of small writes lies together.
+ * Of a store's file: more than a volume comes with, since RocksDB keeps logs and tables for a while that hold
+ * nothing any more. All stores are as large, so that small writes find as much free space that lies together.
  */
-const spareBytes = 512 * mib;
+const storeBytesOf = (volumeBytes: number): number => storeBytesFor(volumeBytes) + 512 * mib;
 
 /** The smallest piece of space of a store on flash. */
 const unitBytes = 4096;
@@ -167,8 +167,7 @@ class Subject {
     const settings = [...this.settings, ...uncached];
     const path = join(options.folder, `store-${kv}`);
     const { sizeBytes, seed } = options;
-    const storeBytes = storeBytesFor(sizeBytes) + spareBytes;
-    this.#place = new StorePlace(path, sizeBytes, storeBytes, settings, seed);
+    this.#place = new StorePlace(path, sizeBytes, storeBytesOf(sizeBytes), settings, seed);
   }
 
   async fill(): Promise<void> {
@@ -339,7 +338,7 @@ export async function benchStore(options: StoreBenchOptions): Promise<StoreBench
     rounds,
     runtimeMs,
     sizeBytes,
-    storeBytes: storeBytesFor(sizeBytes) + spareBytes,
+    storeBytes: storeBytesOf(sizeBytes),
     seed,
     settings: options.settings.map(({ name, value }) => `${name}=${value}`),
     kernel: release(),

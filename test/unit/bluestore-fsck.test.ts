@@ -1,4 +1,6 @@
 /** Damage of every kind is put into a store, found by fsck, mended where it can be, and gone then. */
+import { spawnSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
 import { afterEach, expect, test, vi } from "vitest";
 import { KvBatch } from "../../engine/hot/kv/kv.ts";
 import { Blob } from "../../engine/store/bluestore/blob.ts";
@@ -30,6 +32,8 @@ import {
 } from "./fsck-fixture.ts";
 
 afterEach(disposeOfStore);
+
+const cli = fileURLToPath(new URL("../../cli/osdyno.mjs", import.meta.url));
 
 const kvs = hasRocksdb ? (["waltree", "rocksdb"] as const) : (["waltree"] as const);
 
@@ -390,6 +394,9 @@ test.each(kvs)(
     const before = await fsck({ deep: true });
     expect(before.errors).toEqual([]);
     expect(before.notes.join("\n")).toMatch(/^the last commit before the crash is not there/);
+    const told = spawnSync(process.execPath, [cli, "fsck", pathOfStore()], { encoding: "utf8" });
+    expect([told.status, told.stderr]).toEqual([0, ""]);
+    expect(told.stdout).toContain("\nnote: the last commit before the crash is not there");
     expect((await notesOfMount()).join("\n")).toMatch(
       /: the last commit before the crash is not there/,
     );
@@ -397,3 +404,22 @@ test.each(kvs)(
     expect((await notesOfMount()).join("\n")).not.toMatch(/is not there/);
   },
 );
+
+test.each(kvs)("repairs a store on %s whose last commit lost its data", async (kv) => {
+  let disk = 0;
+  await damaged(shape(kv, false), async (store) => {
+    const batch = new KvBatch();
+    batch.set(prefixes.usage, poolKey(77), new Uint8Array(32).fill(1, 9, 10));
+    await commit(store, batch);
+    await apply(store, (t) => t.write(id, object("plain"), 0, new Uint8Array(4096).fill(7)));
+    disk = firstBlob(onodeOf(store, "plain")).diskOffset(0);
+  });
+  flip(pathOfStore(), disk);
+  const report = await fsck({ deep: true, repair: true });
+  expect(report.errors.length).toBeGreaterThan(0);
+  for (const error of report.errors) {
+    expect(error).toMatchObject({ kind: "usage", repair: "done" });
+  }
+  expect(report.notes).toHaveLength(1);
+  expect(await fsck({ deep: true })).toMatchObject({ errors: [], notes: [] });
+});

@@ -4,7 +4,12 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { assembleRun, recordGroups } from "../../results/assemble.ts";
 import { diskUtilRecord } from "../../results/disk-util.ts";
-import { decodeHistogram, summarise } from "../../results/histogram.ts";
+import {
+  decodeHistogram,
+  emptyHistogram,
+  lastBucketNs,
+  summarise,
+} from "../../results/histogram.ts";
 import type { JobRecord } from "../../results/run-record.ts";
 import { runJsonSchemaPath, runJsonSchemaText, runSchema } from "../../results/run-schema.ts";
 import {
@@ -122,6 +127,18 @@ test("property: summaries of any values hold count, extremes, mean and ordered p
       }
     }),
   );
+});
+
+test("what is longer than the last bucket is told as the longest, what is an hour long as that", () => {
+  const values = [1, 3_599_262_940_099, 3_600_000_000_001, 7_200_000_000_000];
+  const histogram = emptyHistogram();
+  for (const value of values) {
+    histogram.recordValue(Math.min(value, lastBucketNs));
+  }
+  const summary = summarise({ totals: totalsOfValues(values), histogram }, [75]);
+  expect(summary.percentile["50.000000"]).toBeLessThan(3_599_262_940_099 * 1.001);
+  expect(summary.percentile["75.000000"]).toBeLessThan(3_600_000_000_001 * 1.001);
+  expect(summary.percentile["99.000000"]).toBe(7_200_000_000_000);
 });
 
 const clone = (jobnum: number, groupId = 0, groupReporting = true): FixtureJob => ({

@@ -4,10 +4,10 @@ import type { StageBuckets } from "../run-outcome.ts";
 const halfBits = 10;
 const half = 2 ** halfBits;
 const chunks = 33;
-/** Larger times count as so long: one hour. */
-const highestNs = 3_600_000_000_000;
+/** Where the last bucket begins, which holds everything longer too. */
+const lastBucketNs = 2047 * 2 ** 31;
 
-/** The bucket of an HdrHistogram from 1 ns to 1 hour with three digits (`native/crates/core/src/hdr.rs`). */
+/** The bucket of an HdrHistogram from 1 ns to 1 hour with three digits, as `native/crates/core/src/hdr.rs` has it. */
 function bucketOf(ns: number): number {
   if (ns < 2 * half) {
     return ns;
@@ -36,7 +36,7 @@ export class StageTimes {
 
   /** `times`: it stands for so many that were not taken. */
   add(timeNs: number, times = 1): void {
-    const ns = Math.min(Math.max(0, Math.round(timeNs)), highestNs);
+    const ns = Math.max(0, Math.round(timeNs));
     this.count += times;
     this.sumNs += ns * times;
     this.sumSquares += ns * ns * times;
@@ -46,7 +46,7 @@ export class StageTimes {
     if (ns > this.maxNs) {
       this.maxNs = ns;
     }
-    const bucket = bucketOf(ns);
+    const bucket = bucketOf(Math.min(ns, lastBucketNs));
     const number = bucket >>> halfBits;
     let chunk = this.#chunks[number] as Uint32Array | null;
     if (chunk === null) {

@@ -6,6 +6,7 @@ import { writeU32 } from "./page.ts";
 /** Batches of one log write at most; one alone may be larger. */
 const groupBytesLimit = 8 << 20;
 
+/** One call of `commit`. */
 export interface Waiting {
   readonly batches: readonly KvBatch[];
   readonly bytes: number;
@@ -14,6 +15,7 @@ export interface Waiting {
   readonly done: IoDone;
 }
 
+/** Commits in the order in which they were asked for. */
 export class CommitQueue {
   #waiting: Waiting[] = [];
   /** Groups of one commit only, so many times: a group had no space as a whole. */

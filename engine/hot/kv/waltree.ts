@@ -40,6 +40,7 @@ import { type StreamPosition, StreamWriter } from "./waltree-writer.ts";
 const erofs = 30;
 /** Room that is left to what removes records. */
 const removalBytes = 256 << 10;
+
 class WaltreeStore implements KeyValueStore {
   readonly facts: KvFacts;
   readonly files = null;

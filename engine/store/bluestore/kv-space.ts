@@ -126,10 +126,15 @@ export function withAdvice(error: unknown, name: string): unknown {
   return new OsdynoError("io", `${text}; ${advice}`, error.context, error);
 }
 
-/** Commits that are not there because not all data that they stand on is. */
+/** Commits that are missing because not all data that they stand on is there. */
 export function missingCommits(kv: KeyValueStore): number {
   const counters = kv.counters();
   return counters["groundless_records"] ?? counters["bluefs_groundless_records"] ?? 0;
+}
+
+/** What was read of the key-value store once is not what was read of it before. */
+export function readsDiffer(name: string): OsdynoError {
+  return new OsdynoError("io", `${name}: reads of the same data differ; try it again`);
 }
 
 /** What is to be told of `missingCommits`, in lines. */

@@ -19,6 +19,7 @@ import {
   missingCommits,
   missingNotes,
   openKv,
+  readsDiffer,
   SharedSpace,
   takesItsOwnSpace,
   takeUsed,
@@ -88,7 +89,7 @@ export async function openStore(parts: BlueStoreParts, growToBytes = 0): Promise
       await kv.close();
       kv = await openKv(parts, { create: false, readOnly: false }, space);
       if (missingCommits(kv) !== missing) {
-        throw new OsdynoError("io", `${name}: reads of the same data differ; mount it again`);
+        throw readsDiffer(name);
       }
     }
     const state = stateOf(parts, kv, found);

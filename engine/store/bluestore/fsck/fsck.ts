@@ -5,7 +5,14 @@ import type { KeyValueStore } from "../../../hot/kv/kv.ts";
 import { Compression } from "../compression.ts";
 import { DiskIo } from "../disk-io.ts";
 import { BitmapFreelist } from "../freelist.ts";
-import { isDamage, missingCommits, missingNotes, openKv, SharedSpace } from "../kv-space.ts";
+import {
+  isDamage,
+  missingCommits,
+  missingNotes,
+  openKv,
+  readsDiffer,
+  SharedSpace,
+} from "../kv-space.ts";
 import type { DeviceLabel } from "../label.ts";
 import { checkLabels } from "../label-io.ts";
 import { makeAllocator } from "../make.ts";
@@ -145,13 +152,13 @@ export async function fsckStore(parts: BlueStoreParts, options: FsckOptions): Pr
     }
     throw error;
   }
-  const { survey, checkedBytes, geometry, missing } = looked;
+  const { survey, checkedBytes, missing } = looked;
   const { findings, counts } = survey;
   // Beside tables that cannot be read nothing is written: it might be all that is left.
   const mendable = !findings.recordsUnread && findings.list.some(({ repair }) => repair !== null);
   let left: readonly Finding[] = findings.list;
   if (options.repair && mendable) {
-    left = await repairAll(parts, survey, geometry);
+    left = await repairAll(parts, looked);
   }
   const messages = new Set(left.map(({ message }) => message));
   const errors = findings.list.map(({ repair, ...told }): FsckError => {
@@ -197,18 +204,15 @@ function unreadable(label: DeviceLabel, reason: string): FsckReport {
 /** Some repairs show what there is more to repair. */
 const mostRounds = 4;
 
-async function repairAll(
-  parts: BlueStoreParts,
-  first: Survey,
-  geometry: StoreGeometry,
-): Promise<readonly Finding[]> {
-  const data = first.findings.list.filter(({ kind }) => kind === "data");
-  let survey = first;
+async function repairAll(parts: BlueStoreParts, first: Looked): Promise<readonly Finding[]> {
+  const data = first.survey.findings.list.filter(({ kind }) => kind === "data");
+  let { survey, missing } = first;
   for (let round = 0; round < mostRounds; round += 1) {
-    await repairOnce(parts, survey, geometry);
+    await repairOnce(parts, { ...first, survey, missing });
     const opened = await openToRead(parts);
     try {
       survey = surveyOf(parts, opened);
+      missing = missingCommits(opened.kv);
     } finally {
       await opened.kv.close();
     }
@@ -222,8 +226,7 @@ async function repairAll(
 /** Commits the repairs; the key-value store works in space that nothing whatever refers to. */
 async function repairOnce(
   parts: BlueStoreParts,
-  survey: Survey,
-  geometry: StoreGeometry,
+  { survey, geometry, missing }: Looked,
 ): Promise<void> {
   const allocator = makeAllocator(parts, geometry);
   let kv: KeyValueStore | null = null;
@@ -245,6 +248,9 @@ async function repairOnce(
     const space = new SharedSpace(unitBytes);
     space.allocator = allocator;
     kv = await openKv(parts, { create: false, readOnly: false }, space);
+    if (missingCommits(kv) !== missing) {
+      throw readsDiffer(parts.lane.facts.name);
+    }
     await commit(kv, repairsOf(survey, kv), parts.lane.facts.name);
     await kv.close();
   } catch (error) {

@@ -14,8 +14,8 @@ const HALF_BITS: u32 = 10;
 const SUB_MASK: u64 = (1 << (HALF_BITS + 1)) - 1;
 /// Buckets in the array: 32 powers of two reach beyond an hour.
 pub const BUCKETS: usize = 33 << HALF_BITS;
-/// First value of the last bucket, ns (73 min): that bucket counts everything from here on, so that no
-/// value below it shares a bucket with one that has none.
+/// First value of the last bucket, ns (73 min): that bucket counts everything from here on, and nothing
+/// shorter shares a bucket with what is clamped.
 pub const BEYOND_NS: u64 = SUB_MASK << 31;
 
 /// Exact totals of the values of a histogram.
