@@ -130,6 +130,10 @@ export abstract class LayerDevice implements BlockDevice {
       return 0;
     }
     this.#turn();
+    if (this.#waiting > 0) {
+      // What came to be under way below just now, no client may wait for.
+      this.#arm();
+    }
     const limit = Math.min(max, this.completions.tag.length);
     const nowNs = this.clock.nowNs();
     const { tag, result, submittedNs, completedNs } = this.completions;
