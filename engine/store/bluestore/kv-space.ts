@@ -134,7 +134,10 @@ export function missingCommits(kv: KeyValueStore): number {
 
 /** What was read of the key-value store once is not what was read of it before. */
 export function readsDiffer(name: string): OsdynoError {
-  return new OsdynoError("io", `${name}: reads of the same data differ; try it again`);
+  return new OsdynoError(
+    "io",
+    `${name}: two reads of the same data differ, so the device may be failing; try it again`,
+  );
 }
 
 /** What is to be told of `missingCommits`, in lines. */
